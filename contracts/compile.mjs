@@ -1,0 +1,139 @@
+// Compiles the sources with the pinned solc-js and writes what the Go side needs, always byte for byte the same:
+//
+//   deploy/artifacts/<Contract>.json   abi, creation code, runtime code and where its immutables stand
+//   deploy/artifacts/input.json        the compiler's standard JSON input, for verifying the source elsewhere
+//   bindings/<package>/abi.json        what abigen reads (removed again by the Makefile)
+//
+// node compile.mjs [--check]: with --check nothing is written and a difference is an error.
+import { mkdirSync, readFileSync, writeFileSync, existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createRequire } from "node:module";
+
+const root = dirname(fileURLToPath(import.meta.url));
+const require = createRequire(import.meta.url);
+const solc = require("solc");
+const check = process.argv.includes("--check");
+
+// Source names are the paths from this folder; packages keep their npm names.
+const read = (name) =>
+  readFileSync(name.startsWith("src/") ? join(root, name) : join(root, "node_modules", name), "utf8");
+
+const entries = ["src/Channels.sol", "src/DevToken.sol", "src/Registry.sol"];
+
+// The settings stand in settings.json alone; foundry.toml repeats them and a test compares the bytecode.
+const settings = JSON.parse(readFileSync(join(root, "settings.json"), "utf8"));
+
+// All sources are named in the input, sorted, so that it can be handed to a verifier as it is.
+function sources() {
+  const found = new Map();
+  const visit = (name) => {
+    if (found.has(name)) return;
+    const content = read(name);
+    found.set(name, { content });
+    for (const [, from] of content.matchAll(/^import\s[^"']*["']([^"']+)["'];/gm)) {
+      visit(from.startsWith(".") ? join(dirname(name), from) : from);
+    }
+  };
+  entries.forEach(visit);
+  return Object.fromEntries([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+const input = {
+  language: "Solidity",
+  sources: sources(),
+  settings: {
+    ...settings,
+    outputSelection: {
+      "*": {
+        "*": [
+          "abi",
+          "evm.bytecode.object",
+          "evm.deployedBytecode.object",
+          "evm.deployedBytecode.immutableReferences",
+          "storageLayout",
+        ],
+        "": ["ast"],
+      },
+    },
+  },
+};
+
+const output = JSON.parse(solc.compile(JSON.stringify(input)));
+// 2394: transient storage, used by OpenZeppelin's reentrancy lock as the warning recommends. 6335: `leave` is a name
+// that Solidity 0.9 keeps for itself; 0.8 is what is pinned here.
+const known = new Set(["2394", "6335"]);
+let failed = false;
+for (const e of output.errors ?? []) {
+  if (known.has(e.errorCode)) continue;
+  console.error(e.formattedMessage);
+  failed ||= e.severity === "error" || e.sourceLocation?.file?.startsWith("src/");
+}
+if (failed) process.exit(1);
+
+// Immutables are known to the compiler by the number of their declaration in the syntax tree.
+const names = new Map();
+(function walk(node) {
+  if (Array.isArray(node)) return node.forEach(walk);
+  if (!node || typeof node !== "object") return;
+  if (node.nodeType === "VariableDeclaration" && node.mutability === "immutable") names.set(String(node.id), node.name);
+  Object.values(node).forEach(walk);
+})(Object.values(output.sources).map((s) => s.ast));
+
+let stale = 0;
+function emit(path, text) {
+  const file = join(root, path);
+  const before = existsSync(file) ? readFileSync(file, "utf8") : "";
+  if (before === text) return;
+  if (check) {
+    console.error(`${path} is not what the sources give: run make -C contracts generate`);
+    stale++;
+    return;
+  }
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
+
+const json = (v) => JSON.stringify(v, null, 2) + "\n";
+for (const name of entries) {
+  const contract = name.slice("src/".length, -".sol".length);
+  const out = output.contracts[name][contract];
+  const runtime = out.evm.deployedBytecode;
+  const immutables = Object.fromEntries(
+    Object.entries(runtime.immutableReferences ?? {})
+      .map(([id, refs]) => [names.get(id), refs.map((r) => r.start).sort((a, b) => a - b)])
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+  emit(`deploy/artifacts/${contract}.json`, json({
+    contract,
+    source: name,
+    compiler: solc.version().replace(/\.Emscripten.*$/, ""),
+    immutables,
+    bytecode: "0x" + out.evm.bytecode.object,
+    runtime: "0x" + runtime.object,
+  }));
+  const size = runtime.object.length / 2;
+  if (size > 24576) {
+    console.error(`${contract} has ${size} bytes of code, more than the 24576 that EIP-170 allows`);
+    process.exit(1);
+  }
+  if (!check) {
+    const dir = contract.toLowerCase();
+    mkdirSync(join(root, "build/abigen", dir), { recursive: true });
+    writeFileSync(join(root, "build/abigen", dir, "abi.json"), JSON.stringify(out.abi));
+    writeFileSync(join(root, "build/abigen", dir, "code.hex"), out.evm.bytecode.object);
+    console.log(`${contract}: ${size} bytes of runtime code`);
+  }
+  // The ABI is what other programs are written against: a change shows in review.
+  emit(`deploy/artifacts/${contract}.abi.json`, json(out.abi));
+  emit(`deploy/artifacts/${contract}.layout.json`, json({
+    storage: out.storageLayout.storage.map(({ label, offset, slot, type }) => ({ label, offset, slot, type: out.storageLayout.types[type].label })),
+  }));
+}
+const erc20 = output.contracts["@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol"].IERC20Metadata.abi;
+if (!check) {
+  mkdirSync(join(root, "build/abigen/erc20"), { recursive: true });
+  writeFileSync(join(root, "build/abigen/erc20/abi.json"), JSON.stringify(erc20));
+}
+emit("deploy/artifacts/input.json", json(input));
+process.exit(stale ? 1 : 0);
