@@ -1,0 +1,205 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+
+	"github.com/ethereum/go-ethereum"
+	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/ethclient"
+)
+
+var (
+	_ bind.ContractBackend         = (*Client)(nil)
+	_ bind.DeployBackend           = (*Client)(nil)
+	_ bind.PendingContractCaller   = (*Client)(nil)
+	_ bind.BlockHashContractCaller = (*Client)(nil)
+	_ ethereum.LogFilterer         = (*Client)(nil)
+	_ ethereum.BlockNumberReader   = (*Client)(nil)
+	_ ethereum.ChainStateReader    = (*Client)(nil)
+)
+
+// BlockNumber returns the number of the newest block.
+func (c *Client) BlockNumber(ctx context.Context) (uint64, error) {
+	return read(ctx, c, "read block number", func(ctx context.Context, e *ethclient.Client) (uint64, error) {
+		return e.BlockNumber(ctx)
+	})
+}
+
+// HeaderByNumber returns a canonical header, the newest for a nil number.
+func (c *Client) HeaderByNumber(ctx context.Context, number *big.Int) (*types.Header, error) {
+	return read(ctx, c, "read header", func(ctx context.Context, e *ethclient.Client) (*types.Header, error) {
+		return e.HeaderByNumber(ctx, number)
+	})
+}
+
+// HeaderByHash returns the header of that hash, canonical or not.
+func (c *Client) HeaderByHash(ctx context.Context, hash common.Hash) (*types.Header, error) {
+	return read(ctx, c, "read header", func(ctx context.Context, e *ethclient.Client) (*types.Header, error) {
+		return e.HeaderByHash(ctx, hash)
+	})
+}
+
+// BlockByNumber returns a canonical block, the newest for a nil number.
+func (c *Client) BlockByNumber(ctx context.Context, number *big.Int) (*types.Block, error) {
+	return read(ctx, c, "read block", func(ctx context.Context, e *ethclient.Client) (*types.Block, error) {
+		return e.BlockByNumber(ctx, number)
+	})
+}
+
+// BalanceAt returns an account's wei.
+func (c *Client) BalanceAt(ctx context.Context, account common.Address, block *big.Int) (*big.Int, error) {
+	return read(ctx, c, "read balance", func(ctx context.Context, e *ethclient.Client) (*big.Int, error) {
+		return e.BalanceAt(ctx, account, block)
+	})
+}
+
+// NonceAt returns how many transactions of the account a block's state has seen.
+func (c *Client) NonceAt(ctx context.Context, account common.Address, block *big.Int) (uint64, error) {
+	return read(ctx, c, "read nonce", func(ctx context.Context, e *ethclient.Client) (uint64, error) {
+		return e.NonceAt(ctx, account, block)
+	})
+}
+
+// StorageAt returns a word of a contract's storage.
+func (c *Client) StorageAt(ctx context.Context, account common.Address, key common.Hash, block *big.Int) ([]byte, error) {
+	return read(ctx, c, "read storage", func(ctx context.Context, e *ethclient.Client) ([]byte, error) {
+		return e.StorageAt(ctx, account, key, block)
+	})
+}
+
+// CodeAt returns a contract's code, empty where there is none.
+func (c *Client) CodeAt(ctx context.Context, contract common.Address, block *big.Int) ([]byte, error) {
+	return read(ctx, c, "read code", func(ctx context.Context, e *ethclient.Client) ([]byte, error) {
+		return e.CodeAt(ctx, contract, block)
+	})
+}
+
+// CodeAtHash returns a contract's code at one block.
+func (c *Client) CodeAtHash(ctx context.Context, contract common.Address, block common.Hash) ([]byte, error) {
+	return read(ctx, c, "read code", func(ctx context.Context, e *ethclient.Client) ([]byte, error) {
+		return e.CodeAtHash(ctx, contract, block)
+	})
+}
+
+// CallContract executes a call without a transaction. A revert is a [*RevertError].
+func (c *Client) CallContract(ctx context.Context, msg ethereum.CallMsg, block *big.Int) ([]byte, error) {
+	out, err := read(ctx, c, "call contract", func(ctx context.Context, e *ethclient.Client) ([]byte, error) {
+		return e.CallContract(ctx, msg, block)
+	})
+	return out, asRevert(err)
+}
+
+// CallContractAtHash executes a call at one block. A revert is a [*RevertError].
+func (c *Client) CallContractAtHash(ctx context.Context, msg ethereum.CallMsg, block common.Hash) ([]byte, error) {
+	out, err := read(ctx, c, "call contract", func(ctx context.Context, e *ethclient.Client) ([]byte, error) {
+		return e.CallContractAtHash(ctx, msg, block)
+	})
+	return out, asRevert(err)
+}
+
+// PendingCallContract executes a call on the pending state. A revert is a [*RevertError].
+func (c *Client) PendingCallContract(ctx context.Context, msg ethereum.CallMsg) ([]byte, error) {
+	out, err := read(ctx, c, "call contract", func(ctx context.Context, e *ethclient.Client) ([]byte, error) {
+		return e.PendingCallContract(ctx, msg)
+	})
+	return out, asRevert(err)
+}
+
+// PendingCodeAt returns a contract's code in the pending state.
+func (c *Client) PendingCodeAt(ctx context.Context, contract common.Address) ([]byte, error) {
+	return read(ctx, c, "read code", func(ctx context.Context, e *ethclient.Client) ([]byte, error) {
+		return e.PendingCodeAt(ctx, contract)
+	})
+}
+
+// PendingNonceAt returns the account's next nonce, its transactions in the pool counted.
+func (c *Client) PendingNonceAt(ctx context.Context, account common.Address) (uint64, error) {
+	return read(ctx, c, "read nonce", func(ctx context.Context, e *ethclient.Client) (uint64, error) {
+		return e.PendingNonceAt(ctx, account)
+	})
+}
+
+// SuggestGasPrice returns a price for a transaction without dynamic fees.
+func (c *Client) SuggestGasPrice(ctx context.Context) (*big.Int, error) {
+	return read(ctx, c, "read gas price", func(ctx context.Context, e *ethclient.Client) (*big.Int, error) {
+		return e.SuggestGasPrice(ctx)
+	})
+}
+
+// SuggestGasTipCap returns a tip that should suffice for soon.
+func (c *Client) SuggestGasTipCap(ctx context.Context) (*big.Int, error) {
+	return read(ctx, c, "read gas tip", func(ctx context.Context, e *ethclient.Client) (*big.Int, error) {
+		return e.SuggestGasTipCap(ctx)
+	})
+}
+
+// EstimateGas executes a transaction on the pending state and returns the gas that it needs there. A revert is a
+// [*RevertError].
+func (c *Client) EstimateGas(ctx context.Context, msg ethereum.CallMsg) (uint64, error) {
+	gas, err := read(ctx, c, "estimate gas", func(ctx context.Context, e *ethclient.Client) (uint64, error) {
+		return e.EstimateGasAtBlock(ctx, msg, big.NewInt(-1)) // the pending block
+	})
+	return gas, asRevert(err)
+}
+
+// FilterLogs returns the logs that match a query, from one endpoint.
+func (c *Client) FilterLogs(ctx context.Context, q ethereum.FilterQuery) ([]types.Log, error) {
+	return read(ctx, c, "read logs", func(ctx context.Context, e *ethclient.Client) ([]types.Log, error) {
+		return e.FilterLogs(ctx, q)
+	})
+}
+
+// SubscribeFilterLogs refuses: a subscription silently loses what happens while it is broken. Use a [Follower].
+func (c *Client) SubscribeFilterLogs(context.Context, ethereum.FilterQuery, chan<- types.Log) (ethereum.Subscription, error) {
+	return nil, errors.New("subscriptions to logs lose events: use a follower")
+}
+
+// TransactionByHash returns a transaction and whether it still waits for a block.
+func (c *Client) TransactionByHash(ctx context.Context, hash common.Hash) (*types.Transaction, bool, error) {
+	var pending bool
+	tx, err := read(ctx, c, "read transaction", func(ctx context.Context, e *ethclient.Client) (tx *types.Transaction, err error) {
+		tx, pending, err = e.TransactionByHash(ctx, hash)
+		return tx, err
+	})
+	return tx, pending, err
+}
+
+// TransactionReceipt returns a mined transaction's receipt, [ethereum.NotFound] before.
+func (c *Client) TransactionReceipt(ctx context.Context, hash common.Hash) (*types.Receipt, error) {
+	return read(ctx, c, "read receipt", func(ctx context.Context, e *ethclient.Client) (*types.Receipt, error) {
+		return e.TransactionReceipt(ctx, hash)
+	})
+}
+
+// SendTransaction hands a signed transaction to every endpoint and returns once one has it. The error, when none takes
+// it, tells what each of them said.
+func (c *Client) SendTransaction(ctx context.Context, tx *types.Transaction) error {
+	ranked := c.ranked()
+	answers := make(chan error, len(ranked))
+	for _, e := range ranked {
+		c.wg.Go(func() {
+			// The others go on after the first has accepted: the more of them know it, the sooner it is mined.
+			answers <- c.onOne(context.WithoutCancel(ctx), e, func(ctx context.Context, e *endpoint) error {
+				return e.eth.SendTransaction(ctx, tx)
+			})
+		})
+	}
+	var errs []error
+	for range ranked {
+		select {
+		case err := <-answers:
+			if err == nil || isKnown(err) {
+				return nil
+			}
+			errs = append(errs, err)
+		case <-ctx.Done():
+			return fmt.Errorf("send transaction %s: %w", tx.Hash(), ctx.Err())
+		}
+	}
+	return fmt.Errorf("send transaction %s: %w", tx.Hash(), errors.Join(errs...))
+}
