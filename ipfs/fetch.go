@@ -1,0 +1,377 @@
+package ipfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	ds "github.com/ipfs/go-datastore"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	sessionWants    = 256 // wants of one bitswap session; a server drops what exceeds 1,024 of one peer
+	sessions        = 3   // sessions of one Get at a time, so that a peer sees less than 1,024 wants
+	exchangeWorkers = 16  // goroutines that read blocks for bitswap's server
+	maxCID          = 64  // bytes of a CID in a request; ours have 36
+
+	sessionPatience = 2 * time.Second // without a block for so long, the session is replaced by a fresh one
+
+	findAfter      = 150 * time.Millisecond // without a block for so long, the DHT is asked
+	findWorkers    = 8                      // searches of one session at a time
+	maxSearches    = 32                     // and of the whole node
+	findTimeout    = 15 * time.Second
+	findProviders  = 5 // providers of one block that are dialled
+	findAgain      = 500 * time.Millisecond
+	findAgainMax   = 5 * time.Second
+	connectTimeout = 5 * time.Second
+)
+
+// result is the outcome of one want. Exactly one of block and err is set.
+type result struct {
+	cid   cid.Cid
+	block []byte
+	err   error
+}
+
+// Get gives the wanted blocks in the order in which they come: those in the store first, the others from peers. Every
+// wanted CID yields exactly once, however often it is listed: either (block, nil), or (nil, err) with err a
+// *[NotFoundError] that names it. A block is checked for size, for its hash and by admit before it is stored; admit
+// may be nil, must be safe for concurrent use and must not keep the slice it is given. Since a CID stands for one
+// content, a block that admit refuses is refused for good.
+//
+// Get gives up on what is missing when no block has come for Config.Timeout, or when ctx ends. Leaving the loop early
+// ends the fetch.
+func (n *Node) Get(ctx context.Context, want []cid.Cid, admit func(block []byte) error) iter.Seq2[[]byte, error] {
+	if admit == nil {
+		admit = func([]byte) error { return nil }
+	}
+	return func(yield func([]byte, error) bool) {
+		seen := make(map[cid.Cid]struct{}, len(want))
+		var missing []cid.Cid
+		for _, c := range want {
+			if _, twice := seen[c]; twice {
+				continue
+			}
+			seen[c] = struct{}{}
+			block, err := n.local(ctx, c, admit)
+			switch {
+			case errors.Is(err, ds.ErrNotFound):
+				missing = append(missing, c)
+			case err != nil:
+				if !yield(nil, &NotFoundError{c, err}) {
+					return
+				}
+			case !yield(block, nil):
+				return
+			}
+		}
+		if len(missing) > 0 {
+			n.yieldRemote(ctx, missing, admit, yield)
+		}
+	}
+}
+
+// local gives a block from the store; ds.ErrNotFound means that it may be had elsewhere.
+func (n *Node) local(ctx context.Context, c cid.Cid, admit func([]byte) error) ([]byte, error) {
+	if _, err := Digest(c); err != nil {
+		return nil, err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	block, err := n.store.read(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := admit(block); err != nil {
+		return nil, err
+	}
+	return block, nil
+}
+
+// yieldRemote fetches in the background and yields results as they come. What has no result when the fetch has ended,
+// because ctx did or the node was closed, is yielded with that cause.
+func (n *Node) yieldRemote(
+	ctx context.Context, missing []cid.Cid, admit func([]byte) error, yield func([]byte, error) bool,
+) {
+	results := make(chan result)
+	var cause error // why the fetch ended early; written before results is closed
+	cancel, err := n.begin(ctx, func(ctx context.Context) {
+		defer close(results)
+		n.fetch(ctx, missing, admit, results)
+		cause = context.Cause(ctx)
+	})
+	if err != nil {
+		for _, c := range missing {
+			if !yield(nil, &NotFoundError{c, err}) {
+				return
+			}
+		}
+		return
+	}
+	defer cancel()
+	pending := make(map[cid.Cid]struct{}, len(missing))
+	for _, c := range missing {
+		pending[c] = struct{}{}
+	}
+	for r := range results {
+		delete(pending, r.cid)
+		if !yield(r.block, r.err) {
+			return
+		}
+	}
+	for _, c := range missing {
+		if _, left := pending[c]; left && !yield(nil, &NotFoundError{c, cause}) {
+			return
+		}
+	}
+}
+
+// fetch sends one result for each wanted CID, unless ctx ends first.
+func (n *Node) fetch(ctx context.Context, want []cid.Cid, admit func([]byte) error, results chan<- result) {
+	var group errgroup.Group
+	group.SetLimit(sessions)
+	for len(want) > 0 && ctx.Err() == nil {
+		part := want[:min(len(want), sessionWants)]
+		want = want[len(part):]
+		group.Go(func() error {
+			b := newBatch(part, admit, results)
+			n.exchangeBatch(ctx, b)
+			b.giveUp(ctx, fmt.Errorf("%w within %s", ErrNotProvided, n.cfg.Timeout))
+			return nil
+		})
+	}
+	group.Wait()
+}
+
+// batch is a set of wants that is being fetched, perhaps from several sources at once.
+type batch struct {
+	admit   func([]byte) error
+	results chan<- result
+
+	mu       sync.Mutex // guards what follows
+	left     map[cid.Cid]struct{}
+	progress time.Time // when the last block came, or when the batch began
+}
+
+func newBatch(want []cid.Cid, admit func([]byte) error, results chan<- result) *batch {
+	b := &batch{admit: admit, results: results, left: make(map[cid.Cid]struct{}, len(want)), progress: time.Now()}
+	for _, c := range want {
+		b.left[c] = struct{}{}
+	}
+	return b
+}
+
+// missing lists what has not come yet, at most limit CIDs.
+func (b *batch) missing(limit int) []cid.Cid {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]cid.Cid, 0, min(limit, len(b.left)))
+	for c := range b.left {
+		if len(out) == limit {
+			break
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func (b *batch) wants(c cid.Cid) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, ok := b.left[c]
+	return ok
+}
+
+func (b *batch) done() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.left) == 0
+}
+
+// idle gives how long no block has come.
+func (b *batch) idle() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return time.Since(b.progress)
+}
+
+// take claims a want for the caller, who then owes its result.
+func (b *batch) take(c cid.Cid) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.left[c]; !ok {
+		return false
+	}
+	delete(b.left, c)
+	b.progress = time.Now()
+	return true
+}
+
+func (b *batch) send(ctx context.Context, r result) {
+	select {
+	case b.results <- r:
+	case <-ctx.Done():
+	}
+}
+
+// giveUp ends the wants that are left, unless ctx has ended, whose cause is the better reason.
+func (b *batch) giveUp(ctx context.Context, cause error) {
+	for _, c := range b.missing(sessionWants) {
+		if ctx.Err() != nil {
+			return
+		}
+		if b.take(c) {
+			b.send(ctx, result{cid: c, err: &NotFoundError{c, cause}})
+		}
+	}
+}
+
+// accept takes in what came under the name c. Wrong bytes leave the want open and give [ErrHash]: another peer may have
+// the right ones. The right bytes settle it, also if they are too large or not admitted.
+func (n *Node) accept(ctx context.Context, b *batch, c cid.Cid, block []byte) error {
+	if !b.wants(c) {
+		return nil
+	}
+	err := check(c, block)
+	if errors.Is(err, ErrHash) || errors.Is(err, ErrEmpty) {
+		return err
+	}
+	if err == nil {
+		err = b.admit(block)
+	}
+	if !b.take(c) {
+		return nil // another source was faster
+	}
+	if err == nil {
+		if err = n.store.write(ctx, c, block); err == nil {
+			n.offer(ctx, c, block)
+		}
+	}
+	if err != nil {
+		b.send(ctx, result{cid: c, err: &NotFoundError{c, err}})
+		return nil
+	}
+	b.send(ctx, result{cid: c, block: block})
+	return nil
+}
+
+// exchangeBatch fetches a batch by bitswap. It returns when everything has come, when nothing has for Config.Timeout,
+// or when ctx ends.
+func (n *Node) exchangeBatch(ctx context.Context, b *batch) {
+	ctx, cancel := context.WithCancel(ctx)
+	var finder sync.WaitGroup
+	defer finder.Wait()
+	defer cancel()
+	finder.Go(func() { n.find(ctx, b) })
+	for ctx.Err() == nil && !b.done() && b.idle() < n.cfg.Timeout {
+		if err := n.session(ctx, b); err != nil {
+			n.log.Debug("bitswap session failed", "err", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(findAgain):
+			}
+		}
+	}
+}
+
+// session runs one bitswap session over what is missing, until all has come or nothing has for a while. A stuck session
+// is cheaper to replace than to understand, and a fresh one asks every connected peer again.
+func (n *Node) session(ctx context.Context, b *batch) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	want := b.missing(sessionWants)
+	blocks, err := n.exchange.NewSession(ctx).GetBlocks(ctx, want)
+	if err != nil {
+		return err
+	}
+	patience := min(sessionPatience, n.cfg.Timeout)
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		select {
+		case block, open := <-blocks:
+			if !open {
+				return nil
+			}
+			if err := n.accept(ctx, b, block.Cid(), block.RawData()); err != nil {
+				n.log.Debug("block refused", "cid", block.Cid(), "err", err)
+			}
+			timer.Reset(patience)
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// find asks the DHT for providers of what is missing and connects to them, upon which bitswap asks them. It works only
+// while no blocks come by themselves: a look-up for every block of a long list would not scale. It ends with ctx.
+func (n *Node) find(ctx context.Context, b *batch) {
+	again := findAgain
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(findAfter):
+		}
+		if b.idle() < findAfter {
+			continue
+		}
+		var group errgroup.Group
+		group.SetLimit(findWorkers)
+		for _, c := range b.missing(sessionWants) {
+			if ctx.Err() != nil || b.idle() < findAfter {
+				break
+			}
+			group.Go(func() error {
+				if b.wants(c) {
+					n.findOne(ctx, c)
+				}
+				return nil
+			})
+		}
+		group.Wait()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(again):
+		}
+		again = min(2*again, findAgainMax)
+	}
+}
+
+// findOne searches providers of one block and connects to a few of them.
+func (n *Node) findOne(ctx context.Context, c cid.Cid) {
+	select {
+	case n.searches <- struct{}{}:
+		defer func() { <-n.searches }()
+	case <-ctx.Done():
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for info := range n.dht.FindProvidersAsync(ctx, c, findProviders) {
+		if info.ID == n.host.ID() || connected(n.host, info.ID) {
+			continue
+		}
+		wg.Go(func() { n.connect(ctx, info) })
+	}
+}
+
+func (n *Node) connect(ctx context.Context, info peer.AddrInfo) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if err := n.host.Connect(ctx, info); err != nil {
+		n.log.Debug("provider not reached", "peer", info.ID, "err", err)
+	}
+}

@@ -1,0 +1,162 @@
+package ipfs
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ipfs/boxo/ipns"
+	ds "github.com/ipfs/go-datastore"
+	"github.com/ipfs/go-datastore/namespace"
+	logging "github.com/ipfs/go-log/v2"
+	"github.com/libp2p/go-libp2p"
+	dht "github.com/libp2p/go-libp2p-kad-dht"
+	record "github.com/libp2p/go-libp2p-record"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/gologshim"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// The connection manager starts closing idle connections above high and stops at low. A server is one of the nodes
+// that a DHT look-up passes through and keeps more of them.
+const (
+	clientConnsLow, clientConnsHigh = 32, 96
+	serverConnsLow, serverConnsHigh = 160, 384
+	connGrace                       = 30 * time.Second
+	dialTimeout                     = 10 * time.Second
+)
+
+var (
+	loopbackListen = []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}
+	publicListen   = []string{
+		"/ip4/0.0.0.0/udp/0/quic-v1", "/ip6/::/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0", "/ip6/::/tcp/0",
+	}
+)
+
+// quietLibraries silences the libraries' own loggers, which are one set for the whole process and write to standard
+// error. What they would say about one peer or another is no news to the operator of a node.
+var quietLibraries = sync.OnceFunc(func() {
+	logging.SetAllLoggers(logging.LevelFatal)
+	gologshim.SetDefaultHandler(slog.DiscardHandler)
+})
+
+func parseListen(cfg Config) ([]ma.Multiaddr, error) {
+	listen := cfg.Listen
+	if listen == nil {
+		listen = publicListen
+		if cfg.Network.Private {
+			listen = loopbackListen
+		}
+	}
+	addrs := make([]ma.Multiaddr, 0, len(listen))
+	for _, s := range listen {
+		a, err := ma.NewMultiaddr(s)
+		if err != nil {
+			return nil, fmt.Errorf("listen address %q: %w", s, err)
+		}
+		addrs = append(addrs, a)
+	}
+	return addrs, nil
+}
+
+// newHost starts the libp2p host: QUIC and TCP, no relay, no metrics; on a private network fenced in, on the public one
+// with AutoNAT and port mapping, by which a provider behind a home router learns and announces its address.
+func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (_ host.Host, err error) {
+	low, high := serverConnsLow, serverConnsHigh
+	if cfg.Client {
+		low, high = clientConnsLow, clientConnsHigh
+	}
+	conns, err := connmgr.NewConnManager(low, high, connmgr.WithGracePeriod(connGrace))
+	if err != nil {
+		return nil, err
+	}
+	limits := rcmgr.DefaultLimits
+	libp2p.SetDefaultServiceLimits(&limits)
+	resources, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits.AutoScale()), rcmgr.WithMetricsDisabled())
+	if err != nil {
+		return nil, err
+	}
+	opts := []libp2p.Option{
+		libp2p.Identity(cfg.Key),
+		libp2p.ListenAddrs(listen...),
+		libp2p.Transport(quic.NewTransport),
+		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.DefaultSecurity,
+		libp2p.DefaultMuxers,
+		libp2p.UserAgent("byway"),
+		libp2p.ConnectionManager(conns),
+		libp2p.ResourceManager(resources),
+		libp2p.WithDialTimeout(dialTimeout),
+		libp2p.DisableMetrics(),
+		libp2p.DisableRelay(),
+	}
+	if cfg.Network.Private {
+		opts = append(opts,
+			libp2p.ConnectionGater(newFence(listen, bootstrap)),
+			libp2p.ForceReachabilityPublic(), // no AutoNAT: the DHT takes every server at its word here
+		)
+	} else {
+		opts = append(opts, libp2p.NonPublicAddrPublishing(false))
+		if !cfg.Client {
+			opts = append(opts, libp2p.NATPortMap(), libp2p.EnableAutoNATv2())
+		}
+	}
+	h, err := libp2p.New(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("start libp2p host: %w", err)
+	}
+	return h, nil
+}
+
+// newDHT joins the network's DHT. Provider records that others leave here live in data, below /dht.
+func newDHT(cfg Config, h host.Host, data ds.Batching, bootstrap []peer.AddrInfo) (*dht.IpfsDHT, error) {
+	mode := dht.ModeServer
+	switch {
+	case cfg.Client:
+		mode = dht.ModeClient
+	case !cfg.Network.Private:
+		mode = dht.ModeAuto // a server once AutoNAT has found it reachable
+	}
+	opts := []dht.Option{
+		dht.Mode(mode),
+		dht.ProtocolPrefix(cfg.Network.dhtPrefix()),
+		dht.Datastore(namespace.Wrap(data, ds.NewKey("/dht"))),
+		dht.BootstrapPeers(bootstrap...),
+	}
+	switch {
+	case !cfg.Network.Private:
+		opts = append(opts,
+			dht.QueryFilter(dht.PublicQueryFilter),
+			dht.RoutingTableFilter(dht.PublicRoutingTableFilter),
+			dht.RoutingTablePeerDiversityFilter(dht.NewRTPeerDiversityFilter(h, 2, 3)),
+			dht.AddressFilter(func(addrs []ma.Multiaddr) []ma.Multiaddr {
+				return ma.FilterAddrs(addrs, isPublic)
+			}),
+		)
+	case cfg.Network.LAN:
+		// Stock nodes expect these two record types of every member.
+		opts = append(opts,
+			dht.NamespacedValidator("pk", record.PublicKeyValidator{}),
+			dht.NamespacedValidator("ipns", ipns.Validator{KeyBook: h.Peerstore()}),
+			dht.RoutingTablePeerDiversityFilter(nil),
+		)
+	default:
+		opts = append(opts, dht.DisableValues(), dht.RoutingTablePeerDiversityFilter(nil))
+	}
+	d, err := dht.New(h, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("start dht: %w", err)
+	}
+	return d, nil
+}
+
+func connected(h host.Host, p peer.ID) bool {
+	return h.Network().Connectedness(p) == network.Connected
+}
