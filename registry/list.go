@@ -1,0 +1,290 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"iter"
+	"math/big"
+	"runtime"
+	"sync"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/rpc"
+	"github.com/ipfs/go-cid"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// firstPage is small, so that the first offers are on screen while the rest is still being read.
+	firstPage = 128
+	// maxPage keeps a page's call far below the 50 million gas that nodes grant: an entry costs about 8,000.
+	maxPage = 1024
+	minPage = 16
+	// pagesAtOnce bounds both memory (4 KiB an offer) and how long one page with unreachable blocks holds up others.
+	pagesAtOnce = 4
+)
+
+// Listing is a registered offer that has passed every check.
+type Listing struct {
+	Signed
+	Registration Registration
+}
+
+// List reads the whole registry as of one block and yields each offer as soon as it is fetched and verified, in no
+// particular order. One that fails comes as a [*Skipped], with its registration beside it. Any other error is the
+// chain's and ends the sequence.
+//
+// An offer is listed if its block has the registered hash and the canonical form, is valid on this market and now, is
+// signed by the account that registered it, carries the sequence that it is registered under, and its host agreed.
+func (r *Registry) List(ctx context.Context) iter.Seq2[Listing, error] {
+	return func(yield func(Listing, error) bool) {
+		head, err := r.backend.HeaderByNumber(ctx, nil)
+		if err != nil {
+			yield(Listing{}, fmt.Errorf("read the chain's head: %w", err))
+			return
+		}
+		r.stream(ctx, func(ctx context.Context, emit func([]Registration) error) error {
+			return r.pages(ctx, head.Number, emit)
+		}, yield)
+	}
+}
+
+// pages reads the registry at one block and hands on each page as it comes.
+func (r *Registry) pages(ctx context.Context, block *big.Int, emit func([]Registration) error) error {
+	limit := uint64(firstPage)
+	for from := uint64(0); ; {
+		page, err := r.page(ctx, block, from, limit)
+		if refused := rpc.Error(nil); err != nil && limit > minPage && errors.As(err, &refused) {
+			// The node grants less gas or time to a call than we need: ask for less.
+			limit /= 2
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := emit(page); err != nil {
+			return err
+		}
+		if uint64(len(page)) < limit {
+			return nil
+		}
+		from += uint64(len(page))
+		limit = min(limit*2, maxPage)
+	}
+}
+
+// result is one line of a listing on its way to the caller.
+type result struct {
+	listing Listing
+	err     error
+}
+
+// stream fetches and verifies the pages that read hands on and yields the results. When it returns, its goroutines
+// have ended: they stop with the context, which ends when the caller breaks off.
+func (r *Registry) stream(ctx context.Context,
+	read func(ctx context.Context, emit func([]Registration) error) error, yield func(Listing, error) bool,
+) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan result, 64)
+	work := newVerifiers(ctx, r, results)
+	var failure error
+	go func() {
+		defer close(results)
+		fetch, fetchCtx := errgroup.WithContext(work.ctx)
+		fetch.SetLimit(pagesAtOnce)
+		failure = read(fetchCtx, func(page []Registration) error {
+			fetch.Go(func() error { return r.fetch(fetchCtx, page, work) })
+			return fetchCtx.Err()
+		})
+		// The cause of both failing is the one that came first: a cancelled read follows a failed fetch.
+		if err := fetch.Wait(); err != nil && (failure == nil || errors.Is(failure, context.Canceled)) {
+			failure = err
+		}
+		if err := work.wait(); err != nil && (failure == nil || errors.Is(failure, context.Canceled)) {
+			failure = err
+		}
+	}()
+	stopped := false
+	for res := range results {
+		if !stopped && !yield(res.listing, res.err) {
+			stopped = true
+			cancel() // and drain, so that nobody is left behind a full channel
+		}
+	}
+	if !stopped && failure != nil {
+		yield(Listing{}, failure)
+	}
+}
+
+// fetch gets the blocks of a page's registrations and passes each on to be verified.
+func (r *Registry) fetch(ctx context.Context, page []Registration, work *verifiers) error {
+	waiting := make(map[[32]byte][]Registration, len(page))
+	want := make([]cid.Cid, 0, len(page))
+	for _, reg := range page {
+		if waiting[reg.Digest] == nil {
+			want = append(want, reg.CID())
+		}
+		waiting[reg.Digest] = append(waiting[reg.Digest], reg)
+	}
+	foreign := 0
+	var broken error
+	for block, err := range r.blobs.Get(ctx, want, checkForm) {
+		if err != nil {
+			var missing interface{ Missing() cid.Cid }
+			if !errors.As(err, &missing) {
+				broken = err
+				break
+			}
+			digest, ok := digestOf(missing.Missing())
+			if !ok {
+				continue
+			}
+			for _, reg := range waiting[digest] {
+				if err := work.skip(reg, fmt.Errorf("%w: %w", ErrMissing, err)); err != nil {
+					return err
+				}
+			}
+			delete(waiting, digest)
+			continue
+		}
+		digest := sha256.Sum256(block)
+		regs, ok := waiting[digest]
+		if !ok {
+			foreign++
+			continue
+		}
+		delete(waiting, digest)
+		for _, reg := range regs {
+			if err := work.verify(reg, block); err != nil {
+				return err
+			}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	why := ErrMissing
+	if broken != nil {
+		why = fmt.Errorf("%w: %w", ErrMissing, broken)
+	} else if foreign > 0 {
+		why = fmt.Errorf("%w: the store answered with %d other blocks", ErrHash, foreign)
+	}
+	for _, regs := range waiting {
+		for _, reg := range regs {
+			if err := work.skip(reg, why); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// admit holds a block against its registration: every check that a listed offer has passed. The cheap ones come first.
+func (r *Registry) admit(ctx context.Context, reg Registration, block []byte) (Signed, error) {
+	if sha256.Sum256(block) != reg.Digest {
+		return Signed{}, ErrHash
+	}
+	s, err := Decode(block)
+	if err != nil {
+		return Signed{}, err
+	}
+	if err := s.Offer.checkMarket(r.deployment); err != nil {
+		return Signed{}, err
+	}
+	if s.Offer.Provider != reg.Provider {
+		return Signed{}, fmt.Errorf("%w: it is %s's, registered by %s", ErrProvider, s.Offer.Provider, reg.Provider)
+	}
+	if s.Offer.Sequence != reg.Sequence {
+		return Signed{}, fmt.Errorf("%w: it carries %d, registered is %d", ErrSequence, s.Offer.Sequence, reg.Sequence)
+	}
+	if err := s.Offer.checkTime(r.now()); err != nil {
+		return Signed{}, err
+	}
+	return s, s.Verify(ctx, r.backend, r.deployment)
+}
+
+// verifiers checks signatures on every core. Its goroutines end with the context or with wait.
+type verifiers struct {
+	ctx     context.Context
+	group   *errgroup.Group
+	results chan<- result
+	queue   chan func() error
+	once    sync.Once
+	r       *Registry
+}
+
+func newVerifiers(ctx context.Context, r *Registry, results chan<- result) *verifiers {
+	group, ctx := errgroup.WithContext(ctx)
+	v := &verifiers{ctx: ctx, group: group, results: results, queue: make(chan func() error), r: r}
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() error {
+			for {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case job, ok := <-v.queue:
+					if !ok {
+						return nil
+					}
+					if err := job(); err != nil {
+						return err
+					}
+				}
+			}
+		})
+	}
+	return v
+}
+
+// verify queues a block. Its error says that the listing is over, not that the block is bad.
+func (v *verifiers) verify(reg Registration, block []byte) error {
+	job := func() error {
+		s, err := v.r.admit(v.ctx, reg, block)
+		if err == nil {
+			return v.send(result{listing: Listing{s, reg}})
+		}
+		if kindOf(err) == "other" {
+			return err // the chain's: no verdict about the offer
+		}
+		return v.skip(reg, err)
+	}
+	select {
+	case v.queue <- job:
+		return nil
+	case <-v.ctx.Done():
+		return v.ctx.Err()
+	}
+}
+
+// skip reports a registration that is not listed.
+func (v *verifiers) skip(reg Registration, reason error) error {
+	v.r.log.Debug("offer skipped", "provider", reg.Provider, "kind", kindOf(reason), "reason", reason)
+	return v.send(result{Listing{Registration: reg}, &Skipped{reg.Provider, reg.CID(), reason}})
+}
+
+func (v *verifiers) send(res result) error {
+	select {
+	case v.results <- res:
+		return nil
+	case <-v.ctx.Done():
+		return v.ctx.Err()
+	}
+}
+
+// wait returns when everything queued is done; nothing may be queued after it.
+func (v *verifiers) wait() error {
+	v.once.Do(func() { close(v.queue) })
+	return v.group.Wait()
+}
+
+// digestOf returns the SHA-256 in a CID.
+func digestOf(c cid.Cid) ([32]byte, bool) {
+	h := []byte(c.Hash())
+	if len(h) != 34 {
+		return [32]byte{}, false
+	}
+	return common.BytesToHash(h[2:]), true
+}

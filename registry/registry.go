@@ -1,0 +1,165 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"math/big"
+	"time"
+
+	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ipfs/go-cid"
+
+	"byway/contracts"
+	registryabi "byway/contracts/bindings/registry"
+)
+
+// Blobs is the block store that offers travel through.
+//
+// Put returns once the block survives a crash of this node, and keeps offering it to others until it is dropped. Get
+// yields each wanted block once, as (block, nil), in any order; one that could not be had is (nil, err), where err (or
+// one that it wraps) has a method Missing() cid.Cid. A block that comes from outside is stored and yielded only if
+// admit returns nil for it. Both are safe for concurrent use; Get ends early with its context.
+type Blobs interface {
+	Put(ctx context.Context, block []byte) (cid.Cid, error)
+	Get(ctx context.Context, want []cid.Cid, admit func(block []byte) error) iter.Seq2[[]byte, error]
+}
+
+// Config is what a [Registry] stands on. Log and Now may be nil.
+type Config struct {
+	Backend    bind.ContractBackend
+	Deployment contracts.Deployment
+	Blobs      Blobs
+	Log        *slog.Logger
+	// Now is the clock that an offer's validity is held against; time.Now where nil.
+	Now func() time.Time
+}
+
+// Registry is one market: its Registry contract and the blocks of its offers. It is safe for concurrent use.
+type Registry struct {
+	backend    bind.ContractBackend
+	deployment contracts.Deployment
+	blobs      Blobs
+	log        *slog.Logger
+	now        func() time.Time
+
+	abi      *registryabi.Registry
+	contract *bind.BoundContract
+}
+
+// New returns the market of a deployment. It reads nothing yet.
+func New(cfg Config) (*Registry, error) {
+	if cfg.Backend == nil || cfg.Blobs == nil {
+		return nil, errors.New("registry needs a chain and a block store")
+	}
+	if cfg.Deployment.ChainID == 0 || cfg.Deployment.Registry == (common.Address{}) {
+		return nil, errors.New("registry needs a chain id and the Registry contract's address")
+	}
+	r := &Registry{
+		backend: cfg.Backend, deployment: cfg.Deployment, blobs: cfg.Blobs, log: cfg.Log, now: cfg.Now,
+		abi: registryabi.NewRegistry(),
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	r.contract = r.abi.Instance(cfg.Backend, cfg.Deployment.Registry)
+	return r, nil
+}
+
+// Registration is what the Registry contract holds for one provider.
+type Registration struct {
+	Provider common.Address `json:"provider"`
+	// Digest is the SHA-256 of the offer's block; zero where the provider is not registered.
+	Digest common.Hash `json:"digest"`
+	// Sequence counts the offers that this provider has registered, ever; it stays when the provider leaves.
+	Sequence uint64 `json:"sequence"`
+	// Stake is in base units of the registry's stake token.
+	Stake contracts.Amount `json:"stake"`
+	// Since is when the provider registered, by the chain's clock; the zero time where it is not registered.
+	Since time.Time `json:"since"`
+}
+
+// Registered reports whether the provider is in the registry now.
+func (r Registration) Registered() bool { return r.Digest != common.Hash{} }
+
+// CID is the address of the registered offer's block.
+func (r Registration) CID() cid.Cid { return cidOf(r.Digest) }
+
+// Unbonding is the stake of a provider that has left.
+type Unbonding struct {
+	Amount contracts.Amount `json:"amount"`
+	// ReleaseAt is when [Registry.Withdraw] will pay it out, by the chain's clock.
+	ReleaseAt time.Time `json:"release_at"`
+}
+
+// Registration reads what is registered for a provider now.
+func (r *Registry) Registration(ctx context.Context, provider common.Address) (Registration, error) {
+	row, err := bind.Call(r.contract, &bind.CallOpts{Context: ctx}, r.abi.PackProviderOf(provider),
+		r.abi.UnpackProviderOf)
+	if err != nil {
+		return Registration{}, fmt.Errorf("read registration of %s: %w", provider, err)
+	}
+	return registrationOf(row)
+}
+
+// NextSequence reads the number that the provider's next offer will be registered under, and so has to carry.
+func (r *Registry) NextSequence(ctx context.Context, provider common.Address) (uint64, error) {
+	reg, err := r.Registration(ctx, provider)
+	if err != nil {
+		return 0, err
+	}
+	return reg.Sequence + 1, nil
+}
+
+// Unbonding reads what a provider can withdraw, and when.
+func (r *Registry) Unbonding(ctx context.Context, provider common.Address) (Unbonding, error) {
+	row, err := bind.Call(r.contract, &bind.CallOpts{Context: ctx}, r.abi.PackUnbondingOf(provider),
+		r.abi.UnpackUnbondingOf)
+	if err != nil {
+		return Unbonding{}, fmt.Errorf("read unbonding stake of %s: %w", provider, err)
+	}
+	amount, err := contracts.AmountFromBig(row.Amount)
+	if err != nil {
+		return Unbonding{}, fmt.Errorf("read unbonding stake of %s: %w", provider, err)
+	}
+	return Unbonding{amount, chainTime(row.ReleaseAt)}, nil
+}
+
+// page reads up to limit registrations from index from on, as of a block.
+func (r *Registry) page(ctx context.Context, block *big.Int, from, limit uint64) ([]Registration, error) {
+	data := r.abi.PackProviders(new(big.Int).SetUint64(from), new(big.Int).SetUint64(limit))
+	rows, err := bind.Call(r.contract, &bind.CallOpts{Context: ctx, BlockNumber: block}, data, r.abi.UnpackProviders)
+	if err != nil {
+		return nil, fmt.Errorf("read registry page %d+%d at block %s: %w", from, limit, block, err)
+	}
+	page := make([]Registration, 0, len(rows))
+	for _, row := range rows {
+		reg, err := registrationOf(row)
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, reg)
+	}
+	return page, nil
+}
+
+func registrationOf(row registryabi.IRegistryRegistration) (Registration, error) {
+	stake, err := contracts.AmountFromBig(row.Stake)
+	if err != nil {
+		return Registration{}, fmt.Errorf("registration of %s: stake: %w", row.Provider, err)
+	}
+	return Registration{row.Provider, row.Digest, row.Sequence, stake, chainTime(row.Since)}, nil
+}
+
+func chainTime(seconds uint64) time.Time {
+	if seconds == 0 || seconds >= maxUnixTime {
+		return time.Time{}
+	}
+	return time.Unix(int64(seconds), 0).UTC()
+}
