@@ -1,0 +1,420 @@
+package payments
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"byway/contracts"
+	"byway/contracts/bindings/channels"
+	"byway/contracts/chain"
+)
+
+// Gas that a claim is expected to use, for the policy; the sender estimates what it really needs.
+const (
+	claimGasBase = 45_000
+	claimGasRow  = 11_500
+)
+
+// maxClaimRows bounds a batch: a transaction of so many rows stays far below every chain's limits.
+const maxClaimRows = 500
+
+var transferTopic = crypto.Keccak256Hash([]byte("Transfer(address,address,uint256)"))
+
+// Sender sends transactions exactly once for each intent, across restarts. [chain.Sender] is the real one.
+type Sender interface {
+	Address() common.Address
+	Send(ctx context.Context, i chain.Intent) (chain.Result, error)
+}
+
+// GasPricer tells what gas costs now, in wei.
+type GasPricer interface {
+	SuggestGasPrice(ctx context.Context) (*big.Int, error)
+}
+
+// Policy says when a claim is worth its gas. The zero value of a field is its default.
+type Policy struct {
+	// GasPerMille: claim when the gas costs at most so many thousandths of what it brings. Default 20.
+	GasPerMille uint64
+	// CeilingPerMille: claim a channel when what is owed is so much of all that it can still pay. Default 800.
+	CeilingPerMille uint64
+	// MaxAge: claim a channel when something has been owed for that long. Default 24 h.
+	MaxAge time.Duration
+	// Batch is how many channels one transaction settles, 500 at most. Default 100.
+	Batch int
+	// Interval is how often all this is looked at. Default 30 s.
+	Interval time.Duration
+	// GasTokenPrice is what 10^18 wei are worth, in base units of the payment token. Zero: unknown, and no claim is
+	// made for cheap gas alone.
+	GasTokenPrice contracts.Amount
+}
+
+func (p Policy) withDefaults() Policy {
+	p.GasPerMille = cmp.Or(p.GasPerMille, 20)
+	p.CeilingPerMille = cmp.Or(p.CeilingPerMille, 800)
+	p.MaxAge = cmp.Or(p.MaxAge, 24*time.Hour)
+	p.Batch = min(max(cmp.Or(p.Batch, 100), 1), maxClaimRows)
+	p.Interval = cmp.Or(p.Interval, 30*time.Second)
+	return p
+}
+
+// ClaimerConfig says whose promises are claimed. Gas and Log may be nil: without Gas no claim is made for cheap gas
+// alone.
+type ClaimerConfig struct {
+	Ledger     *Ledger
+	Chain      Chain
+	Sender     Sender
+	Deployment contracts.Deployment
+	// Payee is paid, in Token. Zero: the sender's account, and the deployment's token.
+	Payee, Token common.Address
+	Policy       Policy
+	Gas          GasPricer
+	Log          *slog.Logger
+}
+
+// Claimed is what a round of claims has brought.
+type Claimed struct {
+	// Total is what was paid, in base units, for so many channels in so many transactions.
+	Total        contracts.Amount
+	Channels     int
+	Transactions int
+	// GasUsed is in gas, Fee in wei.
+	GasUsed uint64
+	Fee     *big.Int
+	// TxHash is the last transaction, zero where there was none.
+	TxHash common.Hash
+}
+
+// Claimer turns a payee's promises into tokens. Safe for concurrent use; one claim runs at a time.
+type Claimer struct {
+	cfg      ClaimerConfig
+	group    claimGroup
+	contract *channels.Channels
+	log      *slog.Logger
+	turn     *sync.Mutex
+}
+
+// NewClaimer makes a claimer of the payee's channels in that ledger.
+func NewClaimer(cfg ClaimerConfig) (*Claimer, error) {
+	if cfg.Ledger == nil || cfg.Chain == nil || cfg.Sender == nil {
+		return nil, errors.New("claimer: ledger, chain and sender are required")
+	}
+	if cfg.Payee == (common.Address{}) {
+		cfg.Payee = cfg.Sender.Address()
+	}
+	if cfg.Token == (common.Address{}) {
+		cfg.Token = cfg.Deployment.Token
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	cfg.Policy = cfg.Policy.withDefaults()
+	group := claimGroup{DomainOf(cfg.Deployment), cfg.Token, cfg.Payee}
+	return &Claimer{
+		cfg: cfg, group: group, contract: channels.NewChannels(), log: cfg.Log, turn: cfg.Ledger.claimTurn(group),
+	}, nil
+}
+
+// claimTurn is the lock that lets one claim of a group run at a time, whoever makes it.
+func (l *Ledger) claimTurn(g claimGroup) *sync.Mutex {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.claims[g] == nil {
+		l.claims[g] = new(sync.Mutex)
+	}
+	return l.claims[g]
+}
+
+// Run claims by the policy until ctx ends, beginning with what a crash has left half done. A failing chain is waited
+// out; it returns only for ctx and for a ledger that can't store.
+func (c *Claimer) Run(ctx context.Context) error {
+	for {
+		done, err := c.round(ctx, c.worth)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, ErrLedger):
+			return err
+		case err != nil:
+			c.log.Warn("claims wait", "error", err)
+		case done.Transactions > 0:
+			c.log.Info("claimed", "amount", done.Total.String(), "channels", done.Channels, "fee_wei", done.Fee.String(),
+				"tx", done.TxHash)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(c.cfg.Policy.Interval):
+		}
+	}
+}
+
+// Claim claims everything that can be paid, now.
+func (c *Claimer) Claim(ctx context.Context) (Claimed, error) {
+	return c.round(ctx, func(_ context.Context, list []owing) ([]owing, error) { return list, nil })
+}
+
+// Earnings returns the payee's numbers.
+func (c *Claimer) Earnings(ctx context.Context) (Earnings, error) {
+	return c.cfg.Ledger.Earnings(ctx, c.group.domain, c.group.token, c.group.payee)
+}
+
+// owing is a channel that owes something which it can pay.
+type owing struct {
+	account account
+	state   ChannelState
+	value   contracts.Amount // what a claim brings now
+}
+
+func (c *Claimer) round(ctx context.Context, choose func(context.Context, []owing) ([]owing, error)) (Claimed, error) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	sum := Claimed{Fee: new(big.Int)}
+	// What was recorded goes first: it may be mined already, and its promises are not to be sent twice.
+	left, err := c.cfg.Ledger.claimsInState(ctx, c.group, claimSending)
+	if err != nil {
+		return sum, err
+	}
+	for _, record := range left {
+		if err := c.send(ctx, record, &sum); err != nil {
+			return sum, err
+		}
+	}
+	list, err := c.owing(ctx)
+	if err != nil {
+		return sum, err
+	}
+	if list, err = choose(ctx, list); err != nil {
+		return sum, err
+	}
+	// The most valuable first, so that a purse that runs dry has paid for those.
+	slices.SortStableFunc(list, func(a, b owing) int { return b.value.Cmp(a.value) })
+	for batch := range slices.Chunk(list, c.cfg.Policy.Batch) {
+		record := claimRecord{intent: "claim/" + rand.Text()}
+		for _, o := range batch {
+			record.rows = append(record.rows, claimRow{
+				account: o.account.id, cumulative: o.account.total, before: o.state.Settled, row: o.account.promise().Row(),
+			})
+		}
+		if err := c.cfg.Ledger.storeClaim(ctx, c.group, &record); err != nil {
+			return sum, err
+		}
+		if err := c.send(ctx, record, &sum); err != nil {
+			return sum, err
+		}
+	}
+	return sum, nil
+}
+
+// owing reads the group's channels from the chain, records what is settled and returns those that can pay something.
+func (c *Claimer) owing(ctx context.Context) ([]owing, error) {
+	accounts, err := c.cfg.Ledger.owed(ctx, c.group)
+	if err != nil {
+		return nil, err
+	}
+	states := map[int64]ChannelState{}
+	free := map[common.Hash]contracts.Amount{} // of each vault, as far as this round has not planned it away
+	var list []owing
+	for _, a := range accounts {
+		s, err := c.cfg.Chain.State(ctx, a.channel)
+		if err != nil {
+			return nil, err
+		}
+		if s.Block < a.settledBlock {
+			return nil, fmt.Errorf("chain is at block %d, %s was settled in %d: the endpoint lags behind", s.Block,
+				a.channel, a.settledBlock)
+		}
+		states[a.id] = s
+		vault := a.channel.Vault.ID()
+		if _, ok := free[vault]; !ok {
+			free[vault] = s.Free
+		}
+		ceiling := maxAmount(s.Ceiling, s.Settled)
+		fromReserve := minAmount(a.total, ceiling).SubFloor(s.Settled)
+		fromFree := minAmount(a.total.SubFloor(ceiling), free[vault])
+		free[vault] = free[vault].SubFloor(fromFree)
+		value, err := fromReserve.Add(fromFree)
+		if err != nil {
+			return nil, err
+		}
+		if !value.IsZero() {
+			list = append(list, owing{a, s, value})
+		}
+	}
+	return list, c.cfg.Ledger.setSettled(ctx, states)
+}
+
+// worth picks the channels that the policy claims now: those that must be (an exit, a nearly spent ceiling, an age), and
+// all of them where that pays.
+func (c *Claimer) worth(ctx context.Context, list []owing) ([]owing, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	p := c.cfg.Policy
+	if c.cfg.Gas != nil && !p.GasTokenPrice.IsZero() {
+		price, err := c.cfg.Gas.SuggestGasPrice(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read gas price: %w", err)
+		}
+		if cheap := c.cheap(list, price); len(cheap) > 0 {
+			return c.withUrgent(cheap, list), nil
+		}
+	}
+	return c.withUrgent(nil, list), nil
+}
+
+// cheap returns the most valuable channels as long as each pays for its row, and all for the transaction.
+func (c *Claimer) cheap(list []owing, gasPrice *big.Int) []owing {
+	sorted := slices.Clone(list)
+	slices.SortStableFunc(sorted, func(a, b owing) int { return b.value.Cmp(a.value) })
+	n, value := 0, new(big.Int)
+	for _, o := range sorted {
+		if !c.pays(o.value.Big(), claimGasRow, gasPrice) {
+			break
+		}
+		value.Add(value, o.value.Big())
+		n++
+	}
+	batches := uint64((n + c.cfg.Policy.Batch - 1) / c.cfg.Policy.Batch)
+	if n == 0 || !c.pays(value, batches*claimGasBase+uint64(n)*claimGasRow, gasPrice) {
+		return nil
+	}
+	return sorted[:n]
+}
+
+// pays reports whether value × GasPerMille / 1000 ≥ gas × price, in units of the payment token.
+func (c *Claimer) pays(value *big.Int, gas uint64, gasPrice *big.Int) bool {
+	wei := new(big.Int).Mul(new(big.Int).SetUint64(gas), gasPrice)
+	spent := wei.Mul(wei, c.cfg.Policy.GasTokenPrice.Big())
+	spent.Mul(spent, big.NewInt(1000))
+	worth := new(big.Int).Mul(value, new(big.Int).SetUint64(c.cfg.Policy.GasPerMille))
+	return worth.Mul(worth, big.NewInt(1e18)).Cmp(spent) >= 0
+}
+
+// withUrgent adds the channels that can't wait.
+func (c *Claimer) withUrgent(chosen, list []owing) []owing {
+	has := map[int64]bool{}
+	for _, o := range chosen {
+		has[o.account.id] = true
+	}
+	for _, o := range list {
+		if !has[o.account.id] && c.urgent(o) {
+			chosen = append(chosen, o)
+		}
+	}
+	return chosen
+}
+
+func (c *Claimer) urgent(o owing) bool {
+	p := c.cfg.Policy
+	if o.state.Exiting() || (!o.account.owedSince.IsZero() && time.Since(o.account.owedSince) >= p.MaxAge) {
+		return true
+	}
+	can := o.state.CanPay().SubFloor(o.state.Settled)
+	limit, err := can.MulDivCeil(p.CeilingPerMille, 1000)
+	return err == nil && !o.value.Less(limit)
+}
+
+// send sends a recorded claim, again where that was begun before, and books what it did.
+func (c *Claimer) send(ctx context.Context, record claimRecord, sum *Claimed) error {
+	rows := make([]byte, 0, len(record.rows)*RowSize)
+	for _, r := range record.rows {
+		rows = append(rows, r.row[:]...)
+	}
+	data, err := c.contract.TryPackClaim(c.group.token, c.group.payee, rows)
+	if err != nil {
+		return fmt.Errorf("encode claim: %w", err)
+	}
+	result, err := c.cfg.Sender.Send(ctx, chain.Intent{ID: record.intent, To: &c.group.domain.Contract, Data: data})
+	if err != nil {
+		var reverted *chain.RevertError
+		if errors.As(err, &reverted) {
+			err = errors.Join(err, c.cfg.Ledger.failClaim(ctx, record, reverted.TxHash, reverted.Reason))
+		}
+		return fmt.Errorf("claim of %d channels: %w", len(record.rows), err)
+	}
+	done, err := c.settlement(ctx, record, result)
+	if err != nil {
+		return fmt.Errorf("claim %s: %w", result.TxHash, err)
+	}
+	if err := c.cfg.Ledger.settleClaim(ctx, record, done); err != nil {
+		return err
+	}
+	if sum.Total, err = sum.Total.Add(done.paid); err != nil {
+		return err
+	}
+	sum.Channels += len(done.settled)
+	sum.Transactions++
+	sum.GasUsed += result.GasUsed
+	sum.Fee.Add(sum.Fee, done.fee)
+	sum.TxHash = result.TxHash
+	return nil
+}
+
+// settlement reads what a mined claim did out of its own events.
+func (c *Claimer) settlement(ctx context.Context, record claimRecord, r chain.Result) (settlement, error) {
+	s := settlement{
+		tx: r.TxHash, block: r.Block, gas: r.GasUsed, fee: new(big.Int), settled: map[int64]contracts.Amount{},
+	}
+	if r.Fee != nil {
+		s.fee.Set(r.Fee)
+	}
+	byVault := map[common.Address]claimRow{}
+	for _, row := range record.rows {
+		list, err := c.cfg.Ledger.accounts(ctx, "id = ?", row.account)
+		if err != nil {
+			return s, err
+		}
+		if len(list) != 1 {
+			return s, fmt.Errorf("ledger has no channel %d", row.account)
+		}
+		vault := list[0].channel.Vault.ID()
+		byVault[common.Address(vault[:20])] = row
+	}
+	for _, log := range r.Logs {
+		switch {
+		case log.Address == c.group.token && isTransfer(log, c.group.domain.Contract, c.group.payee):
+			paid, err := contracts.AmountFromBig(new(big.Int).SetBytes(log.Data))
+			if err == nil {
+				s.paid, err = s.paid.Add(paid)
+			}
+			if err != nil {
+				return s, fmt.Errorf("transfer event: %w", err)
+			}
+		case log.Address == c.group.domain.Contract:
+			event, err := c.contract.UnpackClaimedEvent(log)
+			if err != nil || event.Token != c.group.token || event.Payee != c.group.payee {
+				continue // another event of the contract's
+			}
+			for word := range slices.Chunk(event.Rows, 32) {
+				if len(word) != 32 {
+					return s, fmt.Errorf("claimed event has %d bytes of rows", len(event.Rows))
+				}
+				row, ok := byVault[common.Address(word[:20])]
+				if !ok {
+					return s, fmt.Errorf("claimed event settles vault %x, which was not claimed", word[:20])
+				}
+				if s.settled[row.account], err = contracts.AmountFromBytes(word[20:]); err != nil {
+					return s, err
+				}
+			}
+		}
+	}
+	return s, nil
+}
+
+func isTransfer(log *types.Log, from, to common.Address) bool {
+	return len(log.Topics) == 3 && log.Topics[0] == transferTopic && len(log.Data) == 32 &&
+		log.Topics[1] == addressWord(from) && log.Topics[2] == addressWord(to)
+}

@@ -1,0 +1,76 @@
+package payments
+
+import (
+	"errors"
+	"fmt"
+
+	"byway/contracts"
+)
+
+// What is wrong with a promise or a session, for callers that branch on it.
+var (
+	// ErrNotRising says that a promise does not exceed the channel's latest one and is not that very promise again.
+	ErrNotRising = errors.New("promise does not rise above the latest one of its channel")
+	// ErrWrongChannel says that a promise or session names another token, payer or payee than it must.
+	ErrWrongChannel = errors.New("wrong channel")
+	// ErrBadSignature says that a signature is malformed, in a second form of itself, or made by another key.
+	ErrBadSignature = errors.New("bad signature")
+	// ErrSecondSigner says that a session tried to go on with another session key than it was opened with.
+	ErrSecondSigner = errors.New("second signer: a session is paid by the one key that it was opened with")
+	// ErrUnknownSession says that no such session was opened.
+	ErrUnknownSession = errors.New("unknown session")
+	// ErrSessionClosed says that the session has ended; its final counters are recorded.
+	ErrSessionClosed = errors.New("session is closed")
+	// ErrSessionExists says that a session of that id was opened with other terms.
+	ErrSessionExists = errors.New("session id is in use with other terms")
+	// ErrExiting says that the payer has begun to take the channel's reserve back: no more credit is given.
+	ErrExiting = errors.New("the payer is leaving the channel")
+	// ErrSpendCap is what every [*SpendCapError] is.
+	ErrSpendCap = errors.New("spend cap reached")
+	// ErrLedger says that the ledger could not store something: nothing was promised, credited or sent, and service
+	// must stop until the cause (a full or read-only disk, as a rule) is removed.
+	ErrLedger = errors.New("ledger cannot store")
+	// ErrLedgerInUse says that another process has the ledger open.
+	ErrLedgerInUse = errors.New("ledger is in use by another process")
+)
+
+// UnfundedError says that a promise exceeds what the payee may count on.
+type UnfundedError struct {
+	Channel contracts.Channel
+	// Have is the highest lifetime total that counts now: reserve or settled, and what trust allows of the vault's
+	// free balance.
+	Have contracts.Amount
+	// Want is the lifetime total of the promise.
+	Want contracts.Amount
+	// Free is the vault's free balance on chain and Trust the most of it that may be relied on without a reserve.
+	Free, Trust contracts.Amount
+}
+
+// Error implements error.
+func (e *UnfundedError) Error() string {
+	return fmt.Sprintf("%s can pay %s in all, promised are %s (free in the vault %s, trusted without a reserve %s): "+
+		"deposit and reserve more for this payee", e.Channel, e.Have, e.Want, e.Free, e.Trust)
+}
+
+// SpendCapError says that a payer will sign no more for this session.
+type SpendCapError struct {
+	// Limit is the most that this session may cost: the cap, or what the channel can still pay where Funds is set.
+	Limit contracts.Amount
+	// Spent is what the session has paid, Want what its bytes have come to.
+	Spent, Want contracts.Amount
+	// Funds is set where the deposit, not the configured cap, is what has run out.
+	Funds bool
+}
+
+// Error implements error.
+func (e *SpendCapError) Error() string {
+	if e.Funds {
+		return fmt.Sprintf("%v: the deposit pays for %s of this session, its bytes come to %s: deposit more to go on",
+			ErrSpendCap, e.Limit, e.Want)
+	}
+	return fmt.Sprintf("%v: the cap of this session is %s, its bytes come to %s: raise the cap to go on",
+		ErrSpendCap, e.Limit, e.Want)
+}
+
+// Is makes every SpendCapError an [ErrSpendCap].
+func (e *SpendCapError) Is(target error) bool { return target == ErrSpendCap }

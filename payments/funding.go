@@ -1,0 +1,243 @@
+package payments
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+
+	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
+	"github.com/ethereum/go-ethereum/common"
+
+	"byway/contracts"
+	"byway/contracts/bindings/channels"
+	"byway/contracts/bindings/erc20"
+	"byway/contracts/chain"
+)
+
+// FundingConfig says whose vaults are managed: the sender's account is their payer. Log may be nil.
+type FundingConfig struct {
+	Backend    bind.ContractBackend
+	Sender     Sender
+	Deployment contracts.Deployment
+	// Token is what the vaults hold. Zero: the deployment's.
+	Token common.Address
+	Log   *slog.Logger
+}
+
+// Funding moves an account's tokens into its vaults and out again, and does what else a payer or a payee can do on
+// chain with a channel. Every method that sends takes an id: the same id is the same transaction, across restarts; an
+// empty one is a new transaction. Safe for concurrent use.
+type Funding struct {
+	cfg      FundingConfig
+	token    common.Address
+	contract *channels.Channels
+	erc20    *erc20.ERC20
+	bound    *bind.BoundContract // the token
+	log      *slog.Logger
+}
+
+// NewFunding makes the account of the sender manage its vaults.
+func NewFunding(cfg FundingConfig) (*Funding, error) {
+	if cfg.Backend == nil || cfg.Sender == nil {
+		return nil, errors.New("funding: backend and sender are required")
+	}
+	f := &Funding{
+		cfg: cfg, token: cfg.Token, contract: channels.NewChannels(), erc20: erc20.NewERC20(), log: cfg.Log,
+	}
+	if f.token == (common.Address{}) {
+		f.token = cfg.Deployment.Token
+	}
+	if f.log == nil {
+		f.log = slog.New(slog.DiscardHandler)
+	}
+	f.bound = f.erc20.Instance(cfg.Backend, f.token)
+	return f, nil
+}
+
+// Channel names the channel of this account with a payee through a session key.
+func (f *Funding) Channel(signer, payee common.Address) contracts.Channel {
+	return contracts.Channel{
+		Vault: contracts.Vault{Token: f.token, Payer: f.cfg.Sender.Address(), Signer: signer}, Payee: payee,
+	}
+}
+
+// Balance is what the account holds of the token, in base units.
+func (f *Funding) Balance(ctx context.Context, account common.Address) (contracts.Amount, error) {
+	out, err := bind.Call(f.bound, &bind.CallOpts{Context: ctx}, f.erc20.PackBalanceOf(account), f.erc20.UnpackBalanceOf)
+	if err != nil {
+		return contracts.Amount{}, fmt.Errorf("read token balance of %s: %w", account, err)
+	}
+	if out.BitLen() > 96 {
+		return contracts.MaxAmount(), nil // more than a channel can hold
+	}
+	return contracts.AmountFromBig(out)
+}
+
+// BalanceError says that an account holds less of the token than it wants to deposit.
+type BalanceError struct {
+	Account, Token common.Address
+	Have, Want     contracts.Amount
+}
+
+// Error implements error.
+func (e *BalanceError) Error() string {
+	return fmt.Sprintf("account %s holds %s of token %s and wants to deposit %s: send it more of the token", e.Account,
+		e.Have, e.Token, e.Want)
+}
+
+// Deposit puts that much into the account's vault of a session key, approving it first where needed.
+func (f *Funding) Deposit(ctx context.Context, id string, signer common.Address, amount contracts.Amount,
+) (chain.Result, error) {
+	id = intentID(id)
+	if err := f.approve(ctx, id, amount); err != nil {
+		return chain.Result{}, err
+	}
+	data, err := f.contract.TryPackDeposit(f.token, f.cfg.Sender.Address(), signer, amount.Big())
+	return f.send(ctx, "deposit", id, data, err)
+}
+
+// Open deposits that much and raises what is guaranteed to a payee to ceiling, a lifetime total, in one transaction.
+// Where the ceiling is that high already nothing is set aside.
+func (f *Funding) Open(ctx context.Context, id string, signer, payee common.Address, amount, ceiling contracts.Amount,
+) (chain.Result, error) {
+	id = intentID(id)
+	if err := f.approve(ctx, id, amount); err != nil {
+		return chain.Result{}, err
+	}
+	data, err := f.contract.TryPackOpen(f.token, signer, payee, amount.Big(), ceiling.Big())
+	return f.send(ctx, "open channel", id, data, err)
+}
+
+// Reserve raises what is guaranteed to a payee to ceiling, a lifetime total, out of the vault's free balance.
+func (f *Funding) Reserve(ctx context.Context, id string, signer, payee common.Address, ceiling contracts.Amount,
+) (chain.Result, error) {
+	data, err := f.contract.TryPackReserve(f.token, signer, payee, ceiling.Big())
+	return f.send(ctx, "reserve", intentID(id), data, err)
+}
+
+// Withdraw takes free balance out of the vault.
+func (f *Funding) Withdraw(ctx context.Context, id string, signer common.Address, amount contracts.Amount,
+	to common.Address,
+) (chain.Result, error) {
+	data, err := f.contract.TryPackWithdraw(f.token, signer, amount.Big(), to)
+	return f.send(ctx, "withdraw", intentID(id), data, err)
+}
+
+// StartExit announces that the account wants a channel's reserve back; the payee can claim until it gets it.
+func (f *Funding) StartExit(ctx context.Context, id string, signer, payee common.Address) (chain.Result, error) {
+	data, err := f.contract.TryPackStartExit(f.token, signer, payee)
+	return f.send(ctx, "start exit", intentID(id), data, err)
+}
+
+// CancelExit takes that back.
+func (f *Funding) CancelExit(ctx context.Context, id string, signer, payee common.Address) (chain.Result, error) {
+	data, err := f.contract.TryPackCancelExit(f.token, signer, payee)
+	return f.send(ctx, "cancel exit", intentID(id), data, err)
+}
+
+// FinishExit returns the rest of the reserve to the vault, once the exit's time has come.
+func (f *Funding) FinishExit(ctx context.Context, id string, signer, payee common.Address) (chain.Result, error) {
+	data, err := f.contract.TryPackFinishExit(f.token, f.cfg.Sender.Address(), signer, payee)
+	return f.send(ctx, "finish exit", intentID(id), data, err)
+}
+
+// Close ends a channel in one transaction with the payee's consent: it pays the last promise (nil where the payee has
+// claimed it already), takes the rest of the reserve back and withdraws the vault's whole free balance.
+func (f *Funding) Close(ctx context.Context, id string, last *Promise, r Release, to common.Address,
+) (chain.Result, error) {
+	if r.Token != f.token || r.Payer != f.cfg.Sender.Address() {
+		return chain.Result{}, fmt.Errorf("close channel: %w: release is for %s", ErrWrongChannel, r.Channel)
+	}
+	var rows []byte
+	if last != nil {
+		if last.Channel != r.Channel {
+			return chain.Result{}, fmt.Errorf("close channel: %w: promise is for %s", ErrWrongChannel, last.Channel)
+		}
+		row := last.Row()
+		rows = row[:]
+	}
+	data, err := f.contract.TryPackCloseAndWithdraw(f.token, r.Signer, r.Payee, rows, r.Ceiling.Big(),
+		new(big.Int).SetUint64(uint64(r.Epoch)), new(big.Int).SetUint64(r.ValidUntil), fullSignature(r.Sig), to)
+	return f.send(ctx, "close channel", intentID(id), data, err)
+}
+
+// Release gives a payer its reserve above a ceiling back at once; the account is the payee.
+func (f *Funding) Release(ctx context.Context, id string, payer, signer common.Address, ceiling contracts.Amount,
+) (chain.Result, error) {
+	data, err := f.contract.TryPackRelease(f.token, payer, signer, ceiling.Big())
+	return f.send(ctx, "release", intentID(id), data, err)
+}
+
+// PostReserves raises what payers have signed to reserve for one payee. The chain skips what does not hold (any more).
+func (f *Funding) PostReserves(ctx context.Context, id string, payee common.Address, list []Reserve,
+) (chain.Result, error) {
+	var rows []byte
+	for _, r := range list {
+		if r.Token != f.token || r.Payee != payee {
+			return chain.Result{}, fmt.Errorf("post reserves: %w: reserve is for %s", ErrWrongChannel, r.Channel)
+		}
+		row := r.Row()
+		rows = append(rows, row[:]...)
+	}
+	data, err := f.contract.TryPackReserveSigned(f.token, payee, rows)
+	return f.send(ctx, "post reserves", intentID(id), data, err)
+}
+
+// approve lets the Channels contract take that much, where it may not already.
+func (f *Funding) approve(ctx context.Context, id string, amount contracts.Amount) error {
+	self := f.cfg.Sender.Address()
+	have, err := f.Balance(ctx, self)
+	if err != nil {
+		return err
+	}
+	if have.Less(amount) {
+		return &BalanceError{Account: self, Token: f.token, Have: have, Want: amount}
+	}
+	allowed, err := bind.Call(f.bound, &bind.CallOpts{Context: ctx},
+		f.erc20.PackAllowance(self, f.cfg.Deployment.Channels), f.erc20.UnpackAllowance)
+	if err != nil {
+		return fmt.Errorf("read allowance of %s: %w", self, err)
+	}
+	if allowed.Cmp(amount.Big()) >= 0 {
+		return nil
+	}
+	data, err := f.erc20.TryPackApprove(f.cfg.Deployment.Channels, amount.Big())
+	if err != nil {
+		return fmt.Errorf("encode approval: %w", err)
+	}
+	if _, err := f.cfg.Sender.Send(ctx, chain.Intent{ID: id + "/approve", To: &f.token, Data: data}); err != nil {
+		return fmt.Errorf("approve deposit: %w", err)
+	}
+	return nil
+}
+
+func (f *Funding) send(ctx context.Context, what, id string, data []byte, err error) (chain.Result, error) {
+	if err != nil {
+		return chain.Result{}, fmt.Errorf("encode %s: %w", what, err)
+	}
+	r, err := f.cfg.Sender.Send(ctx, chain.Intent{ID: id, To: &f.cfg.Deployment.Channels, Data: data})
+	if err != nil {
+		return chain.Result{}, fmt.Errorf("%s: %w", what, err)
+	}
+	f.log.Info("sent", "what", what, "tx", r.TxHash, "gas", r.GasUsed)
+	return r, nil
+}
+
+func intentID(id string) string {
+	if id == "" {
+		return "funding/" + rand.Text()
+	}
+	return id
+}
+
+// fullSignature is the 65-byte form r || s || v, with v 27 or 28, which wallets and OpenZeppelin's checker take.
+func fullSignature(sig Signature) []byte {
+	b := make([]byte, 65)
+	copy(b, sig[:])
+	b[32] &= 0x7f
+	b[64] = 27 + sig[32]>>7
+	return b
+}

@@ -1,0 +1,297 @@
+package payments
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+)
+
+// maxBatch bounds how many writes share one commit, and so how long the first of them waits for the last.
+const maxBatch = 1024
+
+// Ledger remembers every promise given and received, through kill -9 and power cuts: a write that has returned is on
+// the disk. It is a SQLite database (WAL, synchronous=FULL) with one writer, which commits whatever has queued up
+// meanwhile in one transaction. One process at a time holds it. Safe for concurrent use.
+type Ledger struct {
+	path  string
+	lock  *flock.Flock
+	write *sql.DB // one connection, the writer goroutine's
+	read  *sql.DB
+
+	queue chan *writeOp
+	quit  chan struct{} // closed by Close: no write is queued any more
+	done  chan struct{} // closed by the writer goroutine at its end
+	once  sync.Once
+	err   error // of Close
+
+	mu     sync.Mutex
+	books  map[vaultKey]*vaultBook    // the payer's side, loaded on demand
+	claims map[claimGroup]*sync.Mutex // one claim at a time for each payee and token
+}
+
+// writeOp is one caller's write. It may run twice, when another write of its batch failed.
+type writeOp struct {
+	run  func(*writer) error
+	done chan error
+}
+
+// writer is the writer goroutine's connection with its prepared statements.
+type writer struct {
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+}
+
+// OpenLedger opens or creates the ledger in that file. [ErrLedgerInUse] says that another process has it.
+func OpenLedger(path string) (*Ledger, error) {
+	l, err := openLedger(path)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger %s: %w", path, err)
+	}
+	return l, nil
+}
+
+func openLedger(path string) (_ *Ledger, err error) {
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+	switch held, err := lock.TryLock(); {
+	case err != nil:
+		return nil, err
+	case !held:
+		return nil, ErrLedgerInUse
+	}
+	l := &Ledger{
+		path: path, lock: lock,
+		queue: make(chan *writeOp, maxBatch), quit: make(chan struct{}), done: make(chan struct{}),
+		books: map[vaultKey]*vaultBook{}, claims: map[claimGroup]*sync.Mutex{},
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.release())
+		}
+	}()
+	// The file is made here, and not by SQLite, for its mode.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	if l.write, err = openDB(path, "journal_mode(wal)", "synchronous(full)", "foreign_keys(1)"); err != nil {
+		return nil, err
+	}
+	l.write.SetMaxOpenConns(1)
+	ctx := context.Background()
+	conn, err := l.write.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, conn); err != nil {
+		return nil, err
+	}
+	// SQLite syncs what it writes; that the file has a name is for the folder to remember.
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	if l.read, err = openDB(path, "query_only(1)"); err != nil {
+		return nil, err
+	}
+	l.read.SetMaxOpenConns(4)
+	go l.writeLoop(&writer{conn: conn, stmts: map[string]*sql.Stmt{}})
+	return l, nil
+}
+
+func openDB(path string, pragmas ...string) (*sql.DB, error) {
+	q := url.Values{"_pragma": append([]string{"busy_timeout(10000)"}, pragmas...)}
+	return sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
+}
+
+func migrate(ctx context.Context, conn *sql.Conn) error {
+	var version int
+	if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("schema %d is newer than this program's %d: use the newer program", version, len(migrations))
+	}
+	for ; version < len(migrations); version++ {
+		step := fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA user_version = %d; COMMIT", migrations[version], version+1)
+		if _, err := conn.ExecContext(ctx, step); err != nil {
+			_, rollback := conn.ExecContext(ctx, "ROLLBACK")
+			return errors.Join(fmt.Errorf("schema step %d: %w", version+1, err), rollback)
+		}
+	}
+	return nil
+}
+
+// Close waits for the writes that have been queued, then closes the files. Later writes fail.
+func (l *Ledger) Close() error {
+	l.once.Do(func() {
+		close(l.quit)
+		<-l.done
+		l.err = l.release()
+	})
+	return l.err
+}
+
+func (l *Ledger) release() error {
+	var errs []error
+	for _, db := range []*sql.DB{l.read, l.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(append(errs, l.lock.Close())...)
+}
+
+// do runs one write in the next commit and returns once that is on the disk. It does not give up half-way: whoever
+// signs or credits must know. Every failure is an [ErrLedger].
+func (l *Ledger) do(ctx context.Context, run func(*writer) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	op := &writeOp{run, make(chan error, 1)}
+	select {
+	case <-l.quit:
+		return fmt.Errorf("%w: it is closed", ErrLedger)
+	case l.queue <- op:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	var err error
+	select {
+	case err = <-op.done:
+	case <-l.done: // Close raced with queueing: the writer may have left without this op.
+		select {
+		case err = <-op.done:
+		default:
+			return fmt.Errorf("%w: it is closed", ErrLedger)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrLedger, l.path, err)
+	}
+	return nil
+}
+
+// writeLoop is the one writer. It ends when Close was called and the queue is empty.
+func (l *Ledger) writeLoop(w *writer) {
+	defer close(l.done)
+	defer func() {
+		for _, s := range w.stmts {
+			s.Close()
+		}
+		w.conn.Close()
+	}()
+	batch := make([]*writeOp, 0, maxBatch)
+	for {
+		batch = batch[:0]
+		select {
+		case op := <-l.queue:
+			batch = append(batch, op)
+		case <-l.quit:
+			select {
+			case op := <-l.queue:
+				batch = append(batch, op)
+			default:
+				return
+			}
+		}
+	fill:
+		for len(batch) < maxBatch {
+			select {
+			case op := <-l.queue:
+				batch = append(batch, op)
+			default:
+				break fill
+			}
+		}
+		if err := w.commit(batch...); err == nil || len(batch) == 1 {
+			for _, op := range batch {
+				op.done <- err
+			}
+			continue
+		}
+		// One of them is at fault, or the disk is. Each gets a transaction, and an answer, of its own.
+		for _, op := range batch {
+			op.done <- w.commit(op)
+		}
+	}
+}
+
+// commit runs the ops in one transaction. Where it fails nothing of it is there, as far as the disk still answers.
+func (w *writer) commit(ops ...*writeOp) error {
+	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	err := func() error {
+		for _, op := range ops {
+			if err := op.run(w); err != nil {
+				return err
+			}
+		}
+		return w.exec("COMMIT")
+	}()
+	if err != nil {
+		// SQLite may have rolled back by itself already; then this one fails, and says nothing new.
+		_ = w.exec("ROLLBACK")
+	}
+	return err
+}
+
+func (w *writer) stmt(query string) (*sql.Stmt, error) {
+	if s := w.stmts[query]; s != nil {
+		return s, nil
+	}
+	s, err := w.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, err
+	}
+	w.stmts[query] = s
+	return s, nil
+}
+
+func (w *writer) exec(query string, args ...any) error {
+	s, err := w.stmt(query)
+	if err == nil {
+		_, err = s.Exec(args...)
+	}
+	return err
+}
+
+// insert returns the new row's id.
+func (w *writer) insert(query string, args ...any) (int64, error) {
+	s, err := w.stmt(query)
+	if err != nil {
+		return 0, err
+	}
+	r, err := s.Exec(args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.LastInsertId()
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func nowMillis() int64 { return time.Now().UnixMilli() }

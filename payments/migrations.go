@@ -1,0 +1,76 @@
+package payments
+
+// migrations build the ledger's schema, one step each; PRAGMA user_version counts the steps done. A step that has
+// been released is never changed.
+//
+// Amounts are 12-byte big-endian blobs: exact, and they sort as numbers do. Times are Unix milliseconds. Bytes are
+// counts below 2^63. Role 1 is the payer's side of a channel or session, 2 the payee's.
+//
+// Always, in both roles: channel.total = channel.other + the sum of its sessions' amounts.
+var migrations = []string{
+	`
+CREATE TABLE channel (
+  id         INTEGER PRIMARY KEY,
+  role       INTEGER NOT NULL CHECK (role IN (1, 2)),
+  chain_id   INTEGER NOT NULL,
+  contract   BLOB NOT NULL CHECK (length(contract) = 20),
+  token      BLOB NOT NULL CHECK (length(token) = 20),
+  payer      BLOB NOT NULL CHECK (length(payer) = 20),
+  signer     BLOB NOT NULL CHECK (length(signer) = 20),
+  payee      BLOB NOT NULL CHECK (length(payee) = 20),
+  total      BLOB NOT NULL CHECK (length(total) = 12),   -- highest promise given or received
+  sig        BLOB NOT NULL CHECK (length(sig) IN (0, 64)), -- its signature; empty while total is zero
+  other      BLOB NOT NULL CHECK (length(other) = 12),   -- the part of total that no recorded session has paid
+  settled    BLOB NOT NULL CHECK (length(settled) = 12), -- as last read from the chain, in that block
+  settled_block INTEGER NOT NULL DEFAULT 0,
+  owed_since INTEGER,                                    -- null while nothing is owed
+  changed_at INTEGER NOT NULL,
+  UNIQUE (role, chain_id, contract, token, payer, signer, payee)
+) STRICT;
+CREATE INDEX channel_owed ON channel (owed_since) WHERE role = 2 AND owed_since IS NOT NULL;
+CREATE TABLE session (
+  id        INTEGER PRIMARY KEY,
+  role      INTEGER NOT NULL CHECK (role IN (1, 2)),
+  session   BLOB NOT NULL CHECK (length(session) = 16),
+  channel   INTEGER NOT NULL REFERENCES channel (id),
+  offer     TEXT NOT NULL,
+  price     BLOB NOT NULL CHECK (length(price) = 12),
+  tick      INTEGER NOT NULL,
+  win       INTEGER NOT NULL,
+  amount    BLOB NOT NULL CHECK (length(amount) = 12),   -- what this session has paid
+  promises  INTEGER NOT NULL DEFAULT 0,
+  rx        INTEGER NOT NULL DEFAULT 0,                  -- final counters, of this side
+  tx        INTEGER NOT NULL DEFAULT 0,
+  peer_rx   INTEGER NOT NULL DEFAULT 0,
+  opened_at INTEGER NOT NULL,
+  closed_at INTEGER,
+  UNIQUE (role, session)
+) STRICT;
+CREATE INDEX session_channel ON session (channel);
+CREATE TABLE claim (
+  id         INTEGER PRIMARY KEY,
+  intent     TEXT NOT NULL UNIQUE,                       -- the transaction's idempotency key
+  chain_id   INTEGER NOT NULL,
+  contract   BLOB NOT NULL CHECK (length(contract) = 20),
+  token      BLOB NOT NULL CHECK (length(token) = 20),
+  payee      BLOB NOT NULL CHECK (length(payee) = 20),
+  state      INTEGER NOT NULL CHECK (state IN (1, 2, 3)), -- sending, settled, failed
+  tx         BLOB,
+  block      INTEGER,
+  paid       BLOB NOT NULL CHECK (length(paid) = 12),
+  gas        INTEGER NOT NULL DEFAULT 0,
+  fee        TEXT NOT NULL DEFAULT '0',                  -- wei, decimal
+  reason     TEXT NOT NULL DEFAULT '',
+  created_at INTEGER NOT NULL,
+  done_at    INTEGER
+) STRICT;
+CREATE TABLE claim_row (
+  claim      INTEGER NOT NULL REFERENCES claim (id),
+  channel    INTEGER NOT NULL REFERENCES channel (id),
+  cumulative BLOB NOT NULL CHECK (length(cumulative) = 12),
+  before     BLOB NOT NULL CHECK (length(before) = 12),  -- settled when the claim was made
+  row        BLOB NOT NULL CHECK (length(row) = 96),
+  PRIMARY KEY (claim, channel)
+) STRICT, WITHOUT ROWID;
+`,
+}

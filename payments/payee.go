@@ -1,0 +1,413 @@
+package payments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"byway/contracts"
+)
+
+const (
+	// stateAge is how old the chain's word on a channel may be where nothing hangs on it but what was there before.
+	stateAge = 10 * time.Second
+	// stateMaxAge is how old it may get while the chain can't be reached.
+	stateMaxAge = time.Minute
+	// stateRetry is how soon the chain is asked again about a channel that could not pay.
+	stateRetry = 250 * time.Millisecond
+	// lossPerMille is how much of what is sent may get lost on the way without anyone paying for it.
+	lossPerMille = 20
+)
+
+// PayeeConfig says who is paid. Domain, Ledger, Chain, Payee and Token are required.
+type PayeeConfig struct {
+	Domain Domain
+	Ledger *Ledger
+	Chain  Chain
+	// Payee is paid, in Token.
+	Payee, Token common.Address
+	// Trust is the most, in base units, that one payer's promises may exceed its reserves by, covered by the vault's
+	// free balance, which the payer can take away. Zero: the price of 64 MiB. NoTrust: nothing above the reserve.
+	Trust   contracts.Amount
+	NoTrust bool
+	// LossPerMille is the part of the paid bytes, in thousandths, that is forwarded on top, since a consumer pays
+	// for what arrives. Zero: 20. Negative: none.
+	LossPerMille int
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// Credit is what a session's promises are worth.
+type Credit struct {
+	// Paid is what the session has paid, in base units, and Bytes how many bytes that covers.
+	Paid  contracts.Amount
+	Bytes uint64
+	// Window is how many bytes may be forwarded beyond Bytes: the session's window, grown by what the payer has
+	// settled in the past, and the tolerance for loss. It is zero until the first tick is paid.
+	Window uint64
+	// Limit is Bytes + Window: how far the gate may open.
+	Limit uint64
+}
+
+// Payee is the provider's side of all its sessions' payments. Safe for concurrent use; promises of different channels
+// are checked in parallel and share commits.
+type Payee struct {
+	cfg PayeeConfig
+	log *slog.Logger
+
+	mu       sync.Mutex // taken after payeeChannel.mu
+	sessions map[SessionID]*payeeSession
+	channels map[contracts.Channel]*payeeChannel
+	payers   map[common.Address][]*payeeChannel
+}
+
+// payeeChannel is one channel of the payee's.
+type payeeChannel struct {
+	mu      sync.Mutex // held from reading the latest total until the next one is stored
+	account account
+	state   ChannelState
+	readAt  time.Time // when state was read
+	triedAt time.Time // when that was last tried
+
+	exposure contracts.Amount // above the reserve, guarded by Payee.mu
+}
+
+type payeeSession struct {
+	terms   Terms
+	channel *payeeChannel
+	tick    contracts.Amount // price of one
+	row     int64
+
+	// Guarded by channel.mu.
+	share contracts.Amount
+}
+
+// NewPayee makes a payee out of what its ledger remembers.
+func NewPayee(cfg PayeeConfig) (*Payee, error) {
+	if cfg.Ledger == nil || cfg.Chain == nil {
+		return nil, errors.New("payee: ledger and chain are required")
+	}
+	if cfg.Payee == (common.Address{}) || cfg.Token == (common.Address{}) {
+		return nil, errors.New("payee: payee and token are required")
+	}
+	if cfg.LossPerMille == 0 {
+		cfg.LossPerMille = lossPerMille
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Payee{
+		cfg: cfg, log: cfg.Log,
+		sessions: map[SessionID]*payeeSession{},
+		channels: map[contracts.Channel]*payeeChannel{},
+		payers:   map[common.Address][]*payeeChannel{},
+	}, nil
+}
+
+// Open records a session before anything is served and returns the latest promise of its channel, nil where there is
+// none. A session that was opened with the same terms goes on. The errors: [ErrWrongChannel], [ErrSecondSigner] (the
+// session belongs to another key), [ErrSessionExists], [ErrSessionClosed], [ErrExiting], an [*UnfundedError] where the
+// channel could not pay for the first tick.
+func (p *Payee) Open(ctx context.Context, terms Terms) (*Promise, error) {
+	terms, err := terms.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := terms.Channel
+	if c.Payee != p.cfg.Payee || c.Token != p.cfg.Token {
+		return nil, fmt.Errorf("%w: %s is not paid to %s in %s", ErrWrongChannel, c, p.cfg.Payee, p.cfg.Token)
+	}
+	tick, err := Cost(terms.PricePerGiB, terms.Tick)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	open := p.sessions[terms.Session]
+	p.mu.Unlock()
+	if open != nil {
+		if open.terms.Channel.Signer != c.Signer {
+			return nil, ErrSecondSigner
+		}
+		if open.terms != terms {
+			return nil, fmt.Errorf("session %s: %w", terms.Session, ErrSessionExists)
+		}
+	}
+	ch, err := p.channel(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if err := p.refreshLocked(ctx, ch, 0); err != nil {
+		return nil, err
+	}
+	if ch.state.Exiting() {
+		return nil, fmt.Errorf("%s: %w", c, ErrExiting)
+	}
+	want, err := ch.account.total.Add(tick)
+	if err != nil {
+		return nil, fmt.Errorf("%s: lifetime total: %w", c, err)
+	}
+	if err := p.fundedLocked(ch, terms, want, false); err != nil {
+		return nil, err
+	}
+	row, err := p.cfg.Ledger.openSession(ctx, payeeRole, ch.account.id, terms)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sessions[terms.Session] == nil {
+		p.sessions[terms.Session] = &payeeSession{
+			terms: terms, channel: ch, tick: tick, row: row.id, share: row.amount,
+		}
+	}
+	return ch.account.promise(), nil
+}
+
+// Accept checks a promise, stores it and returns what the session has paid for with it; the promise is on the disk
+// then. The latest promise again is no error and no new credit. One below the latest is an error, except that it may
+// carry a share which the latest, having overtaken it on another session of the channel, has left unclaimed.
+//
+// The errors: [ErrUnknownSession], [ErrSessionClosed], [ErrWrongChannel], [ErrSecondSigner], [ErrNotRising],
+// [ErrBadSignature], an [*UnfundedError], [ErrLedger]: nothing has changed then. With [ErrExiting] the promise has been
+// stored, since it is money, but the credit does not grow.
+func (p *Payee) Accept(ctx context.Context, id SessionID, promise Promise) (Credit, error) {
+	s, err := p.find(ctx, id)
+	if err != nil {
+		return Credit{}, err
+	}
+	c := s.terms.Channel
+	if promise.Channel != c {
+		same := promise.Channel
+		same.Signer = c.Signer
+		if same == c {
+			return Credit{}, ErrSecondSigner
+		}
+		return Credit{}, fmt.Errorf("%w: promise is for %s, the session pays %s", ErrWrongChannel, promise.Channel, c)
+	}
+	if err := p.cfg.Domain.Verify(promise); err != nil {
+		return Credit{}, err
+	}
+	ch := s.channel
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	a := ch.account
+	share := s.share
+	again := promise.Cumulative == a.total && promise.Sig == a.sig
+	if raise, err := promise.Cumulative.Sub(a.total); err == nil {
+		// What a promise raises is nobody's until a session's share takes it.
+		if a.other, err = a.other.Add(raise); err != nil {
+			return Credit{}, err
+		}
+		if !raise.IsZero() {
+			a.total, a.sig = promise.Cumulative, promise.Sig
+		}
+		share = claimShare(&a, share, raise, promise.Share)
+	} else {
+		share = claimShare(&a, share, contracts.Amount{}, promise.Share)
+	}
+	free := s.terms.PricePerGiB.IsZero() && promise.Cumulative == a.total
+	if a.total == ch.account.total && share == s.share && !again && !free {
+		return Credit{}, fmt.Errorf("%w: promised are %s, latest %s", ErrNotRising, promise.Cumulative, a.total)
+	}
+	if ch.account.total.Less(a.total) {
+		if err := p.payableLocked(ctx, ch, s.terms, a.total); err != nil {
+			return Credit{}, err
+		}
+	}
+	if a != ch.account || share != s.share {
+		if err := p.cfg.Ledger.do(ctx, func(w *writer) error { return storePromise(w, a, s.row, share) }); err != nil {
+			return Credit{}, err
+		}
+		ch.account = a
+		s.share = share
+	}
+	credit := s.creditLocked(p.cfg.LossPerMille)
+	if ch.state.Exiting() {
+		return credit, fmt.Errorf("%s: %w", c, ErrExiting)
+	}
+	return credit, nil
+}
+
+// Credit returns what a session has paid for so far.
+func (p *Payee) Credit(ctx context.Context, id SessionID) (Credit, error) {
+	s, err := p.find(ctx, id)
+	if err != nil {
+		return Credit{}, err
+	}
+	s.channel.mu.Lock()
+	defer s.channel.mu.Unlock()
+	return s.creditLocked(p.cfg.LossPerMille), nil
+}
+
+// Close records a session's final counters, as this side sees them. Closing again changes nothing.
+func (p *Payee) Close(ctx context.Context, id SessionID, u Usage) error {
+	s, err := p.find(ctx, id)
+	if errors.Is(err, ErrSessionClosed) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.channel.mu.Lock() // a promise that is being stored is stored first.
+	defer s.channel.mu.Unlock()
+	if err := p.cfg.Ledger.do(ctx, func(w *writer) error { return storeUsage(w, s.row, u, true) }); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.sessions, id)
+	return nil
+}
+
+func (p *Payee) find(ctx context.Context, id SessionID) (*payeeSession, error) {
+	p.mu.Lock()
+	s := p.sessions[id]
+	p.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	switch row, found, err := p.cfg.Ledger.session(ctx, payeeRole, id); {
+	case err != nil:
+		return nil, err
+	case found && row.closed:
+		return nil, fmt.Errorf("session %s: %w", id, ErrSessionClosed)
+	default:
+		return nil, fmt.Errorf("session %s: %w", id, ErrUnknownSession)
+	}
+}
+
+// channel returns the channel's live state, with all the payer's other channels, whose exposure counts too.
+func (p *Payee) channel(ctx context.Context, c contracts.Channel) (*payeeChannel, error) {
+	p.mu.Lock()
+	ch := p.channels[c]
+	p.mu.Unlock()
+	if ch != nil {
+		return ch, nil
+	}
+	if _, err := p.cfg.Ledger.openAccount(ctx, payeeRole, p.cfg.Domain, c); err != nil {
+		return nil, err
+	}
+	d := p.cfg.Domain
+	list, err := p.cfg.Ledger.accounts(ctx, "role = ? AND chain_id = ? AND contract = ? AND token = ? AND payer = ?"+
+		" AND payee = ?", payeeRole, int64(d.ChainID), d.Contract[:], c.Token[:], c.Payer[:], c.Payee[:])
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range list {
+		if p.channels[a.channel] == nil {
+			other := &payeeChannel{account: a, exposure: a.total.SubFloor(a.settled)}
+			p.channels[a.channel] = other
+			p.payers[c.Payer] = append(p.payers[c.Payer], other)
+		}
+	}
+	return p.channels[c], nil
+}
+
+// payableLocked checks that a total may be counted on, asking the chain where what is known does not suffice or is old.
+func (p *Payee) payableLocked(ctx context.Context, ch *payeeChannel, t Terms, total contracts.Amount) error {
+	if err := p.refreshLocked(ctx, ch, stateAge); err != nil {
+		return err
+	}
+	err := p.fundedLocked(ch, t, total, true)
+	if err == nil || time.Since(ch.triedAt) < stateRetry {
+		return err
+	}
+	if err := p.refreshLocked(ctx, ch, stateRetry); err != nil {
+		return err
+	}
+	return p.fundedLocked(ch, t, total, true)
+}
+
+// fundedLocked compares a total with the reserve, the trust and the free balance, and books the exposure if told to.
+func (p *Payee) fundedLocked(ch *payeeChannel, t Terms, total contracts.Amount, book bool) error {
+	trust := p.cfg.Trust
+	if p.cfg.NoTrust {
+		trust = contracts.Amount{}
+	} else if trust.IsZero() {
+		var err error
+		if trust, err = Cost(t.PricePerGiB, TrustBytes); err != nil {
+			trust = contracts.MaxAmount()
+		}
+	}
+	floor := maxAmount(ch.state.Ceiling, ch.state.Settled)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := trust
+	for _, other := range p.payers[ch.account.channel.Payer] {
+		if other != ch {
+			left = left.SubFloor(other.exposure)
+		}
+	}
+	left = minAmount(left, ch.state.Free)
+	have, err := floor.Add(left)
+	if err != nil {
+		have = contracts.MaxAmount()
+	}
+	if have.Less(total) {
+		return &UnfundedError{
+			Channel: ch.account.channel, Have: have, Want: total, Free: ch.state.Free, Trust: trust,
+		}
+	}
+	if book {
+		ch.exposure = total.SubFloor(floor)
+	}
+	return nil
+}
+
+// refreshLocked reads the channel from the chain where the last answer is older than that. A chain that can't be
+// reached is forgiven for a minute.
+func (p *Payee) refreshLocked(ctx context.Context, ch *payeeChannel, age time.Duration) error {
+	now := time.Now()
+	if !ch.readAt.IsZero() && age > 0 && now.Sub(ch.triedAt) < age {
+		return nil
+	}
+	state, err := p.cfg.Chain.State(ctx, ch.account.channel)
+	if err != nil {
+		if ctx.Err() == nil && !ch.readAt.IsZero() && now.Sub(ch.readAt) < stateMaxAge {
+			ch.triedAt = now
+			p.log.Warn("channel state is old: chain can't be read", "age", now.Sub(ch.readAt), "error", err)
+			return nil
+		}
+		return fmt.Errorf("read %s: %w", ch.account.channel, err)
+	}
+	ch.state, ch.readAt, ch.triedAt = state, time.Now(), time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ch.exposure = ch.account.total.SubFloor(maxAmount(state.Ceiling, state.Settled))
+	return nil
+}
+
+// claimShare moves what a promise says is its session's from the part that is nobody's, as far as that goes, and returns
+// the session's share. Without a hint the session gets what the promise raises.
+func claimShare(a *account, share, raise, hint contracts.Amount) contracts.Amount {
+	want := raise
+	if !hint.IsZero() {
+		want = hint.SubFloor(share)
+	}
+	want = minAmount(want, a.other)
+	a.other = a.other.SubFloor(want)
+	sum, err := share.Add(want)
+	if err != nil {
+		panic("payments: a session's share exceeds its channel's total")
+	}
+	return sum
+}
+
+func (s *payeeSession) creditLocked(loss int) Credit {
+	c := Credit{Paid: s.share, Bytes: Bytes(s.terms.PricePerGiB, s.share)}
+	if !s.share.Less(s.tick) {
+		history := Bytes(s.terms.PricePerGiB, s.channel.state.Settled)
+		c.Window = addSat(grownWindow(s.terms.Window, history), c.Bytes/1000*uint64(max(0, loss)))
+	}
+	c.Limit = addSat(c.Bytes, c.Window)
+	return c
+}

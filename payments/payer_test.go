@@ -1,0 +1,272 @@
+package payments
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"byway/contracts"
+)
+
+func TestFirstPromisePrepaysOneTick(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	p := newPayer(t, newLedger(t), key, testTerms(c), contracts.MaxAmount())
+	first := must(p.First(t.Context()))(t)
+	wantAmount(t, "first promise", first.Cumulative, cost(testPrice, MinTick))
+	if err := testDomain.Verify(first); err != nil {
+		t.Fatal(err)
+	}
+	if again := must(p.First(t.Context()))(t); again != first {
+		t.Fatal("asked again, the first promise is another one")
+	}
+}
+
+func TestPromiseIsDueOnceATickIsUnpaid(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	l := newLedger(t)
+	p := newPayer(t, l, key, testTerms(c), contracts.MaxAmount())
+	must(p.First(t.Context()))(t)
+	due := func(rx uint64) (Promise, bool) {
+		t.Helper()
+		promise, ok, err := p.Due(t.Context(), Usage{Rx: rx})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return promise, ok
+	}
+	for _, rx := range []uint64{0, 1, mib, 2*mib - 1} {
+		if _, ok := due(rx); ok {
+			t.Fatalf("a promise is due after %d bytes", rx)
+		}
+	}
+	promise, ok := due(2 * mib)
+	if !ok {
+		t.Fatal("no promise is due after two ticks")
+	}
+	wantAmount(t, "promise", promise.Cumulative, cost(testPrice, 2*mib))
+	if _, ok := due(2 * mib); ok {
+		t.Fatal("the same bytes are paid twice")
+	}
+	promise, ok, err := p.Final(t.Context(), Usage{Rx: 2*mib + 5, Tx: 100, PeerRx: 60})
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	wantAmount(t, "final promise", promise.Cumulative, cost(testPrice, 2*mib+65))
+	if _, ok, err := p.Final(t.Context(), Usage{Rx: 1 << 40}); ok || err != nil {
+		t.Fatal("a closed session pays on", ok, err)
+	}
+	_, _, err = p.Due(t.Context(), Usage{Rx: 1 << 40})
+	wantErr(t, err, ErrSessionClosed)
+	checkSums(t, l)
+	record := must(l.Session(t.Context(), p.cfg.Terms.Session, false))(t)
+	if record.Usage != (Usage{2*mib + 5, 100, 60}) || record.Closed.IsZero() || record.Promises != 3 {
+		t.Fatalf("the ledger has %+v", record)
+	}
+	wantAmount(t, "amount in the ledger", record.Amount, promise.Cumulative)
+}
+
+func TestUnusedSessionCostsItsPrepaidTick(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	p := newPayer(t, newLedger(t), key, testTerms(c), contracts.MaxAmount())
+	must(p.First(t.Context()))(t)
+	if _, ok, err := p.Final(t.Context(), Usage{Rx: 7}); ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	wantAmount(t, "spent", p.Spent(), cost(testPrice, MinTick))
+}
+
+func TestNextSessionGoesOnFromTheLifetimeTotal(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l, err := OpenLedger(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPayer(t, l, key, testTerms(c), contracts.MaxAmount())
+	must(p.First(t.Context()))(t)
+	last, _, err := p.Final(t.Context(), Usage{Rx: 3 * mib})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p = newPayer(t, ledgerAt(t, path), key, testTerms(c), contracts.MaxAmount())
+	first := must(p.First(t.Context()))(t)
+	wantAmount(t, "lifetime total", first.Cumulative, must(last.Cumulative.Add(cost(testPrice, mib)))(t))
+	wantAmount(t, "spent", p.Spent(), cost(testPrice, mib))
+}
+
+func TestSpendCapIsPaidToTheLastUnitAndNotBeyond(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	limit := must(cost(testPrice, 3*mib).Add(contracts.NewAmount(17)))(t)
+	p := newPayer(t, newLedger(t), key, testTerms(c), limit)
+	must(p.First(t.Context()))(t)
+	must2(p.Due(t.Context(), Usage{Rx: 2 * mib}))(t, true)
+	promise := must2(p.Due(t.Context(), Usage{Rx: 4 * mib}))(t, true)
+	wantAmount(t, "promise at the cap", promise.Cumulative, limit)
+	_, ok, err := p.Due(t.Context(), Usage{Rx: 4 * mib})
+	wantErr(t, err, ErrSpendCap)
+	var cap *SpendCapError
+	if ok || !errors.As(err, &cap) || cap.Funds || cap.Limit != limit {
+		t.Fatalf("%v, %+v", ok, cap)
+	}
+	_, ok, err = p.Final(t.Context(), Usage{Rx: 4 * mib})
+	if ok || !errors.Is(err, ErrSpendCap) {
+		t.Fatal(ok, err)
+	}
+	wantAmount(t, "spent", p.Spent(), limit)
+
+	p = newPayer(t, newLedger(t), key, testTerms(c), cost(testPrice, mib-1))
+	_, err = p.First(t.Context())
+	wantErr(t, err, ErrSpendCap)
+}
+
+func TestPayerSignsNoMoreThanTheVaultHolds(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	other := c
+	other.Payee[0]++
+	chain := &fakeChain{}
+	// One tick is reserved for each payee, two more are free, and one of those goes to the other payee.
+	state := ChannelState{Free: cost(testPrice, 2*mib), Ceiling: cost(testPrice, mib)}
+	chain.set(c, state)
+	chain.set(other, state)
+	l := newLedger(t)
+	open := func(c contracts.Channel) *Payer {
+		p, err := NewPayer(t.Context(), PayerConfig{
+			Domain: testDomain, Ledger: l, Signer: key, Terms: testTerms(c), SpendCap: contracts.MaxAmount(), Funds: chain.State,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(p.First(t.Context()))(t)
+		return p
+	}
+	a, b := open(c), open(other)
+	must2(b.Due(t.Context(), Usage{Rx: 2 * mib}))(t, true)
+	promise := must2(a.Due(t.Context(), Usage{Rx: 4 * mib}))(t, true)
+	wantAmount(t, "promise at the end of the funds", promise.Cumulative, cost(testPrice, 2*mib))
+	_, _, err := a.Due(t.Context(), Usage{Rx: 4 * mib})
+	var cap *SpendCapError
+	if !errors.As(err, &cap) || !cap.Funds {
+		t.Fatal(err)
+	}
+	// A deposit lets it go on, once the chain is asked again.
+	state.Free = cost(testPrice, 100*mib)
+	chain.set(c, state)
+	chain.set(other, state)
+	a.book.readAt = a.book.readAt.Add(-2 * fundsAge)
+	promise = must2(a.Due(t.Context(), Usage{Rx: 4 * mib}))(t, true)
+	wantAmount(t, "promise after a deposit", promise.Cumulative, cost(testPrice, 4*mib))
+}
+
+func TestLostLedgerIsRecoveredFromOwnSignature(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	l := newLedger(t)
+	old := signed(t, c, key, amount("1000000000000000000"))
+	p := newPayer(t, l, key, testTerms(c), contracts.MaxAmount())
+	must(p.First(t.Context()))(t)
+	for name, bad := range map[string]Promise{
+		"forged":          signedAs(t, old, testKey(99)),
+		"another channel": func() Promise { q := old; q.Payee[3]++; return q }(),
+	} {
+		if err := p.Adopt(t.Context(), bad); err == nil {
+			t.Errorf("adopted a promise: %s", name)
+		}
+	}
+	if err := p.Adopt(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	first := must(p.First(t.Context()))(t)
+	wantAmount(t, "promise after the recovery", first.Cumulative, must(old.Cumulative.Add(cost(testPrice, mib)))(t))
+	wantAmount(t, "spent", p.Spent(), cost(testPrice, mib))
+	if err := p.Adopt(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	if p.Last() != first {
+		t.Fatal("a promise known already changed something")
+	}
+	checkSums(t, l)
+}
+
+func TestLifetimeTotalNeverExceeds96Bits(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	p := newPayer(t, newLedger(t), key, testTerms(c), contracts.MaxAmount())
+	if err := p.Adopt(t.Context(), signed(t, c, key, contracts.MaxAmount())); err != nil {
+		t.Fatal(err)
+	}
+	_, err := p.First(t.Context())
+	wantErr(t, err, contracts.ErrOverflow)
+}
+
+func TestSessionsOfOneChannelShareItsTotal(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	l := newLedger(t)
+	const sessions, ticks = 8, 20
+	var wg sync.WaitGroup
+	for range sessions {
+		p := newPayer(t, l, key, testTerms(c), contracts.MaxAmount())
+		wg.Go(func() {
+			if _, err := p.First(t.Context()); err != nil {
+				t.Error(err)
+			}
+			for n := range uint64(ticks) {
+				if _, _, err := p.Due(t.Context(), Usage{Rx: n * mib}); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, _, err := p.Final(t.Context(), Usage{Rx: ticks * mib}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	a := must(l.accounts(t.Context(), "role = 1"))(t)
+	wantAmount(t, "lifetime total", a[0].total, cost(testPrice, sessions*ticks*mib))
+	checkSums(t, l)
+}
+
+func TestNothingIsSignedThatTheLedgerCannotStore(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	l := newLedger(t)
+	p := newPayer(t, l, key, testTerms(c), contracts.MaxAmount())
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := p.First(context.Background())
+	wantErr(t, err, ErrLedger)
+	wantAmount(t, "spent", p.Spent(), contracts.Amount{})
+}
+
+func must2(p Promise, ok bool, err error) func(testing.TB, bool) Promise {
+	return func(t testing.TB, want bool) Promise {
+		t.Helper()
+		if err != nil || ok != want {
+			t.Fatalf("promise %v, %v; want %v", ok, err, want)
+		}
+		return p
+	}
+}
+
+// signedAs signs a promise with a key that is not its channel's signer.
+func signedAs(t testing.TB, p Promise, key contracts.Key) Promise {
+	t.Helper()
+	sig, err := sign(testDomain.PromiseDigest(p), key, key.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Sig = sig
+	return p
+}
