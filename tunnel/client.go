@@ -1,0 +1,227 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"byway/tunnel/netstack"
+)
+
+// ErrDenied means that the provider's exit policy closes a destination.
+var ErrDenied = errors.New("denied by the provider's exit policy")
+
+// keepalive holds the consumer's NAT mapping open and finds out early when a path has died.
+const keepalive = 20 * time.Second
+
+// ClientConfig describes the consumer's side of a session, as the provider's welcome tells it.
+type ClientConfig struct {
+	Private   PrivateKey
+	Peer      Key            // the provider's
+	Preshared Key            // zero: none
+	Endpoint  netip.AddrPort // the provider's UDP address
+	Addrs     []netip.Addr   // inner addresses of this consumer
+	DNS       netip.Addr     // inner address of the provider's DNS; invalid: names can't be resolved
+	MTU       int            // 0 means DefaultMTU
+	Log       *slog.Logger   // may be nil
+}
+
+// LogValue leaves the keys out.
+func (c ClientConfig) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("peer", c.Peer.String()), slog.Any("addrs", c.Addrs))
+}
+
+// String leaves the keys out.
+func (c ClientConfig) String() string { return fmt.Sprintf("client %v of peer %v", c.Addrs, c.Peer) }
+
+// Client is the consumer's userspace side of one session. It is safe for concurrent use.
+type Client struct {
+	peer   Key
+	dns    netip.Addr
+	net    *netstack.Net
+	acct   *account
+	engine engine
+	denied denials
+
+	closeOnce sync.Once
+	done      chan struct{}
+}
+
+// Dial starts the consumer's side. It returns before the handshake, which it sets off.
+func Dial(cfg ClientConfig) (*Client, error) {
+	if !cfg.Endpoint.IsValid() || cfg.Peer.IsZero() || len(cfg.Addrs) == 0 {
+		return nil, errors.New("dial tunnel: peer, endpoint and inner addresses are required")
+	}
+	if cfg.MTU == 0 {
+		cfg.MTU = DefaultMTU
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{
+		peer: cfg.Peer, dns: cfg.DNS, acct: newAccount(math.MaxUint64), done: make(chan struct{}),
+	}
+	var err error
+	c.net, err = netstack.New(netstack.Config{MTU: cfg.MTU, Addrs: cfg.Addrs, OnDenied: c.denied.add})
+	if err != nil {
+		return nil, fmt.Errorf("dial tunnel: %w", err)
+	}
+	dev := &meter{Device: c.net.Device(), only: c.acct}
+	c.engine, err = newWireguardGo(engineConfig{Private: cfg.Private, Device: dev, Log: cfg.Log})
+	if err != nil {
+		c.net.Close()
+		return nil, fmt.Errorf("dial tunnel: %w", err)
+	}
+	err = c.engine.AddPeer(enginePeer{
+		Public: cfg.Peer, Preshared: cfg.Preshared, Endpoint: cfg.Endpoint, Keepalive: keepalive,
+		AllowedIPs: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
+	})
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("dial tunnel: %w", err)
+	}
+	return c, nil
+}
+
+// Handshake waits until the first WireGuard handshake is done.
+func (c *Client) Handshake(ctx context.Context) error {
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		at, err := c.engine.Handshake(c.peer)
+		if err != nil {
+			return fmt.Errorf("handshake: %w", err)
+		}
+		if !at.IsZero() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("handshake with the provider: %w", ctx.Err())
+		case <-c.done:
+			return fmt.Errorf("handshake: %w", ErrClosed)
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Roam sends to another address of the same provider from now on.
+func (c *Client) Roam(endpoint netip.AddrPort) error { return c.engine.Roam(c.peer, endpoint) }
+
+// Counters are the bytes that passed, as the consumer sees it: Rx came from the provider.
+func (c *Client) Counters() Counters { return c.acct.counters() }
+
+// SetTick asks for a wake-up each time that Rx+Tx crosses a multiple of n bytes; zero for none.
+func (c *Client) SetTick(n uint64) { c.acct.setTick(n) }
+
+// Notify wakes when a tick is crossed. Wake-ups that nobody waited for become one.
+func (c *Client) Notify() <-chan struct{} { return c.acct.wake }
+
+// DialContext connects through the tunnel. Network is tcp or udp, with 4 or 6 appended to take one family. Names are
+// resolved by the provider's DNS. Errors unwrap to ErrDenied, to syscall.ECONNREFUSED, EHOSTUNREACH, ENETUNREACH or
+// ETIMEDOUT, to context errors, or to a *net.DNSError.
+func (c *Client) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", network, err)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: port %q is not a number up to 65535", network, portText)
+	}
+	var family byte
+	switch network {
+	case "tcp", "udp":
+	case "tcp4", "tcp6", "udp4", "udp6":
+		family = network[3]
+	default:
+		return nil, fmt.Errorf("dial %s: %w", network, net.UnknownNetworkError(network))
+	}
+	addrs, err := c.Resolve(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	err = fmt.Errorf("dial %s %s: %w", network, host, &net.AddrError{Err: "no suitable address", Addr: host})
+	for i, a := range addrs {
+		if family != 0 && a.Is4() != (family == '4') || !c.net.Reaches(a) {
+			continue
+		}
+		dst := netip.AddrPortFrom(a, uint16(port))
+		var conn net.Conn
+		if network[:3] == "udp" {
+			conn, err = c.net.DialUDP(dst)
+		} else {
+			conn, err = c.dialTCP(ctx, dst, len(addrs)-i)
+		}
+		if err == nil {
+			return conn, nil
+		}
+		if ctx.Err() != nil {
+			return nil, err
+		}
+	}
+	return nil, err
+}
+
+// dialTCP dials one of the addresses that are left, within a fair share of the time that is left.
+func (c *Client) dialTCP(ctx context.Context, dst netip.AddrPort, left int) (net.Conn, error) {
+	if end, ok := ctx.Deadline(); ok && left > 1 {
+		share := max(time.Until(end)/time.Duration(left), 2*time.Second)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, share)
+		defer cancel()
+	}
+	start := time.Now()
+	conn, err := c.net.DialTCP(ctx, dst)
+	if err == nil {
+		return conn, nil
+	}
+	// What the connection itself learns depends on the family: some codes of ICMP end it, others only precede a reset.
+	if c.denied.since(dst, start) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(dst), Err: ErrDenied}
+	}
+	return nil, err
+}
+
+// ListenUDP opens a UDP socket of the inner address. It takes datagrams from anywhere.
+func (c *Client) ListenUDP() (net.PacketConn, error) { return c.net.ListenUDP() }
+
+// Close resets every connection and ends the tunnel.
+func (c *Client) Close() error {
+	c.closeOnce.Do(func() {
+		close(c.done)
+		c.engine.Close()
+		c.net.Close()
+	})
+	return nil
+}
+
+// denials remembers which destinations the provider lately said it denies, so that a failed dial can say so.
+type denials struct {
+	mu   sync.Mutex
+	list map[netip.AddrPort]time.Time
+}
+
+const maxDenials = 1024
+
+func (d *denials) add(dst netip.AddrPort) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.list == nil || len(d.list) >= maxDenials {
+		d.list = make(map[netip.AddrPort]time.Time)
+	}
+	d.list[dst] = time.Now()
+}
+
+// since reports whether dst was denied after start.
+func (d *denials) since(dst netip.AddrPort, start time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at, ok := d.list[dst]
+	return ok && at.After(start)
+}

@@ -1,0 +1,321 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"byway/tunnel/netstack"
+)
+
+// DefaultMTU of inner packets, in bytes: 1,500 less WireGuard's overhead over IPv6.
+const DefaultMTU = 1420
+
+// The inner networks. The index of a session is the last 16 bits of both its addresses. 10.213/16 keeps clear of
+// 100.64/10, which carriers and other overlay networks use, and of the ranges that home routers hand out; the IPv6
+// prefix is a unique local one (RFC 4193).
+var (
+	innerNet4 = netip.MustParsePrefix("10.213.0.0/16")
+	innerNet6 = netip.MustParsePrefix("fd62:7977:6179::/112")
+)
+
+// Indexes of sessions. Number 1 is the exit itself; the last number is the broadcast address of IPv4.
+const (
+	exitIndex  = 1
+	firstIndex = 2
+	lastIndex  = 1<<16 - 2
+)
+
+func innerAddrs(index uint16) (v4, v6 netip.Addr) {
+	a4, a6 := innerNet4.Addr().As4(), innerNet6.Addr().As16()
+	a4[2], a4[3] = byte(index>>8), byte(index)
+	a6[14], a6[15] = byte(index>>8), byte(index)
+	return netip.AddrFrom4(a4), netip.AddrFrom16(a6)
+}
+
+var (
+	// ErrFull means that an exit has no room for another session.
+	ErrFull = errors.New("exit has no free inner address")
+	// ErrPeerExists means that the public key already has a session.
+	ErrPeerExists = errors.New("wireguard key already has a session")
+	// ErrClosed means that the exit or client has been closed.
+	ErrClosed = errors.New("tunnel is closed")
+)
+
+// Limits bound what one session may hold open. Zero fields take the defaults.
+type Limits struct {
+	// Flows is how many TCP connections, UDP sockets and queries may be open at a time; 1,024 by default.
+	Flows int
+	// NewFlows is how many may be opened a second, 200 by default, with a burst of twice as many.
+	NewFlows int
+}
+
+// ExitConfig describes a provider's exit.
+type ExitConfig struct {
+	// Listen is the UDP port, on every address of the host; port 0 takes any.
+	Listen netip.AddrPort
+	// MTU of the inner packets; 0 means DefaultMTU.
+	MTU int
+	// Policy decides where flows may go. Required.
+	Policy *Policy
+	// DNS are the upstream resolvers; empty means those of the system's resolv.conf.
+	DNS []netip.AddrPort
+	// Limits of each session.
+	Limits Limits
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// Peer describes a session to be added.
+type Peer struct {
+	PublicKey    Key
+	PresharedKey Key    // zero: none
+	Limit        uint64 // how many bytes, both ways together, may pass before the first Allow
+}
+
+// LogValue leaves the preshared key out.
+func (p Peer) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("public_key", p.PublicKey.String()), slog.Uint64("limit", p.Limit))
+}
+
+// String leaves the preshared key out.
+func (p Peer) String() string { return fmt.Sprintf("peer %v", p.PublicKey) }
+
+// Exit serves all sessions of a provider on one userspace WireGuard device. It is safe for concurrent use.
+type Exit struct {
+	log      *slog.Logger
+	key      Key
+	mtu      int
+	policy   *Policy
+	limits   Limits
+	net      *netstack.Net
+	accounts *accounts
+	engine   engine
+	dns      *dnsRelay
+
+	ctx    context.Context // ends with the exit; flows watch it
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // flows and the refresher
+
+	mu       sync.RWMutex
+	sessions map[Key]*Session
+	byIndex  map[uint16]*Session
+	next     uint16
+	closed   bool
+}
+
+// NewExit starts an exit with a fresh key. It serves nobody until Add.
+func NewExit(cfg ExitConfig) (*Exit, error) {
+	if cfg.Policy == nil {
+		return nil, errors.New("exit: no policy given")
+	}
+	if cfg.MTU == 0 {
+		cfg.MTU = DefaultMTU
+	}
+	if cfg.Limits.Flows == 0 {
+		cfg.Limits.Flows = 1024
+	}
+	if cfg.Limits.NewFlows == 0 {
+		cfg.Limits.NewFlows = 200
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	private, err := GenerateKey()
+	if err != nil {
+		return nil, err
+	}
+	v4, v6 := innerAddrs(exitIndex)
+	stack, err := netstack.New(netstack.Config{MTU: cfg.MTU, Addrs: []netip.Addr{v4, v6}, Forward: true})
+	if err != nil {
+		return nil, fmt.Errorf("exit: %w", err)
+	}
+	e := &Exit{
+		log: cfg.Log, key: private.Public(), mtu: cfg.MTU, policy: cfg.Policy, limits: cfg.Limits, net: stack,
+		accounts: newAccounts(innerNet4, innerNet6),
+		sessions: make(map[Key]*Session), byIndex: make(map[uint16]*Session), next: firstIndex,
+	}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.dns = newDNSRelay(e, cfg.DNS)
+	e.forwardTCP()
+	e.forwardUDP()
+	dev := &meter{Device: stack.Device(), table: e.accounts}
+	e.engine, err = newWireguardGo(engineConfig{Private: private, Device: dev, Listen: cfg.Listen, Log: cfg.Log})
+	if err != nil {
+		e.cancel()
+		stack.Close()
+		return nil, fmt.Errorf("exit: %w", err)
+	}
+	e.wg.Go(e.refreshPolicy)
+	return e, nil
+}
+
+// refreshPolicy keeps the provider's own addresses up to date until the exit closes.
+func (e *Exit) refreshPolicy() {
+	t := time.NewTicker(15 * time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-e.ctx.Done():
+			return
+		case <-t.C:
+			if err := e.policy.refresh(); err != nil {
+				e.log.Warn("exit policy keeps the addresses it knew", "error", err)
+			}
+		}
+	}
+}
+
+// PublicKey is the exit's WireGuard key.
+func (e *Exit) PublicKey() Key { return e.key }
+
+// Port is the UDP port that sessions speak to.
+func (e *Exit) Port() uint16 { return e.engine.Port() }
+
+// DNS is the inner address that answers DNS over UDP and TCP on port 53.
+func (e *Exit) DNS() netip.Addr {
+	v4, _ := innerAddrs(exitIndex)
+	return v4
+}
+
+// MTU of the inner packets, in bytes.
+func (e *Exit) MTU() int { return e.mtu }
+
+// Sessions is how many sessions there are.
+func (e *Exit) Sessions() int {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return len(e.sessions)
+}
+
+// Add starts a session. Its peer may speak at once. It returns ErrPeerExists, ErrFull or ErrClosed, among others.
+func (e *Exit) Add(p Peer) (*Session, error) {
+	if p.PublicKey.IsZero() || p.PublicKey == e.key {
+		return nil, errors.New("add session: not a consumer's wireguard key")
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, fmt.Errorf("add session: %w", ErrClosed)
+	}
+	if e.sessions[p.PublicKey] != nil {
+		return nil, fmt.Errorf("add session: %w", ErrPeerExists)
+	}
+	index, err := e.freeIndexLocked()
+	if err != nil {
+		return nil, fmt.Errorf("add session: %w", err)
+	}
+	s := &Session{
+		exit: e, key: p.PublicKey, index: index, acct: newAccount(p.Limit), flows: make(map[*flow]struct{}),
+		udp: make(map[udpKey]*udpFlow), rate: rate.NewLimiter(rate.Limit(e.limits.NewFlows), 2*e.limits.NewFlows),
+	}
+	s.v4, s.v6 = innerAddrs(index)
+	// The account first: from the moment that the engine knows the peer, its packets are counted.
+	e.accounts.slots[index].Store(s.acct)
+	err = e.engine.AddPeer(enginePeer{
+		Public: p.PublicKey, Preshared: p.PresharedKey,
+		AllowedIPs: []netip.Prefix{netip.PrefixFrom(s.v4, 32), netip.PrefixFrom(s.v6, 128)},
+	})
+	if err != nil {
+		e.accounts.slots[index].Store(nil)
+		return nil, fmt.Errorf("add session: %w", err)
+	}
+	e.sessions[p.PublicKey], e.byIndex[index] = s, s
+	return s, nil
+}
+
+// freeIndexLocked takes the free index that was longest unused, so that late packets of one session do not find
+// another in its place.
+func (e *Exit) freeIndexLocked() (uint16, error) {
+	for range lastIndex - firstIndex + 1 {
+		index := e.next
+		if e.next++; e.next > lastIndex {
+			e.next = firstIndex
+		}
+		if e.byIndex[index] == nil {
+			return index, nil
+		}
+	}
+	return 0, ErrFull
+}
+
+// session finds the session of an inner address.
+func (e *Exit) session(a netip.Addr) *Session {
+	var index uint16
+	switch {
+	case innerNet4.Contains(a):
+		b := a.As4()
+		index = uint16(b[2])<<8 | uint16(b[3])
+	case innerNet6.Contains(a):
+		b := a.As16()
+		index = uint16(b[14])<<8 | uint16(b[15])
+	default:
+		return nil
+	}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.byIndex[index]
+}
+
+// inner reports whether a is an address of the inner networks, which no policy opens.
+func inner(a netip.Addr) bool {
+	a = a.Unmap()
+	return innerNet4.Contains(a) || innerNet6.Contains(a)
+}
+
+func (e *Exit) remove(s *Session) error {
+	e.mu.Lock()
+	if e.sessions[s.key] != s {
+		e.mu.Unlock()
+		return nil
+	}
+	delete(e.sessions, s.key)
+	e.mu.Unlock()
+
+	// Resets go out while the peer is still there.
+	s.stopFlows()
+	e.net.Drain(drainTime)
+	err := e.engine.RemovePeer(s.key)
+	e.accounts.slots[s.index].Store(nil)
+
+	e.mu.Lock()
+	delete(e.byIndex, s.index)
+	e.mu.Unlock()
+	return err
+}
+
+// drainTime bounds how long the last packets may take to leave.
+const drainTime = 50 * time.Millisecond
+
+// Close ends every session and frees the port.
+func (e *Exit) Close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	sessions := make([]*Session, 0, len(e.sessions))
+	for _, s := range e.sessions {
+		sessions = append(sessions, s)
+	}
+	clear(e.sessions)
+	e.mu.Unlock()
+
+	e.cancel()
+	for _, s := range sessions {
+		s.stopFlows()
+	}
+	// The consumers learn of it by the resets of their connections.
+	e.net.Drain(drainTime)
+	e.engine.Close()
+	e.net.Close()
+	e.wg.Wait()
+	return nil
+}

@@ -1,0 +1,179 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/waiter"
+
+	"byway/tunnel/netstack"
+)
+
+const (
+	// maxDialing bounds the connections being dialled for all sessions together; each session is bounded by its
+	// own limits as well.
+	maxDialing = 16384
+
+	// hostDialTimeout is shorter than what consumers' stacks wait, so that they learn the reason.
+	hostDialTimeout = 10 * time.Second
+
+	// acceptWindow is the receive window that a forwarded connection starts with.
+	acceptWindow = 1 << 20
+)
+
+// forwardTCP installs the TCP forwarder.
+func (e *Exit) forwardTCP() {
+	dial := tcp.NewForwarder(e.net.Stack(), acceptWindow, maxDialing, e.handleTCP)
+	e.net.Stack().SetTransportProtocolHandler(tcp.ProtocolNumber,
+		func(id stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
+			return e.handleSegment(dial, id, pkt)
+		})
+}
+
+func flowAddrs(id stack.TransportEndpointID) (src, dst netip.AddrPort) {
+	return netstack.AddrPort(id.RemoteAddress, id.RemotePort), netstack.AddrPort(id.LocalAddress, id.LocalPort)
+}
+
+// handleSegment sees every segment that belongs to no connection. What it does not handle is answered with a reset, so
+// a denied SYN leaves no state behind.
+func (e *Exit) handleSegment(dial *tcp.Forwarder, id stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
+	h := header.TCP(pkt.TransportHeader().Slice())
+	if len(h) < header.TCPMinimumSize || h.Flags()&(header.TCPFlagSyn|header.TCPFlagAck) != header.TCPFlagSyn {
+		return false
+	}
+	src, dst := flowAddrs(id)
+	if err := e.check(TCP, dst); err != nil {
+		e.net.Refuse(uint8(TCP), src, dst, h.SequenceNumber(), netstack.UnreachableDenied)
+		return false
+	}
+	return dial.HandlePacket(id, pkt)
+}
+
+// check is the policy with the inner networks closed: sessions reach neither each other nor the exit, save for its DNS.
+func (e *Exit) check(proto Proto, dst netip.AddrPort) error {
+	if e.dns.at(dst) {
+		return nil
+	}
+	if inner(dst.Addr()) {
+		return &DeniedError{Dst: dst, Reason: "inner network"}
+	}
+	return e.policy.Check(proto, dst)
+}
+
+// control checks the address that a socket is about to connect to. It is the last word, whatever led there.
+func (e *Exit) control(network, address string, _ syscall.RawConn) error {
+	dst, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	proto := TCP
+	if len(network) >= 3 && network[:3] == "udp" {
+		proto = UDP
+	}
+	if inner(dst.Addr()) {
+		return &DeniedError{Dst: dst, Reason: "inner network"}
+	}
+	return e.policy.Check(proto, dst)
+}
+
+// enter counts a goroutine that Close waits for, unless the exit is closing.
+func (e *Exit) enter() bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.closed {
+		return false
+	}
+	e.wg.Add(1)
+	return true
+}
+
+// handleTCP serves one connection request in a goroutine of its own.
+func (e *Exit) handleTCP(req *tcp.ForwarderRequest) {
+	if !e.enter() {
+		req.Complete(false)
+		return
+	}
+	defer e.wg.Done()
+	src, dst := flowAddrs(req.ID())
+	s := e.session(src.Addr())
+	if s == nil {
+		req.Complete(false)
+		return
+	}
+	f := s.open()
+	if f == nil {
+		req.Complete(true)
+		return
+	}
+	defer f.end()
+	if e.dns.at(dst) {
+		if conn := accept(req, f); conn != nil {
+			e.dns.serveTCP(conn)
+		}
+		return
+	}
+
+	// The host first, and the consumer's handshake only when the host has answered.
+	ctx, cancel := context.WithTimeout(e.ctx, hostDialTimeout)
+	defer cancel()
+	if !f.onStop(cancel) {
+		req.Complete(true)
+		return
+	}
+	dialer := net.Dialer{Control: e.control, KeepAlive: time.Minute}
+	host, err := dialer.DialContext(ctx, "tcp", dst.String())
+	if err != nil {
+		if why, ok := unreachable(err); ok {
+			e.net.Refuse(uint8(TCP), src, dst, 0, why)
+		}
+		e.log.Debug("exit could not dial", "proto", TCP, "dst", dst, "error", err)
+		req.Complete(true)
+		return
+	}
+	conn := accept(req, f)
+	if conn == nil {
+		reset(host)
+		return
+	}
+	if !f.onStop(func() { conn.Abort(); reset(host) }) {
+		return
+	}
+	relay(conn, host.(*net.TCPConn))
+}
+
+// accept ends the consumer's handshake. It returns nil when the consumer does not answer or its session has ended.
+func accept(req *tcp.ForwarderRequest, f *flow) *netstack.Conn {
+	var wq waiter.Queue
+	ep, terr := req.CreateEndpoint(&wq)
+	if terr != nil {
+		req.Complete(true)
+		return nil
+	}
+	req.Complete(false)
+	conn := netstack.NewConn(&wq, ep)
+	if !f.onStop(conn.Abort) {
+		return nil
+	}
+	return conn
+}
+
+// unreachable tells which reason to give the consumer; none when a reset says it all.
+func unreachable(err error) (netstack.Unreachable, bool) {
+	var denied *DeniedError
+	switch {
+	case errors.As(err, &denied):
+		return netstack.UnreachableDenied, true
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, context.Canceled):
+		return 0, false
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EADDRNOTAVAIL):
+		return netstack.UnreachableNet, true
+	}
+	return netstack.UnreachableHost, true
+}

@@ -1,0 +1,294 @@
+package netstack
+
+import (
+	"net/netip"
+	"os"
+	"sync"
+
+	"golang.zx2c4.com/wireguard/tun"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+const (
+	// batchSize is how many packets one Read may return and one Write is likely to carry.
+	batchSize = 128
+
+	// readBudget bounds the bytes of one Read. The engine adds 32 bytes to each packet and sends the batch as one
+	// segmented UDP datagram; past 65,507 bytes that datagram is split and the receiver's coalescing is lost.
+	readBudget = 61 << 10
+
+	// gsoMaxSize is the largest segment that TCP hands over, a little under readBudget so that one fills one Read.
+	gsoMaxSize = 60 << 10
+
+	// queuePackets and queueBytes bound what waits between the stack and the engine. Writers block when either is
+	// reached, which is the back-pressure that keeps TCP from losing packets on its own host.
+	queuePackets = 1024
+	queueBytes   = 1 << 20
+)
+
+// Device joins a stack to a WireGuard engine: the engine sees a tun.Device, the stack a link endpoint.
+type Device struct {
+	mtu      int
+	events   chan tun.Event
+	onDenied func(netip.AddrPort) // may be nil
+
+	mu       sync.Mutex
+	readable sync.Cond
+	writable sync.Cond
+	ring     [queuePackets]*stack.PacketBuffer
+	head     int
+	count    int
+	bytes    int
+	closed   bool
+
+	// The cutter belongs to the one goroutine that calls Read.
+	cut cutter
+
+	linkMu     sync.RWMutex
+	dispatcher stack.NetworkDispatcher
+	onClose    func()
+
+	// joiners is a pool, for the engine writes from one goroutine a peer.
+	joiners sync.Pool
+}
+
+var (
+	_ tun.Device         = tunFace{}
+	_ stack.LinkEndpoint = (*Device)(nil)
+	_ stack.GSOEndpoint  = (*Device)(nil)
+)
+
+func newDevice(mtu int, onDenied func(netip.AddrPort)) *Device {
+	d := &Device{mtu: mtu, events: make(chan tun.Event, 1), onDenied: onDenied}
+	d.readable.L, d.writable.L = &d.mu, &d.mu
+	d.joiners.New = func() any { return new(joiner) }
+	d.events <- tun.EventUp
+	return d
+}
+
+// File implements tun.Device: there is no descriptor behind a userspace stack.
+func (d *Device) File() *os.File { return nil }
+
+// Name implements tun.Device.
+func (d *Device) Name() (string, error) { return "netstack", nil }
+
+// Events implements tun.Device.
+func (d *Device) Events() <-chan tun.Event { return d.events }
+
+// BatchSize implements tun.Device.
+func (d *Device) BatchSize() int { return batchSize }
+
+// Read implements tun.Device: it waits for packets of the stack and fills as many buffers as the budget allows.
+func (d *Device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
+	n, left := 0, readBudget
+	for n < len(bufs) {
+		if !d.cut.active() {
+			pkt, err := d.pop(n == 0)
+			if err != nil {
+				return 0, err
+			}
+			if pkt == nil {
+				return n, nil
+			}
+			d.cut.start(pkt)
+		}
+		if left -= d.cut.next(); n > 0 && left < 0 {
+			return n, nil
+		}
+		sizes[n] = d.cut.fill(bufs[n][offset:])
+		n++
+	}
+	return n, nil
+}
+
+// pop takes the oldest queued packet. Without one it waits, or returns nil when told not to.
+func (d *Device) pop(wait bool) (*stack.PacketBuffer, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.count == 0 {
+		if d.closed {
+			return nil, os.ErrClosed
+		}
+		if !wait {
+			return nil, nil
+		}
+		d.readable.Wait()
+	}
+	pkt := d.ring[d.head]
+	d.ring[d.head] = nil
+	d.head = (d.head + 1) % queuePackets
+	d.count--
+	full := d.bytes >= queueBytes || d.count == queuePackets-1
+	d.bytes -= pkt.Size()
+	if full && d.bytes < queueBytes {
+		d.writable.Broadcast()
+	}
+	return pkt, nil
+}
+
+// push queues a packet for the engine, waiting for room. It takes a reference of its own.
+func (d *Device) push(pkt *stack.PacketBuffer) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for !d.closed && (d.count == queuePackets || d.bytes >= queueBytes) {
+		d.writable.Wait()
+	}
+	if d.closed {
+		return false
+	}
+	d.ring[(d.head+d.count)%queuePackets] = pkt.IncRef()
+	d.bytes += pkt.Size()
+	if d.count++; d.count == 1 {
+		d.readable.Signal()
+	}
+	return true
+}
+
+// drained reports whether every queued packet has been handed to the engine.
+func (d *Device) drained() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.count == 0
+}
+
+// Write implements tun.Device: it delivers packets to the stack, joining consecutive segments of a TCP flow.
+func (d *Device) Write(bufs [][]byte, offset int) (int, error) {
+	d.linkMu.RLock()
+	to := d.dispatcher
+	d.linkMu.RUnlock()
+	if to == nil {
+		return 0, os.ErrClosed
+	}
+	j := d.joiners.Get().(*joiner)
+	for _, buf := range bufs {
+		if len(buf) <= offset {
+			continue
+		}
+		pkt := buf[offset:]
+		if d.onDenied != nil {
+			if dst, ok := denial(pkt); ok {
+				d.onDenied(dst)
+			}
+		}
+		j.add(to, pkt)
+	}
+	j.flush(to)
+	d.joiners.Put(j)
+	return len(bufs), nil
+}
+
+// shut ends Read and every blocked writer. Queued packets are released.
+func (d *Device) shut() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return false
+	}
+	d.closed = true
+	for ; d.count > 0; d.count-- {
+		d.ring[d.head].DecRef()
+		d.ring[d.head] = nil
+		d.head = (d.head + 1) % queuePackets
+	}
+	d.readable.Broadcast()
+	d.writable.Broadcast()
+	close(d.events)
+	return true
+}
+
+// closeLink ends the device for both of its users, the engine and the stack; whichever closes first.
+func (d *Device) closeLink() {
+	if !d.shut() {
+		return
+	}
+	d.linkMu.RLock()
+	fn := d.onClose
+	d.linkMu.RUnlock()
+	if fn != nil {
+		fn()
+	}
+}
+
+// tunFace is the device as the engine sees it: the two interfaces disagree about MTU and Close.
+type tunFace struct{ *Device }
+
+// MTU implements tun.Device.
+func (t tunFace) MTU() (int, error) { return t.mtu, nil }
+
+// Close implements tun.Device.
+func (t tunFace) Close() error { t.closeLink(); return nil }
+
+// MTU implements stack.LinkEndpoint.
+func (d *Device) MTU() uint32 { return uint32(d.mtu) }
+
+// Close implements stack.LinkEndpoint.
+func (d *Device) Close() { d.closeLink() }
+
+// SetMTU implements stack.LinkEndpoint; the MTU of a tunnel is fixed when it is made.
+func (d *Device) SetMTU(uint32) {}
+
+// MaxHeaderLength implements stack.LinkEndpoint.
+func (d *Device) MaxHeaderLength() uint16 { return 0 }
+
+// LinkAddress implements stack.LinkEndpoint.
+func (d *Device) LinkAddress() tcpip.LinkAddress { return "" }
+
+// SetLinkAddress implements stack.LinkEndpoint.
+func (d *Device) SetLinkAddress(tcpip.LinkAddress) {}
+
+// Capabilities implements stack.LinkEndpoint. Received checksums are not verified again: each packet came out of an
+// authenticated cipher, so it is what the peer sent, and a peer that sends wrong checksums harms only itself.
+func (d *Device) Capabilities() stack.LinkEndpointCapabilities {
+	return stack.CapabilityRXChecksumOffload
+}
+
+// GSOMaxSize implements stack.GSOEndpoint.
+func (d *Device) GSOMaxSize() uint32 { return gsoMaxSize }
+
+// SupportedGSO implements stack.GSOEndpoint: the cutter is this link's segmentation offload.
+func (d *Device) SupportedGSO() stack.SupportedGSO { return stack.HostGSOSupported }
+
+// Attach implements stack.LinkEndpoint.
+func (d *Device) Attach(to stack.NetworkDispatcher) {
+	d.linkMu.Lock()
+	defer d.linkMu.Unlock()
+	d.dispatcher = to
+}
+
+// IsAttached implements stack.LinkEndpoint.
+func (d *Device) IsAttached() bool {
+	d.linkMu.RLock()
+	defer d.linkMu.RUnlock()
+	return d.dispatcher != nil
+}
+
+// Wait implements stack.LinkEndpoint: the device has no goroutines of its own.
+func (d *Device) Wait() {}
+
+// ARPHardwareType implements stack.LinkEndpoint.
+func (d *Device) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareNone }
+
+// AddHeader implements stack.LinkEndpoint.
+func (d *Device) AddHeader(*stack.PacketBuffer) {}
+
+// ParseHeader implements stack.LinkEndpoint.
+func (d *Device) ParseHeader(*stack.PacketBuffer) bool { return true }
+
+// SetOnCloseAction implements stack.LinkEndpoint.
+func (d *Device) SetOnCloseAction(fn func()) {
+	d.linkMu.Lock()
+	defer d.linkMu.Unlock()
+	d.onClose = fn
+}
+
+// WritePackets implements stack.LinkEndpoint.
+func (d *Device) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
+	for i, pkt := range pkts.AsSlice() {
+		if !d.push(pkt) {
+			return i, &tcpip.ErrClosedForSend{}
+		}
+	}
+	return pkts.Len(), nil
+}

@@ -1,0 +1,166 @@
+package netstack
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip/checksum"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// Datagrams sends UDP datagrams of one flow from an address that need not be the stack's own.
+type Datagrams struct {
+	route    *stack.Route
+	from, to uint16
+}
+
+// Datagrams prepares to send from one address to another. The stack must have been made to forward.
+func (n *Net) Datagrams(from, to netip.AddrPort) (*Datagrams, error) {
+	_, proto := fullAddress(to)
+	r, err := n.stack.FindRoute(nic, Address(from.Addr()), Address(to.Addr()), proto, false)
+	if err != nil {
+		return nil, fmt.Errorf("route to %v: %w", to.Addr(), asError(err))
+	}
+	return &Datagrams{route: r, from: from.Port(), to: to.Port()}, nil
+}
+
+// Send sends one datagram, in fragments where it is longer than the MTU.
+func (d *Datagrams) Send(payload []byte) error {
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{
+		ReserveHeaderBytes: int(d.route.MaxHeaderLength()) + header.UDPMinimumSize,
+		Payload:            buffer.MakeWithData(payload),
+	})
+	defer pkt.DecRef()
+	length := uint16(header.UDPMinimumSize + len(payload))
+	h := header.UDP(pkt.TransportHeader().Push(header.UDPMinimumSize))
+	pkt.TransportProtocolNumber = header.UDPProtocolNumber
+	h.Encode(&header.UDPFields{SrcPort: d.from, DstPort: d.to, Length: length})
+	sum := d.route.PseudoHeaderChecksum(header.UDPProtocolNumber, length)
+	sum = ^h.CalculateChecksum(checksum.Combine(sum, checksum.Checksum(payload, 0)))
+	if sum == 0 {
+		sum = 0xffff // RFC 768: zero would mean that there is none
+	}
+	h.SetChecksum(sum)
+	params := stack.NetworkHeaderParams{Protocol: header.UDPProtocolNumber, TTL: d.route.DefaultTTL()}
+	if err := d.route.WritePacket(params, pkt); err != nil {
+		return asError(err)
+	}
+	return nil
+}
+
+// Close releases the route.
+func (d *Datagrams) Close() { d.route.Release() }
+
+// Unreachable says why a destination is not reached, in the terms of ICMP (RFC 792, RFC 1812, RFC 4443).
+type Unreachable int
+
+// The reasons that an exit gives.
+const (
+	UnreachableNet Unreachable = iota
+	UnreachableHost
+	UnreachablePort
+	UnreachableDenied
+)
+
+// codes of ICMPv4 type 3 and ICMPv6 type 1.
+var codes = map[Unreachable][2]byte{
+	UnreachableNet:    {0, 0},
+	UnreachableHost:   {1, 3},
+	UnreachablePort:   {3, 4},
+	UnreachableDenied: {13, 1},
+}
+
+// icmp protocol numbers and types of "destination unreachable".
+const (
+	protoICMP4, unreachable4 = 1, 3
+	protoICMP6, unreachable6 = 58, 1
+)
+
+// Refuse tells src that dst is not reached. The message quotes a packet of the flow: its addresses, its ports and, for
+// TCP, its sequence number.
+func (n *Net) Refuse(proto uint8, src, dst netip.AddrPort, seq uint32, why Unreachable) {
+	var quoted [8]byte
+	binary.BigEndian.PutUint16(quoted[0:], src.Port())
+	binary.BigEndian.PutUint16(quoted[2:], dst.Port())
+	if proto == uint8(header.TCPProtocolNumber) {
+		binary.BigEndian.PutUint32(quoted[4:], seq)
+	} else {
+		binary.BigEndian.PutUint16(quoted[4:], header.UDPMinimumSize)
+	}
+	if src.Addr().Is4() {
+		n.Inject(refuse4(proto, src.Addr(), dst.Addr(), quoted, codes[why][0]))
+	} else {
+		n.Inject(refuse6(proto, src.Addr(), dst.Addr(), quoted, codes[why][1]))
+	}
+}
+
+func refuse4(proto uint8, src, dst netip.Addr, quoted [8]byte, code byte) []byte {
+	const ip, icmp = header.IPv4MinimumSize, 8
+	b := make([]byte, ip+icmp+ip+len(quoted))
+	ip4(b, protoICMP4, dst, src, len(b))
+	body := b[ip:]
+	body[0], body[1] = unreachable4, code
+	ip4(body[icmp:], proto, src, dst, ip+len(quoted))
+	copy(body[icmp+ip:], quoted[:])
+	binary.BigEndian.PutUint16(body[2:], ^checksum.Checksum(body, 0))
+	return b
+}
+
+func ip4(b []byte, proto uint8, src, dst netip.Addr, size int) {
+	h := header.IPv4(b[:header.IPv4MinimumSize])
+	h.Encode(&header.IPv4Fields{
+		TotalLength: uint16(size), TTL: 64, Protocol: proto, SrcAddr: Address(src), DstAddr: Address(dst),
+	})
+	h.SetChecksum(^h.CalculateChecksum())
+}
+
+func refuse6(proto uint8, src, dst netip.Addr, quoted [8]byte, code byte) []byte {
+	const ip, icmp = header.IPv6MinimumSize, 8
+	b := make([]byte, ip+icmp+ip+len(quoted))
+	ip6(b, protoICMP6, dst, src, len(b)-ip)
+	body := b[ip:]
+	body[0], body[1] = unreachable6, code
+	ip6(body[icmp:], proto, src, dst, len(quoted))
+	copy(body[icmp+ip:], quoted[:])
+	sum := header.PseudoHeaderChecksum(protoICMP6, Address(dst), Address(src), uint16(len(body)))
+	binary.BigEndian.PutUint16(body[2:], ^checksum.Checksum(body, sum))
+	return b
+}
+
+func ip6(b []byte, proto uint8, src, dst netip.Addr, payload int) {
+	h := header.IPv6(b[:header.IPv6MinimumSize])
+	h.Encode(&header.IPv6Fields{
+		PayloadLength: uint16(payload), TransportProtocol: 0, HopLimit: 64, SrcAddr: Address(src), DstAddr: Address(dst),
+	})
+	b[6] = proto
+}
+
+// denial reads a message of Refuse that says "denied by policy", and returns the destination it is about.
+func denial(pkt []byte) (netip.AddrPort, bool) {
+	var quote []byte
+	var ipLen int
+	switch {
+	case len(pkt) >= 20+8+20+8 && pkt[0] == 0x45 && pkt[9] == protoICMP4:
+		if pkt[20] != unreachable4 || pkt[21] != codes[UnreachableDenied][0] || pkt[28] != 0x45 {
+			return netip.AddrPort{}, false
+		}
+		quote, ipLen = pkt[28:], header.IPv4MinimumSize
+	case len(pkt) >= 40+8+40+8 && pkt[0]>>4 == 6 && pkt[6] == protoICMP6:
+		if pkt[40] != unreachable6 || pkt[41] != codes[UnreachableDenied][1] || pkt[48]>>4 != 6 {
+			return netip.AddrPort{}, false
+		}
+		quote, ipLen = pkt[48:], header.IPv6MinimumSize
+	default:
+		return netip.AddrPort{}, false
+	}
+	var addr netip.Addr
+	if ipLen == header.IPv4MinimumSize {
+		addr = netip.AddrFrom4([4]byte(quote[16:20]))
+	} else {
+		addr = netip.AddrFrom16([16]byte(quote[24:40]))
+	}
+	return netip.AddrPortFrom(addr, binary.BigEndian.Uint16(quote[ipLen+2:])), true
+}

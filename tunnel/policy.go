@@ -1,0 +1,311 @@
+package tunnel
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+
+	"github.com/gaissmai/bart"
+)
+
+// Proto is a transport protocol, by its IP protocol number.
+type Proto uint8
+
+// The protocols that an exit forwards.
+const (
+	ICMP Proto = 1
+	TCP  Proto = 6
+	UDP  Proto = 17
+)
+
+// String is the protocol's usual name.
+func (p Proto) String() string {
+	switch p {
+	case ICMP:
+		return "icmp"
+	case TCP:
+		return "tcp"
+	case UDP:
+		return "udp"
+	}
+	return fmt.Sprintf("protocol %d", uint8(p))
+}
+
+// DeniedError says which destination a policy denies, and why.
+type DeniedError struct {
+	Dst    netip.AddrPort
+	Reason string
+}
+
+// Error implements error.
+func (e *DeniedError) Error() string {
+	return fmt.Sprintf("destination %v denied by the exit policy: %s", e.Dst, e.Reason)
+}
+
+// special lists what no stranger may reach through an exit: everything that is not the public internet. Sources: the
+// IANA special-purpose registries for IPv4 and IPv6 (RFC 6890 and its successors).
+var special = []struct{ prefix, reason string }{
+	{"0.0.0.0/8", "this network"},
+	{"10.0.0.0/8", "private"},
+	{"100.64.0.0/10", "carrier-grade NAT"},
+	{"127.0.0.0/8", "loopback"},
+	{"168.63.129.16/32", "cloud metadata"},
+	{"169.254.0.0/16", "link-local and cloud metadata"},
+	{"172.16.0.0/12", "private"},
+	{"192.0.0.0/24", "protocol assignments"},
+	{"192.0.2.0/24", "documentation"},
+	{"192.88.99.0/24", "6to4 relay"},
+	{"192.168.0.0/16", "private"},
+	{"198.18.0.0/15", "benchmarking"},
+	{"198.51.100.0/24", "documentation"},
+	{"203.0.113.0/24", "documentation"},
+	{"224.0.0.0/4", "multicast"},
+	{"240.0.0.0/4", "reserved"},
+	{"255.255.255.255/32", "broadcast"},
+
+	// Of IPv6, only 2000::/3 is the internet.
+	{"::/3", "reserved"},
+	{"::/128", "unspecified"},
+	{"::1/128", "loopback"},
+	{"64:ff9b:1::/48", "local NAT64"},
+	{"100::/64", "discard"},
+	{"2001::/23", "protocol assignments"},
+	{"2001:db8::/32", "documentation"},
+	{"3fff::/20", "documentation"},
+	{"4000::/2", "reserved"},
+	{"8000::/1", "reserved"},
+	{"fc00::/7", "unique local"},
+	{"fe80::/10", "link-local"},
+	{"fec0::/10", "site-local"},
+	{"ff00::/8", "multicast"},
+}
+
+// Ranges whose addresses carry an IPv4 address that the packet ends up at.
+var (
+	nat64  = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052
+	local6 = netip.MustParsePrefix("64:ff9b:1::/48")
+	sixTo4 = netip.MustParsePrefix("2002::/16") // RFC 3056
+	teredo = netip.MustParsePrefix("2001::/32") // RFC 4380
+)
+
+// PolicyConfig describes an exit policy beyond what is always denied.
+type PolicyConfig struct {
+	// Allow makes exceptions: a prefix opens itself, whatever the special ranges say, save for ranges within it that
+	// are listed more exactly.
+	Allow []netip.Prefix
+	// Deny closes further prefixes. It wins over an equal prefix in Allow.
+	Deny []netip.Prefix
+	// DenyPorts closes ports of TCP and UDP everywhere. Nil means 25; empty means none.
+	DenyPorts []uint16
+	// Own are the provider's addresses. Nil means the addresses of its interfaces, which an Exit keeps up to date.
+	Own []netip.Addr
+}
+
+// Policy decides which destinations an exit forwards to. It is safe for concurrent use.
+type Policy struct {
+	cfg      PolicyConfig
+	ports    map[uint16]bool
+	table    *bart.Table[verdict]
+	embedded *bart.Table[verdict] // without exceptions, for addresses within addresses
+	own      atomic.Pointer[map[netip.Addr]bool]
+}
+
+// verdict is a row of the table; an empty reason allows.
+type verdict struct {
+	reason string
+	exact  bool // an exception for a single address, which may be the provider's own
+}
+
+// NewPolicy builds the table.
+func NewPolicy(cfg PolicyConfig) (*Policy, error) {
+	p := &Policy{cfg: cfg, ports: make(map[uint16]bool), table: new(bart.Table[verdict])}
+	for _, row := range special {
+		p.table.Insert(netip.MustParsePrefix(row.prefix), verdict{reason: row.reason})
+	}
+	for _, pfx := range cfg.Deny {
+		if !pfx.IsValid() {
+			return nil, fmt.Errorf("exit policy: invalid denied prefix %v", pfx)
+		}
+	}
+	deny := func(t *bart.Table[verdict]) {
+		for _, pfx := range cfg.Deny {
+			t.Insert(plain(pfx), verdict{reason: "closed by the operator"})
+		}
+	}
+	p.embedded = p.table.Clone()
+	deny(p.embedded)
+	for _, pfx := range cfg.Allow {
+		if !pfx.IsValid() {
+			return nil, fmt.Errorf("exit policy: invalid allowed prefix %v", pfx)
+		}
+		p.table.Insert(plain(pfx), verdict{exact: pfx.IsSingleIP()})
+	}
+	deny(p.table)
+	if cfg.DenyPorts == nil {
+		p.ports[25] = true
+	}
+	for _, port := range cfg.DenyPorts {
+		p.ports[port] = true
+	}
+	own := cfg.Own
+	if own == nil {
+		var err error
+		if own, err = interfaceAddrs(); err != nil {
+			return nil, fmt.Errorf("exit policy: %w", err)
+		}
+	}
+	p.setOwn(own)
+	return p, nil
+}
+
+// plain strips what makes two spellings of a prefix differ.
+func plain(pfx netip.Prefix) netip.Prefix {
+	if a := pfx.Addr(); a.Is4In6() && pfx.Bits() >= 96 {
+		pfx = netip.PrefixFrom(a.Unmap(), pfx.Bits()-96)
+	}
+	return pfx.Masked()
+}
+
+func interfaceAddrs() ([]netip.Addr, error) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("list interface addresses: %w", err)
+	}
+	var own []netip.Addr
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok {
+			if ip, ok := netip.AddrFromSlice(n.IP); ok {
+				own = append(own, ip.Unmap())
+			}
+		}
+	}
+	return own, nil
+}
+
+func (p *Policy) setOwn(addrs []netip.Addr) {
+	own := make(map[netip.Addr]bool, len(addrs))
+	for _, a := range addrs {
+		own[a.Unmap().WithZone("")] = true
+	}
+	p.own.Store(&own)
+}
+
+// refresh reads the interfaces again, unless the operator named the provider's addresses.
+func (p *Policy) refresh() error {
+	if p.cfg.Own != nil {
+		return nil
+	}
+	own, err := interfaceAddrs()
+	if err != nil {
+		return err
+	}
+	p.setOwn(own)
+	return nil
+}
+
+// Check returns a *DeniedError when the policy closes dst. It must be asked about the address that is actually dialled,
+// after any name has been resolved. For ICMP the port is ignored.
+func (p *Policy) Check(proto Proto, dst netip.AddrPort) error {
+	denied := func(reason string) error { return &DeniedError{Dst: dst, Reason: reason} }
+	addr := dst.Addr()
+	if !addr.IsValid() {
+		return denied("not an address")
+	}
+	if addr.Zone() != "" {
+		return denied("link-local")
+	}
+	if proto != ICMP {
+		if dst.Port() == 0 {
+			return denied("port 0")
+		}
+		if p.ports[dst.Port()] {
+			return denied(fmt.Sprintf("port %d", dst.Port()))
+		}
+	}
+	addr = addr.Unmap()
+	v, listed := p.table.Lookup(addr)
+	if (*p.own.Load())[addr] && !v.exact {
+		return denied("the provider's own address")
+	}
+	if listed && v.reason == "" {
+		return nil
+	}
+	if inner := embedded(addr); inner != nil {
+		for _, a := range inner {
+			if e, ok := p.embedded.Lookup(a); ok && e.reason != "" {
+				return denied(fmt.Sprintf("carries %v: %s", a, e.reason))
+			}
+			if (*p.own.Load())[a] {
+				return denied(fmt.Sprintf("carries %v: the provider's own address", a))
+			}
+		}
+		// Well-known NAT64 lies in a reserved range, but leads to the address that it carries.
+		if nat64.Contains(addr) && v.reason == "reserved" {
+			return nil
+		}
+	}
+	if v.reason != "" {
+		return denied(v.reason)
+	}
+	return nil
+}
+
+// embedded lists the IPv4 addresses that an IPv6 address leads to, nil for most.
+func embedded(a netip.Addr) []netip.Addr {
+	if !a.Is6() {
+		return nil
+	}
+	b := a.As16()
+	at := func(i int) netip.Addr { return netip.AddrFrom4([4]byte(b[i : i+4])) }
+	switch {
+	case nat64.Contains(a), local6.Contains(a):
+		return []netip.Addr{at(12)}
+	case sixTo4.Contains(a):
+		return []netip.Addr{at(2)}
+	case teredo.Contains(a):
+		client := binary.BigEndian.Uint32(b[12:]) ^ 0xffffffff
+		var c [4]byte
+		binary.BigEndian.PutUint32(c[:], client)
+		return []netip.Addr{at(4), netip.AddrFrom4(c)}
+	}
+	// ISATAP (RFC 5214) puts the address after 0000:5efe or 0200:5efe, under any prefix.
+	if b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe {
+		return []netip.Addr{at(12)}
+	}
+	return nil
+}
+
+// Denied lists the closed prefixes, as an offer publishes them. The provider's own addresses are not in it.
+func (p *Policy) Denied() []netip.Prefix {
+	var list []netip.Prefix
+	for pfx, v := range p.table.AllSorted() {
+		if v.reason != "" {
+			list = append(list, pfx)
+		}
+	}
+	return list
+}
+
+// Allowed lists the exceptions, as an offer publishes them.
+func (p *Policy) Allowed() []netip.Prefix {
+	var list []netip.Prefix
+	for pfx, v := range p.table.AllSorted() {
+		if v.reason == "" {
+			list = append(list, pfx)
+		}
+	}
+	return list
+}
+
+// DeniedPorts lists the closed ports, as an offer publishes them.
+func (p *Policy) DeniedPorts() []uint16 {
+	var list []uint16
+	for port := range p.ports {
+		list = append(list, port)
+	}
+	slices.Sort(list)
+	return list
+}

@@ -1,0 +1,480 @@
+package tunnel
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pair is an exit and a client of one of its sessions, joined over loopback.
+type pair struct {
+	exit    *Exit
+	session *Session
+	client  *Client
+}
+
+// loopbackPolicy opens 127.0.0.1 and ::1, where the tests' hosts are, and nothing else that is special.
+func loopbackPolicy(t testing.TB) *Policy {
+	t.Helper()
+	p, err := NewPolicy(PolicyConfig{
+		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func newExit(t testing.TB, cfg ExitConfig) *Exit {
+	t.Helper()
+	if cfg.Policy == nil {
+		cfg.Policy = loopbackPolicy(t)
+	}
+	e, err := NewExit(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// join adds a session and dials it.
+func join(t testing.TB, e *Exit, limit uint64) pair {
+	t.Helper()
+	private, err := GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var psk Key
+	rand.Read(psk[:])
+	s, err := e.Add(Peer{PublicKey: private.Public(), PresharedKey: psk, Limit: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v4, v6 := s.Addrs()
+	c, err := Dial(ClientConfig{
+		Private: private, Peer: e.PublicKey(), Preshared: psk,
+		Endpoint: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), e.Port()),
+		Addrs:    []netip.Addr{v4, v6}, DNS: e.DNS(), MTU: e.MTU(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := c.Handshake(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return pair{exit: e, session: s, client: c}
+}
+
+func newPair(t testing.TB) pair { return join(t, newExit(t, ExitConfig{}), math.MaxUint64) }
+
+// newProxy serves a proxy on loopback and returns its address.
+func newProxy(t testing.TB, d Dialer) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- NewProxy(ProxyConfig{Dialer: d}).Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("proxy: %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Error("proxy did not stop")
+		}
+	})
+	return l.Addr().String()
+}
+
+// through makes an HTTP client of a proxy URL.
+func through(t testing.TB, proxy string) *http.Client {
+	t.Helper()
+	u, err := url.Parse(proxy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &http.Transport{Proxy: http.ProxyURL(u), DisableCompression: true}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 60 * time.Second}
+}
+
+// internet is an HTTP server that serves data on GET and answers a PUT with the hash of what it got.
+func internet(t testing.TB, data []byte) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			http.ServeContent(w, r, "data", time.Time{}, bytes.NewReader(data))
+			return
+		}
+		h := sha256.New()
+		io.Copy(h, r.Body)
+		fmt.Fprintf(w, "%x", h.Sum(nil))
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func random(t testing.TB, n int) []byte {
+	t.Helper()
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
+
+func TestDownloadAndUploadThroughSOCKSArriveWhole(t *testing.T) {
+	p := newPair(t)
+	data := random(t, 64<<20)
+	srv := internet(t, data)
+	hc := through(t, "socks5://"+newProxy(t, p.client))
+
+	start := time.Now()
+	resp, err := hc.Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := sha256.New()
+	n, err := io.Copy(h, resp.Body)
+	resp.Body.Close()
+	if err != nil || n != int64(len(data)) || [32]byte(h.Sum(nil)) != sha256.Sum256(data) {
+		t.Fatalf("download: %d bytes of %d, error %v", n, len(data), err)
+	}
+	t.Logf("download: %.2f Gbit/s", float64(n)*8/time.Since(start).Seconds()/1e9)
+
+	start = time.Now()
+	req, _ := http.NewRequest(http.MethodPut, srv.URL, bytes.NewReader(data))
+	resp, err = hc.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if want := fmt.Sprintf("%x", sha256.Sum256(data)); err != nil || string(got) != want {
+		t.Fatalf("upload: hash %s, want %s, error %v", got, want, err)
+	}
+	t.Logf("upload: %.2f Gbit/s", float64(len(data))*8/time.Since(start).Seconds()/1e9)
+}
+
+// settle waits until the counters of both sides have come to rest.
+func settle(p pair) (provider, consumer Counters) {
+	for i := 0; i < 40; i++ {
+		a, b := p.session.Counters(), p.client.Counters()
+		if a == provider && b == consumer && a.Rx == b.Tx && a.Tx == b.Rx {
+			return a, b
+		}
+		provider, consumer = a, b
+		time.Sleep(50 * time.Millisecond)
+	}
+	return provider, consumer
+}
+
+func TestBothSidesCountTheSameBytesWhenNoneAreLost(t *testing.T) {
+	p := newPair(t)
+	srv := internet(t, random(t, 4<<20))
+	hc := through(t, "http://"+newProxy(t, p.client))
+	resp, err := hc.Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	provider, consumer := settle(p)
+	if provider.Rx != consumer.Tx || provider.Tx != consumer.Rx {
+		t.Errorf("provider %+v, consumer %+v", provider, consumer)
+	}
+	if provider.Tx < 4<<20 {
+		t.Errorf("provider counted %d bytes sent, want at least what was downloaded", provider.Tx)
+	}
+}
+
+func TestProviderForwardsNothingAboveTheLimitAndResumesAfterAllow(t *testing.T) {
+	e := newExit(t, ExitConfig{})
+	const limit = 2 << 20
+	p := join(t, e, limit)
+	data := random(t, 8<<20)
+	srv := internet(t, data)
+
+	conn, err := p.client.DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET / HTTP/1.0\r\n\r\n")
+	got := new(bytes.Buffer)
+	read := make(chan error, 1)
+	go func() { _, err := io.Copy(got, conn); read <- err }()
+
+	deadline := time.After(10 * time.Second)
+	for !p.session.Held() {
+		select {
+		case <-p.session.Notify():
+		case <-deadline:
+			t.Fatal("the gate did not close")
+		}
+	}
+	time.Sleep(300 * time.Millisecond)
+	c := p.session.Counters()
+	if c.Total() > limit {
+		t.Errorf("%d bytes passed, %d were allowed", c.Total(), limit)
+	}
+	if c.Total() < limit-2*DefaultMTU {
+		t.Errorf("%d bytes passed, the gate closed too early for %d", c.Total(), limit)
+	}
+	if p.session.Dropped().Total() == 0 {
+		t.Error("no refused bytes were counted")
+	}
+	p.session.Allow(limit / 2)
+	if got := p.session.Allowed(); got != limit {
+		t.Errorf("allowed %d after a lower Allow, want %d", got, limit)
+	}
+
+	p.session.Allow(math.MaxUint64)
+	if p.session.Held() {
+		t.Error("held after Allow")
+	}
+	select {
+	case err := <-read:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the download did not resume")
+	}
+	if !bytes.HasSuffix(got.Bytes(), data) {
+		t.Error("the resumed download differs")
+	}
+}
+
+func TestNotifyWakesOnEachTick(t *testing.T) {
+	p := newPair(t)
+	p.client.SetTick(1 << 20)
+	srv := internet(t, random(t, 8<<20))
+	resp, err := (&http.Client{Transport: &http.Transport{DialContext: p.client.DialContext}}).Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { io.Copy(io.Discard, resp.Body); resp.Body.Close() }()
+	var last uint64
+	deadline := time.After(20 * time.Second)
+	for last < 8 {
+		select {
+		case <-p.client.Notify():
+			ticks := p.client.Counters().Total() >> 20
+			if ticks < last {
+				t.Fatalf("counters went back from %d to %d ticks", last, ticks)
+			}
+			last = ticks
+		case <-deadline:
+			t.Fatalf("woken up to tick %d of 8", last)
+		}
+	}
+}
+
+// echoUDP answers every datagram with itself.
+func echoUDP(t testing.TB, network, address string) netip.AddrPort {
+	t.Helper()
+	c, err := net.ListenPacket(network, address)
+	if err != nil {
+		t.Skipf("no %s here: %v", network, err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		buf := make([]byte, 1<<16)
+		for {
+			n, from, err := c.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			c.WriteTo(buf[:n], from)
+		}
+	}()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+func TestUDPEchoesThroughTheTunnelBothFamiliesAndFragments(t *testing.T) {
+	p := newPair(t)
+	pc, err := p.client.ListenUDP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	for _, to := range []netip.AddrPort{echoUDP(t, "udp4", "127.0.0.1:0"), echoUDP(t, "udp6", "[::1]:0")} {
+		for _, size := range []int{0, 1, 1000, DefaultMTU, 9000, 40000} {
+			want := random(t, size)
+			if _, err := pc.WriteTo(want, net.UDPAddrFromAddrPort(to)); err != nil {
+				t.Fatal(err)
+			}
+			pc.SetReadDeadline(time.Now().Add(5 * time.Second))
+			buf := make([]byte, 1<<16)
+			n, from, err := pc.ReadFrom(buf)
+			if err != nil {
+				t.Fatalf("%d bytes to %v: %v", size, to, err)
+			}
+			if from.String() != to.String() || !bytes.Equal(buf[:n], want) {
+				t.Errorf("%d bytes to %v: got %d bytes from %v", size, to, n, from)
+			}
+		}
+	}
+}
+
+func TestDialErrorsTellRefusedDeniedAndUnreachableApart(t *testing.T) {
+	p := newPair(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := free.Addr().String()
+	free.Close()
+	for _, c := range []struct {
+		dst  string
+		want failure
+	}{
+		{closed, failRefused},
+		{"10.0.0.1:80", failDenied},
+		{"169.254.169.254:80", failDenied},
+		{"127.0.0.2:80", failDenied},
+		{"[fe80::1]:80", failDenied},
+		{"[fc00::1]:80", failDenied},
+		{"1.1.1.1:25", failDenied},
+		{"10.213.0.1:22", failDenied},
+		{"[::ffff:10.0.0.1]:80", failDenied},
+	} {
+		start := time.Now()
+		conn, err := p.client.DialContext(ctx, "tcp", c.dst)
+		if err == nil {
+			conn.Close()
+			t.Errorf("dial %s: succeeded", c.dst)
+			continue
+		}
+		if got := classify(err); got != c.want {
+			t.Errorf("dial %s: %v is failure %d, want %d", c.dst, err, got, c.want)
+		}
+		if d := time.Since(start); d > 2*time.Second {
+			t.Errorf("dial %s: took %v", c.dst, d)
+		}
+	}
+}
+
+func TestSessionsDoNotReachEachOther(t *testing.T) {
+	e := newExit(t, ExitConfig{})
+	a, b := join(t, e, math.MaxUint64), join(t, e, math.MaxUint64)
+	v4, v6 := b.session.Addrs()
+	for _, addr := range []netip.Addr{v4, v6} {
+		_, err := a.client.DialContext(t.Context(), "tcp", netip.AddrPortFrom(addr, 80).String())
+		if !errors.Is(err, ErrDenied) {
+			t.Errorf("dial %v of another session: %v, want denied", addr, err)
+		}
+	}
+	if c := b.session.Counters(); c.Tx > 1000 {
+		t.Errorf("%d bytes went to the other session", c.Tx)
+	}
+}
+
+func TestExitClosedMidDownloadFailsTheClientPromptly(t *testing.T) {
+	p := newPair(t)
+	started := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Write(make([]byte, 1<<20))
+		w.(http.Flusher).Flush()
+		close(started)
+		<-r.Context().Done()
+	}))
+	defer srv.Close()
+	hc := through(t, "socks5://"+newProxy(t, p.client))
+	resp, err := hc.Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	<-started
+	read := make(chan error, 1)
+	go func() { _, err := io.Copy(io.Discard, resp.Body); read <- err }()
+	time.Sleep(50 * time.Millisecond)
+	p.exit.Close()
+	select {
+	case err := <-read:
+		if err == nil {
+			t.Error("a cut download ended without an error")
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the client did not learn that the exit closed")
+	}
+}
+
+func TestGarbageOnTheSessionPortDoesNotDisturbASession(t *testing.T) {
+	p := newPair(t)
+	c, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", p.exit.Port()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for i := range 5000 {
+		b := random(t, 1+i%1500)
+		if len(b) > 4 && i%3 == 0 {
+			copy(b, []byte{byte(1 + i%4), 0, 0, 0})
+		}
+		c.Write(b)
+	}
+	srv := internet(t, random(t, 1<<20))
+	resp, err := (&http.Client{Transport: &http.Transport{DialContext: p.client.DialContext}}).Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if n, err := io.Copy(io.Discard, resp.Body); n != 1<<20 || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+func TestHalfClosedConnectionsCarryTheOtherDirectionToItsEnd(t *testing.T) {
+	p := newPair(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		b, _ := io.ReadAll(c) // until the consumer has closed its direction
+		c.Write(bytes.ToUpper(b))
+	}()
+	conn, err := p.client.DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, strings.Repeat("half", 50000))
+	conn.(closeWriter).CloseWrite()
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	got, err := io.ReadAll(conn)
+	if err != nil || string(got) != strings.Repeat("HALF", 50000) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
