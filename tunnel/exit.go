@@ -279,8 +279,9 @@ func (e *Exit) remove(s *Session) error {
 	e.mu.Unlock()
 
 	// Resets go out while the peer is still there.
-	s.stopFlows()
-	e.net.Drain(drainTime)
+	if s.stopFlows() {
+		e.flush()
+	}
 	err := e.engine.RemovePeer(s.key)
 	e.accounts.slots[s.index].Store(nil)
 
@@ -290,8 +291,18 @@ func (e *Exit) remove(s *Session) error {
 	return err
 }
 
-// drainTime bounds how long the last packets may take to leave.
-const drainTime = 50 * time.Millisecond
+// How long the last packets may take from the stack to the engine, and through the engine to the wire. The engine
+// does not say when it has sent what it took.
+const (
+	drainTime = 100 * time.Millisecond
+	sendTime  = 50 * time.Millisecond
+)
+
+// flush lets the resets of stopped flows leave, by which the consumers learn that they ended.
+func (e *Exit) flush() {
+	e.net.Drain(drainTime)
+	time.Sleep(sendTime)
+}
 
 // Close ends every session and frees the port.
 func (e *Exit) Close() error {
@@ -309,11 +320,13 @@ func (e *Exit) Close() error {
 	e.mu.Unlock()
 
 	e.cancel()
+	stopped := false
 	for _, s := range sessions {
-		s.stopFlows()
+		stopped = s.stopFlows() || stopped
 	}
-	// The consumers learn of it by the resets of their connections.
-	e.net.Drain(drainTime)
+	if stopped {
+		e.flush()
+	}
 	e.engine.Close()
 	e.net.Close()
 	e.wg.Wait()

@@ -92,8 +92,8 @@ func (f *flow) end() {
 	delete(f.session.flows, f)
 }
 
-// stopFlows ends every flow and admits no more.
-func (s *Session) stopFlows() {
+// stopFlows ends every flow and admits no more. It reports whether there were any.
+func (s *Session) stopFlows() bool {
 	s.mu.Lock()
 	s.closed = true
 	var stops []func()
@@ -106,6 +106,7 @@ func (s *Session) stopFlows() {
 	for _, stop := range stops {
 		stop()
 	}
+	return len(stops) > 0
 }
 
 // Remove ends the session: its flows are reset, its peer is forgotten, its addresses become free. Counters stay

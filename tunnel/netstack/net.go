@@ -137,7 +137,7 @@ func (n *Net) Device() tun.Device { return tunFace{n.dev} }
 // Stack gives the stack itself, for forwarders.
 func (n *Net) Stack() *stack.Stack { return n.stack }
 
-// Drain waits until the queue towards the engine is empty, or d has passed.
+// Drain waits until the engine has taken every queued packet, or d has passed.
 func (n *Net) Drain(d time.Duration) {
 	for end := time.Now().Add(d); !n.dev.drained() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
