@@ -37,6 +37,8 @@ type Funding struct {
 	erc20    *erc20.ERC20
 	bound    *bind.BoundContract // the token
 	log      *slog.Logger
+
+	allowance chan struct{} // holds one token: an approval and the deposit that uses it go together
 }
 
 // NewFunding makes the account of the sender manage its vaults.
@@ -46,6 +48,7 @@ func NewFunding(cfg FundingConfig) (*Funding, error) {
 	}
 	f := &Funding{
 		cfg: cfg, token: cfg.Token, contract: channels.NewChannels(), erc20: erc20.NewERC20(), log: cfg.Log,
+		allowance: make(chan struct{}, 1),
 	}
 	if f.token == (common.Address{}) {
 		f.token = cfg.Deployment.Token
@@ -92,6 +95,12 @@ func (e *BalanceError) Error() string {
 func (f *Funding) Deposit(ctx context.Context, id string, signer common.Address, amount contracts.Amount,
 ) (chain.Result, error) {
 	id = intentID(id)
+	select {
+	case f.allowance <- struct{}{}:
+		defer func() { <-f.allowance }()
+	case <-ctx.Done():
+		return chain.Result{}, ctx.Err()
+	}
 	if err := f.approve(ctx, id, amount); err != nil {
 		return chain.Result{}, err
 	}
@@ -104,6 +113,12 @@ func (f *Funding) Deposit(ctx context.Context, id string, signer common.Address,
 func (f *Funding) Open(ctx context.Context, id string, signer, payee common.Address, amount, ceiling contracts.Amount,
 ) (chain.Result, error) {
 	id = intentID(id)
+	select {
+	case f.allowance <- struct{}{}:
+		defer func() { <-f.allowance }()
+	case <-ctx.Done():
+		return chain.Result{}, ctx.Err()
+	}
 	if err := f.approve(ctx, id, amount); err != nil {
 		return chain.Result{}, err
 	}

@@ -146,6 +146,9 @@ func (p *Payee) Open(ctx context.Context, terms Terms) (*Promise, error) {
 	if err := p.refreshLocked(ctx, ch, 0); err != nil {
 		return nil, err
 	}
+	if err := p.refreshOthersLocked(ctx, ch); err != nil {
+		return nil, err
+	}
 	if ch.state.Exiting() {
 		return nil, fmt.Errorf("%s: %w", c, ErrExiting)
 	}
@@ -324,7 +327,33 @@ func (p *Payee) payableLocked(ctx context.Context, ch *payeeChannel, t Terms, to
 	if err := p.refreshLocked(ctx, ch, stateRetry); err != nil {
 		return err
 	}
+	if err := p.refreshOthersLocked(ctx, ch); err != nil {
+		return err
+	}
 	return p.fundedLocked(ch, t, total, true)
+}
+
+// refreshOthersLocked reads the payer's other channels where they are exposed, so that what has been reserved or
+// settled there no longer counts. One that is busy is looked after by whoever keeps it so.
+func (p *Payee) refreshOthersLocked(ctx context.Context, ch *payeeChannel) error {
+	p.mu.Lock()
+	var exposed []*payeeChannel
+	for _, other := range p.payers[ch.account.channel.Payer] {
+		if other != ch && !other.exposure.IsZero() {
+			exposed = append(exposed, other)
+		}
+	}
+	p.mu.Unlock()
+	for _, other := range exposed {
+		if other.mu.TryLock() {
+			err := p.refreshLocked(ctx, other, stateRetry)
+			other.mu.Unlock()
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // fundedLocked compares a total with the reserve, the trust and the free balance, and books the exposure if told to.

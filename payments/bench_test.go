@@ -1,0 +1,73 @@
+package payments
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"byway/contracts"
+)
+
+// BenchmarkAccept measures a promise from its bytes to the grown credit: decoded, verified, stored, synced. Signing is
+// done before; each session waits for one acknowledgement before its next promise.
+func BenchmarkAccept(b *testing.B) {
+	for _, sessions := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprintf("sessions=%d", sessions), func(b *testing.B) {
+			l := newLedger(b)
+			payee := newPayee(b, l, &fakeChain{any: &ChannelState{Ceiling: contracts.MaxAmount()}})
+			ids := make([]SessionID, sessions)
+			wire := make([][][]byte, sessions)
+			var prepare sync.WaitGroup
+			each := (b.N + sessions - 1) / sessions
+			for i := range sessions {
+				c, key := testChannel(int64(i))
+				ids[i] = openSession(b, payee, c)
+				prepare.Go(func() {
+					for n := range each {
+						p, err := testDomain.Sign(Promise{Channel: c, Cumulative: cost(testPrice, uint64(n+1)*mib)}, key)
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						raw, _ := p.MarshalBinary()
+						wire[i] = append(wire[i], raw)
+					}
+				})
+			}
+			prepare.Wait()
+			took := make([][]time.Duration, sessions)
+			var done atomic.Int64
+			var run sync.WaitGroup
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range sessions {
+				run.Go(func() {
+					for _, raw := range wire[i] {
+						start := time.Now()
+						var p Promise
+						if err := p.UnmarshalBinary(raw); err != nil {
+							b.Error(err)
+							return
+						}
+						if _, err := payee.Accept(b.Context(), ids[i], p); err != nil {
+							b.Error(err)
+							return
+						}
+						took[i] = append(took[i], time.Since(start))
+						done.Add(1)
+					}
+				})
+			}
+			run.Wait()
+			b.StopTimer()
+			all := slices.Concat(took...)
+			slices.Sort(all)
+			b.ReportMetric(float64(done.Load())/b.Elapsed().Seconds(), "promises/s")
+			b.ReportMetric(float64(all[len(all)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-µs")
+		})
+	}
+}

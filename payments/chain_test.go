@@ -1,0 +1,458 @@
+package payments
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/big"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
+	"github.com/ethereum/go-ethereum/common"
+
+	"byway/contracts"
+	"byway/contracts/bindings/channels"
+	"byway/contracts/bindings/devtoken"
+	"byway/contracts/chain"
+	"byway/contracts/deploy"
+	"byway/contracts/devchain"
+)
+
+const testExitDelay = time.Hour
+
+// network is an embedded chain with the contracts, a payer with tokens and a payee.
+type network struct {
+	chain      *devchain.Chain
+	client     *chain.Client
+	deployment contracts.Deployment
+	domain     Domain
+	view       *ChainView
+	payer      *chain.Sender
+	payee      *chain.Sender
+	payeeKey   contracts.Key
+}
+
+func newNetwork(t *testing.T) *network {
+	t.Helper()
+	c, err := devchain.Start(devchain.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	n := &network{chain: c, payeeKey: devchain.Account(1)}
+	if n.client, err = chain.Dial(t.Context(), chain.Config{URLs: []string{c.URL()}}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.client.Close)
+	n.payer, n.payee = n.sender(t, devchain.Account(0)), n.sender(t, n.payeeKey)
+	n.deployment, err = deploy.Contracts(t.Context(), deploy.Config{
+		Backend: n.client, Sender: n.payer, ExitDelay: testExitDelay, UnbondDelay: time.Hour, DevToken: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.domain = DomainOf(n.deployment)
+	n.view = NewChainView(n.client, n.deployment)
+	n.mint(t, n.payer.Address(), contracts.MaxAmount())
+	return n
+}
+
+func (n *network) sender(t *testing.T, key contracts.Key) *chain.Sender {
+	t.Helper()
+	journal, err := chain.OpenJournal(filepath.Join(t.TempDir(), "journal.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { journal.Close() })
+	s, err := chain.NewSender(chain.SenderConfig{Client: n.client, Signer: key, Journal: journal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (n *network) mint(t *testing.T, to common.Address, sum contracts.Amount) {
+	t.Helper()
+	data := devtoken.NewDevToken().PackMint(to, sum.Big())
+	if _, err := n.payer.Send(t.Context(), chain.Intent{ID: "mint/" + to.Hex(), To: &n.deployment.Token, Data: data}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (n *network) funding(t *testing.T, s *chain.Sender) *Funding {
+	t.Helper()
+	f, err := NewFunding(FundingConfig{Backend: n.client, Sender: s, Deployment: n.deployment})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (n *network) claimer(t *testing.T, l *Ledger, s Sender, p Policy) *Claimer {
+	t.Helper()
+	c, err := NewClaimer(ClaimerConfig{
+		Ledger: l, Chain: n.view, Sender: s, Deployment: n.deployment, Payee: n.payee.Address(), Policy: p, Gas: n.client,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// serve opens a session of that key on both sides, pays for those bytes and closes it.
+func (n *network) serve(t *testing.T, mine, theirs *Ledger, key contracts.Key, rx uint64) Promise {
+	t.Helper()
+	f := n.funding(t, n.payer)
+	terms := testTerms(f.Channel(key.Address(), n.payee.Address()))
+	payee, err := NewPayee(PayeeConfig{
+		Domain: n.domain, Ledger: theirs, Chain: n.view, Payee: n.payee.Address(), Token: n.deployment.Token,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	payer, err := NewPayer(t.Context(), PayerConfig{
+		Domain: n.domain, Ledger: mine, Signer: key, Terms: terms, SpendCap: contracts.MaxAmount(), Funds: n.view.State,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(payee.Open(t.Context(), terms))(t)
+	must(payee.Accept(t.Context(), terms.Session, must(payer.First(t.Context()))(t)))(t)
+	for at := uint64(0); at < rx; at += 300_000 {
+		if p, ok, err := payer.Due(t.Context(), Usage{Rx: at}); err != nil {
+			t.Fatal(err)
+		} else if ok {
+			must(payee.Accept(t.Context(), terms.Session, p))(t)
+		}
+	}
+	last := must2(payer.Final(t.Context(), Usage{Rx: rx}))(t, true)
+	must(payee.Accept(t.Context(), terms.Session, last))(t)
+	if err := payee.Close(t.Context(), terms.Session, Usage{Tx: rx}); err != nil {
+		t.Fatal(err)
+	}
+	return last
+}
+
+func TestGoHashesWhatTheContractHashes(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	abi := channels.NewChannels()
+	bound := abi.Instance(n.client, n.deployment.Channels)
+	opts := &bind.CallOpts{Context: t.Context()}
+	c, _ := testChannel(5)
+	r := Reserve{Channel: c, Ceiling: testPrice, Epoch: 77, ValidUntil: 1 << 39}
+	epoch, until := big.NewInt(77), new(big.Int).Lsh(big.NewInt(1), 39)
+	for name, test := range map[string]struct {
+		got  common.Hash
+		data []byte
+	}{
+		"separator": {n.domain.Separator(), abi.PackDomainSeparator()},
+		"promise": {
+			n.domain.PromiseDigest(Promise{Channel: c, Cumulative: testPrice}),
+			abi.PackPromiseDigest(c.Payer, c.Payee, c.Token, testPrice.Big()),
+		},
+		"reserve": {
+			n.domain.ReserveDigest(r),
+			abi.PackReserveDigest(c.Payer, c.Payee, c.Token, testPrice.Big(), epoch, until),
+		},
+		"release": {
+			n.domain.ReleaseDigest(Release(r)),
+			abi.PackReleaseDigest(c.Token, c.Payer, c.Signer, c.Payee, testPrice.Big(), epoch, until),
+		},
+	} {
+		want, err := bind.Call(bound, opts, test.data, abi.UnpackDomainSeparator)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if test.got != want {
+			t.Errorf("%s: %s, the contract says %x", name, test.got, want)
+		}
+	}
+}
+
+func TestClaimPaysExactlyWhatWasPromised(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	mine, theirs := newLedger(t), newLedger(t)
+	f := n.funding(t, n.payer)
+	reservedKey, freeKey := testKey(1), testKey(2)
+	deposit := amount("1000000000000000000")
+	must(f.Open(t.Context(), "open", reservedKey.Address(), n.payee.Address(), deposit, deposit))(t)
+	must(f.Deposit(t.Context(), "", freeKey.Address(), deposit))(t)
+	state := must(n.view.State(t.Context(), f.Channel(reservedKey.Address(), n.payee.Address())))(t)
+	if state.Ceiling != deposit || !state.Free.IsZero() || state.Exiting() {
+		t.Fatalf("state after open: %+v", state)
+	}
+
+	a := n.serve(t, mine, theirs, reservedKey, 64*mib+12345)
+	b := n.serve(t, mine, theirs, freeKey, 7*mib+1)
+	promised := must(a.Cumulative.Add(b.Cumulative))(t)
+	claimer := n.claimer(t, theirs, n.payee, Policy{})
+	e := must(claimer.Earnings(t.Context()))(t)
+	wantAmount(t, "unsettled", e.Unsettled, promised)
+
+	done := must(claimer.Claim(t.Context()))(t)
+	wantAmount(t, "claimed", done.Total, promised)
+	if done.Channels != 2 || done.Transactions != 1 || done.GasUsed == 0 || done.Fee.Sign() <= 0 {
+		t.Fatalf("claimed: %+v", done)
+	}
+	wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), promised)
+	for _, p := range []Promise{a, b} {
+		wantAmount(t, "settled on chain", must(n.view.State(t.Context(), p.Channel))(t).Settled, p.Cumulative)
+	}
+	e = must(claimer.Earnings(t.Context()))(t)
+	wantAmount(t, "settled", e.Settled, promised)
+	if !e.Unsettled.IsZero() || !e.Claiming.IsZero() || e.GasSpent.Cmp(done.Fee) != 0 || e.Claims != 1 {
+		t.Fatalf("earnings: %+v", e)
+	}
+	if again := must(claimer.Claim(t.Context()))(t); again.Transactions != 0 {
+		t.Fatalf("nothing is owed, yet claimed: %+v", again)
+	}
+	// Another session of the same channel goes on from the lifetime total.
+	c := n.serve(t, mine, theirs, reservedKey, 3*mib)
+	done = must(claimer.Claim(t.Context()))(t)
+	wantAmount(t, "second claim", done.Total, must(c.Cumulative.Sub(a.Cumulative))(t))
+	checkSums(t, mine)
+	checkSums(t, theirs)
+}
+
+// breakingSender crashes at a chosen moment of one send.
+type breakingSender struct {
+	Sender
+	mu     sync.Mutex
+	before bool // else after
+	breaks int
+}
+
+var errCrash = errors.New("crash")
+
+func (s *breakingSender) Send(ctx context.Context, i chain.Intent) (chain.Result, error) {
+	s.mu.Lock()
+	crash := s.breaks > 0
+	s.breaks--
+	s.mu.Unlock()
+	if crash && s.before {
+		return chain.Result{}, errCrash
+	}
+	r, err := s.Sender.Send(ctx, i)
+	if crash {
+		return chain.Result{}, errCrash
+	}
+	return r, err
+}
+
+func TestClaimGoesOnAfterACrashAndPaysOnce(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	mine, theirs := newLedger(t), newLedger(t)
+	f := n.funding(t, n.payer)
+	key := testKey(1)
+	deposit := amount("1000000000000000000")
+	must(f.Deposit(t.Context(), "", key.Address(), deposit))(t)
+	total := contracts.Amount{}
+	for _, before := range []bool{true, false} {
+		last := n.serve(t, mine, theirs, key, 5*mib)
+		crashing := n.claimer(t, theirs, &breakingSender{Sender: n.payee, before: before, breaks: 1}, Policy{})
+		_, err := crashing.Claim(t.Context())
+		wantErr(t, err, errCrash)
+		e := must(crashing.Earnings(t.Context()))(t)
+		wantAmount(t, "claiming", e.Claiming, must(last.Cumulative.Sub(total))(t))
+		wantAmount(t, "unsettled", e.Unsettled, contracts.Amount{})
+		// What is promised meanwhile is claimed by the next transaction, not lost in the first.
+		more := n.serve(t, mine, theirs, key, 2*mib)
+		done := must(n.claimer(t, theirs, n.payee, Policy{}).Claim(t.Context()))(t)
+		wantAmount(t, "claimed", done.Total, must(more.Cumulative.Sub(total))(t))
+		total = more.Cumulative
+		wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), total)
+		wantAmount(t, "settled", must(crashing.Earnings(t.Context()))(t).Settled, total)
+	}
+}
+
+func TestBatchesSettleManyChannels(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	theirs := newLedger(t)
+	f := n.funding(t, n.payer)
+	sum := contracts.Amount{}
+	payee, err := NewPayee(PayeeConfig{
+		Domain: n.domain, Ledger: theirs, Chain: n.view, Payee: n.payee.Address(), Token: n.deployment.Token,
+		Trust: contracts.MaxAmount(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range int64(25) {
+		key := testKey(i)
+		due := cost(testPrice, uint64(i+1)*mib)
+		sum = must(sum.Add(due))(t)
+		terms := testTerms(f.Channel(key.Address(), n.payee.Address()))
+		wg.Go(func() {
+			if _, err := f.Deposit(t.Context(), "", key.Address(), due); err != nil {
+				t.Error(err)
+				return
+			}
+			p, err := n.domain.Sign(Promise{Channel: terms.Channel, Cumulative: due}, key)
+			if err == nil {
+				_, err = payee.Open(t.Context(), terms)
+			}
+			if err == nil {
+				_, err = payee.Accept(t.Context(), terms.Session, p)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	done := must(n.claimer(t, theirs, n.payee, Policy{Batch: 10}).Claim(t.Context()))(t)
+	wantAmount(t, "claimed", done.Total, sum)
+	if done.Channels != 25 || done.Transactions != 3 {
+		t.Fatalf("claimed %d channels in %d transactions", done.Channels, done.Transactions)
+	}
+	t.Logf("25 channels: %d gas", done.GasUsed)
+}
+
+func TestPolicyClaimsWhatMustNotWait(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	mine, theirs := newLedger(t), newLedger(t)
+	f := n.funding(t, n.payer)
+	key := testKey(1)
+	must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
+	last := n.serve(t, mine, theirs, key, 10*mib)
+	round := func(p Policy) Claimed {
+		t.Helper()
+		c := n.claimer(t, theirs, n.payee, p)
+		return must(c.round(t.Context(), c.worth))(t)
+	}
+	if got := round(Policy{}); got.Transactions != 0 {
+		t.Fatalf("claimed without need: %+v", got)
+	}
+	dear, cheap := contracts.MaxAmount(), contracts.NewAmount(1)
+	if got := round(Policy{GasTokenPrice: dear}); got.Transactions != 0 {
+		t.Fatalf("claimed at a loss: %+v", got)
+	}
+	if got := round(Policy{GasTokenPrice: cheap}); got.Total != last.Cumulative {
+		t.Fatalf("not claimed for next to nothing: %+v", got)
+	}
+	n.serve(t, mine, theirs, key, 900*mib)
+	if got := round(Policy{}); got.Transactions != 1 {
+		t.Fatalf("not claimed at 80 %% of the ceiling: %+v", got)
+	}
+	n.serve(t, mine, theirs, key, 2*mib)
+	if got := round(Policy{MaxAge: time.Millisecond}); got.Transactions != 1 {
+		t.Fatalf("not claimed for its age: %+v", got)
+	}
+	n.serve(t, mine, theirs, key, 2*mib)
+	must(f.StartExit(t.Context(), "", key.Address(), n.payee.Address()))(t)
+	if got := round(Policy{}); got.Transactions != 1 {
+		t.Fatalf("not claimed though the payer leaves: %+v", got)
+	}
+}
+
+func TestPayerGetsEverythingBackAlone(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	f := n.funding(t, n.payer)
+	key := testKey(1)
+	signer, payee := key.Address(), n.payee.Address()
+	before := must(f.Balance(t.Context(), n.payer.Address()))(t)
+	sum := cost(testPrice, GiB)
+	must(f.Open(t.Context(), "", signer, payee, sum, sum))(t)
+	must(f.StartExit(t.Context(), "", signer, payee))(t)
+	must(f.CancelExit(t.Context(), "", signer, payee))(t)
+	must(f.StartExit(t.Context(), "", signer, payee))(t)
+	c := f.Channel(signer, payee)
+	if s := must(n.view.State(t.Context(), c))(t); !s.Exiting() {
+		t.Fatalf("state after start: %+v", s)
+	}
+	var reverted *chain.RevertError
+	if _, err := f.FinishExit(t.Context(), "", signer, payee); !errors.As(err, &reverted) {
+		t.Fatalf("an exit finished early: %v", err)
+	}
+	if err := n.chain.Advance(testExitDelay + time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	must(f.FinishExit(t.Context(), "", signer, payee))(t)
+	must(f.Withdraw(t.Context(), "", signer, sum, n.payer.Address()))(t)
+	wantAmount(t, "balance", must(f.Balance(t.Context(), n.payer.Address()))(t), before)
+	if s := must(n.view.State(t.Context(), c))(t); s.Epoch != 1 || !s.CanPay().IsZero() {
+		t.Fatalf("state in the end: %+v", s)
+	}
+}
+
+func TestCooperativeCloseIsOneTransaction(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	mine, theirs := newLedger(t), newLedger(t)
+	f := n.funding(t, n.payer)
+	key := testKey(1)
+	sum := cost(testPrice, GiB)
+	before := must(f.Balance(t.Context(), n.payer.Address()))(t)
+	must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), sum, sum))(t)
+	last := n.serve(t, mine, theirs, key, 9*mib)
+	release := must(n.domain.SignRelease(Release{
+		Channel: last.Channel, Ceiling: last.Cumulative, ValidUntil: uint64(time.Now().Add(1000 * time.Hour).Unix()),
+	}, n.payeeKey))(t)
+	must(f.Close(t.Context(), "", &last, release, n.payer.Address()))(t)
+	wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), last.Cumulative)
+	wantAmount(t, "payer's balance", must(f.Balance(t.Context(), n.payer.Address()))(t),
+		must(before.Sub(last.Cumulative))(t))
+	// The payee's ledger learns from the chain what somebody else has claimed for it.
+	claimer := n.claimer(t, theirs, n.payee, Policy{})
+	if done := must(claimer.Claim(t.Context()))(t); done.Transactions != 0 {
+		t.Fatalf("claimed again: %+v", done)
+	}
+	wantAmount(t, "settled", must(claimer.Earnings(t.Context()))(t).Settled, last.Cumulative)
+}
+
+func TestSignedReserveIsPostedByThePayee(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	f := n.funding(t, n.payer)
+	key := testKey(1)
+	c := f.Channel(key.Address(), n.payee.Address())
+	sum := cost(testPrice, GiB)
+	must(f.Deposit(t.Context(), "", key.Address(), sum))(t)
+	r := must(n.domain.SignReserve(Reserve{Channel: c, Ceiling: sum, ValidUntil: 1 << 39}, key))(t)
+	must(n.funding(t, n.payee).PostReserves(t.Context(), "", c.Payee, []Reserve{r}))(t)
+	if s := must(n.view.State(t.Context(), c))(t); s.Ceiling != sum || !s.Free.IsZero() {
+		t.Fatalf("state after posting: %+v", s)
+	}
+}
+
+func TestDepositWithoutTokensSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	f := n.funding(t, n.payee)
+	_, err := f.Deposit(t.Context(), "", testKey(1).Address(), testPrice)
+	var poor *BalanceError
+	if !errors.As(err, &poor) || poor.Want != testPrice || poor.Account != n.payee.Address() {
+		t.Fatal(err)
+	}
+}
+
+func TestRowIsWhatTheContractPays(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	f := n.funding(t, n.payer)
+	key := testKey(1)
+	c := f.Channel(key.Address(), n.payee.Address())
+	must(f.Deposit(t.Context(), "", key.Address(), testPrice))(t)
+	p := must(n.domain.Sign(Promise{Channel: c, Cumulative: contracts.NewAmount(42)}, key))(t)
+	row := p.Row()
+	abi := channels.NewChannels()
+	bound := abi.Instance(n.client, n.deployment.Channels)
+	paid, err := bind.Call(bound, &bind.CallOpts{Context: t.Context()}, abi.PackClaim(c.Token, c.Payee,
+		bytes.Repeat(row[:], 2)), abi.UnpackClaim)
+	if err != nil || paid.Int64() != 42 {
+		t.Fatalf("the contract would pay %v, %v", paid, err)
+	}
+}
