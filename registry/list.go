@@ -187,7 +187,7 @@ func (r *Registry) admit(ctx context.Context, reg Registration, block []byte) (S
 	if sha256.Sum256(block) != reg.Digest {
 		return Signed{}, ErrHash
 	}
-	s, err := Decode(block)
+	s, body, err := decode(block)
 	if err != nil {
 		return Signed{}, err
 	}
@@ -203,7 +203,7 @@ func (r *Registry) admit(ctx context.Context, reg Registration, block []byte) (S
 	if err := s.Offer.checkTime(r.now()); err != nil {
 		return Signed{}, err
 	}
-	return s, s.Verify(ctx, r.backend, r.deployment)
+	return s, s.verifyKeys(ctx, r.backend, body)
 }
 
 // verifiers checks signatures on every core. Its goroutines end with the context or with wait.

@@ -156,10 +156,15 @@ func (s Signed) Verify(ctx context.Context, code bind.ContractCaller, d contract
 	if err := s.Offer.check(); err != nil {
 		return err
 	}
+	return s.verifyKeys(ctx, code, body)
+}
+
+// verifyKeys checks both signatures of an offer that came from decode together with its body.
+func (s Signed) verifyKeys(ctx context.Context, code bind.ContractCaller, body []byte) error {
 	if err := s.verifySignature(ctx, code, signingHash(s.Offer, body)); err != nil {
 		return err
 	}
-	return s.Offer.Host.verify(d.ChainID, d.Registry, s.Offer.Provider)
+	return s.Offer.Host.verify(s.Offer.ChainID, s.Offer.Registry, s.Offer.Provider)
 }
 
 func (s Signed) verifySignature(ctx context.Context, code bind.ContractCaller, digest common.Hash) error {

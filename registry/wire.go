@@ -114,41 +114,47 @@ func (s Signed) Digest() [32]byte { return sha256.Sum256(s.Block) }
 // Decode reads a block strictly and checks every rule of the format that needs no clock, chain or key. The block is
 // kept, not copied.
 func Decode(block []byte) (Signed, error) {
+	s, _, err := decode(block)
+	return s, err
+}
+
+// decode also returns the body within the block, which the signature is about.
+func decode(block []byte) (Signed, []byte, error) {
 	if err := checkForm(block); err != nil {
-		return Signed{}, err
+		return Signed{}, nil, err
 	}
 	var env wireEnvelope
 	if err := strict.Unmarshal(block, &env); err != nil {
-		return Signed{}, fmt.Errorf("%w: %w", ErrEncoding, tame(err))
+		return Signed{}, nil, fmt.Errorf("%w: %w", ErrEncoding, tame(err))
 	}
 	var version struct {
 		Schema string `cbor:"schema"`
 	}
 	if err := peek.Unmarshal(env.Body, &version); err != nil {
-		return Signed{}, fmt.Errorf("%w: body: %w", ErrEncoding, tame(err))
+		return Signed{}, nil, fmt.Errorf("%w: body: %w", ErrEncoding, tame(err))
 	}
 	if version.Schema != Schema {
-		return Signed{}, fmt.Errorf("%w: it is %.40q, this version reads %q", ErrSchema, version.Schema, Schema)
+		return Signed{}, nil, fmt.Errorf("%w: it is %.40q, this version reads %q", ErrSchema, version.Schema, Schema)
 	}
 	var body wireBody
 	if err := strict.Unmarshal(env.Body, &body); err != nil {
-		return Signed{}, fmt.Errorf("%w: body: %w", ErrEncoding, tame(err))
+		return Signed{}, nil, fmt.Errorf("%w: body: %w", ErrEncoding, tame(err))
 	}
 	o, err := body.offer()
 	if err != nil {
-		return Signed{}, err
+		return Signed{}, nil, err
 	}
 	again, _, err := encode(o, env.Sig)
 	if err != nil {
-		return Signed{}, err
+		return Signed{}, nil, err
 	}
 	if !bytes.Equal(again, block) {
-		return Signed{}, fmt.Errorf("%w: it is encoded in another way than the canonical one", ErrEncoding)
+		return Signed{}, nil, fmt.Errorf("%w: it is encoded in another way than the canonical one", ErrEncoding)
 	}
 	if err := o.check(); err != nil {
-		return Signed{}, err
+		return Signed{}, nil, err
 	}
-	return Signed{Offer: o, Sig: env.Sig, Block: block, CID: cidOf(sha256.Sum256(block))}, nil
+	return Signed{Offer: o, Sig: env.Sig, Block: block, CID: cidOf(sha256.Sum256(block))}, env.Body, nil
 }
 
 // checkForm is the cheap check that a block passes before it may be stored: its size, and CBOR within the limits.
