@@ -1,0 +1,97 @@
+package deploy
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"byway/contracts"
+)
+
+// Delays of a deployment that carries real value, and of one for development, where nobody wants to wait.
+const (
+	ExitDelay      = 24 * time.Hour
+	UnbondDelay    = 7 * 24 * time.Hour
+	DevExitDelay   = 10 * time.Second
+	DevUnbondDelay = 10 * time.Second
+)
+
+// plan is a contract that is going to stand at an address.
+type plan struct {
+	artifact artifact
+	creation []byte
+	address  common.Address
+}
+
+func planOf(a artifact, args ...common.Hash) plan {
+	code := a.creation(args...)
+	return plan{a, code, address(code)}
+}
+
+func planDevToken() plan { return planOf(devTokenArtifact()) }
+
+// planChannels and planRegistry take delays in whole seconds; a fraction is rounded up.
+func planChannels(exitDelay time.Duration) plan {
+	return planOf(channelsArtifact(), number(seconds(exitDelay)))
+}
+
+func planRegistry(stakeToken common.Address, unbondDelay time.Duration) plan {
+	return planOf(registryArtifact(), word(stakeToken), number(seconds(unbondDelay)))
+}
+
+func seconds(d time.Duration) uint64 { return uint64((max(d, 0) + time.Second - 1) / time.Second) }
+
+// Addresses computes where the contracts of a development network are, without a chain: [Contracts] puts them there
+// when it is asked for the development token. Delays count in whole seconds. Only the result's ChainID depends on the
+// chain.
+func Addresses(chainID uint64, exitDelay, unbondDelay time.Duration) contracts.Deployment {
+	token := planDevToken().address
+	return contracts.Deployment{
+		ChainID:  chainID,
+		Channels: planChannels(exitDelay).address,
+		Registry: planRegistry(token, unbondDelay).address,
+		Token:    token,
+	}
+}
+
+//go:embed book.json
+var bookFile []byte
+
+var book = sync.OnceValue(func() map[uint64]contracts.Deployment {
+	var entries []contracts.Deployment
+	if err := json.Unmarshal(bookFile, &entries); err != nil {
+		panic(fmt.Sprintf("deploy: embedded address book: %v", err))
+	}
+	byChain := make(map[uint64]contracts.Deployment, len(entries))
+	for _, d := range entries {
+		byChain[d.ChainID] = d
+	}
+	return byChain
+})
+
+// Known returns the deployment that this version's address book names for a chain.
+func Known(chainID uint64) (contracts.Deployment, error) {
+	d, ok := book()[chainID]
+	if !ok {
+		return contracts.Deployment{}, &UnknownChainError{ChainID: chainID, Known: slices.Sorted(maps.Keys(book()))}
+	}
+	return d, nil
+}
+
+// UnknownChainError says that the address book has no entry for a chain.
+type UnknownChainError struct {
+	ChainID uint64
+	Known   []uint64
+}
+
+func (e *UnknownChainError) Error() string {
+	return "no contracts are known on chain " + strconv.FormatUint(e.ChainID, 10) +
+		fmt.Sprintf(" (known: %v): name their addresses, or deploy them with `byway contracts deploy`", e.Known)
+}
