@@ -101,6 +101,9 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// CloseIdleConnections lets [http.Client.CloseIdleConnections] through to the transport.
+func (g *guard) CloseIdleConnections() { g.next.CloseIdleConnections() }
+
 var errTooLarge = errors.New("the answer is too large")
 
 type limitedBody struct {

@@ -18,13 +18,12 @@ import (
 	"github.com/ethereum/go-ethereum/node"
 	"github.com/ethereum/go-ethereum/p2p"
 	"github.com/ethereum/go-ethereum/rpc"
-
-	_ "github.com/ethereum/go-ethereum/eth/tracers/native" // the native tracers, which the node's tracing looks up by name
 )
 
 // Config says what chain to start. The zero value is a chain in memory that makes a block for each transaction.
 type Config struct {
-	// Dir keeps the chain; it is created where absent. Empty: the chain lives in memory.
+	// Dir keeps the chain; it is created where absent. Every block is synced to disk, a moment after clients can see
+	// it: a killed process loses at most that block. Empty: the chain lives in memory.
 	Dir string
 	// Period is the time between blocks. 0: a block on demand, as soon as a transaction is pending.
 	Period time.Duration

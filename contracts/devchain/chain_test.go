@@ -37,14 +37,18 @@ func start(t testing.TB, cfg Config) (*Chain, *ethclient.Client) {
 // transfer signs a payment of one wei from account i.
 func transfer(t testing.TB, i int, nonce uint64) *types.Transaction {
 	t.Helper()
-	tx, err := types.SignNewTx(Account(i).Private(), types.LatestSignerForChainID(big.NewInt(ChainID)), &types.DynamicFeeTx{
-		ChainID: big.NewInt(ChainID), Nonce: nonce, Gas: params.TxGas, To: &common.Address{1}, Value: big.NewInt(1),
-		GasTipCap: big.NewInt(1), GasFeeCap: big.NewInt(10 * params.GWei),
-	})
+	tx, err := signTransfer(i, nonce)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tx
+}
+
+func signTransfer(i int, nonce uint64) (*types.Transaction, error) {
+	return types.SignNewTx(Account(i).Private(), types.LatestSignerForChainID(big.NewInt(ChainID)), &types.DynamicFeeTx{
+		ChainID: big.NewInt(ChainID), Nonce: nonce, Gas: params.TxGas, To: &common.Address{1}, Value: big.NewInt(1),
+		GasTipCap: big.NewInt(1), GasFeeCap: big.NewInt(10 * params.GWei),
+	})
 }
 
 func send(t testing.TB, client *ethclient.Client, tx *types.Transaction) {
