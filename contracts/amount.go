@@ -143,6 +143,20 @@ func (a Amount) MulDivCeil(n, d uint64) (Amount, error) {
 	return Amount{u}, nil
 }
 
+// MulDiv returns a × n ÷ d rounded down, or [ErrOverflow]. It panics where d is zero, a mistake of the program's.
+func (a Amount) MulDiv(n, d uint64) (Amount, error) {
+	if d == 0 {
+		panic("contracts: division of an amount by zero")
+	}
+	var u uint256.Int
+	u.Mul(&a.u, uint256.NewInt(n))
+	u.Div(&u, uint256.NewInt(d))
+	if u.Gt(&maxAmount) {
+		return Amount{}, ErrOverflow
+	}
+	return Amount{u}, nil
+}
+
 // MulDivFloor returns n × d ÷ a rounded down, as a plain count that saturates at 2^64-1: how many units a sum of n
 // buys where d of them cost a. A zero a buys any number.
 func (a Amount) MulDivFloor(n Amount, d uint64) uint64 {

@@ -1,0 +1,263 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"byway/contracts"
+	"byway/node"
+)
+
+func (e env) providerCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "provider",
+		Usage: "earn tokens by forwarding traffic",
+		Subcommands: []*cli.Command{
+			{
+				Name:   "up",
+				Usage:  "publish an offer, serve sessions and stay",
+				Flags:  providerFlags(),
+				Action: e.providerUp,
+			},
+			{
+				Name:   "claim",
+				Usage:  "turn every promise into tokens now",
+				Flags:  []cli.Flag{jsonFlag()},
+				Action: e.providerClaim,
+			},
+		},
+	}
+}
+
+func providerFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "price", Value: "0.05", Usage: "`TOKENS` for a gigabyte (10^9 bytes), both directions together"},
+		&cli.StringFlag{Name: "stake", Value: "0", Usage: "`TOKENS` to lock in the registry"},
+		&cli.StringFlag{Name: "country", Usage: "where the exit is: two letters, `CC`"},
+		&cli.StringFlag{Name: "listen", Usage: "UDP `ADDRESS:PORT` for WireGuard (default: port 51820; on a devnet any port of loopback)"},
+		&cli.StringSliceFlag{Name: "endpoint", Usage: "`ADDRESS:PORT` at which consumers reach WireGuard, where it differs from --listen"},
+		&cli.StringSliceFlag{Name: "host-listen", Usage: "libp2p `MULTIADDR` to listen on"},
+		&cli.StringSliceFlag{Name: "allow", Usage: "`PREFIX` that may be reached although it is private: an exact exception"},
+		&cli.StringSliceFlag{Name: "deny", Usage: "`PREFIX` that may not be reached"},
+		&cli.StringSliceFlag{Name: "dns", Usage: "`ADDRESS:PORT` of a resolver for the consumers, instead of the system's"},
+		&cli.IntFlag{Name: "max-sessions", Value: node.DefaultMaxSessions, Usage: "`NUMBER` of sessions at once"},
+	}
+}
+
+func (e env) providerUp(c *cli.Context) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	cfg, err := e.providerConfig(c)
+	if err != nil {
+		return err
+	}
+	provider, err := node.OpenProvider(c.Context, cfg)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(c.Context)
+	defer cancel()
+	fmt.Fprintln(e.Err, "Publishing the offer …")
+	published, err := provider.Publish(ctx)
+	if err != nil {
+		cancel() // Run then only closes what was opened.
+		return errors.Join(err, provider.Run(ctx))
+	}
+	token := provider.Token()
+	perGB, err := node.PerGB(cfg.Price)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(e.Out, "Provider is up. Leave it running; Ctrl-C ends every session in order.")
+	fmt.Fprintln(e.Out)
+	rows := []row{
+		{"provider", cfg.Key.Address().Hex()},
+		{"price", token.Format(perGB) + " per GB"},
+		{"offer", provider.Offer().CID.String()},
+	}
+	if published.GasUsed > 0 {
+		rows = append(rows, row{"registered", fmt.Sprintf("%s, %d gas", published.TxHash, published.GasUsed)})
+	} else {
+		rows = append(rows, row{"registered", "already, unchanged"})
+	}
+	e.rows(e.Out, rows...)
+	fmt.Fprintln(e.Out)
+
+	done := make(chan error, 1)
+	go func() { done <- provider.Run(ctx) }() // ends with ctx
+	return e.watchProvider(ctx, provider, done)
+}
+
+// watchProvider keeps one live line on a terminal until the provider has ended.
+func (e env) watchProvider(ctx context.Context, provider *node.Provider, done <-chan error) error {
+	token := provider.Token()
+	live := e.newLive()
+	defer live.end()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var last uint64
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+			if ctx.Err() != nil {
+				live.show("ending sessions …")
+				continue
+			}
+			status, err := provider.Status(ctx)
+			if err != nil {
+				continue // The ledger says why to those who need it; the next second asks again.
+			}
+			var total uint64
+			for _, s := range status.Sessions {
+				total += s.Rx + s.Tx
+			}
+			live.show("%s · %s · earned %s, not yet claimed %s", plural(len(status.Sessions), "session"),
+				formatRate(total-min(last, total), time.Second), token.Format(status.Earnings.Promised),
+				token.Format(status.Earnings.Unsettled))
+			last = total
+		}
+	}
+}
+
+// providerConfig turns the flags into what a provider decides.
+func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error) {
+	if cfg.Log, err = e.logger(c); err != nil {
+		return cfg, err
+	}
+	if cfg.Home, err = e.home(c); err != nil {
+		return cfg, err
+	}
+	if cfg.Network, err = e.network(c); err != nil {
+		return cfg, err
+	}
+	if cfg.Policy.Allow, err = prefixes(c, "allow"); err != nil {
+		return cfg, err
+	}
+	if cfg.Policy.Deny, err = prefixes(c, "deny"); err != nil {
+		return cfg, err
+	}
+	for _, text := range c.StringSlice("dns") {
+		resolver, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return cfg, usagef("--dns %q is no address:port", text)
+		}
+		cfg.DNS = append(cfg.DNS, resolver)
+	}
+	listen := c.String("listen")
+	switch {
+	case listen == "" && cfg.Network.Private:
+		listen = "127.0.0.1:0"
+	case listen == "":
+		listen = "0.0.0.0:51820"
+	}
+	if cfg.Listen, err = netip.ParseAddrPort(listen); err != nil {
+		return cfg, usagef("--listen %q is no address:port", listen)
+	}
+	for _, text := range c.StringSlice("endpoint") {
+		if _, err := netip.ParseAddrPort(text); err != nil {
+			return cfg, usagef("--endpoint %q is no address:port", text)
+		}
+		cfg.Endpoints = append(cfg.Endpoints, text)
+	}
+	cfg.HostListen, cfg.Country = c.StringSlice("host-listen"), c.String("country")
+	if cfg.MaxSessions = c.Int("max-sessions"); cfg.MaxSessions < 1 {
+		return cfg, usagef("--max-sessions must be at least 1")
+	}
+	token, err := node.ReadToken(c.Context, cfg.Network)
+	if err != nil {
+		return cfg, err
+	}
+	if cfg.Price, err = priceFlag(c, "price", token); err != nil {
+		return cfg, err
+	}
+	if cfg.Price.IsZero() {
+		return cfg, usagef("--price must be above zero: nobody would have to pay")
+	}
+	if cfg.Stake, err = tokenFlag(c, "stake", token); err != nil {
+		return cfg, err
+	}
+	password, err := e.password(c, false)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.Key, _, err = cfg.Home.Unlock(password)
+	return cfg, err
+}
+
+// priceFlag reads a price for a gigabyte and returns the one for 2^30 bytes.
+func priceFlag(c *cli.Context, name string, token node.Token) (contracts.Amount, error) {
+	perGB, err := tokenFlag(c, name, token)
+	if err != nil {
+		return perGB, err
+	}
+	price, err := node.PerGiB(perGB)
+	if err != nil {
+		return price, usagef("--%s %q: %v", name, c.String(name), err)
+	}
+	return price, nil
+}
+
+func tokenFlag(c *cli.Context, name string, token node.Token) (contracts.Amount, error) {
+	a, err := token.Parse(c.String(name))
+	if err != nil {
+		return a, usagef("--%s: %v", name, err)
+	}
+	return a, nil
+}
+
+func prefixes(c *cli.Context, name string) (list []netip.Prefix, err error) {
+	for _, text := range c.StringSlice(name) {
+		p, err := netip.ParsePrefix(text)
+		if err != nil || p != p.Masked() {
+			return nil, usagef("--%s %q is no prefix such as 192.0.2.0/24", name, text)
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+func (e env) providerClaim(c *cli.Context) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	home, err := e.home(c)
+	if err != nil {
+		return err
+	}
+	api, err := node.DialAPI(home)
+	if err != nil {
+		return err
+	}
+	var status node.ProviderStatus
+	if err := api.Get(c.Context, "/v1/status", &status); err != nil {
+		return err
+	}
+	if status.Role != "provider" {
+		return fmt.Errorf("a %s runs on %s: claims are a provider's", status.Role, home.Dir())
+	}
+	var claimed node.Claimed
+	if err := api.Post(c.Context, "/v1/claim", &claimed); err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return e.printJSON(struct {
+			Schema string `json:"schema"`
+			node.Claimed
+		}{"byway.claim/1", claimed})
+	}
+	if claimed.Channels == 0 {
+		fmt.Fprintln(e.Out, "Nothing to claim: every promise has been turned into tokens.")
+		return nil
+	}
+	fmt.Fprintf(e.Out, "Claimed %s from %s, %d gas: %s\n", status.Token.Format(claimed.Total),
+		plural(claimed.Channels, "channel"), claimed.GasUsed, claimed.TxHash)
+	return nil
+}

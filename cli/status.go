@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"byway/node"
+)
+
+func (e env) statusCommand() *cli.Command {
+	return &cli.Command{
+		Name:   "status",
+		Usage:  "show what the daemon of this home does",
+		Flags:  []cli.Flag{jsonFlag()},
+		Action: e.status,
+	}
+}
+
+func (e env) status(c *cli.Context) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	home, err := e.home(c)
+	if err != nil {
+		return err
+	}
+	api, err := node.DialAPI(home)
+	if err != nil {
+		return fmt.Errorf("%w: start one with byway provider up or byway connect", err)
+	}
+	var raw json.RawMessage
+	if err := api.Get(c.Context, "/v1/status", &raw); err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return e.printJSON(raw)
+	}
+	var head struct {
+		Role string `json:"role"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	if head.Role == "provider" {
+		return e.providerStatus(raw)
+	}
+	var s node.ConsumerStatus
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	e.rows(e.Out, row{"role", "consumer, session " + s.Session.State.String()}, row{"proxy", s.Proxy})
+	return e.sessionReceipt(s.Token, s.Session)
+}
+
+func (e env) providerStatus(raw json.RawMessage) error {
+	var s node.ProviderStatus
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	perGB, err := node.PerGB(s.Price)
+	if err != nil {
+		return err
+	}
+	e.rows(e.Out,
+		row{"role", "provider, up for " + formatDuration(time.Since(s.Since))},
+		row{"provider", s.Provider},
+		row{"offer", s.Offer},
+		row{"price", s.Token.Format(perGB) + " per GB"},
+		row{"earned", s.Token.Format(s.Earnings.Promised)},
+		row{"not yet claimed", s.Token.Format(s.Earnings.Unsettled)},
+		row{"sessions", fmt.Sprint(len(s.Sessions))},
+	)
+	for _, session := range s.Sessions {
+		fmt.Fprintf(e.Out, "    %s  %s  %s in, %s out, paid %s\n", session.Payer, session.State,
+			formatBytes(session.Rx), formatBytes(session.Tx), s.Token.Format(session.Paid))
+	}
+	return nil
+}

@@ -1,0 +1,327 @@
+package node
+
+import (
+	"context"
+	"crypto/mlkem"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"byway/contracts"
+	"byway/contracts/chain"
+	"byway/payments"
+	"byway/registry"
+	"byway/tunnel"
+)
+
+// The patience of a consumer.
+const (
+	dialTimeout      = 15 * time.Second
+	welcomeTimeout   = 20 * time.Second // the provider may read the chain before it answers
+	handshakeTimeout = 10 * time.Second
+)
+
+// ConsumerConfig is what a consumer decides.
+type ConsumerConfig struct {
+	Home    Home
+	Network Network
+	Key     contracts.Signer // owns the deposit and sends the transactions
+	Session contracts.Signer // signs promises
+
+	HostListen []string // libp2p multiaddrs; empty: ipfs's default
+	// SpendCap is the most that one session may cost; more is never signed for.
+	SpendCap contracts.Amount
+	Log      *slog.Logger
+}
+
+// Consumer pays for traffic: it lists offers, deposits, and opens sessions with providers.
+type Consumer struct {
+	*parts
+	cfg     ConsumerConfig
+	view    *payments.ChainView
+	funding *payments.Funding
+}
+
+// OpenConsumer opens a consumer's home and checks the chain's contracts.
+func OpenConsumer(ctx context.Context, cfg ConsumerConfig) (*Consumer, error) {
+	if cfg.SpendCap.IsZero() {
+		return nil, errors.New("the spend cap is zero: say how much a session may cost")
+	}
+	parts, err := openParts(ctx, partsConfig{
+		Home: cfg.Home, Network: cfg.Network, Key: cfg.Key, HostListen: cfg.HostListen, Client: true, Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	funding, err := payments.NewFunding(payments.FundingConfig{
+		Backend: parts.chain, Sender: parts.sender, Deployment: cfg.Network.Deployment, Log: parts.log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, parts.close())
+	}
+	view := payments.NewChainView(parts.chain, cfg.Network.Deployment)
+	return &Consumer{parts: parts, cfg: cfg, view: view, funding: funding}, nil
+}
+
+// Close closes the home. Sessions must be closed before.
+func (c *Consumer) Close() error { return c.close() }
+
+// Token returns the metadata of the network's token.
+func (c *Consumer) Token() Token { return c.token }
+
+// WaitReady waits until the IPFS network can be asked for offers.
+func (c *Consumer) WaitReady(ctx context.Context) error { return c.ipfs.WaitReady(ctx) }
+
+// Offers lists what is registered, each offer fetched and verified. One that fails is a *[registry.Skipped] with its
+// reason, and the sequence goes on.
+func (c *Consumer) Offers(ctx context.Context) iter.Seq2[registry.Listing, error] {
+	return c.registry.List(ctx)
+}
+
+// Channel is the payment channel from this consumer to the provider of an offer.
+func (c *Consumer) Channel(o registry.Offer) contracts.Channel {
+	return contracts.Channel{
+		Vault: contracts.Vault{Token: o.Token, Payer: c.cfg.Key.Address(), Signer: c.cfg.Session.Address()},
+		Payee: o.Payee,
+	}
+}
+
+// Fund makes sure that the channel to an offer's provider can pay amount beyond what has been promised on it: it reserves
+// what is missing, and deposits what the vault lacks for that, in one transaction. It sends nothing, and returns a zero
+// result, where the reserve suffices already.
+func (c *Consumer) Fund(ctx context.Context, o registry.Offer, amount contracts.Amount) (chain.Result, error) {
+	channel := c.Channel(o)
+	promised, err := c.ledger.Promised(ctx, c.domain, channel)
+	if err != nil {
+		return chain.Result{}, err
+	}
+	state, err := c.view.State(ctx, channel)
+	if err != nil {
+		return chain.Result{}, err
+	}
+	// Others may have claimed for a promise that this disk has lost.
+	spent := promised
+	if spent.Less(state.Settled) {
+		spent = state.Settled
+	}
+	ceiling, err := spent.Add(amount)
+	if err != nil {
+		return chain.Result{}, fmt.Errorf("fund %s: %w", channel, err)
+	}
+	missing := ceiling.SubFloor(state.Ceiling)
+	if missing.IsZero() {
+		return chain.Result{}, nil
+	}
+	if deposit := missing.SubFloor(state.Free); !deposit.IsZero() {
+		return c.funding.Open(ctx, "", channel.Signer, channel.Payee, deposit, ceiling)
+	}
+	return c.funding.Reserve(ctx, "", channel.Signer, channel.Payee, ceiling)
+}
+
+// Connect opens a session on an offer: it dials the provider, prepays the first tick, and returns when the tunnel is up.
+// The session lives until it is closed or fails; ctx bounds the opening alone.
+func (c *Consumer) Connect(ctx context.Context, offer registry.Signed) (*Session, error) {
+	began := time.Now()
+	terms := payments.Terms{
+		Session: payments.NewSessionID(), Channel: c.Channel(offer.Offer), PricePerGiB: offer.Offer.PricePerGiB,
+		Tick: offer.Offer.Tick, Window: offer.Offer.Window, Offer: offer.CID.String(),
+	}
+	payer, err := payments.NewPayer(ctx, payments.PayerConfig{
+		Domain: c.domain, Ledger: c.ledger, Signer: c.cfg.Session, Terms: terms, SpendCap: c.cfg.SpendCap,
+		Funds: c.view.State,
+	})
+	if err != nil {
+		return nil, err
+	}
+	opened, err := c.open(ctx, offer, terms, payer)
+	if err != nil {
+		return nil, err
+	}
+	s := newSession(c, offer, payer, opened, began)
+	// The session outlives the call that opened it; Close and the provider end it.
+	go s.run(context.WithoutCancel(ctx))
+	return s, nil
+}
+
+// opened is a session that the provider has welcomed, with its tunnel up.
+type opened struct {
+	wire   frameStream
+	id     payments.SessionID
+	tunnel *tunnel.Client
+}
+
+// open runs the opening: stream, Hello, Welcome, tunnel, handshake.
+func (c *Consumer) open(
+	ctx context.Context, offer registry.Signed, terms payments.Terms, payer *payments.Payer,
+) (_ *opened, err error) {
+	stream, err := c.dial(ctx, offer.Offer)
+	if err != nil {
+		return nil, err
+	}
+	wire := frameStream{stream}
+	defer func() {
+		if err != nil {
+			wire.Reset()
+		}
+	}()
+	private, err := tunnel.GenerateKey()
+	if err != nil {
+		return nil, err
+	}
+	kem, err := mlkem.GenerateKey768()
+	if err != nil {
+		return nil, fmt.Errorf("make ML-KEM key: %w", err)
+	}
+	first, err := payer.First(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hello := &helloFrame{
+		Session: terms.Session, Offer: offer.CID.Bytes(), Payer: first.Payer, Signer: first.Signer, Token: first.Token,
+		WireGuard: private.Public(), KEM: kem.EncapsulationKey().Bytes(), First: toWire(first),
+	}
+	if err := wire.write(hello); err != nil {
+		return nil, err
+	}
+	welcome, err := c.readWelcome(ctx, wire, payer, terms.Channel)
+	if err != nil {
+		return nil, err
+	}
+	psk, err := decapsulate(kem, hello, welcome)
+	if err != nil {
+		return nil, &ProtocolError{err}
+	}
+	cfg, err := welcome.clientConfig(stream.Conn().RemoteMultiaddr())
+	if err != nil {
+		return nil, &ProtocolError{err}
+	}
+	cfg.Private, cfg.Preshared, cfg.Log = private, psk, c.log
+	client, err := tunnel.Dial(cfg)
+	if err != nil {
+		return nil, err
+	}
+	client.SetTick(offer.Offer.Tick)
+	handshake, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	if err := client.Handshake(handshake); err != nil {
+		return nil, errors.Join(
+			fmt.Errorf("no WireGuard handshake with %s within %s: %w", cfg.Endpoint, handshakeTimeout, err), client.Close())
+	}
+	return &opened{wire, terms.Session, client}, nil
+}
+
+// dial opens a stream to the host that the offer names; libp2p proves that it is that host.
+func (c *Consumer) dial(ctx context.Context, o registry.Offer) (network.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	host, err := o.Host.AddrInfo()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.ipfs.Host().Connect(ctx, host); err != nil {
+		return nil, fmt.Errorf("provider %s cannot be reached: %w", o.Provider, err)
+	}
+	stream, err := c.ipfs.Host().NewStream(ctx, host.ID, SessionProtocol)
+	if err != nil {
+		return nil, fmt.Errorf("provider %s does not speak %s: %w", o.Provider, SessionProtocol, err)
+	}
+	return stream, nil
+}
+
+// readWelcome reads the answer to Hello. A provider that knows a later promise of ours than this disk does says so; our
+// own signature proves it, the total is recovered, and a promise above it opens the session.
+func (c *Consumer) readWelcome(
+	ctx context.Context, wire frameStream, payer *payments.Payer, channel contracts.Channel,
+) (*welcomeFrame, error) {
+	for recalled := false; ; recalled = true {
+		reply, err := wire.read(welcomeTimeout)
+		if errors.Is(err, io.EOF) {
+			err = errors.New("the provider hung up")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("wait for the provider's welcome: %w", err)
+		}
+		switch f := reply.(type) {
+		case *welcomeFrame:
+			return f, nil
+		case *refusedFrame:
+			if f.Code != RefusedStale || f.Latest == nil || recalled {
+				return nil, &RefusedError{f.Code, f.Reason}
+			}
+			if err := payer.Adopt(ctx, f.Latest.promise(channel)); err != nil {
+				return nil, fmt.Errorf("the provider claims a later promise of ours: %w", err)
+			}
+			c.log.Warn("this disk had forgotten promises that the provider still holds; the total was recovered")
+			if err := wire.write(&payFrame{toWire(payer.Last())}); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, &ProtocolError{fmt.Errorf("%s does not answer Hello", frameName(reply))}
+		}
+	}
+}
+
+// The bounds of a tunnel's MTU in bytes: IPv6 asks for the lower one, RFC 8200.
+const (
+	minMTU = 1280
+	maxMTU = 9000
+)
+
+// clientConfig checks what a Welcome says about the tunnel. remote is where the provider's host was reached.
+func (w *welcomeFrame) clientConfig(remote multiaddr.Multiaddr) (tunnel.ClientConfig, error) {
+	if w.MTU < minMTU || w.MTU > maxMTU {
+		return tunnel.ClientConfig{}, fmt.Errorf("MTU %d is not between %d and %d", w.MTU, minMTU, maxMTU)
+	}
+	v4, ok4 := netip.AddrFromSlice(w.Inner4)
+	v6, ok6 := netip.AddrFromSlice(w.Inner6)
+	dns, okDNS := netip.AddrFromSlice(w.DNS)
+	if !ok4 || !v4.Is4() || !ok6 || !v6.Is6() || !okDNS {
+		return tunnel.ClientConfig{}, errors.New("the inner addresses are malformed")
+	}
+	endpoint, err := w.endpoint(remote)
+	if err != nil {
+		return tunnel.ClientConfig{}, err
+	}
+	return tunnel.ClientConfig{
+		Peer: w.WireGuard, Endpoint: endpoint, Addrs: []netip.Addr{v4, v6}, DNS: dns, MTU: int(w.MTU),
+	}, nil
+}
+
+// endpoint is the provider's first usable WireGuard endpoint.
+func (w *welcomeFrame) endpoint(remote multiaddr.Multiaddr) (netip.AddrPort, error) {
+	for _, text := range w.Endpoints {
+		endpoint, err := netip.ParseAddrPort(text)
+		if err != nil || endpoint.Port() == 0 {
+			continue
+		}
+		if !endpoint.Addr().IsUnspecified() {
+			return endpoint, nil
+		}
+		ip, err := manet.ToIP(remote)
+		if err != nil {
+			continue
+		}
+		addr, ok := netip.AddrFromSlice(ip)
+		if ok {
+			return netip.AddrPortFrom(addr.Unmap(), endpoint.Port()), nil
+		}
+	}
+	return netip.AddrPort{}, errors.New("there is no WireGuard endpoint that this host can use")
+}
+
+// Budget says how many bytes an amount buys at an offer's price.
+func Budget(o registry.Offer, amount contracts.Amount) uint64 {
+	if o.PricePerGiB.IsZero() {
+		return math.MaxUint64
+	}
+	return payments.Bytes(o.PricePerGiB, amount)
+}

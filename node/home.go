@@ -1,0 +1,220 @@
+package node
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/accounts/keystore"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/gofrs/flock"
+	"github.com/google/uuid"
+
+	"byway/contracts"
+)
+
+// Home is a node's folder: everything that the node knows and owns.
+//
+//	keystore/owner.json    the account: owns stake, deposit and earnings (Web3 secret storage, scrypt)
+//	keystore/session.json  the session key of that account's vault: signs promises and nothing else
+//	host.key               the libp2p identity
+//	ledger.db              sessions, promises and claims
+//	chain.db               transactions in flight, and how far the chain was read
+//	blocks/                offers, content-addressed
+//	offer.cbor             a provider's offer as it was published last
+//	api.json               where the running daemon's local API listens, and its token
+//	lock                   held by the one process that runs here
+type Home struct{ dir string }
+
+// ErrNoAccount says that a home has no account yet.
+var ErrNoAccount = errors.New("no account here")
+
+// ErrPassword says that a keystore file does not open with the password given.
+var ErrPassword = errors.New("wrong password")
+
+// OpenHome names the folder of a node and makes it, readable by this user alone, where it is missing.
+func OpenHome(dir string) (Home, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return Home{}, fmt.Errorf("home %s: %w", dir, err)
+	}
+	if err := os.MkdirAll(filepath.Join(abs, "keystore"), 0o700); err != nil {
+		return Home{}, fmt.Errorf("home %s: %w", abs, err)
+	}
+	return Home{abs}, nil
+}
+
+// Dir is the folder's absolute path.
+func (h Home) Dir() string { return h.dir }
+
+func (h Home) path(name string) string { return filepath.Join(h.dir, name) }
+
+// Lock makes this process the only one that runs on the home, until the function it returns is called.
+func (h Home) Lock() (unlock func() error, err error) {
+	lock := flock.New(h.path("lock"))
+	held, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", h.dir, err)
+	}
+	if !held {
+		return nil, fmt.Errorf("another byway process runs on %s: stop it, or use another --home", h.dir)
+	}
+	return lock.Unlock, nil
+}
+
+// account names the keystore files.
+const (
+	ownerAccount   = "owner"
+	sessionAccount = "session"
+)
+
+func (h Home) keyPath(account string) string {
+	return filepath.Join(h.dir, "keystore", account+".json")
+}
+
+// Strength is how hard a keystore file makes it to guess its password.
+type Strength bool
+
+// The strengths of go-ethereum's keystore: standard takes one to two seconds and 256 MiB, light a few milliseconds.
+// Light is for devnets.
+const (
+	Standard Strength = false
+	Light    Strength = true
+)
+
+// NewAccount makes the home's account and its session key, both under one password, and returns the account's address.
+// It never overwrites an account.
+func (h Home) NewAccount(password string, strength Strength) (common.Address, error) {
+	if _, err := os.Stat(h.keyPath(ownerAccount)); err == nil {
+		return common.Address{}, fmt.Errorf("%s already holds an account: use another --home for another one", h.dir)
+	}
+	owner, err := contracts.GenerateKey()
+	if err != nil {
+		return common.Address{}, err
+	}
+	session, err := contracts.GenerateKey()
+	if err != nil {
+		return common.Address{}, err
+	}
+	// The session key first: an account file is only ever seen beside its session key.
+	if err := h.writeKey(sessionAccount, session, password, strength); err != nil {
+		return common.Address{}, err
+	}
+	return owner.Address(), h.writeKey(ownerAccount, owner, password, strength)
+}
+
+func (h Home) writeKey(account string, key contracts.Key, password string, strength Strength) error {
+	n, p := keystore.StandardScryptN, keystore.StandardScryptP
+	if strength == Light {
+		n, p = keystore.LightScryptN, keystore.LightScryptP
+	}
+	id, err := uuid.NewRandomFromReader(rand.Reader)
+	if err != nil {
+		return fmt.Errorf("key id: %w", err)
+	}
+	file, err := keystore.EncryptKey(
+		&keystore.Key{Id: id, Address: key.Address(), PrivateKey: key.Private()}, password, n, p)
+	if err != nil {
+		return fmt.Errorf("encrypt %s key: %w", account, err)
+	}
+	return writeFileSynced(h.keyPath(account), file)
+}
+
+// Accounts lists the addresses in the keystore: the account first, then its session key. It asks for no password.
+func (h Home) Accounts() (owner, session common.Address, err error) {
+	if owner, err = h.keyAddress(ownerAccount); err != nil {
+		return owner, session, err
+	}
+	session, err = h.keyAddress(sessionAccount)
+	return owner, session, err
+}
+
+// Unlock opens the account's and the session's keys.
+func (h Home) Unlock(password string) (owner, session contracts.Key, err error) {
+	if owner, err = h.readKey(ownerAccount, password); err != nil {
+		return owner, session, err
+	}
+	session, err = h.readKey(sessionAccount, password)
+	return owner, session, err
+}
+
+func (h Home) readKey(account, password string) (contracts.Key, error) {
+	file, err := h.keyFile(account)
+	if err != nil {
+		return contracts.Key{}, err
+	}
+	key, err := keystore.DecryptKey(file, password)
+	switch {
+	case errors.Is(err, keystore.ErrDecrypt):
+		return contracts.Key{}, fmt.Errorf("%s: %w", h.keyPath(account), ErrPassword)
+	case err != nil:
+		return contracts.Key{}, fmt.Errorf("%s is not a keystore file: %w: restore it from your backup",
+			h.keyPath(account), err)
+	}
+	return contracts.NewKey(key.PrivateKey), nil
+}
+
+func (h Home) keyFile(account string) ([]byte, error) {
+	file, err := os.ReadFile(h.keyPath(account))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w: make one with byway account new", h.dir, ErrNoAccount)
+	}
+	return file, err
+}
+
+func (h Home) keyAddress(account string) (common.Address, error) {
+	file, err := h.keyFile(account)
+	if err != nil {
+		return common.Address{}, err
+	}
+	address, err := keystoreAddress(file)
+	if err != nil {
+		return common.Address{}, fmt.Errorf("%s is not a keystore file: %w: restore it from your backup",
+			h.keyPath(account), err)
+	}
+	return address, nil
+}
+
+// keystoreAddress reads the address that a keystore file states in the clear.
+func keystoreAddress(file []byte) (common.Address, error) {
+	var head struct {
+		Address string `json:"address"`
+	}
+	if err := decodeJSON(file, &head); err != nil {
+		return common.Address{}, err
+	}
+	hex := strings.TrimPrefix(head.Address, "0x")
+	if !common.IsHexAddress(hex) {
+		return common.Address{}, errors.New("it states no address")
+	}
+	return common.HexToAddress(hex), nil
+}
+
+// writeFileSynced replaces a file whole: after a crash there is the old content or the new one, on disk.
+func writeFileSynced(path string, content []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer os.Remove(tmp.Name())
+	defer tmp.Close()
+	if _, err := tmp.Write(content); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := tmp.Sync(); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

@@ -1,0 +1,50 @@
+package node
+
+import (
+	"crypto/hkdf"
+	"crypto/mlkem"
+	"crypto/sha256"
+	"fmt"
+
+	"byway/tunnel"
+)
+
+// The pre-shared key of a session's WireGuard peering comes from ML-KEM-768 (FIPS 203), so that traffic recorded today
+// stays secret from a later quantum computer. It is HKDF-SHA-256 of the shared secret, with the hash of all that
+// the two sides said about keys as the salt: whoever changes one of them ends with another key and no tunnel.
+
+const presharedInfo = "byway session 1 preshared key"
+
+// encapsulate is the provider's half: it makes a secret for the consumer's key and returns the ciphertext for Welcome.
+func encapsulate(h *helloFrame, provider tunnel.Key) (psk tunnel.Key, ciphertext []byte, err error) {
+	key, err := mlkem.NewEncapsulationKey768(h.KEM)
+	if err != nil {
+		return tunnel.Key{}, nil, fmt.Errorf("ML-KEM key: %w", err)
+	}
+	secret, ciphertext := key.Encapsulate()
+	psk, err = presharedKey(secret, h, provider, ciphertext)
+	return psk, ciphertext, err
+}
+
+// decapsulate is the consumer's half.
+func decapsulate(key *mlkem.DecapsulationKey768, h *helloFrame, w *welcomeFrame) (tunnel.Key, error) {
+	secret, err := key.Decapsulate(w.Ciphertext)
+	if err != nil {
+		return tunnel.Key{}, fmt.Errorf("ML-KEM ciphertext: %w", err)
+	}
+	return presharedKey(secret, h, w.WireGuard, w.Ciphertext)
+}
+
+func presharedKey(secret []byte, h *helloFrame, provider tunnel.Key, ciphertext []byte) (tunnel.Key, error) {
+	transcript := sha256.New()
+	for _, part := range [][]byte{h.Offer, h.Payer[:], h.Signer[:], h.WireGuard[:], provider[:], h.KEM, ciphertext} {
+		length := [4]byte{byte(len(part) >> 24), byte(len(part) >> 16), byte(len(part) >> 8), byte(len(part))}
+		transcript.Write(length[:])
+		transcript.Write(part)
+	}
+	b, err := hkdf.Key(sha256.New, secret, transcript.Sum(nil), presharedInfo, len(tunnel.Key{}))
+	if err != nil {
+		return tunnel.Key{}, fmt.Errorf("derive preshared key: %w", err)
+	}
+	return tunnel.Key(b), nil
+}

@@ -1,0 +1,159 @@
+package node
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"byway/contracts"
+	"byway/contracts/deploy"
+	"byway/contracts/devchain"
+	"byway/ipfs"
+)
+
+// Network is what a node must know to take part in one market: which chain, which contracts and where the others of
+// its IPFS network are met. None of it is a server of ours.
+type Network struct {
+	Name string   `toml:"name"`
+	RPC  []string `toml:"rpc"` // JSON-RPC endpoints of the chain, best first
+	contracts.Deployment
+	// Private networks keep to themselves: their own DHT, and addresses that the public network would refuse.
+	Private   bool     `toml:"private"`
+	Bootstrap []string `toml:"bootstrap"` // libp2p multiaddrs, each with /p2p/
+}
+
+// The devnet's fixed places: any process on the machine can find it without being told.
+const (
+	DevnetName     = "devnet"
+	DevnetRPC      = "127.0.0.1:8545"
+	DevnetIPFSPort = 4545
+)
+
+// The delays of a devnet's contracts: seconds, where a real network has hours.
+const (
+	DevnetExitDelay   = 20 * time.Second
+	DevnetUnbondDelay = 20 * time.Second
+)
+
+// DevnetHostKey is the identity of the devnet's meeting point. It is made from a published seed, so that nodes know whom
+// they will meet there; it protects nothing.
+func DevnetHostKey() (crypto.PrivKey, error) {
+	seed := sha256.Sum256([]byte("byway devnet meeting point"))
+	key, _, err := crypto.GenerateEd25519Key(bytes.NewReader(seed[:]))
+	if err != nil {
+		return nil, fmt.Errorf("devnet host key: %w", err)
+	}
+	return key, nil
+}
+
+// DevnetListen is where the meeting point listens, as libp2p multiaddrs.
+func DevnetListen() []string {
+	return []string{
+		fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", DevnetIPFSPort),
+		fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", DevnetIPFSPort),
+	}
+}
+
+// Devnet returns the network that `byway devnet up` starts with no flags.
+func Devnet() (Network, error) {
+	d := deploy.Addresses(devchain.ChainID, DevnetExitDelay, DevnetUnbondDelay)
+	key, err := DevnetHostKey()
+	if err != nil {
+		return Network{}, err
+	}
+	id, err := peer.IDFromPrivateKey(key)
+	if err != nil {
+		return Network{}, fmt.Errorf("devnet host key: %w", err)
+	}
+	var boot []string
+	for _, listen := range DevnetListen() {
+		boot = append(boot, listen+"/p2p/"+id.String())
+	}
+	return Network{
+		Name:       DevnetName,
+		RPC:        []string{"http://" + DevnetRPC},
+		Deployment: d,
+		Private:    true,
+		Bootstrap:  boot,
+	}, nil
+}
+
+// maxNetworkFile bounds a network file in bytes.
+const maxNetworkFile = 64 << 10
+
+// LoadNetwork returns the network of that name, or the one that a TOML file of that path describes.
+func LoadNetwork(nameOrPath string) (Network, error) {
+	if nameOrPath == DevnetName {
+		return Devnet()
+	}
+	f, err := os.Open(nameOrPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Network{}, fmt.Errorf("network %q is neither %q nor a file: `byway devnet up --write FILE` makes one",
+			nameOrPath, DevnetName)
+	}
+	if err != nil {
+		return Network{}, fmt.Errorf("network: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxNetworkFile+1))
+	if err != nil {
+		return Network{}, fmt.Errorf("network: %w", err)
+	}
+	n, err := parseNetwork(text)
+	if err != nil {
+		return Network{}, fmt.Errorf("network file %s: %w", nameOrPath, err)
+	}
+	return n, nil
+}
+
+// parseNetwork reads a network file; every key is known and every needed one is there.
+func parseNetwork(text []byte) (Network, error) {
+	if len(text) > maxNetworkFile {
+		return Network{}, fmt.Errorf("longer than %d bytes", maxNetworkFile)
+	}
+	var n Network
+	meta, err := toml.Decode(string(text), &n)
+	if err != nil {
+		return Network{}, err
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		return Network{}, fmt.Errorf("unknown key %q", unknown[0].String())
+	}
+	switch {
+	case n.Name == "":
+		return Network{}, errors.New("name is missing")
+	case len(n.RPC) == 0:
+		return Network{}, errors.New("rpc is missing: give at least one endpoint")
+	case n.ChainID == 0:
+		return Network{}, errors.New("chain_id is missing")
+	}
+	for name, a := range map[string]common.Address{"channels": n.Channels, "registry": n.Registry, "token": n.Token} {
+		if a == (common.Address{}) {
+			return Network{}, fmt.Errorf("%s is missing: give the contract's address", name)
+		}
+	}
+	return n, nil
+}
+
+// Write writes the network as the file that [LoadNetwork] reads.
+func (n Network) Write(path string) error {
+	text, err := toml.Marshal(n)
+	if err != nil {
+		return fmt.Errorf("network file: %w", err)
+	}
+	return writeFileSynced(path, text)
+}
+
+func (n Network) ipfs() ipfs.Network {
+	return ipfs.Network{Name: n.Name, Private: n.Private, Bootstrap: n.Bootstrap}
+}

@@ -1,0 +1,201 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/libp2p/go-libp2p/core/crypto"
+
+	"byway/contracts"
+	"byway/contracts/bindings/erc20"
+	"byway/contracts/chain"
+	"byway/contracts/deploy"
+	"byway/ipfs"
+	"byway/payments"
+	"byway/registry"
+)
+
+// parts are what a provider and a consumer have in common: a locked home and everything that is opened on it.
+type parts struct {
+	home     Home
+	network  Network
+	token    Token
+	log      *slog.Logger
+	chain    *chain.Client
+	sender   *chain.Sender // sends the account's transactions
+	ledger   *payments.Ledger
+	hostKey  crypto.PrivKey
+	ipfs     *ipfs.Node
+	registry *registry.Registry
+	domain   payments.Domain
+
+	closers []io.Closer // in the order of opening
+}
+
+type closerFunc func() error
+
+func (f closerFunc) Close() error { return f() }
+
+type partsConfig struct {
+	Home       Home
+	Network    Network
+	Key        contracts.Signer
+	HostListen []string
+	Client     bool // a DHT client: a consumer, who serves nobody
+	Log        *slog.Logger
+}
+
+// openParts opens everything in dependency order and takes up the transactions that a crash left in flight. Where
+// something fails, what was opened before it is closed again.
+func openParts(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &parts{home: cfg.Home, network: cfg.Network, log: cfg.Log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	unlock, err := cfg.Home.Lock()
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, closerFunc(unlock))
+
+	if p.chain, err = dialChain(ctx, cfg.Network, cfg.Log); err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, closerFunc(func() error { p.chain.Close(); return nil }))
+	if p.token, err = readToken(ctx, p.chain, cfg.Network.Token); err != nil {
+		return nil, err
+	}
+	journal, err := chain.OpenJournal(cfg.Home.path("chain.db"))
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, journal)
+	p.sender, err = chain.NewSender(chain.SenderConfig{
+		Client: p.chain, Signer: cfg.Key, Journal: journal, Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.sender.Resume(ctx); err != nil {
+		return nil, fmt.Errorf("take up earlier transactions: %w", err)
+	}
+
+	p.domain = payments.Domain{ChainID: cfg.Network.ChainID, Contract: cfg.Network.Channels}
+	if p.ledger, err = payments.OpenLedger(cfg.Home.path("ledger.db")); err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, p.ledger)
+
+	if p.hostKey, err = ipfs.LoadKey(cfg.Home.path("host.key")); err != nil {
+		return nil, err
+	}
+	p.ipfs, err = ipfs.Open(ctx, ipfs.Config{
+		Dir: cfg.Home.path("blocks"), Key: p.hostKey, Listen: cfg.HostListen, Network: cfg.Network.ipfs(),
+		Client: cfg.Client, Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, p.ipfs)
+	p.registry, err = registry.New(registry.Config{
+		Backend: p.chain, Deployment: cfg.Network.Deployment, Blobs: p.ipfs, Log: cfg.Log,
+	})
+	return p, err
+}
+
+// close closes what was opened, the last first.
+func (p *parts) close() error {
+	var errs []error
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		errs = append(errs, p.closers[i].Close())
+	}
+	p.closers = nil
+	return errors.Join(errs...)
+}
+
+// dialChain connects to a network's chain and makes sure that the contracts there are the ones this binary knows.
+func dialChain(ctx context.Context, n Network, log *slog.Logger) (*chain.Client, error) {
+	client, err := chain.Dial(ctx, chain.Config{URLs: n.RPC, ChainID: n.ChainID, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	if err := deploy.Check(ctx, client, n.Deployment); err != nil {
+		client.Close()
+		return nil, err
+	}
+	return client, nil
+}
+
+// Token is how the network's token is shown to people.
+type Token struct {
+	Symbol   string
+	Decimals uint8
+}
+
+// ReadToken reads the network's token. It needs no running node.
+func ReadToken(ctx context.Context, n Network) (Token, error) {
+	client, err := dialChain(ctx, n, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return Token{}, err
+	}
+	defer client.Close()
+	return readToken(ctx, client, n.Token)
+}
+
+// maxSymbol bounds a token's symbol, in bytes: anyone can deploy a token with any symbol.
+const maxSymbol = 16
+
+func readToken(ctx context.Context, backend bind.ContractBackend, address common.Address) (Token, error) {
+	binding := erc20.NewERC20()
+	token := binding.Instance(backend, address)
+	opts := &bind.CallOpts{Context: ctx}
+	decimals, err := bind.Call(token, opts, binding.PackDecimals(), binding.UnpackDecimals)
+	if err != nil {
+		return Token{}, fmt.Errorf("read token %s: %w", address, err)
+	}
+	symbol, err := bind.Call(token, opts, binding.PackSymbol(), binding.UnpackSymbol)
+	if err != nil {
+		return Token{}, fmt.Errorf("read token %s: %w", address, err)
+	}
+	if decimals > 28 { // 2^96 has 29 digits.
+		return Token{}, fmt.Errorf("token %s has %d decimals: 28 are the most that amounts of 96 bits allow",
+			address, decimals)
+	}
+	if len(symbol) > maxSymbol {
+		symbol = symbol[:maxSymbol]
+	}
+	return Token{Symbol: printable(symbol), Decimals: decimals}, nil
+}
+
+// Format writes an amount for people: "0.05 BYW".
+func (t Token) Format(a contracts.Amount) string { return a.Tokens(t.Decimals) + " " + t.Symbol }
+
+// Parse reads a number of whole tokens as people type it.
+func (t Token) Parse(s string) (contracts.Amount, error) { return contracts.ParseTokens(s, t.Decimals) }
+
+const (
+	megabyte = 1_000_000
+	gigabyte = 1_000_000_000
+)
+
+// PerMB returns the price of a megabyte (10^6 bytes), rounded up, where perGiB is the price of 2^30 bytes.
+func PerMB(perGiB contracts.Amount) (contracts.Amount, error) { return payments.Cost(perGiB, megabyte) }
+
+// PerGB returns the price of a gigabyte (10^9 bytes), rounded up.
+func PerGB(perGiB contracts.Amount) (contracts.Amount, error) { return payments.Cost(perGiB, gigabyte) }
+
+// PerGiB returns the price of 2^30 bytes, rounded down, where perGB is the price of 10^9: [PerGB] gives back the very
+// number that a person typed.
+func PerGiB(perGB contracts.Amount) (contracts.Amount, error) {
+	return perGB.MulDiv(payments.GiB, gigabyte)
+}

@@ -1,0 +1,485 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/network"
+	"golang.org/x/sync/errgroup"
+
+	"byway/contracts"
+	"byway/payments"
+	"byway/registry"
+	"byway/tunnel"
+)
+
+// The bounds of a provider.
+const (
+	// DefaultMaxSessions is how many sessions a provider serves at once.
+	DefaultMaxSessions = 5000
+	// sessionGrace is how long a session waits for the consumer: held for want of a promise, or for a broken stream to
+	// come back.
+	sessionGrace = 30 * time.Second
+	// helloTimeout bounds the wait for a consumer's first frame.
+	helloTimeout = 10 * time.Second
+	// OfferLifetime is how long an offer is good for; the provider publishes the next one when a third is left.
+	OfferLifetime = 14 * 24 * time.Hour
+)
+
+// ProviderConfig is what a provider decides.
+type ProviderConfig struct {
+	Home    Home
+	Network Network
+	Key     contracts.Signer // registers, is paid, and sends the transactions
+
+	Price  contracts.Amount // for 2^30 bytes, both directions together
+	Stake  contracts.Amount // locked in the registry
+	Tick   uint64           // bytes that one promise covers; 0: the default
+	Window uint64           // bytes forwarded before they are paid; 0: the default
+
+	Country     string         // two letters, a claim
+	HostListen  []string       // libp2p multiaddrs; empty: ipfs's default
+	Listen      netip.AddrPort // UDP for WireGuard
+	Endpoints   []string       // "address:port" for WireGuard as consumers reach it; empty: where they reached the host
+	Policy      tunnel.PolicyConfig
+	DNS         []netip.AddrPort // upstream resolvers; empty: the system's
+	MaxSessions int              // 0: DefaultMaxSessions
+	Claims      payments.Policy
+
+	Log *slog.Logger
+}
+
+// Provider earns tokens: it publishes an offer, serves sessions and claims what it was promised.
+type Provider struct {
+	*parts
+	cfg     ProviderConfig
+	policy  *tunnel.Policy
+	exit    *tunnel.Exit
+	payee   *payments.Payee
+	claimer *payments.Claimer
+	started time.Time
+
+	mu       sync.Mutex
+	offer    registry.Signed // the one that is sold now
+	sessions map[payments.SessionID]*served
+	stopping bool
+	serving  sync.WaitGroup
+}
+
+// OpenProvider opens a provider's home, checks the chain's contracts and starts the exit. It serves nobody yet: [Run]
+// does.
+func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err error) {
+	if cfg.MaxSessions == 0 {
+		cfg.MaxSessions = DefaultMaxSessions
+	}
+	parts, err := openParts(ctx, partsConfig{
+		Home: cfg.Home, Network: cfg.Network, Key: cfg.Key, HostListen: cfg.HostListen, Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := &Provider{parts: parts, cfg: cfg, started: time.Now(), sessions: map[payments.SessionID]*served{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if p.policy, err = tunnel.NewPolicy(cfg.Policy); err != nil {
+		return nil, err
+	}
+	p.exit, err = tunnel.NewExit(tunnel.ExitConfig{Listen: cfg.Listen, Policy: p.policy, DNS: cfg.DNS, Log: p.log})
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, p.exit)
+	view := payments.NewChainView(p.chain, cfg.Network.Deployment)
+	p.payee, err = payments.NewPayee(payments.PayeeConfig{
+		Domain: p.domain, Ledger: p.ledger, Chain: view, Payee: cfg.Key.Address(), Token: cfg.Network.Token,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.claimer, err = payments.NewClaimer(payments.ClaimerConfig{
+		Ledger: p.ledger, Chain: view, Sender: p.sender, Deployment: cfg.Network.Deployment, Policy: cfg.Claims,
+		Gas: p.chain, Log: p.log,
+	})
+	return p, err
+}
+
+// Publish puts the offer on IPFS and into the registry. An offer that is published already and still says the same is
+// left alone.
+func (p *Provider) Publish(ctx context.Context) (registry.Receipt, error) {
+	signed, err := p.prepareOffer(ctx)
+	if err != nil {
+		return registry.Receipt{}, err
+	}
+	receipt, err := p.registry.Publish(ctx, p.sender, signed, p.cfg.Stake)
+	if err != nil {
+		return registry.Receipt{}, fmt.Errorf("publish offer: %w", err)
+	}
+	if err := writeFileSynced(p.home.path("offer.cbor"), signed.Block); err != nil {
+		return registry.Receipt{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.offer = signed
+	return receipt, nil
+}
+
+// Run serves sessions, renews the offer, claims what is due and answers the local API, until ctx ends. Then it ends
+// every session in order, so that each consumer can pay what it still owes, and closes everything.
+func (p *Provider) Run(ctx context.Context) error {
+	p.mu.Lock()
+	published := p.offer.CID.Defined()
+	p.mu.Unlock()
+	if !published {
+		if _, err := p.Publish(ctx); err != nil {
+			return errors.Join(err, p.close())
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	p.ipfs.Host().SetStreamHandler(SessionProtocol, func(s network.Stream) { p.accept(ctx, s) })
+	group.Go(func() error { return p.renewOffer(ctx) })
+	group.Go(func() error { return p.claimer.Run(ctx) })
+	group.Go(func() error { return serveAPI(ctx, p.home, p.routes()) })
+	err := group.Wait()
+
+	p.ipfs.Host().RemoveStreamHandler(SessionProtocol)
+	p.mu.Lock()
+	p.stopping = true
+	p.mu.Unlock()
+	p.serving.Wait() // Each session saw ctx end and gave its consumer the time to pay.
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return errors.Join(err, p.close())
+}
+
+// renewOffer publishes the next offer before the present one ends.
+func (p *Provider) renewOffer(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		due := p.offer.Offer.Expires.Add(-OfferLifetime / 3)
+		p.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(max(time.Until(due), time.Minute)):
+		}
+		if time.Now().Before(due) {
+			continue
+		}
+		if _, err := p.Publish(ctx); err != nil {
+			p.log.Warn("the offer could not be renewed; trying again in a minute", "error", err)
+		}
+	}
+}
+
+// accept serves one stream: a new session, or an earlier one that takes up its payments again.
+func (p *Provider) accept(ctx context.Context, stream network.Stream) {
+	p.mu.Lock()
+	if p.stopping {
+		p.mu.Unlock()
+		stream.Reset()
+		return
+	}
+	p.serving.Add(1)
+	p.mu.Unlock()
+	defer p.serving.Done()
+
+	wire := frameStream{stream}
+	first, err := wire.read(helloTimeout)
+	if err != nil {
+		var broken *ProtocolError
+		if errors.As(err, &broken) {
+			refuse(wire, &RefusedError{Code: RefusedProtocol, Reason: err.Error()})
+			return
+		}
+		stream.Reset()
+		return
+	}
+	switch f := first.(type) {
+	case *helloFrame:
+		s, err := p.admit(ctx, stream, f)
+		if err != nil {
+			p.log.Debug("session refused", "error", err)
+			refuse(wire, err)
+			return
+		}
+		s.run(ctx, wire)
+	case *resumeFrame:
+		p.mu.Lock()
+		s := p.sessions[f.Session]
+		p.mu.Unlock()
+		if s == nil || s.remote != stream.Conn().RemotePeer() {
+			refuse(wire, &RefusedError{Code: RefusedSession, Reason: "no such session"})
+			return
+		}
+		s.reattach(ctx, wire)
+	default:
+		err := &ProtocolError{fmt.Errorf("a session starts with Hello, not %s", frameName(f))}
+		refuse(wire, &RefusedError{Code: RefusedProtocol, Reason: err.Error()})
+	}
+}
+
+// refuse answers why there is no session, and ends the stream.
+func refuse(wire frameStream, err error) {
+	answer := &refusedFrame{Code: RefusedInternal, Reason: "internal error"}
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		answer.Code, answer.Reason = refused.Code, printable(refused.Reason)
+	}
+	if wire.write(answer) != nil {
+		wire.Reset()
+		return
+	}
+	wire.Close()
+}
+
+// admit checks a Hello against the offer, the chain and the ledger, records the session, and only then adds the peer.
+func (p *Provider) admit(ctx context.Context, stream network.Stream, h *helloFrame) (*served, error) {
+	p.mu.Lock()
+	offer, busy := p.offer, len(p.sessions) >= p.cfg.MaxSessions
+	p.mu.Unlock()
+	if busy {
+		return nil, &RefusedError{RefusedBusy, "no room for another session: try again later"}
+	}
+	if asked, err := cid.Cast(h.Offer); err != nil || !asked.Equals(offer.CID) {
+		return nil, &RefusedError{RefusedOffer, "this offer is not sold any more: list the offers again"}
+	}
+	if h.Token != offer.Offer.Token {
+		return nil, &RefusedError{RefusedOffer, "the offer is priced in another token"}
+	}
+	terms := payments.Terms{
+		Session: h.Session,
+		Channel: contracts.Channel{
+			Vault: contracts.Vault{Token: h.Token, Payer: h.Payer, Signer: h.Signer}, Payee: offer.Offer.Payee,
+		},
+		PricePerGiB: offer.Offer.PricePerGiB, Tick: offer.Offer.Tick, Window: offer.Offer.Window,
+		Offer: offer.CID.String(),
+	}
+	// Only who holds the signer is worth a look at the chain and a row in the ledger.
+	first := h.First.promise(terms.Channel)
+	if err := p.domain.Verify(first); err != nil {
+		return nil, refusal(err)
+	}
+	latest, err := p.payee.Open(ctx, terms)
+	if err != nil {
+		return nil, refusal(err)
+	}
+	s, err := p.welcome(ctx, stream, h, terms, latest)
+	if err != nil {
+		return nil, errors.Join(err, p.payee.Close(ctx, terms.Session, payments.Usage{}))
+	}
+	return s, nil
+}
+
+// welcome takes the first promise of a recorded session, adds its peer and answers.
+func (p *Provider) welcome(
+	ctx context.Context, stream network.Stream, h *helloFrame, terms payments.Terms, latest *payments.Promise,
+) (*served, error) {
+	wire := frameStream{stream}
+	credit, err := p.payee.Accept(ctx, terms.Session, h.First.promise(terms.Channel))
+	if errors.Is(err, payments.ErrNotRising) && latest != nil {
+		credit, err = p.recall(ctx, wire, terms, *latest)
+	}
+	if err != nil {
+		return nil, refusal(err)
+	}
+	s, err := p.addPeer(stream, h, terms, credit)
+	if err != nil {
+		return nil, err
+	}
+	if err := wire.write(s.welcome(latest)); err != nil {
+		p.removePeer(s)
+		return nil, err
+	}
+	return s, nil
+}
+
+// recall tells a consumer that forgot its own promises the latest one, and takes the promise that rises above it.
+func (p *Provider) recall(
+	ctx context.Context, wire frameStream, terms payments.Terms, latest payments.Promise,
+) (payments.Credit, error) {
+	told := &refusedFrame{Code: RefusedStale, Reason: payments.ErrNotRising.Error(), Latest: toWirePtr(&latest)}
+	if err := wire.write(told); err != nil {
+		return payments.Credit{}, err
+	}
+	reply, err := wire.read(helloTimeout)
+	if err != nil {
+		return payments.Credit{}, err
+	}
+	pay, ok := reply.(*payFrame)
+	if !ok {
+		return payments.Credit{}, &RefusedError{RefusedProtocol, "a stale promise is followed by Pay, or by nothing"}
+	}
+	return p.payee.Accept(ctx, terms.Session, pay.Promise.promise(terms.Channel))
+}
+
+// addPeer makes the session's keys and lets its peer into the tunnel.
+func (p *Provider) addPeer(
+	stream network.Stream, h *helloFrame, terms payments.Terms, credit payments.Credit,
+) (*served, error) {
+	psk, ciphertext, err := encapsulate(h, p.exit.PublicKey())
+	if err != nil {
+		return nil, &RefusedError{RefusedProtocol, err.Error()}
+	}
+	inner, err := p.exit.Add(tunnel.Peer{PublicKey: h.WireGuard, PresharedKey: psk, Limit: credit.Limit})
+	switch {
+	case errors.Is(err, tunnel.ErrFull):
+		return nil, &RefusedError{RefusedBusy, "no room for another session: try again later"}
+	case errors.Is(err, tunnel.ErrPeerExists):
+		return nil, &RefusedError{RefusedProtocol, "this WireGuard key has a session: make a fresh one for each"}
+	case err != nil:
+		return nil, err
+	}
+	inner.SetTick(terms.Tick)
+	s := newServed(p, stream.Conn().RemotePeer(), terms, inner, credit, ciphertext)
+	p.mu.Lock()
+	p.sessions[terms.Session] = s
+	p.mu.Unlock()
+	return s, nil
+}
+
+// removePeer takes the session's peer out of the tunnel; its counters stand still from then on.
+func (p *Provider) removePeer(s *served) {
+	if err := s.inner.Remove(); err != nil {
+		p.log.Error("peer not removed", "session", s.terms.Session, "error", err)
+	}
+	p.mu.Lock()
+	delete(p.sessions, s.terms.Session)
+	p.mu.Unlock()
+}
+
+// refusal turns an error of the payment engine into what the consumer is told.
+func refusal(err error) error {
+	var unfunded *payments.UnfundedError
+	switch {
+	case errors.Is(err, payments.ErrNotRising):
+		return &RefusedError{RefusedStale, err.Error()}
+	case errors.Is(err, payments.ErrSecondSigner):
+		return &RefusedError{RefusedSigner, err.Error()}
+	case errors.Is(err, payments.ErrBadSignature), errors.Is(err, payments.ErrWrongChannel):
+		return &RefusedError{RefusedPromise, err.Error()}
+	case errors.As(err, &unfunded), errors.Is(err, payments.ErrExiting):
+		return &RefusedError{RefusedUnfunded, err.Error()}
+	}
+	return err
+}
+
+// Claim turns every promise into tokens now.
+func (p *Provider) Claim(ctx context.Context) (Claimed, error) {
+	c, err := p.claimer.Claim(ctx)
+	return Claimed{c.Total, c.Channels, c.GasUsed, c.Fee, c.TxHash}, err
+}
+
+// Earnings reads what was promised and where that stands.
+func (p *Provider) Earnings(ctx context.Context) (Earnings, error) {
+	e, err := p.claimer.Earnings(ctx)
+	return Earnings{e.Promised, e.Unsettled, e.Claiming, e.Settled, e.GasSpent, e.Claims}, err
+}
+
+// ProviderStatus is byway.status/1 of a provider.
+type ProviderStatus struct {
+	Schema   string           `json:"schema"`
+	Role     string           `json:"role"`
+	Provider string           `json:"provider"`
+	Offer    string           `json:"offer"`
+	Price    contracts.Amount `json:"price_per_gib"`
+	Token    Token            `json:"token"`
+	Since    time.Time        `json:"since"`
+	Hosts    []string         `json:"hosts"`
+	Sessions []ServedStatus   `json:"sessions"`
+	Earnings Earnings         `json:"earnings"`
+}
+
+// Earnings is what a provider was promised and where that stands, in base units; GasSpent is in wei.
+type Earnings struct {
+	Promised  contracts.Amount `json:"promised"` // the sum of the next three
+	Unsettled contracts.Amount `json:"unsettled"`
+	Claiming  contracts.Amount `json:"claiming"`
+	Settled   contracts.Amount `json:"settled"`
+	GasSpent  *big.Int         `json:"gas_spent_wei"`
+	Claims    int              `json:"claims"`
+}
+
+// Claimed is what one round of claims brought, in base units; Fee is in wei.
+type Claimed struct {
+	Total    contracts.Amount `json:"total"`
+	Channels int              `json:"channels"`
+	GasUsed  uint64           `json:"gas_used"`
+	Fee      *big.Int         `json:"fee_wei"`
+	TxHash   common.Hash      `json:"tx_hash"`
+}
+
+// Status reports what the provider does and has earned.
+func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
+	earnings, err := p.Earnings(ctx)
+	if err != nil {
+		return ProviderStatus{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	status := ProviderStatus{
+		Schema: "byway.status/1", Role: "provider", Provider: p.cfg.Key.Address().Hex(), Offer: p.offer.CID.String(),
+		Price: p.cfg.Price, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Sessions: []ServedStatus{},
+		Earnings: earnings,
+	}
+	for _, s := range p.sessions {
+		status.Sessions = append(status.Sessions, s.status())
+	}
+	return status, nil
+}
+
+// Ledger gives read access to what the provider recorded.
+func (p *Provider) Ledger() *payments.Ledger { return p.ledger }
+
+// Offer returns the offer that is sold now.
+func (p *Provider) Offer() registry.Signed {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.offer
+}
+
+// Token returns the metadata of the token that the offer is priced in.
+func (p *Provider) Token() Token { return p.token }
+
+func (p *Provider) routes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"GET /v1/status": func(w http.ResponseWriter, r *http.Request) {
+			status, err := p.Status(r.Context())
+			answer(w, status, err)
+		},
+		"POST /v1/claim": func(w http.ResponseWriter, r *http.Request) {
+			claimed, err := p.Claim(r.Context())
+			answer(w, claimed, err)
+		},
+	}
+}
+
+// savedOffer reads the offer that this home published last; none is no error, a damaged one is.
+func (p *Provider) savedOffer() (registry.Signed, bool, error) {
+	block, err := os.ReadFile(p.home.path("offer.cbor"))
+	if errors.Is(err, os.ErrNotExist) {
+		return registry.Signed{}, false, nil
+	}
+	if err != nil {
+		return registry.Signed{}, false, err
+	}
+	signed, err := registry.Decode(block)
+	if err != nil {
+		return registry.Signed{}, false, fmt.Errorf("%s: %w: remove the file to publish a new offer",
+			p.home.path("offer.cbor"), err)
+	}
+	return signed, true, nil
+}

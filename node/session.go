@@ -1,0 +1,390 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"byway/contracts"
+	"byway/payments"
+	"byway/registry"
+	"byway/tunnel"
+)
+
+// Session is one session as its consumer sees it: a tunnel, and the promises that keep it open. One goroutine, in run,
+// pays; the tunnel carries traffic by itself.
+type Session struct {
+	consumer *Consumer
+	offer    registry.Signed
+	payer    *payments.Payer
+	opened
+	began   time.Time
+	setup   time.Duration
+	closing chan struct{} // closed by Close
+	once    sync.Once
+	done    chan struct{} // closed when everything has ended
+
+	frames chan incoming
+
+	mu      sync.Mutex
+	state   SessionState
+	peer    statusFrame // the provider's latest report
+	ended   time.Time
+	receipt Receipt
+	err     error
+}
+
+// ErrProviderGone says that the provider went away in the middle of a session.
+var ErrProviderGone = errors.New("the provider went away")
+
+func newSession(c *Consumer, offer registry.Signed, payer *payments.Payer, o *opened, began time.Time) *Session {
+	return &Session{
+		consumer: c, offer: offer, payer: payer, opened: *o, began: began, setup: time.Since(began),
+		closing: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// Tunnel is the way through the provider.
+func (s *Session) Tunnel() *tunnel.Client { return s.tunnel }
+
+// Offer is what the session was opened on.
+func (s *Session) Offer() registry.Signed { return s.offer }
+
+// Done is closed when the session has ended, by either side.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err says why the session ended; nil while it runs and after an orderly Close.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Close ends the session in order: no more traffic, the final counters, the exact rest paid. It returns the receipt,
+// also where the session had failed before, then with the session's error.
+func (s *Session) Close(ctx context.Context) (Receipt, error) {
+	s.once.Do(func() { close(s.closing) })
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		return Receipt{}, ctx.Err()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.receipt, s.err
+}
+
+// run pays for the session until it ends, and then closes the tunnel: a session that is not paid for carries nothing.
+func (s *Session) run(ctx context.Context) {
+	defer close(s.done)
+	s.move(StateOpen)
+	s.use(s.wire)
+	err := s.pay(ctx)
+	s.move(StateClosing)
+	if settleErr := s.settle(ctx, err); err == nil {
+		err = settleErr
+	}
+	usage := s.usage()
+	err = errors.Join(err, s.tunnel.Close())
+	s.move(StateClosed)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err, s.ended = err, time.Now()
+	s.receipt = s.receiptLocked(usage)
+}
+
+func (s *Session) use(wire frameStream) {
+	s.wire = wire
+	s.frames = make(chan incoming, 1)
+	go readFrames(wire, s.frames)
+}
+
+// errProviderCloses carries the provider's reason for ending the session.
+type errProviderCloses struct{ reason string }
+
+func (e *errProviderCloses) Error() string {
+	return "the provider closed the session: " + printable(e.reason)
+}
+
+// pay sends a promise whenever one is due. It returns nil when Close was called, and otherwise what ended the session.
+func (s *Session) pay(ctx context.Context) error {
+	for {
+		select {
+		case <-s.tunnel.Notify():
+		case in := <-s.frames:
+			if in.err != nil {
+				if err := s.resume(ctx, in.err); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := s.handle(in.frame); err != nil {
+				return err
+			}
+		case <-s.closing:
+			return nil
+		}
+		promise, due, err := s.payer.Due(ctx, s.usage())
+		if due {
+			// A stream that breaks here is seen, and taken up again, by its reader.
+			if writeErr := s.wire.write(&payFrame{toWire(promise)}); writeErr != nil {
+				s.wire.Reset()
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// handle acts on one frame of an open session.
+func (s *Session) handle(f frame) error {
+	switch f := f.(type) {
+	case *statusFrame:
+		s.heard(f)
+		return nil
+	case *closeFrame:
+		return &errProviderCloses{f.Reason}
+	}
+	return &ProtocolError{fmt.Errorf("%s does not belong in an open session", frameName(f))}
+}
+
+// heard keeps the provider's latest report. Its counters can only rise: a provider that takes bytes back is not
+// believed, since uploads are paid by them.
+func (s *Session) heard(f *statusFrame) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.Rx, f.Tx = max(f.Rx, s.peer.Rx), max(f.Tx, s.peer.Tx)
+	s.peer = *f
+	next := StateOpen
+	if f.Held {
+		next = StateHeld
+	}
+	if s.state == StateOpen || s.state == StateHeld {
+		s.state = next
+	}
+}
+
+// usage is what the session is billed by: own counters, and the provider's for what it received.
+func (s *Session) usage() payments.Usage {
+	own := s.tunnel.Counters()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return payments.Usage{Rx: own.Rx, Tx: own.Tx, PeerRx: s.peer.Rx}
+}
+
+// resume takes the session up on a new stream after the old one broke with cause. The tunnel carries on meanwhile, as
+// far as the provider's window goes.
+func (s *Session) resume(ctx context.Context, cause error) error {
+	var protocol *ProtocolError
+	if errors.As(cause, &protocol) {
+		s.wire.Reset()
+		return cause
+	}
+	s.wire.Reset()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // ends with this call
+		select {
+		case <-s.closing:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	retry := backoff.NewExponentialBackOff()
+	retry.InitialInterval, retry.MaxInterval = 100*time.Millisecond, 2*time.Second
+	stream, err := backoff.Retry(ctx, func() (network.Stream, error) { return s.redial(ctx) },
+		backoff.WithBackOff(retry), backoff.WithMaxElapsedTime(resumePatience))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrProviderGone, err)
+	}
+	s.use(frameStream{stream})
+	// The provider may not have seen the last promise: saying it again costs nothing.
+	if s.wire.write(&payFrame{toWire(s.payer.Last())}) != nil {
+		s.wire.Reset()
+	}
+	return nil
+}
+
+// resumePatience bounds how long a consumer tries to reach a provider whose stream broke.
+const resumePatience = 10 * time.Second
+
+func (s *Session) redial(ctx context.Context) (network.Stream, error) {
+	stream, err := s.consumer.dial(ctx, s.offer.Offer)
+	if err != nil {
+		return nil, err
+	}
+	if err := (frameStream{stream}).write(&resumeFrame{s.id}); err != nil {
+		stream.Reset()
+		return nil, err
+	}
+	reply, err := frameStream{stream}.read(frameTimeout)
+	if err != nil {
+		stream.Reset()
+		return nil, err
+	}
+	switch f := reply.(type) {
+	case *statusFrame:
+		s.heard(f)
+		return stream, nil
+	case *refusedFrame:
+		stream.Close()
+		return nil, backoff.Permanent(&RefusedError{f.Code, f.Reason})
+	}
+	stream.Reset()
+	return nil, backoff.Permanent(&ProtocolError{fmt.Errorf("%s does not answer Resume", frameName(reply))})
+}
+
+// settle ends the session with the provider: final counters in, exact rest out. cause is why pay ended.
+func (s *Session) settle(ctx context.Context, cause error) error {
+	var protocol *ProtocolError
+	if errors.Is(cause, ErrProviderGone) || errors.As(cause, &protocol) {
+		s.wire.Reset()
+		drain(s.frames)
+		return nil
+	}
+	defer func() { drain(s.frames) }()
+	var closed *errProviderCloses
+	if !errors.As(cause, &closed) {
+		if err := s.wire.write(&closeFrame{}); err != nil {
+			s.wire.Reset()
+			return fmt.Errorf("%w before it could be paid the rest: %w", ErrProviderGone, err)
+		}
+		if err := s.await(func(f frame) bool {
+			status, ok := f.(*statusFrame)
+			return ok && status.Final
+		}); err != nil {
+			s.wire.Reset()
+			return fmt.Errorf("%w before its final count: %w", ErrProviderGone, err)
+		}
+	}
+	promise, due, err := s.payer.Final(ctx, s.usage())
+	if due {
+		err = errors.Join(err, s.wire.write(&payFrame{toWire(promise)}))
+	}
+	if closeErr := s.wire.CloseWrite(); closeErr != nil || err != nil {
+		s.wire.Reset()
+		return errors.Join(err, closeErr)
+	}
+	// The provider confirms when the end is on its disk.
+	err = s.await(func(f frame) bool {
+		_, ok := f.(*closeFrame)
+		return ok
+	})
+	s.wire.Close()
+	if err != nil {
+		return fmt.Errorf("the provider did not confirm the last promise: %w", err)
+	}
+	return nil
+}
+
+// await reads frames until one satisfies; statuses on the way are kept.
+func (s *Session) await(satisfies func(frame) bool) error {
+	timeout := time.After(finalPayTimeout)
+	for {
+		select {
+		case in := <-s.frames:
+			switch {
+			case errors.Is(in.err, io.EOF):
+				return io.ErrUnexpectedEOF
+			case in.err != nil:
+				return in.err
+			}
+			if status, ok := in.frame.(*statusFrame); ok {
+				s.heard(status)
+			}
+			if satisfies(in.frame) {
+				return nil
+			}
+		case <-timeout:
+			return fmt.Errorf("no answer within %s", finalPayTimeout)
+		}
+	}
+}
+
+func (s *Session) move(next SessionState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state, err := s.state.transition(next)
+	if err != nil {
+		s.consumer.log.Error("session state", "session", s.id, "error", err)
+		return
+	}
+	s.state = state
+}
+
+// Receipt is what a session came to. Rx and Tx are the billed bytes in each direction: Rx as the consumer received it,
+// Tx the lesser of what it sent and what the provider received. Paid is the exact price of the two together, and never
+// less than the first tick, which is prepaid.
+type Receipt struct {
+	Session  string           `json:"session"`
+	Offer    string           `json:"offer"`
+	Provider string           `json:"provider"`
+	State    SessionState     `json:"state"`
+	Rx       uint64           `json:"rx_bytes"`
+	Tx       uint64           `json:"tx_bytes"`
+	Price    contracts.Amount `json:"price_per_gib"`
+	Paid     contracts.Amount `json:"paid"`
+	Promises int              `json:"promises"`
+	Setup    time.Duration    `json:"setup_ns"`
+	Duration time.Duration    `json:"duration_ns"`
+}
+
+// Receipt returns how the session stands now.
+func (s *Session) Receipt() Receipt {
+	usage := s.usage()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == StateClosed {
+		return s.receipt
+	}
+	return s.receiptLocked(usage)
+}
+
+func (s *Session) receiptLocked(usage payments.Usage) Receipt {
+	end := s.ended
+	if end.IsZero() {
+		end = time.Now()
+	}
+	return Receipt{
+		Session: s.id.String(), Offer: s.offer.CID.String(), Provider: s.offer.Offer.Provider.Hex(), State: s.state,
+		Rx: usage.Rx, Tx: min(usage.Tx, usage.PeerRx), Price: s.offer.Offer.PricePerGiB, Paid: s.payer.Spent(),
+		Promises: s.payer.Promises(), Setup: s.setup, Duration: end.Sub(s.began),
+	}
+}
+
+// ID is the session's identity, the same on both sides.
+func (s *Session) ID() payments.SessionID { return s.id }
+
+// ConsumerStatus is byway.status/1 of a consumer.
+type ConsumerStatus struct {
+	Schema  string  `json:"schema"`
+	Role    string  `json:"role"`
+	Token   Token   `json:"token"`
+	Country string  `json:"country,omitempty"`
+	Proxy   string  `json:"proxy,omitempty"`
+	Session Receipt `json:"session"`
+}
+
+// ServeAPI answers the local API for this session until ctx ends. proxy is where its proxy listens.
+func (s *Session) ServeAPI(ctx context.Context, proxy string) error {
+	return serveAPI(ctx, s.consumer.home, map[string]http.HandlerFunc{
+		"GET /v1/status": func(w http.ResponseWriter, _ *http.Request) {
+			answer(w, ConsumerStatus{
+				Schema: "byway.status/1", Role: "consumer", Token: s.consumer.token, Country: s.offer.Offer.Country,
+				Proxy: proxy, Session: s.Receipt(),
+			}, nil)
+		},
+		"POST /v1/disconnect": func(w http.ResponseWriter, r *http.Request) {
+			receipt, err := s.Close(r.Context())
+			answer(w, receipt, err)
+		},
+	})
+}

@@ -1,0 +1,57 @@
+package node
+
+import "fmt"
+
+// SessionState is where a session stands, on either side.
+//
+//	opening ──▶ open ◀──▶ held
+//	   │          │         │
+//	   │          ▼         ▼
+//	   │        closing ◀───┘
+//	   ▼          │
+//	closed ◀──────┘
+//
+// A session is held while the gate is shut for want of a promise: the peering stays and nothing is forwarded. While it
+// is closing no traffic flows and only the last promise is still to come.
+type SessionState uint8
+
+// The states of a session.
+const (
+	StateOpening SessionState = iota
+	StateOpen
+	StateHeld
+	StateClosing
+	StateClosed
+)
+
+var stateNames = [...]string{"opening", "open", "held", "closing", "closed"}
+
+// String returns the state's name, the one in the diagram.
+func (s SessionState) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("state(%d)", uint8(s))
+}
+
+// MarshalText writes the state's name.
+func (s SessionState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// transition returns the next state where the diagram has an arrow, and an error where it has none.
+func (s SessionState) transition(next SessionState) (SessionState, error) {
+	ok := false
+	switch s {
+	case StateOpening:
+		ok = next == StateOpen || next == StateClosed
+	case StateOpen:
+		ok = next == StateHeld || next == StateClosing
+	case StateHeld:
+		ok = next == StateOpen || next == StateClosing
+	case StateClosing:
+		ok = next == StateClosed
+	}
+	if !ok {
+		return s, fmt.Errorf("session cannot go from %s to %s", s, next)
+	}
+	return next, nil
+}
