@@ -20,10 +20,15 @@ const (
 	exchangeWorkers = 16  // goroutines that read blocks for bitswap's server
 	maxCID          = 64  // bytes of a CID in a request; ours have 36
 
+	smallGet  = 16                     // a list so short is asked of bitswap at once, beside the seeds
+	seedsIdle = 500 * time.Millisecond // without a block for so long, bitswap joins the seeds
+	seedsMost = 5 * time.Second        // and after so long in any case
+
+	sessionCheck    = 100 * time.Millisecond
 	sessionPatience = 2 * time.Second // without a block for so long, the session is replaced by a fresh one
 
 	findAfter      = 150 * time.Millisecond // without a block for so long, the DHT is asked
-	findWorkers    = 8                      // searches of one session at a time
+	findWorkers    = 8                      // searches for one session at a time
 	maxSearches    = 32                     // and of the whole node
 	findTimeout    = 15 * time.Second
 	findProviders  = 5 // providers of one block that are dialled
@@ -133,24 +138,54 @@ func (n *Node) yieldRemote(
 	}
 }
 
-// fetch sends one result for each wanted CID, unless ctx ends first.
+// fetch sends one result for each wanted CID, unless ctx ends first. Seeds come first, since they move a long list in a
+// few round trips. What they do not give, or are slow with, is fetched by bitswap while they go on.
 func (n *Node) fetch(ctx context.Context, want []cid.Cid, admit func([]byte) error, results chan<- result) {
+	ctx, cancel := context.WithCancel(ctx)
+	b := newBatch(want, admit, results)
+	seeded := make(chan struct{})
+	go func() {
+		defer close(seeded)
+		n.fetchSeeds(ctx, b, want)
+	}()
+	defer func() { cancel(); <-seeded }()
+	if len(want) > smallGet {
+		awaitSeeds(ctx, b, seeded)
+	}
 	var group errgroup.Group
 	group.SetLimit(sessions)
-	for len(want) > 0 && ctx.Err() == nil {
-		part := want[:min(len(want), sessionWants)]
-		want = want[len(part):]
+	for left := b.missing(want); len(left) > 0 && ctx.Err() == nil; {
+		p := newPart(b, left[:min(len(left), sessionWants)])
+		left = left[len(p.own):]
 		group.Go(func() error {
-			b := newBatch(part, admit, results)
-			n.exchangeBatch(ctx, b)
-			b.giveUp(ctx, fmt.Errorf("%w within %s", ErrNotProvided, n.cfg.Timeout))
+			n.exchangePart(ctx, p)
+			p.giveUp(ctx, fmt.Errorf("%w within %s", ErrNotProvided, n.cfg.Timeout))
 			return nil
 		})
 	}
 	group.Wait()
 }
 
-// batch is a set of wants that is being fetched, perhaps from several sources at once.
+// awaitSeeds returns when the seeds have nothing more to give or give too little.
+func awaitSeeds(ctx context.Context, b *batch, seeded <-chan struct{}) {
+	limit := time.NewTimer(seedsMost)
+	defer limit.Stop()
+	tick := time.NewTicker(seedsIdle / 4)
+	defer tick.Stop()
+	for b.idle() < seedsIdle {
+		select {
+		case <-ctx.Done():
+			return
+		case <-seeded:
+			return
+		case <-limit.C:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// batch is a set of wants that is being fetched, from several sources at once.
 type batch struct {
 	admit   func([]byte) error
 	results chan<- result
@@ -168,16 +203,15 @@ func newBatch(want []cid.Cid, admit func([]byte) error, results chan<- result) *
 	return b
 }
 
-// missing lists what has not come yet, at most limit CIDs.
-func (b *batch) missing(limit int) []cid.Cid {
+// missing gives those of some wants that have not come yet, in their order.
+func (b *batch) missing(of []cid.Cid) []cid.Cid {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := make([]cid.Cid, 0, min(limit, len(b.left)))
-	for c := range b.left {
-		if len(out) == limit {
-			break
+	out := make([]cid.Cid, 0, min(len(of), len(b.left)))
+	for _, c := range of {
+		if _, ok := b.left[c]; ok {
+			out = append(out, c)
 		}
-		out = append(out, c)
 	}
 	return out
 }
@@ -187,12 +221,6 @@ func (b *batch) wants(c cid.Cid) bool {
 	defer b.mu.Unlock()
 	_, ok := b.left[c]
 	return ok
-}
-
-func (b *batch) done() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.left) == 0
 }
 
 // idle gives how long no block has come.
@@ -221,14 +249,42 @@ func (b *batch) send(ctx context.Context, r result) {
 	}
 }
 
+// part is the share of a batch that one bitswap session works on.
+type part struct {
+	*batch
+	own []cid.Cid
+
+	mu      sync.Mutex // guards what follows
+	left    int        // how many of own were missing when last counted
+	changed time.Time  // when that number last fell
+}
+
+func newPart(b *batch, own []cid.Cid) *part {
+	return &part{batch: b, own: own, left: len(own), changed: time.Now()}
+}
+
+// missing gives what has not come yet, whichever source brings it.
+func (p *part) missing() []cid.Cid { return p.batch.missing(p.own) }
+
+// idle gives how long the part has made no progress, to within the time between calls.
+func (p *part) idle() time.Duration {
+	left := len(p.missing())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if left != p.left {
+		p.left, p.changed = left, time.Now()
+	}
+	return time.Since(p.changed)
+}
+
 // giveUp ends the wants that are left, unless ctx has ended, whose cause is the better reason.
-func (b *batch) giveUp(ctx context.Context, cause error) {
-	for _, c := range b.missing(sessionWants) {
+func (p *part) giveUp(ctx context.Context, cause error) {
+	for _, c := range p.missing() {
 		if ctx.Err() != nil {
 			return
 		}
-		if b.take(c) {
-			b.send(ctx, result{cid: c, err: &NotFoundError{c, cause}})
+		if p.take(c) {
+			p.send(ctx, result{cid: c, err: &NotFoundError{c, cause}})
 		}
 	}
 }
@@ -262,16 +318,17 @@ func (n *Node) accept(ctx context.Context, b *batch, c cid.Cid, block []byte) er
 	return nil
 }
 
-// exchangeBatch fetches a batch by bitswap. It returns when everything has come, when nothing has for Config.Timeout,
-// or when ctx ends.
-func (n *Node) exchangeBatch(ctx context.Context, b *batch) {
+// exchangePart fetches a part by bitswap, with the DHT and the web to fall back on. It returns when everything has come,
+// when nothing has for Config.Timeout, or when ctx ends.
+func (n *Node) exchangePart(ctx context.Context, p *part) {
 	ctx, cancel := context.WithCancel(ctx)
-	var finder sync.WaitGroup
-	defer finder.Wait()
+	var others sync.WaitGroup
+	defer others.Wait()
 	defer cancel()
-	finder.Go(func() { n.find(ctx, b) })
-	for ctx.Err() == nil && !b.done() && b.idle() < n.cfg.Timeout {
-		if err := n.session(ctx, b); err != nil {
+	others.Go(func() { n.find(ctx, p) })
+	others.Go(func() { n.fetchWeb(ctx, p) })
+	for ctx.Err() == nil && p.idle() < n.cfg.Timeout && len(p.missing()) > 0 {
+		if err := n.session(ctx, p); err != nil {
 			n.log.Debug("bitswap session failed", "err", err)
 			select {
 			case <-ctx.Done():
@@ -283,27 +340,33 @@ func (n *Node) exchangeBatch(ctx context.Context, b *batch) {
 
 // session runs one bitswap session over what is missing, until all has come or nothing has for a while. A stuck session
 // is cheaper to replace than to understand, and a fresh one asks every connected peer again.
-func (n *Node) session(ctx context.Context, b *batch) error {
+func (n *Node) session(ctx context.Context, p *part) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	want := b.missing(sessionWants)
-	blocks, err := n.exchange.NewSession(ctx).GetBlocks(ctx, want)
+	blocks, err := n.exchange.NewSession(ctx).GetBlocks(ctx, p.missing())
 	if err != nil {
 		return err
 	}
 	patience := min(sessionPatience, n.cfg.Timeout)
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
+	// Another source may bring what this session waits for.
+	check := time.NewTicker(sessionCheck)
+	defer check.Stop()
 	for {
 		select {
 		case block, open := <-blocks:
 			if !open {
 				return nil
 			}
-			if err := n.accept(ctx, b, block.Cid(), block.RawData()); err != nil {
+			if err := n.accept(ctx, p.batch, block.Cid(), block.RawData()); err != nil {
 				n.log.Debug("block refused", "cid", block.Cid(), "err", err)
 			}
 			timer.Reset(patience)
+		case <-check.C:
+			if len(p.missing()) == 0 {
+				return nil
+			}
 		case <-timer.C:
 			return nil
 		case <-ctx.Done():
@@ -314,7 +377,7 @@ func (n *Node) session(ctx context.Context, b *batch) error {
 
 // find asks the DHT for providers of what is missing and connects to them, upon which bitswap asks them. It works only
 // while no blocks come by themselves: a look-up for every block of a long list would not scale. It ends with ctx.
-func (n *Node) find(ctx context.Context, b *batch) {
+func (n *Node) find(ctx context.Context, p *part) {
 	again := findAgain
 	for {
 		select {
@@ -322,17 +385,17 @@ func (n *Node) find(ctx context.Context, b *batch) {
 			return
 		case <-time.After(findAfter):
 		}
-		if b.idle() < findAfter {
+		if p.idle() < findAfter {
 			continue
 		}
 		var group errgroup.Group
 		group.SetLimit(findWorkers)
-		for _, c := range b.missing(sessionWants) {
-			if ctx.Err() != nil || b.idle() < findAfter {
+		for _, c := range p.missing() {
+			if ctx.Err() != nil || p.idle() < findAfter {
 				break
 			}
 			group.Go(func() error {
-				if b.wants(c) {
+				if p.wants(c) {
 					n.findOne(ctx, c)
 				}
 				return nil
@@ -360,11 +423,14 @@ func (n *Node) findOne(ctx context.Context, c cid.Cid) {
 	defer cancel()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for info := range n.dht.FindProvidersAsync(ctx, c, findProviders) {
-		if info.ID == n.host.ID() || connected(n.host, info.ID) {
-			continue
+	found := func(info peer.AddrInfo) {
+		if info.ID != n.host.ID() && !connected(n.host, info.ID) {
+			wg.Go(func() { n.connect(ctx, info) })
 		}
-		wg.Go(func() { n.connect(ctx, info) })
+	}
+	wg.Go(func() { n.web.providers(ctx, c, found) })
+	for info := range n.dht.FindProvidersAsync(ctx, c, findProviders) {
+		found(info)
 	}
 }
 

@@ -28,6 +28,13 @@ type Network struct {
 	// Bootstrap lists the nodes to enter the DHT through, as multiaddrs that end in /p2p/<peer id>. On the public
 	// network nil stands for the well-known bootstrap nodes.
 	Bootstrap []string
+	// Routers lists delegated routing services, as https addresses, which are asked beside the DHT for providers of a
+	// block. They learn which blocks are looked for. On the public network nil stands for a well-known one; empty but
+	// not nil for none.
+	Routers []string
+	// Gateways lists trustless gateways, as https addresses, which are asked for a block that no peer gives. They learn
+	// the same. Nil and empty are as in Routers.
+	Gateways []string
 }
 
 var networkName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -51,6 +52,12 @@ type Config struct {
 	Timeout time.Duration
 	// Reprovide is the time between two announcements of a pinned block; 0 stands for 12 h.
 	Reprovide time.Duration
+	// Seeds lists nodes to ask first for long lists of blocks, as multiaddrs that end in /p2p/<peer id>. Connected nodes
+	// that speak the same protocol are asked too. See [Node.SetSeeds].
+	Seeds []string
+	// HTTP carries requests to routers and gateways; nil stands for a transport with the defaults of net/http. Close
+	// closes its idle connections.
+	HTTP http.RoundTripper
 	// Log takes the node's messages; nil discards them.
 	Log *slog.Logger
 }
@@ -64,6 +71,8 @@ type Node struct {
 	dht       *dht.IpfsDHT
 	exchange  *bitswap.Bitswap
 	provider  *provider
+	web       *web
+	seeds     *seeds
 	bootstrap []peer.AddrInfo
 	searches  chan struct{} // one slot for each DHT search for providers that is under way
 
@@ -107,8 +116,17 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, fmt.Errorf("open ipfs node: %w", err)
 	}
 
+	web, err := newWeb(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open ipfs node: %w", err)
+	}
+	seeds, err := newSeeds(cfg.Seeds)
+	if err != nil {
+		return nil, fmt.Errorf("open ipfs node: %w", err)
+	}
+
 	n := &Node{
-		cfg: cfg, log: cfg.Log,
+		cfg: cfg, web: web, seeds: seeds, log: cfg.Log,
 		searches: make(chan struct{}, maxSearches), ready: make(chan struct{}),
 	}
 	n.ctx, n.stop = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -141,6 +159,7 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if n.provider, err = newProvider(n.dht, cfg.Reprovide, cfg.Log); err != nil {
 		return nil, err
 	}
+	n.serveSeeds()
 	pins, err := n.store.pins(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read pins of block store %s: %w", cfg.Dir, err)
@@ -325,6 +344,9 @@ func (n *Node) Close() error {
 	n.mu.Unlock()
 	n.stop(ErrClosed)
 	n.tasks.Wait()
+	if n.web != nil {
+		n.web.client.CloseIdleConnections()
+	}
 	var errs []error
 	if n.exchange != nil {
 		errs = append(errs, n.exchange.Close())

@@ -39,7 +39,7 @@ func open(t testing.TB, cfg Config, bootstrap ...*Node) *Node {
 	if cfg.Key == nil {
 		cfg.Key = newKey(t)
 	}
-	if cfg.Network.Name == "" {
+	if !cfg.Network.Private {
 		cfg.Network = Network{Name: "test", Private: true}
 	}
 	for _, b := range bootstrap {
