@@ -202,18 +202,20 @@ func (c *Client) Close() error {
 }
 
 // denials remembers which destinations the provider lately said it denies, so that a failed dial can say so.
+// Two generations bound it.
 type denials struct {
 	mu   sync.Mutex
 	list map[netip.AddrPort]time.Time
+	old  map[netip.AddrPort]time.Time
 }
 
-const maxDenials = 1024
+const maxDenials = 1024 // of a generation
 
 func (d *denials) add(dst netip.AddrPort) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.list == nil || len(d.list) >= maxDenials {
-		d.list = make(map[netip.AddrPort]time.Time)
+		d.old, d.list = d.list, make(map[netip.AddrPort]time.Time)
 	}
 	d.list[dst] = time.Now()
 }
@@ -223,5 +225,8 @@ func (d *denials) since(dst netip.AddrPort, start time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	at, ok := d.list[dst]
+	if !ok {
+		at, ok = d.old[dst]
+	}
 	return ok && at.After(start)
 }

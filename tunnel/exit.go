@@ -98,6 +98,9 @@ type Exit struct {
 	accounts *accounts
 	engine   engine
 	dns      *dnsRelay
+	echo     *echoRelay
+
+	onDial func(Proto, netip.AddrPort) // nil, save where tests watch what leaves
 
 	ctx    context.Context // ends with the exit; flows watch it
 	cancel context.CancelFunc
@@ -132,24 +135,27 @@ func NewExit(cfg ExitConfig) (*Exit, error) {
 		return nil, err
 	}
 	v4, v6 := innerAddrs(exitIndex)
-	stack, err := netstack.New(netstack.Config{MTU: cfg.MTU, Addrs: []netip.Addr{v4, v6}, Forward: true})
-	if err != nil {
-		return nil, fmt.Errorf("exit: %w", err)
-	}
 	e := &Exit{
-		log: cfg.Log, key: private.Public(), mtu: cfg.MTU, policy: cfg.Policy, limits: cfg.Limits, net: stack,
+		log: cfg.Log, key: private.Public(), mtu: cfg.MTU, policy: cfg.Policy, limits: cfg.Limits,
 		accounts: newAccounts(innerNet4, innerNet6),
 		sessions: make(map[Key]*Session), byIndex: make(map[uint16]*Session), next: firstIndex,
+	}
+	e.echo = newEchoRelay(e)
+	e.net, err = netstack.New(netstack.Config{
+		MTU: cfg.MTU, Addrs: []netip.Addr{v4, v6}, Forward: true, OnEcho: e.echo.request,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("exit: %w", err)
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.dns = newDNSRelay(e, cfg.DNS)
 	e.forwardTCP()
 	e.forwardUDP()
-	dev := &meter{Device: stack.Device(), table: e.accounts}
+	dev := &meter{Device: e.net.Device(), table: e.accounts}
 	e.engine, err = newWireguardGo(engineConfig{Private: private, Device: dev, Listen: cfg.Listen, Log: cfg.Log})
 	if err != nil {
 		e.cancel()
-		stack.Close()
+		e.net.Close()
 		return nil, fmt.Errorf("exit: %w", err)
 	}
 	e.wg.Go(e.refreshPolicy)
@@ -214,6 +220,7 @@ func (e *Exit) Add(p Peer) (*Session, error) {
 	s := &Session{
 		exit: e, key: p.PublicKey, index: index, acct: newAccount(p.Limit), flows: make(map[*flow]struct{}),
 		udp: make(map[udpKey]*udpFlow), rate: rate.NewLimiter(rate.Limit(e.limits.NewFlows), 2*e.limits.NewFlows),
+		copies: rate.NewLimiter(rate.Inf, copySize),
 	}
 	s.v4, s.v6 = innerAddrs(index)
 	// The account first: from the moment that the engine knows the peer, its packets are counted.
@@ -329,6 +336,7 @@ func (e *Exit) Close() error {
 	}
 	e.engine.Close()
 	e.net.Close()
+	e.echo.close()
 	e.wg.Wait()
 	return nil
 }

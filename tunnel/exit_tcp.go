@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/time/rate"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
@@ -80,7 +81,18 @@ func (e *Exit) control(network, address string, _ syscall.RawConn) error {
 	if inner(dst.Addr()) {
 		return &DeniedError{Dst: dst, Reason: "inner network"}
 	}
-	return e.policy.Check(proto, dst)
+	if err := e.policy.Check(proto, dst); err != nil {
+		return err
+	}
+	e.dialing(proto, dst)
+	return nil
+}
+
+// dialing tells whoever watches that the host is about to send to dst for a session.
+func (e *Exit) dialing(proto Proto, dst netip.AddrPort) {
+	if e.onDial != nil {
+		e.onDial(proto, dst)
+	}
 }
 
 // enter counts a goroutine that Close waits for, unless the exit is closing.
@@ -142,10 +154,17 @@ func (e *Exit) handleTCP(req *tcp.ForwarderRequest) {
 		reset(host)
 		return
 	}
-	if !f.onStop(func() { conn.Abort(); reset(host) }) {
+	alive, stop := context.WithCancel(e.ctx)
+	defer stop()
+	if !f.onStop(func() { stop(); conn.Abort(); reset(host) }) {
 		return
 	}
-	relay(conn, host.(*net.TCPConn))
+	relay(conn, host.(*net.TCPConn), func(n int) error {
+		if s.copies.Limit() == rate.Inf {
+			return nil
+		}
+		return s.copies.WaitN(alive, n)
+	})
 }
 
 // accept ends the consumer's handshake. It returns nil when the consumer does not answer or its session has ended.

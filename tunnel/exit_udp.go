@@ -131,7 +131,7 @@ func (f *udpFlow) replies(back *netstack.Datagrams) error {
 		}
 		var readErr error
 		err := raw.Read(func(fd uintptr) bool {
-			buf := copyBuffers.Get().(*[64 << 10]byte)
+			buf := copyBuffers.Get().(*[copySize]byte)
 			defer copyBuffers.Put(buf)
 			for range 64 {
 				n, err := syscall.Read(int(fd), buf[:])

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"golang.zx2c4.com/wireguard/tun"
 )
@@ -27,6 +28,9 @@ type account struct {
 	refusedAt atomic.Uint64 // 1 + the limit at which a packet was last refused
 	dropRx    atomic.Uint64
 	dropTx    atomic.Uint64
+
+	pace  atomic.Uint64 // bytes per second, both ways together; 0 for no limit
+	paced atomic.Int64  // Unix nanoseconds up to which the pace is used
 
 	tick atomic.Uint64
 	next atomic.Uint64 // the total at which wake is due
@@ -54,6 +58,34 @@ func (a *account) admit(n uint64) bool {
 			a.crossed(used + n)
 		}
 		return true
+	}
+}
+
+// A burst of this length may pass at once, and never less than minBurst bytes.
+const (
+	burst    = 100 * time.Millisecond
+	minBurst = 32 << 10
+)
+
+// inPace takes n bytes from the pace, all or none. The bucket is a point in time (the generic cell rate algorithm), so
+// it needs no lock and no timer.
+func (a *account) inPace(n uint64) bool {
+	rate := a.pace.Load()
+	if rate == 0 {
+		return true
+	}
+	now := time.Now().UnixNano()
+	cost := func(n uint64) int64 { return int64(float64(n) / float64(rate) * float64(time.Second)) }
+	room := max(int64(burst), cost(minBurst))
+	for {
+		used := a.paced.Load()
+		next := max(used, now) + cost(n)
+		if next-now > room {
+			return false
+		}
+		if a.paced.CompareAndSwap(used, next) {
+			return true
+		}
 	}
 }
 
@@ -86,9 +118,32 @@ func (a *account) notify() {
 	}
 }
 
-// refuse counts a dropped packet.
-func (a *account) refuse(dropped *atomic.Uint64, n uint64) {
-	dropped.Add(n)
+// take lets n bytes pass and counts them, or counts them as dropped.
+func (a *account) take(n uint64, passed, dropped *atomic.Uint64) bool {
+	if !a.inPace(n) {
+		dropped.Add(n)
+		return false
+	}
+	if !a.admit(n) {
+		dropped.Add(n)
+		a.refused()
+		return false
+	}
+	passed.Add(n)
+	return true
+}
+
+// takeAll lets a run of packets pass together, or does nothing.
+func (a *account) takeAll(n uint64, passed *atomic.Uint64) bool {
+	if a.pace.Load() != 0 || !a.admit(n) {
+		return false
+	}
+	passed.Add(n)
+	return true
+}
+
+// refused notes that the gate is closed.
+func (a *account) refused() {
 	at := a.limit.Load() + 1
 	if a.refusedAt.Swap(at) != at {
 		a.notify()
@@ -115,7 +170,11 @@ func (a *account) allow(total uint64) {
 	}
 }
 
-func (a *account) held() bool         { return a.refusedAt.Load() == a.limit.Load()+1 }
+func (a *account) held() bool {
+	at := a.refusedAt.Load()
+	return at != 0 && at == a.limit.Load()+1
+}
+
 func (a *account) counters() Counters { return Counters{Rx: a.rx.Load(), Tx: a.tx.Load()} }
 func (a *account) dropped() Counters  { return Counters{Rx: a.dropRx.Load(), Tx: a.dropTx.Load()} }
 
@@ -185,14 +244,10 @@ func (m *meter) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 		switch {
 		case a == nil:
 			clear(sizes[i:j])
-		case a.admit(sum):
-			a.tx.Add(sum)
+		case a.takeAll(sum, &a.tx):
 		default:
 			for k := i; k < j; k++ {
-				if size := uint64(sizes[k]); a.admit(size) {
-					a.tx.Add(size)
-				} else {
-					a.refuse(&a.dropTx, size)
+				if !a.take(uint64(sizes[k]), &a.tx, &a.dropTx) {
 					sizes[k] = 0
 				}
 			}
@@ -214,17 +269,13 @@ func (m *meter) Write(bufs [][]byte, offset int) (int, error) {
 		}
 		switch {
 		case a == nil:
-		case a.admit(sum):
-			a.rx.Add(sum)
+		case a.takeAll(sum, &a.rx):
 			kept += copy(bufs[kept:], bufs[i:j])
 		default:
 			for k := i; k < j; k++ {
-				if size := uint64(len(bufs[k]) - offset); a.admit(size) {
-					a.rx.Add(size)
+				if a.take(uint64(len(bufs[k])-offset), &a.rx, &a.dropRx) {
 					bufs[kept] = bufs[k]
 					kept++
-				} else {
-					a.refuse(&a.dropRx, size)
 				}
 			}
 		}

@@ -16,8 +16,11 @@ const (
 	idleHalfClosed = 5 * time.Minute
 )
 
-// copyBuffers hold what a relay moves at a time: one joined segment of the stack.
-var copyBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+// copySize is what a relay moves at a time: one joined segment of the stack.
+const copySize = 64 << 10
+
+// copyBuffers are of copySize.
+var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 
 // closeWriter is a connection whose directions close one by one.
 type closeWriter interface {
@@ -26,8 +29,9 @@ type closeWriter interface {
 }
 
 // relay moves bytes between two connections until both directions have ended or either has failed, and closes both.
-// The end of one direction is passed on as such. An error, and too long a rest, reset both.
-func relay(a, b closeWriter) {
+// The end of one direction is passed on as such. An error, and too long a rest, reset both. Pace, where not nil, is
+// asked before bytes are passed on, and may wait.
+func relay(a, b closeWriter, pace func(n int) error) {
 	var last, ended atomic.Int64
 	last.Store(time.Now().UnixNano())
 	stop := make(chan struct{})
@@ -52,7 +56,7 @@ func relay(a, b closeWriter) {
 		}
 	})
 	pump := func(dst, src closeWriter) {
-		if err := pour(dst, src, &last); err != nil {
+		if err := pour(dst, src, pace, &last); err != nil {
 			reset(dst)
 			reset(src)
 			return
@@ -72,13 +76,18 @@ func relay(a, b closeWriter) {
 }
 
 // pour copies src to dst until the end of src.
-func pour(dst io.Writer, src io.Reader, last *atomic.Int64) error {
-	buf := copyBuffers.Get().(*[64 << 10]byte)
+func pour(dst io.Writer, src io.Reader, pace func(n int) error, last *atomic.Int64) error {
+	buf := copyBuffers.Get().(*[copySize]byte)
 	defer copyBuffers.Put(buf)
 	for {
 		n, err := src.Read(buf[:])
 		if n > 0 {
 			last.Store(time.Now().UnixNano())
+			if pace != nil {
+				if err := pace(n); err != nil {
+					return err
+				}
+			}
 			if _, err := dst.Write(buf[:n]); err != nil {
 				return err
 			}

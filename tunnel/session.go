@@ -16,6 +16,7 @@ type Session struct {
 	v4, v6 netip.Addr
 	acct   *account
 	rate   *rate.Limiter // new flows
+	copies *rate.Limiter // payload of TCP flows, in bytes
 
 	mu     sync.Mutex
 	flows  map[*flow]struct{}
@@ -35,7 +36,21 @@ func (s *Session) Addrs() (v4, v6 netip.Addr) { return s.v4, s.v6 }
 // Counters are the bytes that passed since the session's start, as the provider sees it: Rx came from the consumer.
 func (s *Session) Counters() Counters { return s.acct.counters() }
 
-// Dropped are the bytes that the gate refused.
+// SetRate bounds Rx+Tx to so many bytes a second; zero for no bound. Bursts of 100 ms, and of 32 KiB at least, pass.
+// The copying of TCP flows is held back to it, so that they lose nothing; what comes faster all the same is dropped.
+func (s *Session) SetRate(bytesPerSecond uint64) {
+	s.acct.pace.Store(bytesPerSecond)
+	if bytesPerSecond == 0 {
+		s.copies.SetLimit(rate.Inf)
+		return
+	}
+	// A little below the bound, which counts headers and acknowledgements as well.
+	payload := 0.94 * float64(bytesPerSecond)
+	s.copies.SetBurst(max(copySize, int(payload*burst.Seconds()/4)))
+	s.copies.SetLimit(rate.Limit(payload))
+}
+
+// Dropped are the bytes that the gate or the rate refused.
 func (s *Session) Dropped() Counters { return s.acct.dropped() }
 
 // Allow lets Rx+Tx reach total, counted from the session's start. It takes effect with the next packet. Lower values

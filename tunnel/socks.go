@@ -184,7 +184,7 @@ func (p *Proxy) socksConnect(ctx context.Context, c *greeted, dst socksAddr) err
 	}
 	stop := context.AfterFunc(ctx, func() { reset(host) })
 	defer stop()
-	relay(c, host)
+	relay(c, host, nil)
 	return nil
 }
 
@@ -256,7 +256,7 @@ type resolved struct {
 
 // outward carries the program's datagrams into the tunnel until near is closed.
 func (a *association) outward(ctx context.Context) {
-	buf := copyBuffers.Get().(*[64 << 10]byte)
+	buf := copyBuffers.Get().(*[copySize]byte)
 	defer copyBuffers.Put(buf)
 	for {
 		n, from, err := a.near.ReadFromUDPAddrPort(buf[:])
@@ -324,7 +324,7 @@ func (a *association) resolve(ctx context.Context, dst socksAddr) (netip.AddrPor
 
 // inward carries answers back until far is closed.
 func (a *association) inward() {
-	buf := copyBuffers.Get().(*[64 << 10]byte)
+	buf := copyBuffers.Get().(*[copySize]byte)
 	defer copyBuffers.Put(buf)
 	const room = 3 + 1 + 16 + 2 // the longest header
 	for {

@@ -57,8 +57,8 @@ func newWebProxy(d Dialer, log *slog.Logger) *webProxy {
 // copyPool lends the relays' buffers to the reverse proxy.
 type copyPool struct{}
 
-func (copyPool) Get() []byte  { return copyBuffers.Get().(*[64 << 10]byte)[:] }
-func (copyPool) Put(b []byte) { copyBuffers.Put((*[64 << 10]byte)(b)) }
+func (copyPool) Get() []byte  { return copyBuffers.Get().(*[copySize]byte)[:] }
+func (copyPool) Put(b []byte) { copyBuffers.Put((*[copySize]byte)(b)) }
 
 // serve runs until ctx ends.
 func (w *webProxy) serve(ctx context.Context) {
@@ -159,7 +159,7 @@ func (w *webProxy) connect(rw http.ResponseWriter, req *http.Request) {
 		conn.Close()
 		return
 	}
-	relay(near, far)
+	relay(near, far, nil)
 }
 
 // refuse says why a destination is not reached.

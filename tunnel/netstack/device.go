@@ -33,6 +33,7 @@ type Device struct {
 	mtu      int
 	events   chan tun.Event
 	onDenied func(netip.AddrPort) // may be nil
+	onEcho   func(Echo) bool      // may be nil
 
 	mu       sync.Mutex
 	readable sync.Cond
@@ -60,8 +61,8 @@ var (
 	_ stack.GSOEndpoint  = (*Device)(nil)
 )
 
-func newDevice(mtu int, onDenied func(netip.AddrPort)) *Device {
-	d := &Device{mtu: mtu, events: make(chan tun.Event, 1), onDenied: onDenied}
+func newDevice(cfg Config) *Device {
+	d := &Device{mtu: cfg.MTU, events: make(chan tun.Event, 1), onDenied: cfg.OnDenied, onEcho: cfg.OnEcho}
 	d.readable.L, d.writable.L = &d.mu, &d.mu
 	d.joiners.New = func() any { return new(joiner) }
 	d.events <- tun.EventUp
@@ -170,6 +171,11 @@ func (d *Device) Write(bufs [][]byte, offset int) (int, error) {
 		if d.onDenied != nil {
 			if dst, ok := denial(pkt); ok {
 				d.onDenied(dst)
+			}
+		}
+		if d.onEcho != nil {
+			if e, ok := parseEcho(pkt); ok && d.onEcho(e) {
+				continue
 			}
 		}
 		j.add(to, pkt)

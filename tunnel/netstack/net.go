@@ -46,6 +46,9 @@ type Config struct {
 	Forward bool
 	// OnDenied, where set, is told of destinations that the far side says its policy denies. It must not block.
 	OnDenied func(dst netip.AddrPort)
+	// OnEcho, where set, is given echo requests before the stack would answer them, and says whether it took them. It
+	// must neither block nor keep the packet.
+	OnEcho func(e Echo) bool
 }
 
 // Net is one userspace TCP/IP stack. It is safe for concurrent use.
@@ -63,7 +66,7 @@ func New(cfg Config) (*Net, error) {
 	if cfg.MTU < header.IPv6MinimumMTU || cfg.MTU > 1<<16-1 {
 		return nil, fmt.Errorf("netstack mtu %d: must be between %d and 65535", cfg.MTU, header.IPv6MinimumMTU)
 	}
-	n := &Net{dev: newDevice(cfg.MTU, cfg.OnDenied)}
+	n := &Net{dev: newDevice(cfg)}
 	n.stack = stack.New(stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{
 			// Addresses of loopback ranges do come through the tunnel: the exit's policy decides about them.

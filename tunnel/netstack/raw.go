@@ -80,14 +80,22 @@ const (
 )
 
 // Refuse tells src that dst is not reached. The message quotes a packet of the flow: its addresses, its ports and, for
-// TCP, its sequence number.
+// TCP, its sequence number. For an echo request, the port of src is its identifier.
 func (n *Net) Refuse(proto uint8, src, dst netip.AddrPort, seq uint32, why Unreachable) {
 	var quoted [8]byte
 	binary.BigEndian.PutUint16(quoted[0:], src.Port())
 	binary.BigEndian.PutUint16(quoted[2:], dst.Port())
-	if proto == uint8(header.TCPProtocolNumber) {
+	switch proto {
+	case uint8(header.TCPProtocolNumber):
 		binary.BigEndian.PutUint32(quoted[4:], seq)
-	} else {
+	case protoICMP4, protoICMP6:
+		quoted = [8]byte{echo4}
+		if proto == protoICMP6 {
+			quoted[0] = echo6
+		}
+		binary.BigEndian.PutUint16(quoted[4:], src.Port())
+		binary.BigEndian.PutUint16(quoted[6:], uint16(seq))
+	default:
 		binary.BigEndian.PutUint16(quoted[4:], header.UDPMinimumSize)
 	}
 	if src.Addr().Is4() {
