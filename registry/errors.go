@@ -43,6 +43,8 @@ var (
 	ErrProvider = errors.New("offer is registered by another account")
 	// ErrSequence: the offer carries another sequence number than its registration.
 	ErrSequence = errors.New("offer has another sequence than its registration")
+	// ErrLeft: the provider is not registered any more; only [Registry.Refresh] says so.
+	ErrLeft = errors.New("provider has left the registry")
 )
 
 // kinds gives each reason the stable word that counters and machine-readable output use.
@@ -53,7 +55,8 @@ var kinds = []struct {
 	{ErrHash, "hash"}, {ErrSize, "size"}, {ErrSchema, "schema"}, {ErrEncoding, "encoding"}, {ErrPrice, "price"},
 	{ErrLifetime, "lifetime"}, {ErrField, "field"}, {ErrWrongChain, "chain"}, {ErrWrongContract, "contract"},
 	{ErrNotYetValid, "not_yet_valid"}, {ErrExpired, "expired"}, {ErrHost, "host"}, {ErrSignature, "signature"},
-	{ErrProvider, "provider"}, {ErrSequence, "sequence"}, {ErrMissing, "missing"},
+	{ErrProvider, "provider"}, {ErrSequence, "sequence"}, {ErrLeft, "left"},
+	{ErrMissing, "missing"},
 }
 
 // FieldError says which field of an offer has a value that it may not have. It matches [ErrField] and the more
@@ -94,7 +97,7 @@ func (e *Skipped) Error() string {
 func (e *Skipped) Unwrap() error { return e.Reason }
 
 // Kind returns the reason as one stable word for counting: missing, hash, size, encoding, schema, field, price,
-// lifetime, chain, contract, not_yet_valid, expired, signature, host, provider, sequence, or other.
+// lifetime, chain, contract, not_yet_valid, expired, signature, host, provider, sequence, left, or other.
 func (e *Skipped) Kind() string { return kindOf(e.Reason) }
 
 func kindOf(err error) string {

@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/rpc"
@@ -24,12 +25,17 @@ const (
 	minPage = 16
 	// pagesAtOnce bounds both memory (4 KiB an offer) and how long one page with unreachable blocks holds up others.
 	pagesAtOnce = 4
+	// idlePeriod is how soon a half-full batch goes on when nothing more comes: before a person notices.
+	idlePeriod = 50 * time.Millisecond
 )
 
 // Listing is a registered offer that has passed every check.
 type Listing struct {
 	Signed
 	Registration Registration
+	// Stale marks the provider's last good offer where the one now registered could not be fetched. Only
+	// [Registry.Refresh] and [Registry.Known] list such.
+	Stale bool
 }
 
 // List reads the whole registry as of one block and yields each offer as soon as it is fetched and verified, in no
@@ -45,9 +51,9 @@ func (r *Registry) List(ctx context.Context) iter.Seq2[Listing, error] {
 			yield(Listing{}, fmt.Errorf("read the chain's head: %w", err))
 			return
 		}
-		r.stream(ctx, func(ctx context.Context, emit func([]Registration) error) error {
-			return r.pages(ctx, head.Number, emit)
-		}, yield)
+		r.stream(ctx, func(ctx context.Context, _ *verifiers, fetch func([]Registration) error) error {
+			return r.pages(ctx, head.Number, fetch)
+		}, yield, nil)
 	}
 }
 
@@ -81,11 +87,14 @@ type result struct {
 	err     error
 }
 
-// stream fetches and verifies the pages that read hands on and yields the results. When it returns, its goroutines
-// have ended: they stop with the context, which ends when the caller breaks off.
-func (r *Registry) stream(ctx context.Context,
-	read func(ctx context.Context, emit func([]Registration) error) error, yield func(Listing, error) bool,
-) {
+// reader finds registrations. It hands those whose blocks are needed to fetch, a page at a time, and those whose blocks
+// it has itself to the verifiers.
+type reader func(ctx context.Context, work *verifiers, fetch func([]Registration) error) error
+
+// stream fetches and verifies what read hands on and yields the results. When it returns, its goroutines have ended:
+// they stop with the context, which ends when the caller breaks off. It reports whether all of it was yielded.
+// Where idle is not nil it is called while nothing comes, like yield.
+func (r *Registry) stream(ctx context.Context, read reader, yield func(Listing, error) bool, idle func() bool) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make(chan result, 64)
@@ -95,7 +104,7 @@ func (r *Registry) stream(ctx context.Context,
 		defer close(results)
 		fetch, fetchCtx := errgroup.WithContext(work.ctx)
 		fetch.SetLimit(pagesAtOnce)
-		failure = read(fetchCtx, func(page []Registration) error {
+		failure = read(fetchCtx, work, func(page []Registration) error {
 			fetch.Go(func() error { return r.fetch(fetchCtx, page, work) })
 			return fetchCtx.Err()
 		})
@@ -107,9 +116,28 @@ func (r *Registry) stream(ctx context.Context,
 			failure = err
 		}
 	}()
-	stopped := false
-	for res := range results {
-		if !stopped && !yield(res.listing, res.err) {
+	var tick <-chan time.Time
+	if idle != nil {
+		ticker := time.NewTicker(idlePeriod)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	stopped, quiet := false, false
+	for open := true; open; {
+		goOn := true
+		select {
+		case res, ok := <-results:
+			open, quiet = ok, false
+			if ok && !stopped {
+				goOn = yield(res.listing, res.err)
+			}
+		case <-tick:
+			if quiet && !stopped {
+				goOn = idle()
+			}
+			quiet = true
+		}
+		if !goOn {
 			stopped = true
 			cancel() // and drain, so that nobody is left behind a full channel
 		}
@@ -117,6 +145,7 @@ func (r *Registry) stream(ctx context.Context,
 	if !stopped && failure != nil {
 		yield(Listing{}, failure)
 	}
+	return !stopped && failure == nil
 }
 
 // fetch gets the blocks of a page's registrations and passes each on to be verified.
@@ -244,7 +273,7 @@ func (v *verifiers) verify(reg Registration, block []byte) error {
 	job := func() error {
 		s, err := v.r.admit(v.ctx, reg, block)
 		if err == nil {
-			return v.send(result{listing: Listing{s, reg}})
+			return v.send(result{listing: Listing{Signed: s, Registration: reg}})
 		}
 		if kindOf(err) == "other" {
 			return err // the chain's: no verdict about the offer

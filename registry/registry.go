@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"math/big"
+	"sync/atomic"
 	"time"
 
 	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
@@ -28,12 +29,14 @@ type Blobs interface {
 	Get(ctx context.Context, want []cid.Cid, admit func(block []byte) error) iter.Seq2[[]byte, error]
 }
 
-// Config is what a [Registry] stands on. Log and Now may be nil.
+// Config is what a [Registry] stands on. Index, Log and Now may be nil.
 type Config struct {
 	Backend    bind.ContractBackend
 	Deployment contracts.Deployment
 	Blobs      Blobs
-	Log        *slog.Logger
+	// Index remembers the market on disk, for [Registry.Refresh] and [Registry.Known]; nil where they are not used.
+	Index *Index
+	Log   *slog.Logger
 	// Now is the clock that an offer's validity is held against; time.Now where nil.
 	Now func() time.Time
 }
@@ -43,6 +46,8 @@ type Registry struct {
 	backend    bind.ContractBackend
 	deployment contracts.Deployment
 	blobs      Blobs
+	index      *Index
+	refreshing atomic.Bool
 	log        *slog.Logger
 	now        func() time.Time
 
@@ -59,7 +64,7 @@ func New(cfg Config) (*Registry, error) {
 		return nil, errors.New("registry needs a chain id and the Registry contract's address")
 	}
 	r := &Registry{
-		backend: cfg.Backend, deployment: cfg.Deployment, blobs: cfg.Blobs, log: cfg.Log, now: cfg.Now,
+		backend: cfg.Backend, deployment: cfg.Deployment, blobs: cfg.Blobs, index: cfg.Index, log: cfg.Log, now: cfg.Now,
 		abi: registryabi.NewRegistry(),
 	}
 	if r.log == nil {
@@ -100,8 +105,13 @@ type Unbonding struct {
 
 // Registration reads what is registered for a provider now.
 func (r *Registry) Registration(ctx context.Context, provider common.Address) (Registration, error) {
-	row, err := bind.Call(r.contract, &bind.CallOpts{Context: ctx}, r.abi.PackProviderOf(provider),
-		r.abi.UnpackProviderOf)
+	return r.registrationAt(ctx, nil, provider)
+}
+
+// registrationAt reads what was registered for a provider as of a block, nil for the latest.
+func (r *Registry) registrationAt(ctx context.Context, block *big.Int, provider common.Address) (Registration, error) {
+	opts := &bind.CallOpts{Context: ctx, BlockNumber: block}
+	row, err := bind.Call(r.contract, opts, r.abi.PackProviderOf(provider), r.abi.UnpackProviderOf)
 	if err != nil {
 		return Registration{}, fmt.Errorf("read registration of %s: %w", provider, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/ethereum/go-ethereum/signer/core/apitypes"
 
 	"byway/contracts"
+	"byway/contracts/chain"
 )
 
 // What a provider signs is EIP-712 typed data, so that a wallet shows what is sold: who, to whom the money goes, the
@@ -189,8 +190,9 @@ func (s Signed) verifySignature(ctx context.Context, code bind.ContractCaller, d
 	}, nil)
 	if err != nil {
 		// The node answered: the wallet reverted or ran out of gas. Anything else is the connection's fault.
-		if refusal := rpc.Error(nil); errors.As(err, &refusal) {
-			return fmt.Errorf("%w: the wallet %s refuses it: %v", ErrSignature, s.Offer.Provider, refusal)
+		refusal, revert := rpc.Error(nil), (*chain.RevertError)(nil)
+		if errors.As(err, &refusal) || errors.As(err, &revert) {
+			return fmt.Errorf("%w: the wallet %s refuses it: %w", ErrSignature, s.Offer.Provider, err)
 		}
 		return fmt.Errorf("ask wallet %s: %w", s.Offer.Provider, err)
 	}

@@ -157,6 +157,23 @@ func decode(block []byte) (Signed, []byte, error) {
 	return Signed{Offer: o, Sig: env.Sig, Block: block, CID: cidOf(sha256.Sum256(block))}, env.Body, nil
 }
 
+// decodeKnown reads a block that decode has accepted before, without checking it again.
+func decodeKnown(block []byte, digest common.Hash) (Signed, error) {
+	var env wireEnvelope
+	var body wireBody
+	if err := strict.Unmarshal(block, &env); err != nil {
+		return Signed{}, fmt.Errorf("%w: %w", ErrEncoding, tame(err))
+	}
+	if err := strict.Unmarshal(env.Body, &body); err != nil {
+		return Signed{}, fmt.Errorf("%w: body: %w", ErrEncoding, tame(err))
+	}
+	o, err := body.offer()
+	if err != nil {
+		return Signed{}, err
+	}
+	return Signed{Offer: o, Sig: env.Sig, Block: block, CID: cidOf(digest)}, nil
+}
+
 // checkForm is the cheap check that a block passes before it may be stored: its size, and CBOR within the limits.
 func checkForm(block []byte) error {
 	if len(block) > MaxBlock {

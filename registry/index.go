@@ -1,0 +1,354 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	_ "modernc.org/sqlite" // the driver, which database/sql finds by name
+
+	"byway/contracts"
+)
+
+// indexFormats are the steps from an empty file to the present format; user_version counts those that were made.
+var indexFormats = []string{`
+	CREATE TABLE market (
+		chain    INTEGER NOT NULL,
+		registry BLOB    NOT NULL,
+		number   INTEGER NOT NULL, -- the block up to which the index is complete; -1: it never was
+		hash     BLOB    NOT NULL,
+		synced   INTEGER NOT NULL, -- Unix seconds of the own clock
+		PRIMARY KEY (chain, registry)
+	) STRICT;
+	-- One row for each registered provider. kind is empty where the registered offer is good, and then block is it.
+	-- Where it could not be fetched, block is the provider's last good one, if there ever was one.
+	CREATE TABLE offers (
+		chain    INTEGER NOT NULL,
+		registry BLOB    NOT NULL,
+		provider BLOB    NOT NULL,
+		digest   BLOB    NOT NULL,
+		sequence INTEGER NOT NULL,
+		stake    BLOB    NOT NULL,
+		since    INTEGER NOT NULL,
+		kind     TEXT    NOT NULL,
+		reason   TEXT    NOT NULL,
+		tries    INTEGER NOT NULL,
+		retry    INTEGER NOT NULL, -- Unix seconds before which it is not fetched again; 0: the verdict is final
+		block    BLOB,
+		pass     INTEGER NOT NULL, -- the last full reading of the registry that saw this provider
+		PRIMARY KEY (chain, registry, provider)
+	) STRICT;`,
+}
+
+// Index remembers a market on disk: every registration, the blocks of the good offers and why the others are not, so
+// that a restart fetches only what changed and a listing needs neither chain nor peers. It holds nothing that could
+// not be fetched again, so it is not synced with every write: a power cut may cost its last seconds, never its form.
+// It may serve several markets and is safe for concurrent use; a file belongs to one process at a time.
+type Index struct {
+	db   *sql.DB
+	path string
+}
+
+// OpenIndex opens or creates the index in the file path, whose folder must exist.
+func OpenIndex(path string) (*Index, error) {
+	x, err := openIndex(path)
+	if err != nil {
+		return nil, fmt.Errorf("open offer index %s: %w", path, err)
+	}
+	return x, nil
+}
+
+func openIndex(path string) (*Index, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	dsn := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
+		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)"},
+		"_txlock": {"immediate"},
+	}.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(4) // readers beside the one writer
+	x := &Index{db, path}
+	if err := x.migrate(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return x, nil
+}
+
+func (x *Index) migrate() error {
+	var version int
+	if err := x.db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	if version > len(indexFormats) {
+		return fmt.Errorf("its format %d is newer than this program's %d: delete it, it will be fetched again",
+			version, len(indexFormats))
+	}
+	for ; version < len(indexFormats); version++ {
+		tx, err := x.db.Begin()
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(indexFormats[version] + fmt.Sprintf("PRAGMA user_version = %d;", version+1)); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close closes the file.
+func (x *Index) Close() error {
+	if err := x.db.Close(); err != nil {
+		return fmt.Errorf("close offer index %s: %w", x.path, err)
+	}
+	return nil
+}
+
+// State says how fresh what an index holds of a market is.
+type State struct {
+	// Block is the one up to which it is complete, Hash its hash. Known is false where the market was never read.
+	Known bool
+	Block uint64
+	Hash  common.Hash
+	// Synced is when that was, by the own clock.
+	Synced time.Time
+	// Offers counts the registered providers, good offers and others.
+	Offers int
+}
+
+// shelfmark is what the index holds for one provider.
+type shelfmark struct {
+	reg    Registration
+	kind   string
+	reason string
+	tries  int
+	retry  time.Time
+	block  []byte
+}
+
+// good reports whether block is the registered offer and has passed every check.
+func (m shelfmark) good() bool { return m.kind == "" }
+
+// due reports whether a registration should be fetched, given what is known about its provider.
+func (m shelfmark) due(reg Registration, now time.Time) bool {
+	if m.reg.Digest != reg.Digest || m.reg.Sequence != reg.Sequence {
+		return true
+	}
+	return !m.good() && !m.retry.IsZero() && !now.Before(m.retry)
+}
+
+// indexed is one market within an index.
+type indexed struct {
+	x *Index
+	d contracts.Deployment
+}
+
+func (m indexed) state(ctx context.Context) (State, error) {
+	var s State
+	var number, synced int64
+	var hash []byte
+	err := m.x.db.QueryRowContext(ctx, `SELECT number, hash, synced FROM market WHERE chain = ? AND registry = ?`,
+		int64(m.d.ChainID), m.d.Registry[:]).Scan(&number, &hash, &synced)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return State{}, fmt.Errorf("read offer index: %w", err)
+	}
+	if err == nil {
+		s = State{Known: true, Block: uint64(number), Hash: common.BytesToHash(hash), Synced: time.Unix(synced, 0)}
+	}
+	err = m.x.db.QueryRowContext(ctx, `SELECT count(*) FROM offers WHERE chain = ? AND registry = ?`,
+		int64(m.d.ChainID), m.d.Registry[:]).Scan(&s.Offers)
+	if err != nil {
+		return State{}, fmt.Errorf("read offer index: %w", err)
+	}
+	return s, nil
+}
+
+const markColumns = `provider, digest, sequence, stake, since, kind, reason, tries, retry, block`
+
+func scanMark(scan func(...any) error) (m shelfmark, err error) {
+	var provider, digest, stake []byte
+	var sequence, since, retry int64
+	err = scan(&provider, &digest, &sequence, &stake, &since, &m.kind, &m.reason, &m.tries, &retry, &m.block)
+	if err != nil {
+		return m, err
+	}
+	amount, err := contracts.AmountFromBytes(stake)
+	if err != nil {
+		return m, err
+	}
+	m.reg = Registration{
+		Provider: common.BytesToAddress(provider), Digest: common.BytesToHash(digest), Sequence: uint64(sequence),
+		Stake: amount, Since: chainTime(uint64(since)),
+	}
+	if retry != 0 {
+		m.retry = time.Unix(retry, 0)
+	}
+	return m, nil
+}
+
+// marks reads everything that is held, in the order of the providers' addresses, a batch at a time, so that neither
+// the caller's pace nor its size holds the database.
+func (m indexed) marks(ctx context.Context, visit func([]shelfmark) error) error {
+	const batch = 512
+	after := []byte{}
+	for {
+		rows, err := m.x.db.QueryContext(ctx, `SELECT `+markColumns+` FROM offers
+			WHERE chain = ? AND registry = ? AND provider > ? ORDER BY provider LIMIT ?`,
+			int64(m.d.ChainID), m.d.Registry[:], after, batch)
+		if err != nil {
+			return fmt.Errorf("read offer index: %w", err)
+		}
+		marks, err := scanMarks(rows)
+		if err != nil {
+			return fmt.Errorf("read offer index: %w", err)
+		}
+		if len(marks) > 0 {
+			if err := visit(marks); err != nil {
+				return err
+			}
+		}
+		if len(marks) < batch {
+			return nil
+		}
+		after = marks[len(marks)-1].reg.Provider.Bytes()
+	}
+}
+
+func scanMarks(rows *sql.Rows) ([]shelfmark, error) {
+	defer rows.Close()
+	var marks []shelfmark
+	for rows.Next() {
+		m, err := scanMark(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		marks = append(marks, m)
+	}
+	return marks, rows.Err()
+}
+
+// find reads what is held of those providers.
+func (m indexed) find(ctx context.Context, regs []Registration) (map[common.Address]shelfmark, error) {
+	query, err := m.x.db.PrepareContext(ctx,
+		`SELECT `+markColumns+` FROM offers WHERE chain = ? AND registry = ? AND provider = ?`)
+	if err != nil {
+		return nil, fmt.Errorf("read offer index: %w", err)
+	}
+	defer query.Close()
+	found := make(map[common.Address]shelfmark, len(regs))
+	for _, reg := range regs {
+		row := query.QueryRowContext(ctx, int64(m.d.ChainID), m.d.Registry[:], reg.Provider[:])
+		mark, err := scanMark(row.Scan)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read offer index: %w", err)
+		}
+		found[reg.Provider] = mark
+	}
+	return found, nil
+}
+
+// write runs f in one transaction.
+func (m indexed) write(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := m.x.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("write offer index: %w", err)
+	}
+	if err := f(tx); err != nil {
+		return fmt.Errorf("write offer index: %w", errors.Join(err, tx.Rollback()))
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("write offer index: %w", err)
+	}
+	return nil
+}
+
+// put stores marks as of a pass.
+func (m indexed) put(ctx context.Context, pass int64, marks []shelfmark) error {
+	return m.write(ctx, func(tx *sql.Tx) error {
+		insert, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO offers
+			(chain, registry, pass, `+markColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		if err != nil {
+			return err
+		}
+		defer insert.Close()
+		for _, k := range marks {
+			stake, retry, since := k.reg.Stake.Bytes(), int64(0), int64(0)
+			if !k.retry.IsZero() {
+				retry = k.retry.Unix()
+			}
+			if !k.reg.Since.IsZero() {
+				since = k.reg.Since.Unix()
+			}
+			_, err := insert.ExecContext(ctx, int64(m.d.ChainID), m.d.Registry[:], pass, k.reg.Provider[:],
+				k.reg.Digest[:], int64(k.reg.Sequence), stake[:], since, k.kind, k.reason, k.tries, retry, k.block)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// remove forgets providers that have left.
+func (m indexed) remove(ctx context.Context, providers []common.Address) error {
+	return m.write(ctx, func(tx *sql.Tx) error {
+		for _, p := range providers {
+			_, err := tx.ExecContext(ctx, `DELETE FROM offers WHERE chain = ? AND registry = ? AND provider = ?`,
+				int64(m.d.ChainID), m.d.Registry[:], p[:])
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// unseen returns the providers that a full pass did not meet.
+func (m indexed) unseen(ctx context.Context, pass int64) ([]shelfmark, error) {
+	rows, err := m.x.db.QueryContext(ctx, `SELECT `+markColumns+` FROM offers
+		WHERE chain = ? AND registry = ? AND pass <> ?`, int64(m.d.ChainID), m.d.Registry[:], pass)
+	if err != nil {
+		return nil, fmt.Errorf("read offer index: %w", err)
+	}
+	marks, err := scanMarks(rows)
+	if err != nil {
+		return nil, fmt.Errorf("read offer index: %w", err)
+	}
+	return marks, nil
+}
+
+// finish records the block up to which the index is complete.
+func (m indexed) finish(ctx context.Context, number uint64, hash common.Hash, now time.Time) error {
+	return m.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO market (chain, registry, number, hash, synced)
+			VALUES (?, ?, ?, ?, ?)`, int64(m.d.ChainID), m.d.Registry[:], int64(number), hash[:], now.Unix())
+		return err
+	})
+}
+
+// intact reports whether a mark's block is what it is held for: the index's own file may have been damaged.
+func (m shelfmark) intact() bool { return sha256.Sum256(m.block) == m.reg.Digest }

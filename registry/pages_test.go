@@ -1,0 +1,108 @@
+package registry_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/big"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	ethereum "github.com/ethereum/go-ethereum"
+	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	p2pcrypto "github.com/libp2p/go-libp2p/core/crypto"
+
+	"byway/contracts"
+	registryabi "byway/contracts/bindings/registry"
+	"byway/registry"
+)
+
+var pagesMarket = contracts.Deployment{
+	ChainID: 1, Channels: common.Address{1}, Registry: common.Address{2}, Token: common.Address{3},
+}
+
+// pages is a chain whose registry has as many rows as a test likes, and whose node can be told to grant little gas.
+type pages struct {
+	bind.ContractBackend
+	rows     []registryabi.IRegistryRegistration
+	gasLimit atomic.Int64 // rows a call may read; zero: any number
+}
+
+type gasError struct{ error }
+
+func (gasError) ErrorCode() int { return -32000 }
+
+// newPages registers n good offers and puts their blocks onto a shelf.
+func newPages(t testing.TB, n int, blobs *shelf) *pages {
+	t.Helper()
+	p := &pages{}
+	for i := range n {
+		s := bulkOffer(t, i)
+		if _, err := blobs.Put(t.Context(), s.Block); err != nil {
+			t.Fatal(err)
+		}
+		p.rows = append(p.rows, registryabi.IRegistryRegistration{
+			Provider: s.Offer.Provider, Digest: s.Digest(), Sequence: 1, Stake: new(big.Int), Since: 1,
+		})
+	}
+	return p
+}
+
+// bulkOffer is the i-th of many valid offers.
+func bulkOffer(t testing.TB, i int) registry.Signed {
+	t.Helper()
+	seed := sha256.Sum256(fmt.Appendf(nil, "bulk %d", i))
+	key, err := crypto.ToECDSA(seed[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, _, err := p2pcrypto.GenerateEd25519Key(bytes.NewReader(seed[:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, d := contracts.NewKey(key), pagesMarket
+	bound, err := registry.BindHost(host, d.ChainID, d.Registry, signer.Address(), []string{"/ip4/127.0.0.1/tcp/4001"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := registry.Sign(registry.Offer{
+		ChainID: d.ChainID, Channels: d.Channels, Registry: d.Registry, Token: d.Token, Provider: signer.Address(),
+		Payee: signer.Address(), Sequence: 1, NotBefore: time.Now().Add(-time.Minute), Expires: time.Now().Add(time.Hour),
+		Host: bound, Services: []string{registry.ServiceExit}, Transports: []string{registry.TransportWireGuard},
+		PricePerGiB: contracts.NewAmount(uint64(i + 1)), Tick: 1 << 20, Window: 4 << 20, Exit: &registry.ExitPolicy{},
+	}, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (p *pages) HeaderByNumber(context.Context, *big.Int) (*types.Header, error) {
+	return &types.Header{Number: big.NewInt(7)}, nil
+}
+
+func (p *pages) CodeAt(context.Context, common.Address, *big.Int) ([]byte, error) { return nil, nil }
+
+func (p *pages) CallContract(_ context.Context, msg ethereum.CallMsg, block *big.Int) ([]byte, error) {
+	if block.Int64() != 7 {
+		return nil, errors.New("pages of different blocks")
+	}
+	abi := registryABI.GetABI()
+	method := abi.Methods["providers"]
+	args, err := method.Inputs.Unpack(msg.Data[4:])
+	if err != nil {
+		return nil, err
+	}
+	from, limit := args[0].(*big.Int).Int64(), args[1].(*big.Int).Int64()
+	if most := p.gasLimit.Load(); most > 0 && limit > most {
+		return nil, gasError{errors.New("out of gas")}
+	}
+	from = min(from, int64(len(p.rows)))
+	return method.Outputs.Pack(p.rows[from:min(from+limit, int64(len(p.rows)))])
+}
