@@ -52,14 +52,15 @@ type writer struct {
 
 // OpenLedger opens or creates the ledger in that file. [ErrLedgerInUse] says that another process has it.
 func OpenLedger(path string) (*Ledger, error) {
-	l, err := openLedger(path)
+	l, err := openLedger(path, "")
 	if err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
 	return l, nil
 }
 
-func openLedger(path string) (_ *Ledger, err error) {
+// openLedger works through the SQLite VFS of that name, the system's where it is empty.
+func openLedger(path, vfs string) (_ *Ledger, err error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, err
 	}
@@ -91,7 +92,7 @@ func openLedger(path string) (_ *Ledger, err error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	if l.write, err = openDB(path, "journal_mode(wal)", "synchronous(full)", "foreign_keys(1)"); err != nil {
+	if l.write, err = openDB(path, vfs, "journal_mode(wal)", "synchronous(full)", "foreign_keys(1)"); err != nil {
 		return nil, err
 	}
 	l.write.SetMaxOpenConns(1)
@@ -107,7 +108,7 @@ func openLedger(path string) (_ *Ledger, err error) {
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	if l.read, err = openDB(path, "query_only(1)"); err != nil {
+	if l.read, err = openDB(path, vfs, "query_only(1)"); err != nil {
 		return nil, err
 	}
 	l.read.SetMaxOpenConns(4)
@@ -115,8 +116,11 @@ func openLedger(path string) (_ *Ledger, err error) {
 	return l, nil
 }
 
-func openDB(path string, pragmas ...string) (*sql.DB, error) {
+func openDB(path, vfs string, pragmas ...string) (*sql.DB, error) {
 	q := url.Values{"_pragma": append([]string{"busy_timeout(10000)"}, pragmas...)}
+	if vfs != "" {
+		q.Set("vfs", vfs)
+	}
 	return sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
 }
 

@@ -1,0 +1,279 @@
+package payments
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"byway/contracts"
+)
+
+var (
+	kills = flag.Int("kills", 12, "how often TestKillLosesNoAcknowledgedPromise kills")
+	cuts  = flag.Int("cuts", 25, "how often TestPowerCutLosesNoAcknowledgedPromise cuts the power")
+)
+
+// crashChild, set in the environment, makes the test binary a process that accepts and gives promises until it is
+// killed, and tells every promise that it has acknowledged.
+const crashChild = "BYWAY_TEST_LEDGER"
+
+const crashSessions = 8
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(crashChild); path != "" {
+		l, err := OpenLedger(path)
+		if err == nil {
+			err = promiseForEver(l, func(s string) { os.Stdout.WriteString(s) })
+		}
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// promiseForEver runs sessions of both sides on one ledger until it fails. A line "given|taken session total" follows
+// each promise that was stored, and nothing else depends on it being read.
+func promiseForEver(l *Ledger, tell func(string)) error {
+	payee, err := NewPayee(PayeeConfig{
+		Domain: testDomain, Ledger: l, Chain: &fakeChain{any: &ChannelState{Ceiling: contracts.MaxAmount()}},
+		Payee: testPayee, Token: testToken,
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for i := range int64(crashSessions) {
+		wg.Go(func() { cancel(promiseOn(ctx, l, payee, i, tell)) })
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+func promiseOn(ctx context.Context, l *Ledger, payee *Payee, i int64, tell func(string)) error {
+	c, key := testChannel(i)
+	terms := testTerms(c)
+	latest, err := payee.Open(ctx, terms)
+	if err != nil {
+		return err
+	}
+	payer, err := NewPayer(ctx, PayerConfig{
+		Domain: testDomain, Ledger: l, Signer: key, Terms: terms, SpendCap: contracts.MaxAmount(),
+	})
+	if err != nil {
+		return err
+	}
+	if latest != nil {
+		if err := payer.Adopt(ctx, *latest); err != nil {
+			return err
+		}
+	}
+	p, err := payer.First(ctx)
+	for rx := uint64(0); err == nil; {
+		tell(fmt.Sprintf("given %d %s\n", i, p.Cumulative))
+		if _, err = payee.Accept(ctx, terms.Session, p); err != nil {
+			break
+		}
+		tell(fmt.Sprintf("taken %d %s\n", i, p.Cumulative))
+		for due := false; err == nil && !due; rx += MinTick {
+			p, due, err = payer.Due(ctx, Usage{Rx: rx})
+		}
+	}
+	return err
+}
+
+// acknowledged keeps the highest totals that were told.
+type acknowledged struct {
+	mu     sync.Mutex
+	totals map[string]contracts.Amount
+	count  int
+}
+
+func (a *acknowledged) tell(line string) {
+	fields := strings.Fields(line)
+	if len(fields) != 3 || !strings.HasSuffix(line, "\n") {
+		return // cut off by the kill
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key := fields[0] + fields[1]
+	a.totals[key] = maxAmount(a.totals[key], amount(fields[2]))
+	a.count++
+}
+
+func (a *acknowledged) copy() *acknowledged {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := &acknowledged{totals: map[string]contracts.Amount{}, count: a.count}
+	for k, v := range a.totals {
+		c.totals[k] = v
+	}
+	return c
+}
+
+// check fails unless the ledger holds every promise that was acknowledged, with its signature.
+func (a *acknowledged) check(t *testing.T, l *Ledger) {
+	t.Helper()
+	for i := range int64(crashSessions) {
+		c, _ := testChannel(i)
+		for r, word := range map[role]string{payerRole: "given", payeeRole: "taken"} {
+			want := a.totals[fmt.Sprint(word, i)]
+			account, err := l.openAccount(t.Context(), r, testDomain, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if account.total.Less(want) {
+				t.Fatalf("lost: promise %s of %s was acknowledged, the ledger has %s", want, account.channel, account.total)
+			}
+			if p := account.promise(); p != nil {
+				if err := testDomain.Verify(*p); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	checkSums(t, l)
+}
+
+func TestKillLosesNoAcknowledgedPromise(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	acks := &acknowledged{totals: map[string]contracts.Amount{}}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range *kills {
+		cmd := exec.Command(self)
+		cmd.Env = append(os.Environ(), crashChild+"="+path)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewReader(out)
+		line, err := lines.ReadString('\n') // it has begun
+		timer := time.AfterFunc(time.Duration(rand.Int64N(int64(150*time.Millisecond))), func() { cmd.Process.Kill() })
+		for ; err == nil; line, err = lines.ReadString('\n') {
+			acks.tell(line)
+		}
+		timer.Stop()
+		cmd.Wait()
+		if cmd.ProcessState.Exited() {
+			t.Fatalf("the process ended by itself: %v", cmd.ProcessState)
+		}
+		l, err := OpenLedger(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		acks.check(t, l)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d kills, %d promises acknowledged, 0 lost", *kills, acks.count)
+}
+
+func TestPowerCutLosesNoAcknowledgedPromise(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := newDisk(t, dir)
+	l, err := openLedger(filepath.Join(dir, "ledger.db"), faultVFS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	acks := &acknowledged{totals: map[string]contracts.Amount{}}
+	done := make(chan error, 1)
+	go func() { done <- promiseForEver(l, acks.tell) }()
+	random := rand.New(rand.NewPCG(1, 2))
+	for range *cuts {
+		time.Sleep(time.Duration(random.Int64N(int64(30 * time.Millisecond))))
+		// What was acknowledged by now must be on what the cut leaves.
+		known := acks.copy()
+		left := t.TempDir()
+		d.cut(t, left, random)
+		after, err := OpenLedger(filepath.Join(left, "ledger.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		known.check(t, after)
+		if err := after.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, ErrLedger) {
+		t.Fatal(err)
+	}
+	t.Logf("%d power cuts, %d promises acknowledged, %d syncs, 0 lost", *cuts, acks.count, d.syncs)
+}
+
+func TestFailingDiskStopsServiceAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string]fault{"full": failFull, "before": failBefore, "after": failAfter} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(3, uint64(order)))
+			for at := 1; at < 40; at += 6 {
+				dir := t.TempDir()
+				d := newDisk(t, dir)
+				path := filepath.Join(dir, "ledger.db")
+				l, err := openLedger(path, faultVFS)
+				if err != nil {
+					t.Fatal(err)
+				}
+				acks := &acknowledged{totals: map[string]contracts.Amount{}}
+				d.mu.Lock()
+				from := d.calls + at
+				d.mu.Unlock()
+				d.setFail(func(call int) fault {
+					if call >= from {
+						return order
+					}
+					return healthy
+				})
+				if err := promiseForEver(l, acks.tell); !errors.Is(err, ErrLedger) || !strings.Contains(err.Error(), path) {
+					t.Fatalf("the disk failed, the error is: %v", err)
+				} else if at == 1 {
+					t.Log(err)
+				}
+				left := t.TempDir()
+				d.cut(t, left, random)
+				after, err := OpenLedger(filepath.Join(left, "ledger.db"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				acks.check(t, after)
+				if err := after.Close(); err != nil {
+					t.Fatal(err)
+				}
+				// With room again the same process goes on.
+				d.setFail(nil)
+				c, key := testChannel(100)
+				if _, err := newPayer(t, l, key, testTerms(c), contracts.MaxAmount()).First(t.Context()); err != nil {
+					t.Fatalf("after the fault: %v", err)
+				}
+				acks.check(t, l)
+				if err := l.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
