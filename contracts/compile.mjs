@@ -2,7 +2,9 @@
 //
 //   deploy/artifacts/<Contract>.json   abi, creation code, runtime code and where its immutables stand
 //   deploy/artifacts/input.json        the compiler's standard JSON input, for verifying the source elsewhere
-//   bindings/<package>/abi.json        what abigen reads (removed again by the Makefile)
+//   deploy/artifacts/<Contract>.abi.json, .layout.json   for review: interface and storage layout
+//   gas/testdata/PlainToken.json       the token that gas is measured with
+//   build/abigen/                      what abigen reads; not committed
 //
 // node compile.mjs [--check]: with --check nothing is written and a difference is an error.
 import { mkdirSync, readFileSync, writeFileSync, existsSync } from "node:fs";
@@ -16,8 +18,8 @@ const solc = require("solc");
 const check = process.argv.includes("--check");
 
 // Source names are the paths from this folder; packages keep their npm names.
-const read = (name) =>
-  readFileSync(name.startsWith("src/") ? join(root, name) : join(root, "node_modules", name), "utf8");
+const own = (name) => name.startsWith("src/") || name.startsWith("test/");
+const read = (name) => readFileSync(own(name) ? join(root, name) : join(root, "node_modules", name), "utf8");
 
 const entries = ["src/Channels.sol", "src/DevToken.sol", "src/Registry.sol"];
 
@@ -25,7 +27,7 @@ const entries = ["src/Channels.sol", "src/DevToken.sol", "src/Registry.sol"];
 const settings = JSON.parse(readFileSync(join(root, "settings.json"), "utf8"));
 
 // All sources are named in the input, sorted, so that it can be handed to a verifier as it is.
-function sources() {
+function sources(entries) {
   const found = new Map();
   const visit = (name) => {
     if (found.has(name)) return;
@@ -39,9 +41,9 @@ function sources() {
   return Object.fromEntries([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-const input = {
+const inputOf = (entries) => ({
   language: "Solidity",
-  sources: sources(),
+  sources: sources(entries),
   settings: {
     ...settings,
     outputSelection: {
@@ -57,19 +59,25 @@ const input = {
       },
     },
   },
-};
+});
 
-const output = JSON.parse(solc.compile(JSON.stringify(input)));
 // 2394: transient storage, used by OpenZeppelin's reentrancy lock as the warning recommends. 6335: `leave` is a name
 // that Solidity 0.9 keeps for itself; 0.8 is what is pinned here.
 const known = new Set(["2394", "6335"]);
-let failed = false;
-for (const e of output.errors ?? []) {
-  if (known.has(e.errorCode)) continue;
-  console.error(e.formattedMessage);
-  failed ||= e.severity === "error" || e.sourceLocation?.file?.startsWith("src/");
+function compile(input) {
+  const output = JSON.parse(solc.compile(JSON.stringify(input)));
+  let failed = false;
+  for (const e of output.errors ?? []) {
+    if (known.has(e.errorCode)) continue;
+    console.error(e.formattedMessage);
+    failed ||= e.severity === "error" || e.sourceLocation?.file?.startsWith("src/");
+  }
+  if (failed) process.exit(1);
+  return output;
 }
-if (failed) process.exit(1);
+
+const input = inputOf(entries);
+const output = compile(input);
 
 // Immutables are known to the compiler by the number of their declaration in the syntax tree.
 const names = new Map();
@@ -136,4 +144,9 @@ if (!check) {
   writeFileSync(join(root, "build/abigen/erc20/abi.json"), JSON.stringify(erc20));
 }
 emit("deploy/artifacts/input.json", json(input));
+
+// What gas is measured with: a token as OpenZeppelin makes it.
+const tokens = "test/tokens/Tokens.sol";
+const plain = compile(inputOf([tokens])).contracts[tokens].PlainToken;
+emit("gas/testdata/PlainToken.json", json({ contract: "PlainToken", bytecode: "0x" + plain.evm.bytecode.object }));
 process.exit(stale ? 1 : 0);

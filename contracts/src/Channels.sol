@@ -26,9 +26,32 @@ contract Channels is IChannels, ReentrancyGuardTransient {
     /// @inheritdoc IChannels
     uint40 public immutable EXIT_DELAY;
 
-    uint256 private constant MAX_AMOUNT = type(uint96).max;
+    uint256 private constant MAX_AMOUNT = 0xffffffffffffffffffffffff;
     uint256 private constant PROMISE_ROW = 96;
     uint256 private constant RESERVE_ROW = 128;
+
+    // Where {_settle} puts things. A `Promise`, to be hashed:
+    uint256 private constant AT_STRUCT = 0x400;
+    uint256 private constant AT_STRUCT_PAYER = 0x420;
+    uint256 private constant AT_STRUCT_PAYEE = 0x440;
+    uint256 private constant AT_STRUCT_TOKEN = 0x460;
+    uint256 private constant AT_STRUCT_CUMULATIVE = 0x480;
+    // What is signed: 0x1901 in the last two bytes of a word, domain separator, struct hash.
+    uint256 private constant AT_SIGNED = 0x4a0;
+    uint256 private constant AT_PREFIX = 0x4be;
+    uint256 private constant AT_SEPARATOR = 0x4c0;
+    uint256 private constant AT_STRUCT_HASH = 0x4e0;
+    // The input of ecrecover.
+    uint256 private constant AT_DIGEST = 0x500;
+    uint256 private constant AT_V = 0x520;
+    uint256 private constant AT_R = 0x540;
+    uint256 private constant AT_S = 0x560;
+    // What a vault's key is the hash of: token, payer, and the signer where ecrecover puts it.
+    uint256 private constant AT_VAULT = 0x580;
+    uint256 private constant AT_VAULT_PAYER = 0x5a0;
+    uint256 private constant AT_VAULT_SIGNER = 0x5c0;
+    // The rows of the event.
+    uint256 private constant AT_SETTLED = 0x5e0;
 
     uint256 private immutable CHAIN_ID;
     bytes32 private immutable SEPARATOR;
@@ -118,7 +141,10 @@ contract Channels is IChannels, ReentrancyGuardTransient {
         uint96 current = channel.ceiling();
         if (ceiling <= current) revert CeilingNotRaised(current, ceiling);
         uint96 free = uint96(vault.load());
-        vault.store(free - _raise(key, channel, free, ceiling));
+        unchecked {
+            // What is raised is never more than what is free.
+            vault.store(free - _raise(key, channel, free, ceiling));
+        }
         emit Reserved(token, msg.sender, payee, signer, ceiling);
     }
 
@@ -416,23 +442,24 @@ contract Channels is IChannels, ReentrancyGuardTransient {
     ) private {
         if (signer == address(0)) revert ZeroSigner();
         _checkRecipient(payee);
-        emit Deposited(token, payer, signer, received);
         (bytes32 vault, bytes32 key, Channel channel) = _load(token, payer, signer, payee);
         uint256 before = vault.load();
         uint96 free = uint96(_sum(before, received));
-        if (ceiling > channel.ceiling()) {
-            free -= _raise(key, channel, free, ceiling);
-            emit Reserved(token, payer, payee, signer, ceiling);
-        }
+        uint96 current = channel.ceiling();
+        if (ceiling > current) free -= _raise(key, channel, free, ceiling);
+        else ceiling = current;
         if (free != before) vault.store(free);
+        emit Opened(token, payer, payee, signer, received, ceiling);
     }
 
     /// @dev Raises a ceiling by what is returned, which the caller takes from the vault. `ceiling` is above the present one.
     function _raise(bytes32 key, Channel channel, uint96 free, uint96 ceiling) private returns (uint96 raise) {
         if (channel.exitAt() != 0) revert ExitInProgress(channel.exitAt());
-        raise = ceiling - channel.ceiling();
+        unchecked {
+            raise = ceiling - channel.ceiling();
+        }
         if (raise > free) revert InsufficientFree(free, raise);
-        key.store(Channel.unwrap(channel.raised(ceiling)));
+        key.store(Channel.unwrap(channel.raisedBy(raise)));
     }
 
     /// @dev One row of {reserveSigned}; returns zero where it is skipped.
@@ -462,7 +489,7 @@ contract Channels is IChannels, ReentrancyGuardTransient {
         if (raise > free) raise = free;
         if (raise == 0) return 0;
         vault.store(free - raise);
-        key.store(Channel.unwrap(channel.raised(current + raise)));
+        key.store(Channel.unwrap(channel.raisedBy(raise)));
         emit Reserved(token, payer, payee, signer, current + raise);
     }
 
@@ -497,8 +524,8 @@ contract Channels is IChannels, ReentrancyGuardTransient {
         revert InvalidReleaseSignature();
     }
 
-    /// @dev Settles rows of promises and returns what the payee is owed for them. The loop is the reason for this
-    /// contract's gas figures and touches, for a row that its reserve covers, one word of storage.
+    /// @dev Settles rows of promises and returns what the payee is owed for them. This loop is the reason for the contract's
+    /// gas figures. For a row that its reserve covers it touches one word of storage.
     function _settle(address token, address payee, bytes calldata rows) private returns (uint256 paid) {
         if (rows.length % PROMISE_ROW != 0) revert RowsLength(rows.length, PROMISE_ROW);
         bytes32 separator = domainSeparator();
@@ -506,52 +533,47 @@ contract Channels is IChannels, ReentrancyGuardTransient {
         uint256 maxS = TypedData.MAX_S;
         bytes memory settled;
         assembly ("memory-safe") {
-            // Beyond the free memory pointer lie
-            //   0x000  the struct: type hash, payer, payee, token, cumulative
-            //   0x0a0  what is signed: 0x1901 in the last two bytes of a word, separator, struct hash
-            //   0x100  the input of ecrecover: digest, v, r, s
-            //   0x180  the vault: token, payer, signer
-            //   0x1e0  the bytes `settled`: length, one word for each row that paid
-            let m := mload(0x40)
-            mstore(m, typehash)
-            mstore(add(m, 0x40), payee)
-            mstore(add(m, 0x60), token)
-            mstore(add(m, 0xa0), 0x1901)
-            mstore(add(m, 0xc0), separator)
-            mstore(add(m, 0x180), token)
-            settled := add(m, 0x1e0)
-            let out := add(settled, 0x20)
+            // The places AT_… are fixed, which saves an addition at each use, and lie in free memory.
+            if gt(mload(0x40), AT_STRUCT) { revert(0, 0) }
+            mstore(AT_STRUCT, typehash)
+            mstore(AT_STRUCT_PAYEE, payee)
+            mstore(AT_STRUCT_TOKEN, token)
+            mstore(AT_SIGNED, 0x1901)
+            mstore(AT_SEPARATOR, separator)
+            mstore(AT_VAULT, token)
+            mstore(0x20, payee)
+            settled := AT_SETTLED
+            let out := add(AT_SETTLED, 0x20)
             let end := add(rows.offset, rows.length)
-            for { let row := rows.offset } lt(row, end) { row := add(row, 0x60) } {
+            for { let row := rows.offset } lt(row, end) { row := add(row, PROMISE_ROW) } {
                 let cumulative := calldataload(row)
                 let payer := shr(96, cumulative)
-                cumulative := and(cumulative, 0xffffffffffffffffffffffff)
+                cumulative := and(cumulative, MAX_AMOUNT)
                 let vs := calldataload(add(row, 0x40))
-                let s := shr(1, shl(1, vs))
+                let s := and(vs, 0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff)
                 if gt(s, maxS) { continue }
 
-                mstore(add(m, 0x20), payer)
-                mstore(add(m, 0x80), cumulative)
-                mstore(add(m, 0xe0), keccak256(m, 0xa0))
-                mstore(add(m, 0x100), keccak256(add(m, 0xbe), 0x42))
-                mstore(add(m, 0x120), add(27, shr(255, vs)))
-                mstore(add(m, 0x140), calldataload(add(row, 0x20)))
-                mstore(add(m, 0x160), s)
+                mstore(AT_STRUCT_PAYER, payer)
+                mstore(AT_STRUCT_CUMULATIVE, cumulative)
+                mstore(AT_STRUCT_HASH, keccak256(AT_STRUCT, 0xa0))
+                mstore(AT_DIGEST, keccak256(AT_PREFIX, 0x42))
+                mstore(AT_V, add(27, shr(255, vs)))
+                mstore(AT_R, calldataload(add(row, 0x20)))
+                mstore(AT_S, s)
                 // An invalid signature succeeds and returns nothing: the signer of the row before would stay in place.
-                pop(staticcall(gas(), 1, add(m, 0x100), 0x80, add(m, 0x1c0), 0x20))
+                pop(staticcall(gas(), 1, AT_DIGEST, 0x80, AT_VAULT_SIGNER, 0x20))
                 if iszero(returndatasize()) { continue }
 
-                mstore(add(m, 0x1a0), payer)
-                let vault := keccak256(add(m, 0x180), 0x60)
+                mstore(AT_VAULT_PAYER, payer)
+                let vault := keccak256(AT_VAULT, 0x60)
                 mstore(0x00, vault)
-                mstore(0x20, payee)
                 let key := keccak256(0x00, 0x40)
                 let channel := sload(key)
                 let before := shr(160, channel)
                 if iszero(gt(cumulative, before)) { continue }
 
                 let owed := sub(cumulative, before)
-                let reserved := sub(and(shr(64, channel), 0xffffffffffffffffffffffff), before)
+                let reserved := sub(and(shr(64, channel), MAX_AMOUNT), before)
                 if gt(owed, reserved) {
                     let free := sload(vault)
                     let taken := sub(owed, reserved)
@@ -568,7 +590,7 @@ contract Channels is IChannels, ReentrancyGuardTransient {
                 mstore(out, or(shl(96, shr(96, vault)), add(before, owed)))
                 out := add(out, 0x20)
             }
-            mstore(settled, sub(out, add(settled, 0x20)))
+            mstore(AT_SETTLED, sub(out, add(AT_SETTLED, 0x20)))
             mstore(0x40, out)
         }
         if (paid != 0) emit Claimed(token, payee, settled);

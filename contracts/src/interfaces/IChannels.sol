@@ -22,14 +22,30 @@ import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 ///
 /// Signatures in rows are compact (EIP-2098): `r`, then `yParity << 255 | s` with `s` in the lower half of the order.
 interface IChannels is IERC5267 {
-    /// @notice A vault's free balance grew, by a transfer or by {claimToVault}.
+    /// @notice A vault's free balance grew, by {deposit} or by {claimToVault}.
     /// @param token The ERC-20 token
     /// @param payer Whose vault it is
     /// @param signer The session key that may spend it
     /// @param amount What arrived, in base units: for a token that takes a fee this is less than what was sent
     event Deposited(address indexed token, address indexed payer, address indexed signer, uint96 amount);
 
-    /// @notice A channel's ceiling rose.
+    /// @notice A payer deposited, and set aside for a payee at once.
+    /// @param token The ERC-20 token
+    /// @param payer Whose vault it is
+    /// @param payee For whom it is set aside
+    /// @param signer The session key of the vault
+    /// @param amount What arrived in the vault, in base units, before anything was set aside
+    /// @param ceiling The lifetime total that is guaranteed from now on, in base units
+    event Opened(
+        address indexed token,
+        address indexed payer,
+        address indexed payee,
+        address signer,
+        uint96 amount,
+        uint96 ceiling
+    );
+
+    /// @notice A channel's ceiling rose, out of what was in the vault already.
     /// @param token The ERC-20 token
     /// @param payer Whose vault guarantees it
     /// @param payee For whom it is set aside

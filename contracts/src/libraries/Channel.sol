@@ -38,9 +38,12 @@ library ChannelLibrary {
         return uint24(Channel.unwrap(c));
     }
 
-    /// @notice The same channel with a higher ceiling.
-    function raised(Channel c, uint96 ceiling_) internal pure returns (Channel) {
-        return pack(c.settled(), ceiling_, c.exitAt(), c.epoch());
+    /// @notice The same channel with a ceiling that is higher by so much. The sum must fit 96 bits, as that of a ceiling
+    /// that somebody asked for does.
+    function raisedBy(Channel c, uint96 amount) internal pure returns (Channel) {
+        unchecked {
+            return Channel.wrap(Channel.unwrap(c) + (uint256(amount) << 64));
+        }
     }
 
     /// @notice The same channel with an exit at that time, or none.

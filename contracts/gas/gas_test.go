@@ -1,0 +1,341 @@
+package gas
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/rpc"
+
+	"byway/contracts"
+	"byway/contracts/devchain"
+)
+
+var update = flag.Bool("update", false, "write the snapshot and the table anew")
+
+// figure is what one operation costs.
+type figure struct {
+	Name string `json:"name"`
+	Gas  uint64 `json:"gas"`
+	// Each is what one row of a batch costs, the whole transaction divided by their number.
+	Each uint64 `json:"each,omitempty"`
+	// Floor is the part that no contract could save: see the floor function.
+	Floor uint64 `json:"floor,omitempty"`
+	// Ceiling is the most that the design allows, for a row in a batch or for all.
+	Ceiling uint64 `json:"ceiling,omitempty"`
+}
+
+// What the protocol charges (EIP-2028, 2929, 2200, 3529, 1108) for parts that an operation can't do without.
+const (
+	base      = 21000
+	recover_  = 3000 + 100  // ecrecover and the call of it
+	rewrite   = 2100 + 2900 // a cold word that was not zero
+	fresh     = 2100 + 20000
+	readWord  = 2100
+	transfer  = 2600 + 2*rewrite + 375*3 + 256 // a cold token, two balances, its event
+	allowance = readWord
+)
+
+func (m *market) calldata(data []byte) (gas uint64) {
+	zeros := uint64(bytes.Count(data, []byte{0}))
+	return 4*zeros + 16*(uint64(len(data))-zeros)
+}
+
+// measure runs every operation once, in an order that puts each into the state that its name says.
+func measure(m *market) (figures []figure) {
+	add := func(name string, ceiling uint64, rows int, floor uint64, from contracts.Key, to common.Address, data []byte) {
+		m.t.Helper()
+		f := figure{Name: name, Gas: m.send(from, to, data), Floor: base + m.calldata(data) + floor, Ceiling: ceiling}
+		if rows > 1 {
+			f.Each = f.Gas / uint64(rows)
+		}
+		figures = append(figures, f)
+	}
+	on := func(name string, ceiling uint64, rows int, floor uint64, from contracts.Key, data []byte) {
+		m.t.Helper()
+		add(name, ceiling, rows, floor, from, m.d.Channels, data)
+	}
+	key := sessionKey(0)
+	signer, to, who := key.Address(), payee.Address(), payer.Address()
+
+	// One payer, one payee.
+	on("deposit, first", 0, 1, transfer+allowance+fresh, payer, m.c.PackDeposit(m.token, who, signer, amount(100)))
+	on("deposit, again", 0, 1, transfer+allowance+rewrite, payer, m.c.PackDeposit(m.token, who, signer, amount(100)))
+	on("first claim of a pair, out of the free balance", 0, 1, transfer+recover_+fresh+rewrite, operator,
+		m.c.PackClaim(m.token, to, m.promise(m.token, who, key, amount(10))))
+	on("claim, out of the free balance", 0, 1, transfer+recover_+2*rewrite, operator,
+		m.c.PackClaim(m.token, to, m.promise(m.token, who, key, amount(20))))
+	on("reserve, first", 54_000, 1, fresh+rewrite, payer, m.c.PackReserve(m.token, signer, operator.Address(), amount(30)))
+	on("reserve, again", 0, 1, 2*rewrite, payer, m.c.PackReserve(m.token, signer, to, amount(60)))
+	on("claim one", 53_000, 1, transfer+recover_+rewrite, operator,
+		m.c.PackClaim(m.token, to, m.promise(m.token, who, key, amount(30))))
+	// A payee whose first money this is: its balance in the token is a fresh word.
+	newcomer := derived("newcomer", 0)
+	m.send(payer, m.d.Channels, m.c.PackReserve(m.token, signer, newcomer.Address(), amount(60)))
+	on("first claim of a reserved pair, by a payee without tokens", 70_000, 1, transfer+recover_+fresh, operator,
+		m.c.PackClaim(m.token, newcomer.Address(), m.promiseTo(newcomer.Address(), m.token, who, key, amount(30))))
+	on("start exit", 33_000, 1, rewrite, payer, m.c.PackStartExit(m.token, signer, to))
+	on("cancel exit", 0, 1, rewrite, payer, m.c.PackCancelExit(m.token, signer, to))
+	m.send(payer, m.d.Channels, m.c.PackStartExit(m.token, signer, to))
+	m.advance(2 * time.Hour)
+	on("finish exit", 55_000, 1, 2*rewrite, payer, m.c.PackFinishExit(m.token, who, signer, to))
+	m.send(payer, m.d.Channels, m.c.PackReserve(m.token, signer, to, amount(60)))
+	on("release", 0, 1, 2*rewrite, payee, m.c.PackRelease(m.token, who, signer, amount(50)))
+	until := big.NewInt(1 << 39)
+	on("release, signed", 0, 1, 2*rewrite+recover_, payer, m.c.PackReleaseSigned(m.token, who, signer, to, amount(40),
+		big.NewInt(2), until, m.release(who, signer, amount(40), big.NewInt(2), until)))
+	on("withdraw", 0, 1, transfer+rewrite, payer, m.c.PackWithdraw(m.token, signer, amount(10), who))
+	on("close and withdraw", 0, 1, transfer+rewrite+2*rewrite+2*recover_, payer, m.c.PackCloseAndWithdraw(m.token, signer, to,
+		m.promise(m.token, who, key, amount(35)), amount(35), big.NewInt(3), until,
+		m.release(who, signer, amount(35), big.NewInt(3), until), who))
+
+	// Opening, all of it set aside.
+	second, third := sessionKey(1_000_001).Address(), sessionKey(1_000_002).Address()
+	on("open", 72_000, 1, transfer+allowance+fresh+readWord, payer, m.c.PackOpen(m.token, second, to, amount(10), amount(10)))
+	on("open, a part set aside", 0, 1, transfer+allowance+2*fresh, payer, m.c.PackOpen(m.token, third, to, amount(10), amount(5)))
+	r, s, v := m.permit(amount(10))
+	on("open with permit", 103_000, 1, transfer+allowance+fresh+readWord+recover_+fresh+rewrite, provider,
+		m.c.PackOpenWithPermit(m.token, second, to, amount(10), amount(10), until, v, r, s))
+	r, s, v = m.authorization(second, to, amount(10), amount(10), until)
+	on("open with authorization", 0, 1, transfer+fresh+readWord+recover_+fresh, operator,
+		m.c.PackOpenWithAuthorization(m.d.Token, who, second, to, amount(10), amount(10), new(big.Int), until,
+			common.Hash{}, v, r, s))
+
+	// Many payers.
+	payers := func(n int) common.Address { return derived("payer", n).Address() }
+	const many = 500
+	rows := func(from, count int, row func(n int) []byte) (b []byte) {
+		for n := from; n < from+count; n++ {
+			b = append(b, row(n)...)
+		}
+		return b
+	}
+	for n := 1; n <= many; n++ {
+		m.pending = append(m.pending, m.broadcast(operator, &m.d.Channels,
+			m.c.PackDeposit(m.token, payers(n), sessionKey(n).Address(), amount(100))))
+		if n%50 == 0 {
+			m.settle()
+		}
+	}
+	reserves := func(ceiling int64) func(n int) []byte {
+		return func(n int) []byte { return m.reserve(m.token, payers(n), sessionKey(n), amount(ceiling)) }
+	}
+	promises := func(total int64) func(n int) []byte {
+		return func(n int) []byte { return m.promise(m.token, payers(n), sessionKey(n), amount(total)) }
+	}
+	on("reserve one, signed, first", 0, 1, fresh+rewrite+recover_, operator, m.c.PackReserveSigned(m.token, to, rows(1, 1, reserves(90))))
+	on("reserve ten, signed, first", 0, 10, 10*(fresh+rewrite+recover_), operator,
+		m.c.PackReserveSigned(m.token, to, rows(2, 10, reserves(90))))
+	for n := 12; n <= many; n += 100 {
+		m.send(operator, m.d.Channels, m.c.PackReserveSigned(m.token, to, rows(n, min(100, many-n+1), reserves(90))))
+	}
+	row := uint64(recover_ + rewrite)
+	on("claim ten", 15_000, 10, transfer+10*row, operator, m.c.PackClaim(m.token, to, rows(1, 10, promises(10))))
+	on("claim a hundred", 11_100, 100, transfer+100*row, operator, m.c.PackClaim(m.token, to, rows(1, 100, promises(20))))
+	on("claim five hundred", 0, 500, transfer+500*row, operator, m.c.PackClaim(m.token, to, rows(1, 500, promises(30))))
+	on("claim a hundred to a vault", 0, 100, 100*row+fresh, payee, m.c.PackClaimToVault(m.token, signer, rows(1, 100, promises(40))))
+
+	// The registry.
+	in := func(name string, floor uint64, data []byte) { add(name, 0, 1, floor, provider, m.d.Registry, data) }
+	digest := func(n byte) common.Hash { return crypto.Keccak256Hash([]byte{n}) }
+	in("register with a stake", transfer+allowance+rewrite+4*fresh, m.r.PackRegister(digest(1), amount(10)))
+	in("update", 2*rewrite, m.r.PackUpdate(digest(2)))
+	in("add stake", transfer+allowance+2*rewrite, m.r.PackAddStake(amount(10)))
+	// The chain gives 4,800 back for each word that is cleared, of at most a fifth of the gas.
+	in("leave", 3*rewrite+fresh-2*4800, m.r.PackLeave())
+	m.advance(2 * time.Hour)
+	in("withdraw stake", transfer+rewrite-4800, m.r.PackWithdrawStake(provider.Address()))
+	return figures
+}
+
+// permit is the provider's permit for the plain token.
+func (m *market) permit(value *big.Int) (r, s [32]byte, v uint8) {
+	m.t.Helper()
+	i := m.erc20.Instance(m.eth, m.token)
+	domain, err := bind.Call(i, nil, m.erc20.PackDOMAINSEPARATOR(), m.erc20.UnpackDOMAINSEPARATOR)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	who := provider.Address()
+	structHash := crypto.Keccak256(
+		crypto.Keccak256([]byte("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)")),
+		word(who[:]), word(m.d.Channels[:]), num(value), num(new(big.Int)), num(big.NewInt(1<<39)))
+	return split(sign(provider, crypto.Keccak256Hash([]byte{0x19, 1}, domain[:], structHash)))
+}
+
+// authorization is the payer's ERC-3009 authorization for the development token.
+func (m *market) authorization(signer, to common.Address, value, ceiling, before *big.Int) (r, s [32]byte, v uint8) {
+	m.t.Helper()
+	domain, err := bind.Call(m.erc20.Instance(m.eth, m.d.Token), nil, m.erc20.PackDOMAINSEPARATOR(), m.erc20.UnpackDOMAINSEPARATOR)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	who := payer.Address()
+	nonce, err := bind.Call(m.c.Instance(m.eth, m.d.Channels), nil, m.c.PackAuthorizationNonce(m.d.Token, who, signer, to,
+		value, ceiling, new(big.Int), before, common.Hash{}), m.c.UnpackAuthorizationNonce)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	structHash := crypto.Keccak256(
+		crypto.Keccak256([]byte("ReceiveWithAuthorization(address from,address to,uint256 value,uint256 validAfter,"+
+			"uint256 validBefore,bytes32 nonce)")),
+		word(who[:]), word(m.d.Channels[:]), num(value), num(new(big.Int)), num(before), nonce[:])
+	return split(sign(payer, crypto.Keccak256Hash([]byte{0x19, 1}, domain[:], structHash)))
+}
+
+func split(sig []byte) (r, s [32]byte, v uint8) {
+	return [32]byte(sig[:32]), [32]byte(sig[32:64]), 27 + sig[64]
+}
+
+func TestReceiptGasIsWithinTheCeilingsOnTheEmbeddedChain(t *testing.T) {
+	dev, err := devchain.Start(devchain.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dev.Close() })
+	compare(t, measure(newMarket(t, dev.URL())), *update)
+}
+
+func TestReceiptGasIsTheSameOnAnvil(t *testing.T) {
+	compare(t, measure(newMarket(t, startAnvil(t))), false)
+}
+
+// startAnvil runs anvil until the test ends and returns where it answers.
+func startAnvil(t *testing.T, args ...string) (url string) {
+	t.Helper()
+	binary, err := filepath.Abs(cmp.Or(os.Getenv("ANVIL"), "../node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"))
+	if err == nil {
+		_, err = os.Stat(binary)
+	}
+	if err != nil {
+		if os.Getenv("ANVIL") != "" {
+			t.Fatal(err)
+		}
+		t.Skipf("anvil is not installed (%v): make -C contracts gas installs it", err)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(free.Addr().String())
+	_ = free.Close()
+	args = append([]string{"--port", port, "--silent", "--gas-limit", "60000000", "--hardfork", "osaka"}, args...)
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	url = "http://127.0.0.1:" + port
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		client, err := rpc.DialContext(t.Context(), url)
+		if err == nil {
+			err = client.CallContext(t.Context(), nil, "eth_chainId")
+			client.Close()
+		}
+		if err == nil {
+			return url
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("anvil does not answer: %v", err)
+		}
+	}
+}
+
+// compare holds figures against the snapshot and the ceilings.
+func compare(t *testing.T, figures []figure, write bool) {
+	t.Helper()
+	for _, f := range figures {
+		if got := cmp.Or(f.Each, f.Gas); f.Ceiling != 0 && got > f.Ceiling {
+			t.Errorf("%s costs %d gas, the ceiling is %d", f.Name, got, f.Ceiling)
+		}
+		if f.Floor > f.Gas {
+			t.Errorf("%s costs %d gas, less than its floor of %d: the floor counts too much", f.Name, f.Gas, f.Floor)
+		}
+	}
+	if testing.Verbose() {
+		fmt.Print(table(figures))
+	}
+	if write {
+		b, err := json.MarshalIndent(figures, "", "  ")
+		if err == nil {
+			err = os.WriteFile("snapshot.json", append(b, '\n'), 0o644)
+		}
+		if err == nil {
+			err = writeTable(table(figures))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	b, err := os.ReadFile("snapshot.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []figure
+	if err := json.Unmarshal(b, &want); err != nil {
+		t.Fatal(err)
+	}
+	if len(want) != len(figures) {
+		t.Fatalf("measured %d operations, the snapshot has %d", len(figures), len(want))
+	}
+	for i, f := range figures {
+		if f != want[i] {
+			t.Errorf("%s: measured %+v, the snapshot says %+v; run make -C contracts gas-update if that is meant", f.Name, f, want[i])
+		}
+	}
+}
+
+// table is what the README shows.
+func table(figures []figure) string {
+	var b strings.Builder
+	b.WriteString("| Operation | Receipt gas | A row | Ceiling | Irreducible | The rest |\n|---|--:|--:|--:|--:|--:|\n")
+	for _, f := range figures {
+		each, ceiling := "", ""
+		if f.Each != 0 {
+			each = thousands(f.Each)
+		}
+		if f.Ceiling != 0 {
+			ceiling = thousands(f.Ceiling)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", f.Name, thousands(f.Gas), each, ceiling, thousands(f.Floor),
+			thousands(f.Gas-f.Floor))
+	}
+	return b.String()
+}
+
+func thousands(n uint64) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
+}
+
+const readme = "../README.md"
+
+// writeTable puts the table between the README's two marks.
+func writeTable(table string) error {
+	b, err := os.ReadFile(readme)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := strings.Cut(string(b), "<!-- gas -->\n")
+	_, after, ok2 := strings.Cut(rest, "<!-- /gas -->\n")
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no place for the gas table", readme)
+	}
+	return os.WriteFile(readme, []byte(before+"<!-- gas -->\n"+table+"<!-- /gas -->\n"+after), 0o644)
+}
