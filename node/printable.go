@@ -7,7 +7,7 @@ import (
 )
 
 // maxReason bounds, in bytes, a text that the other side gave and that a person will read.
-const maxReason = 240
+const maxReason = 480
 
 // printable makes a text from a stranger safe for a terminal or a log: control and other invisible characters become
 // question marks, and it is cut at [maxReason].

@@ -289,7 +289,7 @@ func (p *Provider) welcome(
 	ctx context.Context, stream network.Stream, h *helloFrame, terms payments.Terms, latest *payments.Promise,
 ) (*served, error) {
 	wire := frameStream{stream}
-	credit, err := p.payee.Accept(ctx, terms.Session, h.First.promise(terms.Channel))
+	credit, err := p.prepaid(ctx, terms, h.First)
 	if errors.Is(err, payments.ErrNotRising) && latest != nil {
 		credit, err = p.recall(ctx, wire, terms, *latest)
 	}
@@ -323,7 +323,16 @@ func (p *Provider) recall(
 	if !ok {
 		return payments.Credit{}, &RefusedError{RefusedProtocol, "a stale promise is followed by Pay, or by nothing"}
 	}
-	return p.payee.Accept(ctx, terms.Session, pay.Promise.promise(terms.Channel))
+	return p.prepaid(ctx, terms, pay.Promise)
+}
+
+// prepaid takes the promise that opens a session. One seen before is no error to the ledger, but it prepays nothing.
+func (p *Provider) prepaid(ctx context.Context, terms payments.Terms, w wirePromise) (payments.Credit, error) {
+	credit, err := p.payee.Accept(ctx, terms.Session, w.promise(terms.Channel))
+	if err == nil && credit.Window == 0 {
+		err = fmt.Errorf("the first tick is not prepaid: %w", payments.ErrNotRising)
+	}
+	return credit, err
 }
 
 // addPeer makes the session's keys and lets its peer into the tunnel.

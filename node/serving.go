@@ -144,9 +144,7 @@ func (s *served) serve(ctx context.Context) error {
 			release()
 			s.use(next.wire)
 			attached, broken = next.done, nil
-			if err := s.report(false); err != nil {
-				return err
-			}
+			s.report(false)
 		case <-broken:
 			return errors.New("the stream broke and did not come back")
 		case <-s.inner.Notify():
@@ -170,7 +168,8 @@ func (s *served) handle(ctx context.Context, f frame) error {
 		if err := s.accept(ctx, f); err != nil {
 			return err
 		}
-		return s.report(false)
+		s.report(false)
+		return nil
 	case *closeFrame:
 		return errConsumerCloses
 	}
@@ -203,10 +202,10 @@ func (s *served) watch() error {
 	case held && time.Since(s.heldAt) > sessionGrace:
 		return fmt.Errorf("no promise for %s while the gate was shut", sessionGrace)
 	}
-	if s.usage() == s.reported {
-		return nil
+	if s.usage() != s.reported {
+		s.report(false)
 	}
-	return s.report(false)
+	return nil
 }
 
 func (s *served) usage() payments.Usage {
@@ -214,10 +213,10 @@ func (s *served) usage() payments.Usage {
 	return payments.Usage{Rx: c.Rx, Tx: c.Tx}
 }
 
-// report sends the provider's view. Without a stream there is nobody to tell, which is no error: the grace time runs.
-func (s *served) report(final bool) error {
+// report sends the provider's view. Without a stream there is nobody to tell, and the grace time runs.
+func (s *served) report(final bool) {
 	if s.frames == nil {
-		return nil
+		return
 	}
 	usage := s.usage()
 	s.mu.Lock()
@@ -229,57 +228,61 @@ func (s *served) report(final bool) error {
 	if err := s.wire.write(status); err != nil {
 		// The reader sees the same broken stream and starts the grace time.
 		s.wire.Reset()
-		return nil
+		return
 	}
 	s.reported = usage
-	return nil
 }
 
 // finalPayTimeout bounds the wait for the promise that pays the rest.
 const finalPayTimeout = 5 * time.Second
 
 // finish ends a session: the peer goes first, so that the counters are final; then the consumer may pay what it still
-// owes; then the end is recorded.
+// owes; then the end is recorded; and only then is it confirmed.
 func (s *served) finish(ctx context.Context, cause error) {
 	s.move(StateClosing)
 	s.provider.removePeer(s)
 	// The last promise is worth taking even while the provider stops.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalPayTimeout+frameTimeout)
 	defer cancel()
-	reason := cause.Error()
+	reason := printable(cause.Error())
 	switch {
 	case errors.Is(cause, errConsumerCloses):
 		reason = "closed"
 	case errors.Is(cause, context.Canceled):
 		reason = "the provider stops"
 	}
-	s.settle(ctx, reason, cause)
+	settled := s.settle(ctx, reason, cause)
 	if err := s.provider.payee.Close(ctx, s.terms.Session, s.usage()); err != nil {
 		s.provider.log.Error("session's end not recorded", "session", s.terms.Session, "error", err)
+		settled = false
+	}
+	if s.frames != nil {
+		drain(s.frames)
+		if settled && s.wire.write(&closeFrame{Reason: reason}) == nil {
+			s.wire.Close()
+		} else {
+			s.wire.Reset()
+		}
 	}
 	s.move(StateClosed)
 	s.provider.log.Info("session closed", "session", s.terms.Session, "reason", reason)
 }
 
-// settle gives the final counters, takes the final promise and ends the stream.
-func (s *served) settle(ctx context.Context, reason string, cause error) {
+// settle gives the final counters and takes the final promise. It reports whether the consumer came to the orderly end
+// of its side.
+func (s *served) settle(ctx context.Context, reason string, cause error) bool {
 	if s.frames == nil {
-		return
+		return false
 	}
-	defer drain(s.frames)
 	var protocol *ProtocolError
 	if errors.As(cause, &protocol) {
-		// Nothing that a broken speaker says is trusted any more.
-		s.wire.write(&closeFrame{Reason: printable(reason)})
-		s.wire.Reset()
-		return
+		// Nothing that a broken speaker says is trusted any more; but it may be told why.
+		s.wire.write(&closeFrame{Reason: reason}) //nolint:errcheck // the stream is reset next
+		return false
 	}
-	if s.report(true) != nil {
-		return
-	}
-	if !errors.Is(cause, errConsumerCloses) && s.wire.write(&closeFrame{Reason: printable(reason)}) != nil {
-		s.wire.Reset()
-		return
+	s.report(true)
+	if !errors.Is(cause, errConsumerCloses) && s.wire.write(&closeFrame{Reason: reason}) != nil {
+		return false
 	}
 	timeout := time.After(finalPayTimeout)
 	for {
@@ -288,27 +291,21 @@ func (s *served) settle(ctx context.Context, reason string, cause error) {
 			pay, isPay := in.frame.(*payFrame)
 			switch {
 			case errors.Is(in.err, io.EOF):
-				s.wire.write(&closeFrame{Reason: printable(reason)})
-				s.wire.Close()
-				return
+				return true
 			case in.err != nil:
-				s.wire.Reset()
-				return
+				return false
 			case isPay:
 				if err := s.accept(ctx, pay); err != nil {
 					s.provider.log.Warn("final promise refused", "session", s.terms.Session, "error", err)
-					s.wire.write(&closeFrame{Reason: printable(err.Error())})
-					s.wire.Reset()
-					return
+					s.wire.write(&closeFrame{Reason: printable(err.Error())}) //nolint:errcheck // reset next
+					return false
 				}
 				s.report(true)
 			}
 		case <-timeout:
-			s.wire.Reset()
-			return
+			return false
 		case <-ctx.Done():
-			s.wire.Reset()
-			return
+			return false
 		}
 	}
 }

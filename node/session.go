@@ -91,8 +91,8 @@ func (s *Session) run(ctx context.Context) {
 	if settleErr := s.settle(ctx, err); err == nil {
 		err = settleErr
 	}
-	usage := s.usage()
 	err = errors.Join(err, s.tunnel.Close())
+	usage := s.usage() // A closed tunnel counts no more.
 	s.move(StateClosed)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -264,6 +264,11 @@ func (s *Session) settle(ctx context.Context, cause error) error {
 			s.wire.Reset()
 			return fmt.Errorf("%w before its final count: %w", ErrProviderGone, err)
 		}
+	}
+	// What is still on its way is not billed: the price is that of the bytes that the receipt shows.
+	if err := s.tunnel.Close(); err != nil {
+		s.wire.Reset()
+		return err
 	}
 	promise, due, err := s.payer.Final(ctx, s.usage())
 	if due {

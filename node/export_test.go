@@ -1,0 +1,147 @@
+package node
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"byway/contracts"
+	"byway/payments"
+	"byway/registry"
+	"byway/tunnel"
+)
+
+// What follows lets the tests, which live outside this package because they use devnet, play a peer that cheats.
+
+// The session's bounds, for tests that wait for them.
+const (
+	SessionGrace  = sessionGrace
+	StatusPeriod  = statusInterval
+	FinalPayLimit = finalPayTimeout
+)
+
+// Host is the consumer's libp2p host.
+func (c *Consumer) Host() host.Host { return c.ipfs.Host() }
+
+// Host is the provider's libp2p host.
+func (p *Provider) Host() host.Host { return p.ipfs.Host() }
+
+// Sessions counts the sessions that are served now.
+func (p *Provider) Sessions() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.sessions)
+}
+
+// Counted returns what the provider's meter says of a session, and how far its gate is open.
+func (p *Provider) Counted(id payments.SessionID) (total, allowed uint64, state SessionState) {
+	p.mu.Lock()
+	s := p.sessions[id]
+	p.mu.Unlock()
+	if s == nil {
+		return 0, 0, StateClosed
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.inner.Counters().Total(), s.inner.Allowed(), s.state
+}
+
+// Freeloader is a session that prepaid the first tick and never pays again.
+type Freeloader struct {
+	ID     payments.SessionID
+	Tunnel *tunnel.Client
+	Stream network.Stream
+	wire   frameStream
+	payer  *payments.Payer
+}
+
+// OpenFreeloader opens a session as an honest consumer does and then leaves it to the test.
+func (c *Consumer) OpenFreeloader(ctx context.Context, offer registry.Signed) (*Freeloader, error) {
+	terms := payments.Terms{
+		Session: payments.NewSessionID(), Channel: c.Channel(offer.Offer), PricePerGiB: offer.Offer.PricePerGiB,
+		Tick: offer.Offer.Tick, Window: offer.Offer.Window, Offer: offer.CID.String(),
+	}
+	payer, err := payments.NewPayer(ctx, payments.PayerConfig{
+		Domain: c.domain, Ledger: c.ledger, Signer: c.cfg.Session, Terms: terms, SpendCap: contracts.MaxAmount(),
+		Funds: c.view.State,
+	})
+	if err != nil {
+		return nil, err
+	}
+	o, err := c.open(ctx, offer, terms, payer)
+	if err != nil {
+		return nil, err
+	}
+	go func() { // reads what the provider says, so that its writes succeed; ends with the stream
+		for {
+			if _, err := o.wire.read(0); err != nil {
+				return
+			}
+		}
+	}()
+	return &Freeloader{terms.Session, o.tunnel, o.wire.deadlineStream.(network.Stream), o.wire, payer}, nil
+}
+
+// PayFor pays for the usage, once.
+func (f *Freeloader) PayFor(ctx context.Context, u payments.Usage) error {
+	p, due, err := f.payer.Due(ctx, u)
+	if err != nil || !due {
+		return err
+	}
+	return f.wire.write(&payFrame{toWire(p)})
+}
+
+// SendPromise sends any promise as a Pay.
+func (f *Freeloader) SendPromise(p payments.Promise) error { return f.wire.write(&payFrame{toWire(p)}) }
+
+// Last is the session's latest promise.
+func (f *Freeloader) Last() payments.Promise { return f.payer.Last() }
+
+// Greeting is a Hello that a test may spoil.
+type Greeting struct {
+	Offer     []byte
+	Promise   payments.Promise
+	KEM       []byte
+	WireGuard tunnel.Key
+	Session   payments.SessionID
+}
+
+// Greet sends a Hello over a new stream and returns the refusal; nil where the session was welcomed.
+func (c *Consumer) Greet(ctx context.Context, o registry.Offer, g Greeting) error {
+	stream, err := c.dial(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer stream.Reset()
+	wire := frameStream{stream}
+	if err := wire.write(&helloFrame{
+		Session: g.Session, Offer: g.Offer, Payer: g.Promise.Payer, Signer: g.Promise.Signer, Token: g.Promise.Token,
+		WireGuard: g.WireGuard, KEM: g.KEM, First: toWire(g.Promise),
+	}); err != nil {
+		return err
+	}
+	reply, err := wire.read(welcomeTimeout)
+	if err != nil {
+		return err
+	}
+	switch f := reply.(type) {
+	case *refusedFrame:
+		return &RefusedError{f.Code, f.Reason}
+	case *welcomeFrame:
+		return nil
+	}
+	return &ProtocolError{errFrameEmpty}
+}
+
+// Domain is what the consumer's promises are signed for.
+func (c *Consumer) Domain() payments.Domain { return c.domain }
+
+// Ledger is the consumer's own.
+func (c *Consumer) Ledger() *payments.Ledger { return c.ledger }
+
+// ServeTestAPI serves one route on the local API.
+func ServeTestAPI(ctx context.Context, home Home, pattern string, h http.HandlerFunc) error {
+	return serveAPI(ctx, home, map[string]http.HandlerFunc{pattern: h})
+}

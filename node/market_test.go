@@ -1,0 +1,324 @@
+package node_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"byway/contracts"
+	"byway/node"
+	"byway/node/devnet"
+	"byway/payments"
+	"byway/registry"
+	"byway/tunnel"
+)
+
+// market is a devnet with one provider, one consumer and a web server on loopback that the provider's policy allows.
+type market struct {
+	*devnet.Devnet
+	t        *testing.T
+	ctx      context.Context
+	provider *node.Provider
+	stop     func() error // stops the provider and waits
+	consumer *node.Consumer
+	cfg      node.ConsumerConfig
+	web      *webServer
+}
+
+// marketConfig changes what a test needs to be different.
+type marketConfig struct {
+	deposit  string // tokens; "" deposits 1
+	spendCap string // tokens; "" is 1
+	price    string // tokens for 2^30 bytes; "" is 0.1
+}
+
+func tokens(s string) contracts.Amount {
+	a, err := contracts.ParseTokens(s, 18)
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+func orDefault(s, d string) contracts.Amount {
+	if s == "" {
+		s = d
+	}
+	return tokens(s)
+}
+
+func startMarket(t *testing.T, cfg marketConfig) *market {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	d, err := devnet.Start(ctx, devnet.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, d.Close()) })
+	m := &market{Devnet: d, t: t, ctx: ctx, web: startWeb(t)}
+	m.startProvider(orDefault(cfg.price, "0.1"))
+	m.startConsumer(orDefault(cfg.spendCap, "1"))
+	if cfg.deposit != "0" {
+		if _, err := m.consumer.Fund(ctx, m.offer().Offer, orDefault(cfg.deposit, "1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func (m *market) startProvider(price contracts.Amount) {
+	m.t.Helper()
+	key, err := contracts.GenerateKey()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if err := m.Fund(m.ctx, key.Address(), tokens("5")); err != nil {
+		m.t.Fatal(err)
+	}
+	home, err := node.OpenHome(filepath.Join(m.t.TempDir(), "provider"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	p, err := node.OpenProvider(m.ctx, node.ProviderConfig{
+		Home: home, Network: m.Network, Key: key, Price: price, Listen: netip.MustParseAddrPort("127.0.0.1:0"),
+		Policy: tunnel.PolicyConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}},
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	running, stop := context.WithCancel(context.Background())
+	if _, err := p.Publish(m.ctx); err != nil {
+		m.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(running) }()
+	stopped := false
+	m.stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		stop()
+		return <-ended
+	}
+	m.t.Cleanup(func() { check(m.t, m.stop()) })
+	m.provider = p
+}
+
+func (m *market) startConsumer(spendCap contracts.Amount) {
+	m.t.Helper()
+	key, err := contracts.GenerateKey()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	session, err := contracts.GenerateKey()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if err := m.Fund(m.ctx, key.Address(), tokens("5")); err != nil {
+		m.t.Fatal(err)
+	}
+	home, err := node.OpenHome(filepath.Join(m.t.TempDir(), "consumer"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.cfg = node.ConsumerConfig{Home: home, Network: m.Network, Key: key, Session: session, SpendCap: spendCap}
+	m.openConsumer()
+}
+
+// openConsumer opens the consumer's home, again where it was closed.
+func (m *market) openConsumer() {
+	m.t.Helper()
+	c, err := node.OpenConsumer(m.ctx, m.cfg)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { check(m.t, c.Close()) })
+	m.consumer = c
+}
+
+func (m *market) offer() registry.Signed { return m.provider.Offer() }
+
+func (m *market) connect() *node.Session {
+	m.t.Helper()
+	s, err := m.consumer.Connect(m.ctx, m.offer())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		s.Close(ctx) //nolint:errcheck // only so that nothing is left running after a failed test
+	})
+	return s
+}
+
+// download fetches that many bytes through a tunnel and checks them.
+func (m *market) download(client *tunnel.Client, size int) error {
+	return m.web.fetch(m.ctx, client, size)
+}
+
+// settled closes a session and checks that its price, its promise, the provider's ledger and the chain agree.
+func (m *market) settled(s *node.Session) node.Receipt {
+	m.t.Helper()
+	receipt, err := s.Close(m.ctx)
+	if err != nil {
+		m.t.Fatalf("close: %v", err)
+	}
+	m.paidExactly(receipt, s.ID())
+	return receipt
+}
+
+// paidExactly compares a receipt with the price of its bytes and with the provider's ledger.
+func (m *market) paidExactly(r node.Receipt, id payments.SessionID) {
+	m.t.Helper()
+	offer := m.offer().Offer
+	price, err := payments.Cost(r.Price, max(r.Rx+r.Tx, offer.Tick))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	record, err := m.provider.Ledger().Session(m.ctx, id, true)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if price != r.Paid || record.Amount != r.Paid {
+		m.t.Errorf("%d bytes cost %s, the consumer paid %s, the provider's ledger has %s", r.Rx+r.Tx, price, r.Paid,
+			record.Amount)
+	}
+	if record.Closed.IsZero() {
+		m.t.Error("the provider has not recorded the session's end")
+	}
+}
+
+// claimed claims everything and returns what came into the provider's wallet.
+func (m *market) claimed() contracts.Amount {
+	m.t.Helper()
+	provider := m.offer().Offer.Payee
+	before, err := m.TokenBalance(m.ctx, provider)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	c, err := m.provider.Claim(m.ctx)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	after, err := m.TokenBalance(m.ctx, provider)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if got := after.SubFloor(before); got != c.Total {
+		m.t.Errorf("claimed %s, the wallet grew by %s", c.Total, got)
+	}
+	return c.Total
+}
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(within); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", within, what)
+		}
+	}
+}
+
+// webServer serves any number of random bytes: GET /N. A path that ends in "/slow" trickles.
+type webServer struct {
+	address string
+	content []byte
+}
+
+func startWeb(t *testing.T) *webServer {
+	t.Helper()
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &webServer{address: listener.Addr().String(), content: make([]byte, 64<<20)}
+	rand.Read(w.content)
+	server := &http.Server{Handler: w, ReadHeaderTimeout: 5 * time.Second}
+	go server.Serve(listener) //nolint:errcheck // ends with Close below
+	t.Cleanup(func() { server.Close() })
+	return w
+}
+
+func (w *webServer) ServeHTTP(out http.ResponseWriter, r *http.Request) {
+	size, err := strconv.Atoi(r.URL.Path[1:])
+	if r.Method == http.MethodPost {
+		sum := sha256.New()
+		io.Copy(sum, r.Body)    //nolint:errcheck // the sum tells
+		out.Write(sum.Sum(nil)) //nolint:errcheck // the client tells
+		return
+	}
+	if err != nil || size < 0 || size > len(w.content) {
+		http.NotFound(out, r)
+		return
+	}
+	http.ServeContent(out, r, "", time.Time{}, bytes.NewReader(w.content[:size]))
+}
+
+func (w *webServer) client(client *tunnel.Client) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: client.DialContext, DisableKeepAlives: true}}
+}
+
+var errContent = errors.New("the content differs")
+
+func (w *webServer) fetch(ctx context.Context, through *tunnel.Client, size int) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.address+"/"+strconv.Itoa(size), nil)
+	if err != nil {
+		return err
+	}
+	response, err := w.client(through).Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	got, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got, w.content[:size]) {
+		return errContent
+	}
+	return nil
+}
+
+// upload sends that many bytes through a tunnel and checks that they arrived.
+func (w *webServer) upload(ctx context.Context, through *tunnel.Client, size int) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.address+"/0",
+		bytes.NewReader(w.content[:size]))
+	if err != nil {
+		return err
+	}
+	response, err := w.client(through).Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	got, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if want := sha256.Sum256(w.content[:size]); !bytes.Equal(got, want[:]) {
+		return errContent
+	}
+	return nil
+}
