@@ -24,6 +24,7 @@ const (
 // account is a channel as the ledger has it: total = other + the amounts of its sessions.
 type account struct {
 	id      int64
+	role    role
 	domain  Domain
 	channel contracts.Channel
 	total   contracts.Amount // highest promise given or received
@@ -52,14 +53,14 @@ type sessionRow struct {
 	closed  bool
 }
 
-const accountColumns = "id, chain_id, contract, token, payer, signer, payee, total, other, settled, sig," +
+const accountColumns = "id, role, chain_id, contract, token, payer, signer, payee, total, other, settled, sig," +
 	" settled_block, owed_since"
 
 func scanAccount(scan func(...any) error) (a account, err error) {
 	var contract, token, payer, signer, payee, total, other, settled, sig []byte
 	var chainID, block int64
 	var since sql.NullInt64
-	if err = scan(&a.id, &chainID, &contract, &token, &payer, &signer, &payee, &total, &other, &settled,
+	if err = scan(&a.id, &a.role, &chainID, &contract, &token, &payer, &signer, &payee, &total, &other, &settled,
 		&sig, &block, &since); err != nil {
 		return a, err
 	}
@@ -194,13 +195,43 @@ func storePromise(w *writer, a account, session int64, share contracts.Amount) e
 	return w.exec("UPDATE session SET amount = ?, promises = promises + 1 WHERE id = ?", blob(share), session)
 }
 
-func storeUsage(w *writer, session int64, u Usage, ended bool) error {
-	var closed sql.NullInt64
-	if ended {
-		closed = sql.NullInt64{Int64: nowMillis(), Valid: true}
+func storeUsage(w *writer, session int64, u Usage) error {
+	return w.exec("UPDATE session SET rx = ?, tx = ?, peer_rx = ? WHERE id = ?",
+		count(u.Rx), count(u.Tx), count(u.PeerRx), session)
+}
+
+// endSession records the final counters and adds the session to its day. A session that has ended stays as it is.
+func endSession(w *writer, session int64, u Usage) error {
+	var open int
+	err := w.row("SELECT count(*) FROM session WHERE id = ? AND closed_at IS NULL", session).Scan(&open)
+	if err != nil || open == 0 {
+		return err
 	}
-	return w.exec("UPDATE session SET rx = ?, tx = ?, peer_rx = ?, closed_at = COALESCE(closed_at, ?) WHERE id = ?",
-		count(u.Rx), count(u.Tx), count(u.PeerRx), closed, session)
+	if err := storeUsage(w, session, u); err != nil {
+		return err
+	}
+	return closeSession(w, session)
+}
+
+func closeSession(w *writer, session int64) error {
+	now := nowMillis()
+	var side role
+	var token, amount []byte
+	var d Day
+	if err := w.row("SELECT s.role, c.token, s.promises, s.rx, s.tx, s.amount FROM session s"+
+		" JOIN channel c ON c.id = s.channel WHERE s.id = ?", session).
+		Scan(&side, &token, &d.Promises, &d.Rx, &d.Tx, &amount); err != nil {
+		return err
+	}
+	var err error
+	if d.Amount, err = contracts.AmountFromBytes(amount); err != nil {
+		return err
+	}
+	d.Sessions = 1
+	if err := addToDay(w, now, side, token, d); err != nil {
+		return err
+	}
+	return w.exec("UPDATE session SET closed_at = ? WHERE id = ?", now, session)
 }
 
 func sigBlob(a account) []byte {

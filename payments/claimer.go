@@ -348,7 +348,7 @@ func (c *Claimer) send(ctx context.Context, record claimRecord, sum *Claimed) er
 	if err != nil {
 		return fmt.Errorf("claim %s: %w", result.TxHash, err)
 	}
-	if err := c.cfg.Ledger.settleClaim(ctx, record, done); err != nil {
+	if err := c.cfg.Ledger.settleClaim(ctx, c.group, record, done); err != nil {
 		return err
 	}
 	if sum.Total, err = sum.Total.Add(done.paid); err != nil {

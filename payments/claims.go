@@ -128,12 +128,15 @@ type settlement struct {
 	settled map[int64]contracts.Amount // by account: the new totals
 }
 
-func (l *Ledger) settleClaim(ctx context.Context, c claimRecord, s settlement) error {
+func (l *Ledger) settleClaim(ctx context.Context, g claimGroup, c claimRecord, s settlement) error {
 	return l.do(ctx, func(w *writer) error {
 		for id, total := range s.settled {
 			if err := storeSettled(w, id, total, s.block); err != nil {
 				return err
 			}
+		}
+		if err := addToDay(w, nowMillis(), payeeRole, g.token[:], Day{Claims: 1, Claimed: s.paid, GasSpent: s.fee}); err != nil {
+			return err
 		}
 		return w.exec("UPDATE claim SET state = ?, tx = ?, block = ?, paid = ?, gas = ?, fee = ?, done_at = ? WHERE id = ?",
 			claimSettled, s.tx[:], int64(s.block), blob(s.paid), count(s.gas), s.fee.String(), nowMillis(), c.id)

@@ -277,6 +277,20 @@ func (w *writer) exec(query string, args ...any) error {
 	return err
 }
 
+// row reads within the transaction.
+func (w *writer) row(query string, args ...any) interface{ Scan(...any) error } {
+	s, err := w.stmt(query)
+	if err != nil {
+		return failedRow{err}
+	}
+	return s.QueryRow(args...)
+}
+
+// failedRow is the row of a query that could not be prepared.
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }
+
 // insert returns the new row's id.
 func (w *writer) insert(query string, args ...any) (int64, error) {
 	s, err := w.stmt(query)

@@ -73,4 +73,33 @@ CREATE TABLE claim_row (
   PRIMARY KEY (claim, channel)
 ) STRICT, WITHOUT ROWID;
 `,
+	`
+CREATE TABLE day (
+  day      INTEGER NOT NULL,                             -- days since 1970-01-01 UTC
+  role     INTEGER NOT NULL CHECK (role IN (1, 2)),
+  token    BLOB NOT NULL CHECK (length(token) = 20),
+  sessions INTEGER NOT NULL DEFAULT 0,                   -- closed on that day, with all that they came to
+  promises INTEGER NOT NULL DEFAULT 0,
+  rx       INTEGER NOT NULL DEFAULT 0,
+  tx       INTEGER NOT NULL DEFAULT 0,
+  amount   BLOB NOT NULL CHECK (length(amount) = 12),
+  claims   INTEGER NOT NULL DEFAULT 0,                   -- mined on that day
+  claimed  BLOB NOT NULL CHECK (length(claimed) = 12),
+  fee      TEXT NOT NULL DEFAULT '0',                    -- wei, decimal
+  PRIMARY KEY (day, role, token)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE release (
+  channel     INTEGER PRIMARY KEY REFERENCES channel (id), -- the lowest ceiling signed away in its epoch
+  ceiling     BLOB NOT NULL CHECK (length(ceiling) = 12),
+  epoch       INTEGER NOT NULL,
+  valid_until INTEGER NOT NULL
+) STRICT;
+CREATE TABLE reserve (
+  channel     INTEGER PRIMARY KEY REFERENCES channel (id), -- the highest that the payer has signed
+  ceiling     BLOB NOT NULL CHECK (length(ceiling) = 12),
+  epoch       INTEGER NOT NULL,
+  valid_until INTEGER NOT NULL,
+  sig         BLOB NOT NULL CHECK (length(sig) = 64)
+) STRICT;
+`,
 }

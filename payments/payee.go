@@ -260,7 +260,7 @@ func (p *Payee) Close(ctx context.Context, id SessionID, u Usage) error {
 	}
 	s.channel.mu.Lock() // a promise that is being stored is stored first.
 	defer s.channel.mu.Unlock()
-	if err := p.cfg.Ledger.do(ctx, func(w *writer) error { return storeUsage(w, s.row, u, true) }); err != nil {
+	if err := p.cfg.Ledger.do(ctx, func(w *writer) error { return endSession(w, s.row, u) }); err != nil {
 		return err
 	}
 	p.mu.Lock()

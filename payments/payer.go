@@ -219,7 +219,7 @@ func (p *Payer) Final(ctx context.Context, u Usage) (Promise, bool, error) {
 	}
 	if !p.closed {
 		if err := p.cfg.Ledger.do(ctx, func(w *writer) error {
-			return storeUsage(w, p.row, p.usage, true)
+			return endSession(w, p.row, p.usage)
 		}); err != nil {
 			return Promise{}, false, err
 		}
@@ -327,7 +327,10 @@ func (p *Payer) raiseLocked(ctx context.Context, want contracts.Amount, whole, f
 		if err := storePromise(w, a, p.row, share); err != nil {
 			return err
 		}
-		return storeUsage(w, p.row, p.usage, final)
+		if final {
+			return endSession(w, p.row, p.usage)
+		}
+		return storeUsage(w, p.row, p.usage)
 	}); err != nil {
 		return false, err
 	}

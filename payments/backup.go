@@ -1,0 +1,121 @@
+package payments
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Backup writes a consistent copy of the ledger to a new file while the ledger goes on; it is on the disk when Backup
+// returns. A backup is older than the ledger by the time it is needed: a payer that restores one learns its latest
+// totals from its payees ([Payer.Adopt]); a payee loses what it was promised since.
+func (l *Ledger) Backup(ctx context.Context, path string) error {
+	if err := l.backup(ctx, path); err != nil {
+		return fmt.Errorf("back up ledger to %s: %w", path, err)
+	}
+	return nil
+}
+
+func (l *Ledger) backup(ctx context.Context, path string) (err error) {
+	part := path + ".part"
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(os.ErrExist, err)
+	}
+	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(part)
+		}
+	}()
+	// SQLite takes an empty file as a place for the copy: this one has the right mode.
+	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	db, err := openDB(l.path, "")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", part); err != nil {
+		return err
+	}
+	return finishFile(f, part, path)
+}
+
+// RestoreLedger puts a backup in the place of a ledger that is gone: it checks the copy and never overwrites a file.
+func RestoreLedger(ctx context.Context, backup, path string) error {
+	if err := restoreLedger(ctx, backup, path); err != nil {
+		return fmt.Errorf("restore ledger %s from %s: %w", path, backup, err)
+	}
+	return nil
+}
+
+func restoreLedger(ctx context.Context, backup, path string) (err error) {
+	for _, p := range []string{path, path + "-wal"} {
+		if _, err := os.Lstat(p); !errors.Is(err, os.ErrNotExist) {
+			return errors.Join(fmt.Errorf("%s: %w: move it away first", p, os.ErrExist), err)
+		}
+	}
+	from, err := os.Open(backup)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	part := path + ".part"
+	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	defer func() {
+		if err != nil {
+			os.Remove(part)
+		}
+	}()
+	if _, err := io.Copy(f, from); err != nil {
+		return err
+	}
+	report, err := VerifyLedger(ctx, part, nil)
+	if err != nil {
+		return err
+	}
+	for _, s := range []string{"-wal", "-shm"} { // what looking at it may have made
+		if err := os.Remove(part + s); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	if len(report.Problems) > 0 {
+		return fmt.Errorf("the backup is damaged: %s", report.Problems[0])
+	}
+	return finishFile(f, part, path)
+}
+
+// finishFile gives a file that has been written its name, durably.
+func finishFile(f *os.File, part, path string) error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(part, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// readOnlyDB opens a ledger for looking at it, also while another process writes.
+func readOnlyDB(path string) (*sql.DB, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	return openDB(path, "", "query_only(1)")
+}
