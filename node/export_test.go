@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -14,13 +13,6 @@ import (
 )
 
 // What follows lets the tests, which live outside this package because they use devnet, play a peer that cheats.
-
-// The session's bounds, for tests that wait for them.
-const (
-	SessionGrace  = sessionGrace
-	StatusPeriod  = statusInterval
-	FinalPayLimit = finalPayTimeout
-)
 
 // Host is the consumer's libp2p host.
 func (c *Consumer) Host() host.Host { return c.ipfs.Host() }
@@ -137,11 +129,3 @@ func (c *Consumer) Greet(ctx context.Context, o registry.Offer, g Greeting) erro
 
 // Domain is what the consumer's promises are signed for.
 func (c *Consumer) Domain() payments.Domain { return c.domain }
-
-// Ledger is the consumer's own.
-func (c *Consumer) Ledger() *payments.Ledger { return c.ledger }
-
-// ServeTestAPI serves one route on the local API.
-func ServeTestAPI(ctx context.Context, home Home, pattern string, h http.HandlerFunc) error {
-	return serveAPI(ctx, home, map[string]http.HandlerFunc{pattern: h})
-}
