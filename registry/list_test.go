@@ -330,7 +330,7 @@ func TestListEndsWithTheChainsError(t *testing.T) {
 
 func TestListReadsManyPagesAndCanBeBrokenOff(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent()) // which is why this test runs alone
-	const providers = 700                              // a small page, a larger one, and part of a third
+	const providers = 400                              // a small page, a larger one, and part of a third
 	blobs := newShelf()
 	page := newPages(t, providers, blobs)
 	r, err := registry.New(registry.Config{Backend: page, Deployment: pagesMarket, Blobs: blobs})
@@ -347,7 +347,7 @@ func TestListReadsManyPagesAndCanBeBrokenOff(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if seen++; seen > i*30 {
+			if seen++; seen > i*19 {
 				break
 			}
 		}

@@ -282,7 +282,7 @@ func TestIndexOfAnotherChainIsNotMixedUp(t *testing.T) {
 
 func TestBrokenOffRefreshGoesOn(t *testing.T) {
 	t.Parallel()
-	const providers = 700
+	const providers = 400
 	blobs := newShelf()
 	r, err := registry.New(registry.Config{
 		Backend: newPages(t, providers, blobs), Deployment: pagesMarket, Blobs: blobs,
