@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,24 +46,19 @@ func classify(err error) verdict {
 		return accepted
 	}
 	m := strings.ToLower(err.Error())
-	switch {
-	case strings.Contains(m, "nonce too low"), strings.Contains(m, "oldnonce"), strings.Contains(m, "nonce is too low"):
-		return nonceUsed
-	case strings.Contains(m, "underpriced"), strings.Contains(m, "max fee per gas less than block base fee"),
-		strings.Contains(m, "feetoolow"), strings.Contains(m, "gas tip cap"), strings.Contains(m, "minimum needed"):
-		return underpriced
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(m, w) })
 	}
-	if !allAnswers(err) {
+	switch {
+	case has("nonce too low", "oldnonce", "nonce is too low"):
+		return nonceUsed
+	case has("underpriced", "max fee per gas less than block base fee", "feetoolow", "gas tip cap"):
+		return underpriced
+	case has("nonce too high", "nonce gap", "pool is full", "txpool full", "queue"), !allAnswers(err):
 		return unknown
 	}
-	for _, s := range []string{"insufficient funds", "insufficient balance", "intrinsic gas too low",
-		"exceeds block gas limit", "gas limit too high", "gas limit is too high", "exceeds maximum", "exceeds the configured cap",
-		"oversized data", "max initcode size", "initcode", "invalid sender", "not supported", "floor data gas", "below intrinsic"} {
-		if strings.Contains(m, s) {
-			return refused
-		}
-	}
-	return unknown
+	// Funds, gas, size, type: every endpoint has said no, and none has kept it.
+	return refused
 }
 
 // allAnswers reports whether err, which may join those of several endpoints, consists of answers only.
@@ -92,14 +88,20 @@ func (s *Sender) await(ctx context.Context, sn *send) (Result, error) {
 	priced := time.Now()    // since when the newest attempt waits, as far as this process knows
 	var sent time.Time      // when it was last broadcast, zero: now is the time
 	var nonceGone time.Time // since when its nonce is said to be used, zero: it isn't
+	var trouble error       // why there is no news, nil: there is
 	if sn.taken {
 		sent = priced
 	}
 	for {
 		wake := s.client.heads.wake()
 		receipt, confirmed, err := s.lookUp(ctx, sn)
-		if err != nil && ctx.Err() == nil {
-			s.log.Debug("no news of a transaction", "id", sn.ID, "error", err)
+		if ctx.Err() == nil {
+			if err != nil && trouble == nil { // once, not with every look
+				s.log.Warn("no news of a transaction", "id", sn.ID, "error", err)
+			}
+			if err != nil {
+				trouble = err
+			}
 		}
 		switch {
 		case err != nil:
@@ -117,7 +119,7 @@ func (s *Sender) await(ctx context.Context, sn *send) (Result, error) {
 			continue
 		default:
 			if time.Since(priced) > s.stuckAfter {
-				if err := s.replace(ctx, sn); err != nil {
+				if err := s.replace(ctx, sn, false); err != nil {
 					return Result{}, err
 				}
 				priced, sent = time.Now(), time.Now()
@@ -127,9 +129,20 @@ func (s *Sender) await(ctx context.Context, sn *send) (Result, error) {
 				break
 			}
 			sent = time.Now()
-			switch classify(s.client.SendTransaction(ctx, sn.last())) {
+			err := s.client.SendTransaction(ctx, sn.last())
+			if classify(err) != accepted {
+				trouble = err
+			}
+			switch classify(err) {
 			case underpriced:
-				priced, sent = time.Time{}, time.Time{}
+				if err := s.replace(ctx, sn, true); err != nil {
+					return Result{}, err
+				}
+				priced, sent = time.Now(), time.Time{}
+				if sn.taken {
+					sent = priced
+				}
+				poll.reset()
 			case nonceUsed:
 				if nonceGone.IsZero() {
 					nonceGone = sent
@@ -146,7 +159,7 @@ func (s *Sender) await(ctx context.Context, sn *send) (Result, error) {
 			}
 		}
 		if err := poll.wait(ctx, wake); err != nil {
-			return Result{}, fmt.Errorf("transaction %s is still under way: %w", sn.last().Hash(), err)
+			return Result{}, fmt.Errorf("transaction %s is still under way: %w", sn.last().Hash(), errors.Join(err, trouble))
 		}
 	}
 }
@@ -154,7 +167,7 @@ func (s *Sender) await(ctx context.Context, sn *send) (Result, error) {
 // lookUp finds the receipt of whichever attempt was mined, and whether enough blocks stand on it.
 func (s *Sender) lookUp(ctx context.Context, sn *send) (*types.Receipt, bool, error) {
 	for i := len(sn.attempts) - 1; i >= 0; i-- {
-		receipt, err := s.client.TransactionReceipt(ctx, sn.attempts[i].Hash())
+		receipt, err := s.client.Agreed().TransactionReceipt(ctx, sn.attempts[i].Hash())
 		if errors.Is(err, ethereum.NotFound) || isMissing(err) {
 			continue
 		}
@@ -168,7 +181,7 @@ func (s *Sender) lookUp(ctx context.Context, sn *send) (*types.Receipt, bool, er
 		if s.confirmations <= 1 {
 			return receipt, true, nil
 		}
-		head, err := s.client.Head(ctx)
+		head, err := s.client.Agreed().Head(ctx)
 		if err != nil {
 			return nil, false, err
 		}
@@ -228,9 +241,14 @@ func (s *Sender) whyReverted(ctx context.Context, sn *send, r *types.Receipt) st
 }
 
 // replace signs a send again at a higher price, records that and broadcasts it. Where the price can't be raised any
-// more the old attempt goes on waiting; an error means that the send can't go on.
-func (s *Sender) replace(ctx context.Context, sn *send) error {
+// more the old attempt goes on waiting; an error means that the send can't go on. An attempt that was too cheap for
+// anybody to take may be far too cheap: what it has to beat is not known, so its tip is multiplied.
+func (s *Sender) replace(ctx context.Context, sn *send, cheap bool) error {
 	old := priceOf(sn.last())
+	if cheap {
+		old.tip = new(big.Int).Lsh(old.tip, 2)
+		old.cap = bigMax(old.cap, old.tip)
+	}
 	price, err := s.price(ctx, &old)
 	if err != nil {
 		s.log.Warn("a stuck transaction is not replaced", "id", sn.ID, "nonce", sn.nonce, "error", err)

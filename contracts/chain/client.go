@@ -120,7 +120,7 @@ func (c *Client) identify(ctx context.Context) error {
 	answered := false
 	for i, e := range c.endpoints {
 		if errs[i] != nil {
-			e.failed(errs[i])
+			e.failed(redact(errs[i]))
 			continue
 		}
 		answered = true
@@ -231,8 +231,12 @@ func (c *Client) onOne(ctx context.Context, e *endpoint, f func(context.Context,
 	case ctx.Err() != nil:
 		return err
 	}
+	err = redact(err)
 	if e.failed(err) {
 		c.log.Warn("chain endpoint fails", "endpoint", e.name, "error", err)
+	}
+	if named := (*EndpointError)(nil); errors.As(err, &named) {
+		return err
 	}
 	return &EndpointError{URL: e.name, Err: err}
 }

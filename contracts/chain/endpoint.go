@@ -42,6 +42,7 @@ type endpoint struct {
 	retryAfter time.Duration
 	head       uint64 // the highest block that it has named
 	lagging    bool
+	err        error // of the last failure
 }
 
 // EndpointError says which endpoint failed. It never carries the URL's path or query.
@@ -70,7 +71,11 @@ func newEndpoint(raw string) (*endpoint, error) {
 	e.pause.InitialInterval, e.pause.MaxInterval = 100*time.Millisecond, 30*time.Second
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 32
-	e.http = &http.Client{Transport: &guard{transport, e}}
+	e.http = &http.Client{
+		Transport: &guard{transport, e},
+		// A request must not wander off to where nobody configured.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return e, nil
 }
 
@@ -184,9 +189,10 @@ func (e *endpoint) succeeded() {
 }
 
 // failed notes a failure and reports whether it is the first after a success.
-func (e *endpoint) failed(error) bool {
+func (e *endpoint) failed(err error) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.err = err
 	e.failures++
 	e.until = time.Now().Add(max(e.pause.NextBackOff(), e.retryAfter))
 	e.retryAfter = 0
@@ -235,8 +241,17 @@ func isMissing(err error) bool {
 	return false
 }
 
-// redact strips URLs from the errors of the HTTP client: they quote the whole of it, access key included.
+// redact strips URLs from the errors of the HTTP client, which quote the whole of them, access key included, and makes
+// an error page short and printable.
 func redact(err error) error {
+	var page rpc.HTTPError
+	if errors.As(err, &page) {
+		body := printable(strings.TrimSpace(string(page.Body[:min(len(page.Body), 120)])))
+		if body == "" {
+			return fmt.Errorf("HTTP status %s", printable(page.Status))
+		}
+		return fmt.Errorf("HTTP status %s: %q", printable(page.Status), body)
+	}
 	var u *url.Error
 	if errors.As(err, &u) {
 		return u.Err

@@ -14,6 +14,29 @@ const (
 	probeEvery = 3 * time.Second
 )
 
+// Health is what is known of an endpoint.
+type Health struct {
+	URL      string // without credentials, path or query
+	Head     uint64 // the newest block that it named when the endpoints were last compared; 0 with a single endpoint
+	Lagging  bool   // it is behind the others
+	Failures int    // since it last answered
+	Error    error  // of the last failure, while Failures is not 0
+}
+
+// Health tells how the endpoints do, in the configured order.
+func (c *Client) Health() []Health {
+	all := make([]Health, len(c.endpoints))
+	for i, e := range c.endpoints {
+		e.mu.Lock()
+		all[i] = Health{URL: e.name, Head: e.head, Lagging: e.lagging, Failures: e.failures}
+		if e.failures > 0 {
+			all[i].Error = e.err
+		}
+		e.mu.Unlock()
+	}
+	return all
+}
+
 // ranked returns the endpoints, the best first: those that work, then those that lag, then those that failed lately,
 // each in the configured order, so that as long as nothing fails one endpoint tells the whole story.
 func (c *Client) ranked() []*endpoint {

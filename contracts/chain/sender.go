@@ -282,6 +282,7 @@ func (s *Sender) checkFunds(ctx context.Context, i Intent, price gasPrice) error
 // broadcast hands the newest attempt to the endpoints. An error means that they refuse it for good; where it is
 // unknown whether they took it, waiting and sending it again will tell.
 func (s *Sender) broadcast(ctx context.Context, sn *send) error {
+	sn.taken = false
 	err := s.client.SendTransaction(ctx, sn.last())
 	switch classify(err) {
 	case accepted:

@@ -1,0 +1,266 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"math/big"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"byway/contracts/devchain"
+
+	"github.com/ethereum/go-ethereum"
+)
+
+const shortTimeout = 300 * time.Millisecond
+
+func dialBoth(t testing.TB, urls ...string) *Client {
+	t.Helper()
+	c, err := Dial(t.Context(), Config{URLs: urls, Timeout: shortTimeout, Log: testLog(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestBrokenEndpointIsNamedSoonAndItsKeyIsNot(t *testing.T) {
+	t.Parallel()
+	node := startChain(t, devchain.Config{})
+	for name, mode := range broken {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startProxy(t, node.URL())
+			url := p.URL + "/v3/SECRET?key=SECRET"
+			check := func(what string, begin time.Time, err error) {
+				t.Helper()
+				if err == nil {
+					t.Fatalf("%s: no error", what)
+				}
+				if took := time.Since(begin); took > 5*time.Second {
+					t.Errorf("%s: took %s", what, took)
+				}
+				if m := err.Error(); !strings.Contains(m, p.URL) || strings.Contains(m, "SECRET") || len(m) > 4000 {
+					t.Errorf("%s: the error is: %s", what, m)
+				}
+			}
+			p.set(mode)
+			begin := time.Now()
+			_, err := Dial(t.Context(), Config{URLs: []string{url}, Timeout: shortTimeout})
+			check("dial", begin, err)
+			p.set(nil)
+			c := dialBoth(t, url)
+			p.set(mode)
+			begin = time.Now()
+			_, err = c.Head(t.Context())
+			check("head", begin, err)
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			begin = time.Now()
+			_, err = c.WaitHead(ctx, 1<<40)
+			if err == nil || time.Since(begin) > 2*time.Second {
+				t.Errorf("wait: %v after %s", err, time.Since(begin))
+			}
+			p.set(nil)
+			if _, err := c.Head(t.Context()); err != nil {
+				t.Errorf("it works again, but: %v", err)
+			}
+		})
+	}
+}
+
+func TestNextEndpointAnswersWhenOneIsBroken(t *testing.T) {
+	t.Parallel()
+	node := startChain(t, devchain.Config{})
+	for name, mode := range broken {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startProxy(t, node.URL())
+			c := dialBoth(t, p.URL, node.URL())
+			p.set(mode)
+			for range 5 {
+				if _, err := c.Head(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if h := c.Health(); h[0].Failures == 0 || h[0].Error == nil || h[1].Failures != 0 {
+				t.Errorf("health %+v", h)
+			}
+			// A client also starts with one endpoint out of order.
+			dialBoth(t, p.URL, node.URL())
+		})
+	}
+}
+
+func TestRateLimitIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	node := startChain(t, devchain.Config{})
+	p := startProxy(t, node.URL())
+	c, err := Dial(t.Context(), Config{URLs: []string{p.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	p.set(func(w http.ResponseWriter, _ *http.Request, q *request) bool {
+		if q.Method == "" {
+			return false // the WebSocket
+		}
+		p.set(nil)
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	})
+	begin := time.Now()
+	if _, err := c.Head(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begin); took < time.Second || took > 4*time.Second {
+		t.Errorf("asked again after %s", took)
+	}
+}
+
+func TestLaggingEndpointIsPassedOverAndStopsMoneyDecisions(t *testing.T) {
+	t.Parallel()
+	node := startChain(t, devchain.Config{})
+	p := startProxy(t, node.URL())
+	p.set(frozen(2))
+	c := dial(t, p.URL, node.URL())
+	if err := node.Mine(20); err != nil {
+		t.Fatal(err)
+	}
+	c.compareHeads(t.Context())
+	if h := c.Health(); !h[0].Lagging || h[1].Lagging {
+		t.Errorf("health %+v", h)
+	}
+	if head, err := c.Head(t.Context()); err != nil || head.Number != 21 {
+		t.Errorf("head %+v, %v", head, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, err := c.Agreed().BalanceAt(ctx, target, nil)
+	var d *DisagreementError
+	if !errors.As(err, &d) || len(d.Answers) != 2 {
+		t.Errorf("agreed balance: %v", err)
+	}
+	p.set(frozen(20)) // a block behind is no reason to stop
+	if head, err := c.Agreed().Head(ctx); err != nil || head.Number != 20 {
+		t.Errorf("agreed head %+v, %v", head, err)
+	}
+}
+
+func TestMoneyDecisionsNeedTwoEndpointsThatAgree(t *testing.T) {
+	t.Parallel()
+	node := startChain(t, devchain.Config{})
+	s := sender(t, SenderConfig{Client: dial(t, node.URL())})
+	// RETURN(0, 32) of a word that is 7.
+	contract := deploy(t, s, []byte{0x60, 7, 0x5f, 0x52, 0x60, 32, 0x5f, 0xf3})
+	refusing := deploy(t, s, reverting([]byte{0xde, 0xad, 0xbe, 0xef}))
+	liar := startProxy(t, node.URL())
+	liar.set(forged(node.URL(), "eth_call", flip("07\"", "08\"")))
+	msg := ethereum.CallMsg{To: &contract}
+
+	two := dial(t, liar.URL, node.URL())
+	if got, err := two.CallContract(t.Context(), msg, nil); err != nil || got[31] != 8 {
+		t.Fatalf("the liar doesn't lie: %x, %v", got, err)
+	}
+	var d *DisagreementError
+	if got, err := two.Agreed().CallContract(t.Context(), msg, nil); !errors.As(err, &d) {
+		t.Errorf("believed %x, %v", got, err)
+	}
+	other := startProxy(t, node.URL())
+	three := dial(t, liar.URL, node.URL(), other.URL)
+	if got, err := three.Agreed().CallContract(t.Context(), msg, nil); err != nil || got[31] != 7 {
+		t.Errorf("two of three: %x, %v", got, err)
+	}
+	var r *RevertError
+	if _, err := two.Agreed().CallContract(t.Context(), ethereum.CallMsg{To: &refusing}, nil); !errors.As(err, &r) ||
+		r.Reason != "custom error 0xdeadbeef" {
+		t.Errorf("agreed revert: %v", err)
+	}
+	if code, err := two.Agreed().CodeAt(t.Context(), contract, nil); err != nil || len(code) != 8 {
+		t.Errorf("agreed code: %x, %v", code, err)
+	}
+	if b, err := two.Agreed().BalanceAt(t.Context(), devchain.Account(1).Address(), big.NewInt(1)); err != nil ||
+		b.Sign() <= 0 {
+		t.Errorf("agreed balance: %s, %v", b, err)
+	}
+
+	liar.set(broken["server error"])
+	if _, err := two.Agreed().CallContract(t.Context(), msg, nil); !errors.Is(err, ErrAlone) {
+		t.Errorf("one endpoint of two: %v", err)
+	}
+	if got, err := three.Agreed().CallContract(t.Context(), msg, nil); err != nil || got[31] != 7 {
+		t.Errorf("two of three, one broken: %x, %v", got, err)
+	}
+	// An endpoint that serves another chain of the same id is found out by its block hashes.
+	fork := startChain(t, devchain.Config{Accounts: 3})
+	if err := fork.Mine(5); err != nil {
+		t.Fatal(err)
+	}
+	foreign := dial(t, fork.URL(), node.URL())
+	if _, err := foreign.Agreed().CallContract(t.Context(), msg, nil); !errors.As(err, &d) {
+		t.Errorf("two chains: %v", err)
+	}
+}
+
+func TestForgedReceiptSettlesNothing(t *testing.T) {
+	t.Parallel()
+	node := startChain(t, devchain.Config{})
+	liar := startProxy(t, node.URL())
+	c := dial(t, liar.URL, node.URL())
+	s := sender(t, SenderConfig{Client: c})
+	liar.set(forged(node.URL(), "eth_getTransactionReceipt", flip(`"status":"0x1"`, `"status":"0x0"`)))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := s.Send(ctx, payment("one"))
+	var d *DisagreementError
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &d) {
+		t.Fatalf("with a liar: %v", err)
+	}
+	liar.set(nil)
+	if _, err := s.Send(t.Context(), payment("one")); err != nil {
+		t.Fatalf("without: %v", err)
+	}
+	if b := balance(t, c, target); b.Cmp(big.NewInt(1)) != 0 {
+		t.Errorf("the target got %s", b)
+	}
+}
+
+func TestDroppedWebSocketOnlyDelaysNews(t *testing.T) {
+	t.Parallel()
+	node := startChain(t, devchain.Config{})
+	p := startProxy(t, node.URL())
+	for _, url := range []string{p.URL, strings.Replace(p.URL, "http://", "ws://", 1)} {
+		c := dial(t, url)
+		for range 4 {
+			head, err := c.Head(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.CloseClientConnections()
+			if err := node.Mine(1); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			next, err := c.WaitHead(ctx, head.Number)
+			cancel()
+			if err != nil || next.Number != head.Number+1 {
+				t.Fatalf("%+v, %v", next, err)
+			}
+		}
+	}
+}
+
+func TestEndpointURLsAreChecked(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"", "localhost:8545", "ftp://host", "/some/path", "http://"} {
+		if _, err := Dial(t.Context(), Config{URLs: []string{url}}); err == nil {
+			t.Errorf("%q was accepted", url)
+		}
+	}
+	if _, err := Dial(t.Context(), Config{}); err == nil {
+		t.Error("no endpoint was accepted")
+	}
+}
