@@ -428,6 +428,183 @@ func TestSignedReserveIsPostedByThePayee(t *testing.T) {
 	}
 }
 
+func (n *network) follower(t *testing.T) *chain.Follower {
+	t.Helper()
+	journal, err := chain.OpenJournal(filepath.Join(t.TempDir(), "journal.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { journal.Close() })
+	return chain.NewFollower(chain.FollowerConfig{
+		Client: n.client, Journal: journal, Name: "claims", Addresses: []common.Address{n.deployment.Channels},
+		Topics: ClaimerTopics(n.deployment.Token),
+	})
+}
+
+// run starts a claimer that looks at nothing by itself but the chain's events, and stops it with the test.
+func (n *network) run(t *testing.T, l *Ledger, p Policy) *Claimer {
+	t.Helper()
+	p.Interval = time.Hour
+	c, err := NewClaimer(ClaimerConfig{
+		Ledger: l, Chain: n.view, Sender: n.payee, Deployment: n.deployment, Policy: p, Events: n.follower(t),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not in time: ", what)
+		}
+	}
+}
+
+func TestExitIsAnsweredByAClaimAtOnce(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	mine, theirs := newLedger(t), newLedger(t)
+	f := n.funding(t, n.payer)
+	key := testKey(1)
+	must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
+	last := n.serve(t, mine, theirs, key, 5*mib)
+	claimer := n.run(t, theirs, Policy{})
+	time.Sleep(100 * time.Millisecond)
+	wantAmount(t, "settled before the exit", must(claimer.Earnings(t.Context()))(t).Settled, contracts.Amount{})
+	must(f.StartExit(t.Context(), "", key.Address(), n.payee.Address()))(t)
+	eventually(t, "claim", func() bool {
+		return must(claimer.Earnings(t.Context()))(t).Settled == last.Cumulative
+	})
+}
+
+func TestExitSeenInItsLastTenthIsClaimedInTime(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	mine, theirs := newLedger(t), newLedger(t)
+	f := n.funding(t, n.payer)
+	key := testKey(1)
+	must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
+	last := n.serve(t, mine, theirs, key, 5*mib)
+	must(f.StartExit(t.Context(), "", key.Address(), n.payee.Address()))(t)
+	if err := n.chain.Advance(testExitDelay * 9 / 10); err != nil {
+		t.Fatal(err)
+	}
+	claimer := n.run(t, theirs, Policy{})
+	eventually(t, "claim", func() bool {
+		return must(claimer.Earnings(t.Context()))(t).Settled == last.Cumulative
+	})
+	if err := n.chain.Advance(testExitDelay / 5); err != nil {
+		t.Fatal(err)
+	}
+	must(f.FinishExit(t.Context(), "", key.Address(), n.payee.Address()))(t)
+	wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), last.Cumulative)
+}
+
+func TestLedgerFollowsAReorganisation(t *testing.T) {
+	t.Parallel()
+	for _, drop := range []bool{false, true} {
+		n := newNetwork(t)
+		mine, theirs := newLedger(t), newLedger(t)
+		f := n.funding(t, n.payer)
+		key := testKey(1)
+		must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
+		last := n.serve(t, mine, theirs, key, 5*mib)
+		claimer := n.run(t, theirs, Policy{MaxAge: time.Millisecond})
+		settled := func() bool {
+			v := must(VerifyLedger(t.Context(), theirs.path, n.view))(t)
+			return len(v.Problems) == 0 && must(claimer.Earnings(t.Context()))(t).Settled == last.Cumulative
+		}
+		eventually(t, "claim", settled)
+		time.Sleep(300 * time.Millisecond) // the follower has seen it
+		if err := n.chain.Reorg(1, drop); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.chain.Mine(3); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the same on chain and in the ledger again", settled)
+		wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), last.Cumulative)
+	}
+}
+
+func TestKeptReserveIsPostedWhenExposureDeservesIt(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	mine, theirs := newLedger(t), newLedger(t)
+	f := n.funding(t, n.payer)
+	key := testKey(1)
+	sum := cost(testPrice, GiB)
+	c := f.Channel(key.Address(), n.payee.Address())
+	must(f.Deposit(t.Context(), "", key.Address(), sum))(t)
+	payee := must(NewPayee(PayeeConfig{
+		Domain: n.domain, Ledger: theirs, Chain: n.view, Payee: n.payee.Address(), Token: n.deployment.Token,
+	}))(t)
+	sign := func(r Reserve) Reserve {
+		r.Channel = c
+		return must(n.domain.SignReserve(r, key))(t)
+	}
+	good := sign(Reserve{Ceiling: sum, ValidUntil: uint64(time.Now().Add(100 * time.Hour).Unix())})
+	wantErr(t, payee.KeepReserve(t.Context(), sign(Reserve{Ceiling: sum, Epoch: 1, ValidUntil: 1 << 39})), ErrStaleReserve)
+	wantErr(t, payee.KeepReserve(t.Context(), sign(Reserve{Ceiling: sum, ValidUntil: 1})), ErrStaleReserve)
+	forged := good
+	forged.Ceiling = contracts.MaxAmount()
+	wantErr(t, payee.KeepReserve(t.Context(), forged), ErrBadSignature)
+	if err := payee.KeepReserve(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	n.serve(t, mine, theirs, key, 5*mib)
+	post := func(p Policy) ChannelState {
+		t.Helper()
+		claimer := n.claimer(t, theirs, n.payee, p)
+		must(claimer.round(t.Context(), claimer.work))(t)
+		return must(n.view.State(t.Context(), c))(t)
+	}
+	if s := post(Policy{ReserveAbove: cost(testPrice, 20*mib)}); !s.Ceiling.IsZero() {
+		t.Fatalf("posted for little: %+v", s)
+	}
+	if s := post(Policy{ReserveAbove: cost(testPrice, 4*mib)}); s.Ceiling != sum || !s.Settled.IsZero() {
+		t.Fatalf("not posted: %+v", s)
+	}
+}
+
+func TestPayeeCountsOnNothingThatItHasReleased(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	mine, theirs := newLedger(t), newLedger(t)
+	f := n.funding(t, n.payer)
+	key := testKey(1)
+	must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
+	last := n.serve(t, mine, theirs, key, 5*mib)
+	open := func() *Payee {
+		return must(NewPayee(PayeeConfig{
+			Domain: n.domain, Ledger: theirs, Chain: n.view, Payee: n.payee.Address(), Token: n.deployment.Token, NoTrust: true,
+		}))(t)
+	}
+	payee := open()
+	release := must(payee.Release(t.Context(), last.Channel, n.payeeKey, time.Hour*1000))(t)
+	wantAmount(t, "released ceiling", release.Ceiling, last.Cumulative)
+	var unfunded *UnfundedError
+	for _, p := range []*Payee{payee, open()} { // also after a restart
+		if _, err := p.Open(t.Context(), testTerms(last.Channel)); !errors.As(err, &unfunded) {
+			t.Fatalf("served on a reserve that is signed away: %v", err)
+		}
+	}
+	must(f.Close(t.Context(), "", &last, release, n.payer.Address()))(t)
+	wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), last.Cumulative)
+}
+
 func TestDepositWithoutTokensSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)

@@ -16,6 +16,8 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 
+	"golang.org/x/sync/errgroup"
+
 	"byway/contracts"
 	"byway/contracts/bindings/channels"
 	"byway/contracts/chain"
@@ -58,6 +60,9 @@ type Policy struct {
 	// GasTokenPrice is what 10^18 wei are worth, in base units of the payment token. Zero: unknown, and no claim is
 	// made for cheap gas alone.
 	GasTokenPrice contracts.Amount
+	// ReserveAbove: post the reserve that a payer has signed when its promises exceed the ceiling by so much, in base
+	// units. Zero: by anything.
+	ReserveAbove contracts.Amount
 }
 
 func (p Policy) withDefaults() Policy {
@@ -80,7 +85,19 @@ type ClaimerConfig struct {
 	Payee, Token common.Address
 	Policy       Policy
 	Gas          GasPricer
-	Log          *slog.Logger
+	// Events follows the Channels contract with [ClaimerTopics], so that an exit is seen within a block and a
+	// reorganisation at all. It belongs to this claimer. Nil: channels are read once an interval.
+	Events *chain.Follower
+	Log    *slog.Logger
+}
+
+// ClaimerTopics is what a claimer's [chain.Follower] shall follow on the Channels contract.
+func ClaimerTopics(token common.Address) [][]common.Hash {
+	events := channels.NewChannels().GetABI().Events
+	return [][]common.Hash{
+		{events[channels.ChannelsClaimedEventName].ID, events[channels.ChannelsExitStartedEventName].ID},
+		{addressWord(token)},
+	}
 }
 
 // Claimed is what a round of claims has brought.
@@ -103,6 +120,7 @@ type Claimer struct {
 	contract *channels.Channels
 	log      *slog.Logger
 	turn     *sync.Mutex
+	wake     chan struct{} // holds one token
 }
 
 // NewClaimer makes a claimer of the payee's channels in that ledger.
@@ -123,6 +141,7 @@ func NewClaimer(cfg ClaimerConfig) (*Claimer, error) {
 	group := claimGroup{DomainOf(cfg.Deployment), cfg.Token, cfg.Payee}
 	return &Claimer{
 		cfg: cfg, group: group, contract: channels.NewChannels(), log: cfg.Log, turn: cfg.Ledger.claimTurn(group),
+		wake: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -136,11 +155,28 @@ func (l *Ledger) claimTurn(g claimGroup) *sync.Mutex {
 	return l.claims[g]
 }
 
-// Run claims by the policy until ctx ends, beginning with what a crash has left half done. A failing chain is waited
-// out; it returns only for ctx and for a ledger that can't store.
+// Run claims by the policy until ctx ends, beginning with what a crash has left half done and what has happened on
+// chain meanwhile. A failing chain is waited out; it returns only for ctx and for a ledger that can't store.
 func (c *Claimer) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if c.cfg.Events != nil {
+		group.Go(func() error { return c.cfg.Events.Run(ctx, c.handle) })
+	}
+	group.Go(func() error { return c.loop(ctx) })
+	return group.Wait()
+}
+
+// Wake makes Run look at the channels now: when a session has ended, for instance.
+func (c *Claimer) Wake() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *Claimer) loop(ctx context.Context) error {
 	for {
-		done, err := c.round(ctx, c.worth)
+		done, err := c.round(ctx, c.work)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -155,9 +191,38 @@ func (c *Claimer) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-c.wake:
 		case <-time.After(c.cfg.Policy.Interval):
 		}
 	}
+}
+
+// handle takes the chain's news: an exit is answered at once, and after a reorganisation the ledger follows the chain.
+func (c *Claimer) handle(ctx context.Context, u chain.Update) error {
+	if u.Rollback {
+		c.turn.Lock() // a claim that is being booked is booked first
+		defer c.turn.Unlock()
+		list, err := c.cfg.Ledger.settledSince(ctx, c.group, u.From)
+		if err != nil {
+			return err
+		}
+		states := map[int64]ChannelState{}
+		for _, a := range list {
+			if states[a.id], err = c.cfg.Chain.State(ctx, a.channel); err != nil {
+				return err
+			}
+		}
+		c.Wake()
+		return c.cfg.Ledger.rolledBack(ctx, c.group, u.From, states)
+	}
+	payee := addressWord(c.group.payee)
+	for _, log := range u.Logs {
+		if len(log.Topics) > 0 && log.Topics[len(log.Topics)-1] == payee { // the last one in either event
+			c.Wake()
+			break
+		}
+	}
+	return nil
 }
 
 // Claim claims everything that can be paid, now.
@@ -255,6 +320,24 @@ func (c *Claimer) owing(ctx context.Context) ([]owing, error) {
 	return list, c.cfg.Ledger.setSettled(ctx, states)
 }
 
+// work is what Run does with what is owed: it secures what is exposed and claims what is worth it.
+func (c *Claimer) work(ctx context.Context, list []owing) ([]owing, error) {
+	chosen, err := c.worth(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	// What is claimed now is safe in a moment anyway.
+	claimed := map[int64]bool{}
+	for _, o := range chosen {
+		claimed[o.account.id] = true
+	}
+	exposed := slices.DeleteFunc(slices.Clone(list), func(o owing) bool { return claimed[o.account.id] })
+	if err := c.postReserves(ctx, exposed); err != nil {
+		c.log.Warn("reserves wait", "error", err)
+	}
+	return chosen, nil
+}
+
 // worth picks the channels that the policy claims now: those that must be (an exit, a nearly spent ceiling, an age), and
 // all of them where that pays.
 func (c *Claimer) worth(ctx context.Context, list []owing) ([]owing, error) {
@@ -348,7 +431,7 @@ func (c *Claimer) send(ctx context.Context, record claimRecord, sum *Claimed) er
 	if err != nil {
 		return fmt.Errorf("claim %s: %w", result.TxHash, err)
 	}
-	if err := c.cfg.Ledger.settleClaim(ctx, c.group, record, done); err != nil {
+	if err := c.cfg.Ledger.settleClaim(ctx, record, done); err != nil {
 		return err
 	}
 	if sum.Total, err = sum.Total.Add(done.paid); err != nil {

@@ -13,7 +13,8 @@ import (
 	"byway/contracts"
 )
 
-// claimState is how far a claim has come: sending → settled | failed. Nothing leaves settled or failed.
+// claimState is how far a claim has come: sending → settled | failed. Only a reorganisation leads back from settled to
+// sending; nothing leaves failed.
 type claimState int
 
 const (
@@ -51,6 +52,12 @@ func (g claimGroup) args() []any {
 func (l *Ledger) owed(ctx context.Context, g claimGroup) ([]account, error) {
 	return l.accounts(ctx, "role = 2 AND owed_since IS NOT NULL AND chain_id = ? AND contract = ? AND token = ?"+
 		" AND payee = ?", g.args()...)
+}
+
+// settledSince returns the group's channels whose settled total was read in that block or later.
+func (l *Ledger) settledSince(ctx context.Context, g claimGroup, block uint64) ([]account, error) {
+	return l.accounts(ctx, "role = 2 AND settled_block >= ? AND chain_id = ? AND contract = ? AND token = ?"+
+		" AND payee = ?", append([]any{count(block)}, g.args()...)...)
 }
 
 // claimsInState returns the claims of the group that are in that state, oldest first.
@@ -128,15 +135,12 @@ type settlement struct {
 	settled map[int64]contracts.Amount // by account: the new totals
 }
 
-func (l *Ledger) settleClaim(ctx context.Context, g claimGroup, c claimRecord, s settlement) error {
+func (l *Ledger) settleClaim(ctx context.Context, c claimRecord, s settlement) error {
 	return l.do(ctx, func(w *writer) error {
 		for id, total := range s.settled {
 			if err := storeSettled(w, id, total, s.block); err != nil {
 				return err
 			}
-		}
-		if err := addToDay(w, nowMillis(), payeeRole, g.token[:], Day{Claims: 1, Claimed: s.paid, GasSpent: s.fee}); err != nil {
-			return err
 		}
 		return w.exec("UPDATE claim SET state = ?, tx = ?, block = ?, paid = ?, gas = ?, fee = ?, done_at = ? WHERE id = ?",
 			claimSettled, s.tx[:], int64(s.block), blob(s.paid), count(s.gas), s.fee.String(), nowMillis(), c.id)
@@ -162,6 +166,24 @@ func (l *Ledger) setSettled(ctx context.Context, states map[int64]ChannelState) 
 			}
 		}
 		return nil
+	})
+}
+
+// rolledBack takes over what the chain says after a reorganisation from that block on: also where it is less. Claims of
+// those blocks are on their way again: their intents, sent once more, are the same transactions wherever they are now.
+func (l *Ledger) rolledBack(ctx context.Context, g claimGroup, from uint64, states map[int64]ChannelState) error {
+	return l.do(ctx, func(w *writer) error {
+		for id, s := range states {
+			if err := w.exec("UPDATE channel SET settled_block = 0 WHERE id = ?", id); err != nil {
+				return err
+			}
+			if err := storeSettled(w, id, s.Settled, s.Block); err != nil {
+				return err
+			}
+		}
+		args := append([]any{claimSending, claimSettled, count(from)}, g.args()...)
+		return w.exec("UPDATE claim SET state = ? WHERE state = ? AND block >= ? AND chain_id = ? AND contract = ?"+
+			" AND token = ? AND payee = ?", args...)
 	})
 }
 

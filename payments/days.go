@@ -32,44 +32,31 @@ type Day struct {
 	GasSpent *big.Int
 }
 
-// addToDay adds to the day of that moment. Sums are made here and not by SQLite, whose integers end at 63 bits.
+// addToDay adds a session to the day of that moment. Sums are made here and not by SQLite, whose integers end at 63 bits.
 func addToDay(w *writer, at int64, side role, token []byte, d Day) error {
 	day := at / dayMillis
-	var amount, claimed []byte
-	var fee string
-	err := w.row("SELECT amount, claimed, fee FROM day WHERE day = ? AND role = ? AND token = ?", day, side, token).
-		Scan(&amount, &claimed, &fee)
+	var amount []byte
+	err := w.row("SELECT amount FROM day WHERE day = ? AND role = ? AND token = ?", day, side, token).Scan(&amount)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		zero := blob(contracts.Amount{})
-		amount, claimed, fee = zero, zero, "0"
-		if err := w.exec("INSERT INTO day (day, role, token, amount, claimed) VALUES (?,?,?,?,?)", day, side, token, zero,
-			zero); err != nil {
+		amount = blob(contracts.Amount{})
+		if err := w.exec("INSERT INTO day (day, role, token, amount) VALUES (?,?,?,?)", day, side, token,
+			amount); err != nil {
 			return err
 		}
 	case err != nil:
 		return err
 	}
-	sums := [2]contracts.Amount{d.Amount, d.Claimed}
-	for i, b := range [][]byte{amount, claimed} {
-		had, err := contracts.AmountFromBytes(b)
-		if err == nil {
-			sums[i], err = sums[i].Add(had)
-		}
-		if err != nil {
-			return fmt.Errorf("sums of day %d: %w", day, err)
-		}
+	sum, err := contracts.AmountFromBytes(amount)
+	if err == nil {
+		sum, err = sum.Add(d.Amount)
 	}
-	wei, ok := new(big.Int).SetString(fee, 10)
-	if !ok {
-		return fmt.Errorf("fee %q of day %d is no number", fee, day)
+	if err != nil {
+		return fmt.Errorf("sum of day %d: %w", day, err)
 	}
-	if d.GasSpent != nil {
-		wei.Add(wei, d.GasSpent)
-	}
-	return w.exec("UPDATE day SET sessions = sessions + ?, promises = promises + ?, rx = rx + ?, tx = tx + ?, amount = ?,"+
-		" claims = claims + ?, claimed = ?, fee = ? WHERE day = ? AND role = ? AND token = ?", d.Sessions, d.Promises,
-		count(d.Rx), count(d.Tx), blob(sums[0]), d.Claims, blob(sums[1]), wei.String(), day, side, token)
+	return w.exec("UPDATE day SET sessions = sessions + ?, promises = promises + ?, rx = rx + ?, tx = tx + ?, amount = ?"+
+		" WHERE day = ? AND role = ? AND token = ?", d.Sessions, d.Promises, count(d.Rx), count(d.Tx), blob(sum), day, side,
+		token)
 }
 
 // Days returns the latest days on which anything was closed or claimed, newest first.
@@ -82,36 +69,51 @@ func (l *Ledger) Days(ctx context.Context, limit int) ([]Day, error) {
 }
 
 func (l *Ledger) readDays(ctx context.Context, limit int) ([]Day, error) {
-	rows, err := l.read.QueryContext(ctx, "SELECT day, role, token, sessions, promises, rx, tx, amount, claims, claimed,"+
-		" fee FROM day ORDER BY day DESC, role, token LIMIT ?", limit)
+	// The days of sessions are rolled up as they end; claims are few, and a reorganisation may take one back.
+	rows, err := l.read.QueryContext(ctx, "SELECT day, role, token, sessions, promises, rx, tx, amount, '0' FROM day"+
+		" UNION ALL SELECT done_at / ?, ?, token, -1, 0, 0, 0, paid, fee FROM claim WHERE state = ?"+
+		" ORDER BY 1 DESC, 2, 3", dayMillis, payeeRole, claimSettled)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var list []Day
 	for rows.Next() {
-		var d Day
+		r := Day{GasSpent: new(big.Int)}
 		var day, rx, tx int64
 		var side role
-		var token, amount, claimed []byte
+		var token, amount []byte
 		var fee string
-		if err := rows.Scan(&day, &side, &token, &d.Sessions, &d.Promises, &rx, &tx, &amount, &d.Claims, &claimed,
-			&fee); err != nil {
+		if err := rows.Scan(&day, &side, &token, &r.Sessions, &r.Promises, &rx, &tx, &amount, &fee); err != nil {
 			return nil, err
 		}
-		d.Date, d.Received, d.Token = time.UnixMilli(day*dayMillis).UTC(), side == payeeRole, common.BytesToAddress(token)
-		d.Rx, d.Tx = uint64(rx), uint64(tx)
-		if d.Amount, err = contracts.AmountFromBytes(amount); err != nil {
+		r.Date, r.Received, r.Token = time.UnixMilli(day*dayMillis).UTC(), side == payeeRole, common.BytesToAddress(token)
+		last := len(list) - 1
+		if last < 0 || list[last].Date != r.Date || list[last].Received != r.Received || list[last].Token != r.Token {
+			if len(list) == limit {
+				break
+			}
+			list = append(list, Day{Date: r.Date, Received: r.Received, Token: r.Token, GasSpent: r.GasSpent})
+			last++
+		}
+		d := &list[last]
+		sum, err := contracts.AmountFromBytes(amount)
+		if err != nil {
 			return nil, err
 		}
-		if d.Claimed, err = contracts.AmountFromBytes(claimed); err != nil {
+		if r.Sessions >= 0 {
+			d.Sessions, d.Promises, d.Rx, d.Tx, d.Amount = r.Sessions, r.Promises, uint64(rx), uint64(tx), sum
+			continue
+		}
+		wei, ok := new(big.Int).SetString(fee, 10)
+		if !ok {
+			return nil, fmt.Errorf("fee %q of a claim is no number", fee)
+		}
+		d.Claims++
+		d.GasSpent.Add(d.GasSpent, wei)
+		if d.Claimed, err = d.Claimed.Add(sum); err != nil {
 			return nil, err
 		}
-		var ok bool
-		if d.GasSpent, ok = new(big.Int).SetString(fee, 10); !ok {
-			return nil, fmt.Errorf("fee %q is no number", fee)
-		}
-		list = append(list, d)
 	}
 	return list, rows.Err()
 }

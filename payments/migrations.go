@@ -83,9 +83,6 @@ CREATE TABLE day (
   rx       INTEGER NOT NULL DEFAULT 0,
   tx       INTEGER NOT NULL DEFAULT 0,
   amount   BLOB NOT NULL CHECK (length(amount) = 12),
-  claims   INTEGER NOT NULL DEFAULT 0,                   -- mined on that day
-  claimed  BLOB NOT NULL CHECK (length(claimed) = 12),
-  fee      TEXT NOT NULL DEFAULT '0',                    -- wei, decimal
   PRIMARY KEY (day, role, token)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE release (

@@ -74,6 +74,8 @@ type payeeChannel struct {
 	readAt  time.Time // when state was read
 	triedAt time.Time // when that was last tried
 
+	released released
+
 	exposure contracts.Amount // above the reserve, guarded by Payee.mu
 }
 
@@ -303,11 +305,17 @@ func (p *Payee) channel(ctx context.Context, c contracts.Channel) (*payeeChannel
 	if err != nil {
 		return nil, err
 	}
+	away := map[int64]released{}
+	for _, a := range list {
+		if away[a.id], err = p.cfg.Ledger.released(ctx, a.id); err != nil {
+			return nil, err
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, a := range list {
 		if p.channels[a.channel] == nil {
-			other := &payeeChannel{account: a, exposure: a.total.SubFloor(a.settled)}
+			other := &payeeChannel{account: a, exposure: a.total.SubFloor(a.settled), released: away[a.id]}
 			p.channels[a.channel] = other
 			p.payers[c.Payer] = append(p.payers[c.Payer], other)
 		}
@@ -367,7 +375,7 @@ func (p *Payee) fundedLocked(ch *payeeChannel, t Terms, total contracts.Amount, 
 			trust = contracts.MaxAmount()
 		}
 	}
-	floor := maxAmount(ch.state.Ceiling, ch.state.Settled)
+	floor := ch.released.floor(ch.state, time.Now())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	left := trust
@@ -411,7 +419,7 @@ func (p *Payee) refreshLocked(ctx context.Context, ch *payeeChannel, age time.Du
 	ch.state, ch.readAt, ch.triedAt = state, time.Now(), time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ch.exposure = ch.account.total.SubFloor(maxAmount(state.Ceiling, state.Settled))
+	ch.exposure = ch.account.total.SubFloor(ch.released.floor(state, time.Now()))
 	return nil
 }
 
