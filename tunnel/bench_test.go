@@ -2,10 +2,15 @@ package tunnel
 
 import (
 	"io"
+	"math"
 	"net"
+	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.zx2c4.com/wireguard/tun"
 )
 
 // blast is a host that sends zeros to whoever sends it one byte, or swallows what it gets after another byte.
@@ -83,4 +88,85 @@ func BenchmarkTCP(b *testing.B) {
 			b.ReportMetric((cpuTime()-cpu).Seconds()/(float64(b.N)*(1<<20)/1e9), "cpu-s/GB")
 		})
 	}
+}
+
+// toggle passes packets through the meter or past it.
+type toggle struct {
+	tun.Device // the bare one
+	metered    tun.Device
+	on         atomic.Bool
+}
+
+func (t *toggle) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
+	if t.on.Load() {
+		return t.metered.Read(bufs, sizes, offset)
+	}
+	return t.Device.Read(bufs, sizes, offset)
+}
+
+func (t *toggle) Write(bufs [][]byte, offset int) (int, error) {
+	if t.on.Load() {
+		return t.metered.Write(bufs, offset)
+	}
+	return t.Device.Write(bufs, offset)
+}
+
+// BenchmarkMeterToggle turns the meter of an exit on and off every 250 ms under one running download, and compares
+// what the two halves carried and what it cost. It is the only quiet comparison: separate runs scatter far more than
+// the meter costs.
+func BenchmarkMeterToggle(b *testing.B) {
+	var tg *toggle
+	e, err := newExitWith(ExitConfig{Policy: loopbackPolicy(b)}, func(metered, bare tun.Device) tun.Device {
+		tg = &toggle{Device: bare, metered: metered}
+		return tg
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Close()
+	p := join(b, e, math.MaxUint64)
+	p.session.SetTick(1 << 20)
+	conn, err := p.client.DialContext(b.Context(), "tcp", blast(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	conn.Write([]byte("d"))
+	var got atomic.Int64
+	go func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			got.Add(int64(n))
+		}
+	}()
+	time.Sleep(time.Second)
+	var ratios, costs []float64
+	measure := func(on bool) (bytes, cpu float64) {
+		tg.on.Store(on)
+		n, c := got.Load(), cpuTime()
+		time.Sleep(250 * time.Millisecond)
+		return float64(got.Load() - n), float64(cpuTime() - c)
+	}
+	b.ResetTimer()
+	for i := range b.N {
+		// The order alternates, so that a drift of the machine favours neither.
+		var on, off, onCPU, offCPU float64
+		if i%2 == 0 {
+			on, onCPU = measure(true)
+			off, offCPU = measure(false)
+		} else {
+			off, offCPU = measure(false)
+			on, onCPU = measure(true)
+		}
+		ratios = append(ratios, on/off)
+		costs = append(costs, onCPU/on*off/offCPU)
+	}
+	slices.Sort(ratios)
+	slices.Sort(costs)
+	b.ReportMetric(ratios[len(ratios)/2], "throughput-ratio")
+	b.ReportMetric(costs[len(costs)/2], "cpu-ratio")
 }

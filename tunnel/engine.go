@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.zx2c4.com/wireguard/conn"
 	"golang.zx2c4.com/wireguard/device"
 	"golang.zx2c4.com/wireguard/tun"
 )
@@ -57,7 +56,11 @@ type wireguardGo struct {
 
 // newWireguardGo starts an engine. It takes over the device, also on failure.
 func newWireguardGo(cfg engineConfig) (*wireguardGo, error) {
-	bind := conn.NewDefaultBind()
+	bind, err := newBind(cfg.Listen.Addr())
+	if err != nil {
+		cfg.Device.Close()
+		return nil, fmt.Errorf("open wireguard udp port: %w", err)
+	}
 	e := &wireguardGo{dev: device.NewDevice(cfg.Device, bind, engineLog(cfg.Log))}
 	conf := fmt.Sprintf("private_key=%s\nlisten_port=%d\n", cfg.Private.hex(), cfg.Listen.Port())
 	if err := e.dev.IpcSet(conf); err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+	"golang.zx2c4.com/wireguard/tun"
 
 	"byway/tunnel/netstack"
 )
@@ -58,7 +59,7 @@ type Limits struct {
 
 // ExitConfig describes a provider's exit.
 type ExitConfig struct {
-	// Listen is the UDP port, on every address of the host; port 0 takes any.
+	// Listen is the UDP address. Port 0 takes any; no address, or an unspecified one, takes all of the host's.
 	Listen netip.AddrPort
 	// MTU of the inner packets; 0 means DefaultMTU.
 	MTU int
@@ -115,6 +116,11 @@ type Exit struct {
 
 // NewExit starts an exit with a fresh key. It serves nobody until Add.
 func NewExit(cfg ExitConfig) (*Exit, error) {
+	return newExitWith(cfg, func(metered, _ tun.Device) tun.Device { return metered })
+}
+
+// newExitWith lets a measurement choose between the device with its meter and the device alone, while packets flow.
+func newExitWith(cfg ExitConfig, choose func(metered, bare tun.Device) tun.Device) (*Exit, error) {
 	if cfg.Policy == nil {
 		return nil, errors.New("exit: no policy given")
 	}
@@ -151,7 +157,8 @@ func NewExit(cfg ExitConfig) (*Exit, error) {
 	e.dns = newDNSRelay(e, cfg.DNS)
 	e.forwardTCP()
 	e.forwardUDP()
-	dev := &meter{Device: e.net.Device(), table: e.accounts}
+	bare := e.net.Device()
+	dev := choose(&meter{Device: bare, table: e.accounts}, bare)
 	e.engine, err = newWireguardGo(engineConfig{Private: private, Device: dev, Listen: cfg.Listen, Log: cfg.Log})
 	if err != nil {
 		e.cancel()

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"math"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,46 +19,78 @@ type Counters struct {
 // Total is what both directions sum up to.
 func (c Counters) Total() uint64 { return c.Rx + c.Tx }
 
-// account counts and limits the packets of one session. It is written by the packet path and read by everybody.
+// account counts and limits the packets of one session. Both directions and its readers share one lock, held for some
+// nanoseconds a batch, so that what is read together belongs together: a wake-up never shows less than it is about.
 type account struct {
-	used  atomic.Uint64 // rx + tx, never above limit
-	limit atomic.Uint64
-	rx    atomic.Uint64
-	tx    atomic.Uint64
-
-	refusedAt atomic.Uint64 // 1 + the limit at which a packet was last refused
-	dropRx    atomic.Uint64
-	dropTx    atomic.Uint64
-
-	pace  atomic.Uint64 // bytes per second, both ways together; 0 for no limit
-	paced atomic.Int64  // Unix nanoseconds up to which the pace is used
-
-	tick atomic.Uint64
-	next atomic.Uint64 // the total at which wake is due
 	wake chan struct{}
+
+	mu      sync.Mutex
+	limit   uint64 // rx + tx never exceed it
+	passed  Counters
+	dropped Counters
+	refused bool   // a packet was, since limit last rose
+	tick    uint64 // 0: none
+	next    uint64 // the total at which wake is due
+	pace    uint64 // bytes per second, both ways together; 0 for no limit
+	paced   int64  // Unix nanoseconds up to which the pace is used
+}
+
+// way is a direction, seen from this side.
+type way int
+
+const (
+	inbound way = iota
+	outbound
+)
+
+func (c *Counters) add(w way, n uint64) {
+	if w == inbound {
+		c.Rx += n
+	} else {
+		c.Tx += n
+	}
 }
 
 func newAccount(limit uint64) *account {
-	a := &account{wake: make(chan struct{}, 1)}
-	a.limit.Store(limit)
-	a.next.Store(math.MaxUint64)
-	return a
+	return &account{wake: make(chan struct{}, 1), limit: limit, next: math.MaxUint64}
 }
 
-// admit counts n bytes if they fit under the limit, all or none.
-func (a *account) admit(n uint64) bool {
-	for {
-		used := a.used.Load()
-		if n > a.limit.Load()-used {
-			return false
+// takeAll lets a run of packets of n bytes pass together, or does nothing.
+func (a *account) takeAll(w way, n uint64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.pace != 0 || n > a.limit-a.passed.Total() {
+		return false
+	}
+	a.passLocked(w, n)
+	return true
+}
+
+// take lets one packet of n bytes pass and counts it, or counts it as dropped.
+func (a *account) take(w way, n uint64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n > a.limit-a.passed.Total() {
+		a.dropped.add(w, n)
+		if !a.refused {
+			a.refused = true
+			a.notify()
 		}
-		if !a.used.CompareAndSwap(used, used+n) {
-			continue
-		}
-		if used+n >= a.next.Load() {
-			a.crossed(used + n)
-		}
-		return true
+		return false
+	}
+	if a.pace != 0 && !a.inPaceLocked(n) {
+		a.dropped.add(w, n)
+		return false
+	}
+	a.passLocked(w, n)
+	return true
+}
+
+func (a *account) passLocked(w way, n uint64) {
+	a.passed.add(w, n)
+	if total := a.passed.Total(); total >= a.next {
+		a.next = after(total, a.tick)
+		a.notify()
 	}
 }
 
@@ -67,44 +100,24 @@ const (
 	minBurst = 32 << 10
 )
 
-// inPace takes n bytes from the pace, all or none. The bucket is a point in time (the generic cell rate algorithm), so
-// it needs no lock and no timer.
-func (a *account) inPace(n uint64) bool {
-	rate := a.pace.Load()
-	if rate == 0 {
-		return true
-	}
+// inPaceLocked takes n bytes from the pace, all or none. The bucket is a point in time (the generic cell rate
+// algorithm), so it needs no timer.
+func (a *account) inPaceLocked(n uint64) bool {
 	now := time.Now().UnixNano()
-	cost := func(n uint64) int64 { return int64(float64(n) / float64(rate) * float64(time.Second)) }
-	room := max(int64(burst), cost(minBurst))
-	for {
-		used := a.paced.Load()
-		next := max(used, now) + cost(n)
-		if next-now > room {
-			return false
-		}
-		if a.paced.CompareAndSwap(used, next) {
-			return true
-		}
+	cost := func(n uint64) int64 { return int64(float64(n) / float64(a.pace) * float64(time.Second)) }
+	next := max(a.paced, now) + cost(n)
+	if next-now > max(int64(burst), cost(minBurst)) {
+		return false
 	}
-}
-
-// crossed moves the next wake-up past total and wakes.
-func (a *account) crossed(total uint64) {
-	for {
-		next, tick := a.next.Load(), a.tick.Load()
-		if total < next || tick == 0 {
-			return
-		}
-		if a.next.CompareAndSwap(next, after(total, tick)) {
-			a.notify()
-			return
-		}
-	}
+	a.paced = next
+	return true
 }
 
 // after is the first multiple of tick above total.
 func after(total, tick uint64) uint64 {
+	if tick == 0 {
+		return math.MaxUint64
+	}
 	if rest := tick - total%tick; total <= math.MaxUint64-rest {
 		return total + rest
 	}
@@ -118,65 +131,38 @@ func (a *account) notify() {
 	}
 }
 
-// take lets n bytes pass and counts them, or counts them as dropped.
-func (a *account) take(n uint64, passed, dropped *atomic.Uint64) bool {
-	if !a.inPace(n) {
-		dropped.Add(n)
-		return false
-	}
-	if !a.admit(n) {
-		dropped.Add(n)
-		a.refused()
-		return false
-	}
-	passed.Add(n)
-	return true
-}
-
-// takeAll lets a run of packets pass together, or does nothing.
-func (a *account) takeAll(n uint64, passed *atomic.Uint64) bool {
-	if a.pace.Load() != 0 || !a.admit(n) {
-		return false
-	}
-	passed.Add(n)
-	return true
-}
-
-// refused notes that the gate is closed.
-func (a *account) refused() {
-	at := a.limit.Load() + 1
-	if a.refusedAt.Swap(at) != at {
-		a.notify()
-	}
-}
-
 func (a *account) setTick(n uint64) {
-	a.tick.Store(n)
-	if n == 0 {
-		a.next.Store(math.MaxUint64)
-		return
-	}
-	a.next.Store(after(a.used.Load(), n))
-	// Bytes that passed between the two lines above are seen by the packet that follows them.
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tick, a.next = n, after(a.passed.Total(), n)
+}
+
+func (a *account) setPace(bytesPerSecond uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pace = bytesPerSecond
 }
 
 // allow raises the limit.
 func (a *account) allow(total uint64) {
-	for {
-		limit := a.limit.Load()
-		if total <= limit || a.limit.CompareAndSwap(limit, total) {
-			return
-		}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if total > a.limit {
+		a.limit, a.refused = total, false
 	}
 }
 
-func (a *account) held() bool {
-	at := a.refusedAt.Load()
-	return at != 0 && at == a.limit.Load()+1
+// state is a snapshot.
+func (a *account) state() (passed, dropped Counters, limit uint64, refused bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.passed, a.dropped, a.limit, a.refused
 }
 
-func (a *account) counters() Counters { return Counters{Rx: a.rx.Load(), Tx: a.tx.Load()} }
-func (a *account) dropped() Counters  { return Counters{Rx: a.dropRx.Load(), Tx: a.dropTx.Load()} }
+func (a *account) counters() Counters {
+	passed, _, _, _ := a.state()
+	return passed
+}
 
 // accounts finds an account by inner address: the last 16 bits of both families are an index.
 type accounts struct {
@@ -244,10 +230,10 @@ func (m *meter) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 		switch {
 		case a == nil:
 			clear(sizes[i:j])
-		case a.takeAll(sum, &a.tx):
+		case a.takeAll(outbound, sum):
 		default:
 			for k := i; k < j; k++ {
-				if !a.take(uint64(sizes[k]), &a.tx, &a.dropTx) {
+				if !a.take(outbound, uint64(sizes[k])) {
 					sizes[k] = 0
 				}
 			}
@@ -269,11 +255,11 @@ func (m *meter) Write(bufs [][]byte, offset int) (int, error) {
 		}
 		switch {
 		case a == nil:
-		case a.takeAll(sum, &a.rx):
+		case a.takeAll(inbound, sum):
 			kept += copy(bufs[kept:], bufs[i:j])
 		default:
 			for k := i; k < j; k++ {
-				if a.take(uint64(len(bufs[k])-offset), &a.rx, &a.dropRx) {
+				if a.take(inbound, uint64(len(bufs[k])-offset)) {
 					bufs[kept] = bufs[k]
 					kept++
 				}

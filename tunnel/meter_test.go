@@ -64,8 +64,8 @@ func TestMeterAdmitsWholePacketsUpToTheLimitExactly(t *testing.T) {
 		if n, err := m.Write(bufs, 16); n != 20 || err != nil {
 			t.Fatalf("write: %d, %v", n, err)
 		}
-		if inner.wrote != 10 || a.counters() != (Counters{Rx: 1000}) || a.dropped() != (Counters{Rx: 1000}) || !a.held() {
-			t.Errorf("%d packets passed, %+v, dropped %+v", inner.wrote, a.counters(), a.dropped())
+		if inner.wrote != 10 || a.counters() != (Counters{Rx: 1000}) || a.dropped != (Counters{Rx: 1000}) || !a.refused {
+			t.Errorf("%d packets passed, %+v, dropped %+v", inner.wrote, a.counters(), a.dropped)
 		}
 		select {
 		case <-a.wake:
@@ -84,8 +84,8 @@ func TestMeterAdmitsWholePacketsUpToTheLimitExactly(t *testing.T) {
 		if n, err := m.Read(packets(2, 50, 16, 7, v6), sizes, 16); n != 2 || err != nil {
 			t.Fatal(n, err)
 		}
-		if sizes[0] != 50 || sizes[1] != 0 || a.counters() != (Counters{Rx: 1050, Tx: 50}) || a.dropped().Tx != 50 {
-			t.Errorf("sizes %v, %+v, dropped %+v", sizes, a.counters(), a.dropped())
+		if sizes[0] != 50 || sizes[1] != 0 || a.counters() != (Counters{Rx: 1050, Tx: 50}) || a.dropped.Tx != 50 {
+			t.Errorf("sizes %v, %+v, dropped %+v", sizes, a.counters(), a.dropped)
 		}
 	}
 }
@@ -114,9 +114,7 @@ func TestMeterNeverPassesMoreThanAllowedFromManyGoroutines(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for j := range 2000 {
-				if a.admit(uint64(40 + (i*j)%1400)) {
-					a.rx.Add(1)
-				}
+				a.take(way(j%2), uint64(40+(i*j)%1400))
 				if j%100 == 0 {
 					a.allow(100_000 + uint64(j))
 				}
@@ -124,8 +122,8 @@ func TestMeterNeverPassesMoreThanAllowedFromManyGoroutines(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if used, limit := a.used.Load(), a.limit.Load(); used > limit || limit-used > 1440 {
-		t.Errorf("%d used of %d", used, limit)
+	if passed, _, limit, _ := a.state(); passed.Total() > limit || limit-passed.Total() > 1440 {
+		t.Errorf("%+v passed of %d", passed, limit)
 	}
 }
 

@@ -31,14 +31,21 @@ type resolver struct {
 func newResolver(t testing.TB) *resolver {
 	t.Helper()
 	r := new(resolver)
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var pc net.PacketConn
+	var l net.Listener
+	for range 20 { // until a port is free for both
+		var err error
+		if pc, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		r.addr = pc.LocalAddr().(*net.UDPAddr).AddrPort()
+		if l, err = net.Listen("tcp", r.addr.String()); err == nil {
+			break
+		}
+		pc.Close()
 	}
-	r.addr = pc.LocalAddr().(*net.UDPAddr).AddrPort()
-	l, err := net.Listen("tcp", r.addr.String())
-	if err != nil {
-		t.Fatal(err)
+	if l == nil {
+		t.Fatal("no port is free for both UDP and TCP")
 	}
 	mux := dns.NewServeMux()
 	mux.HandleFunc("test.", r.answer)

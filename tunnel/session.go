@@ -39,7 +39,7 @@ func (s *Session) Counters() Counters { return s.acct.counters() }
 // SetRate bounds Rx+Tx to so many bytes a second; zero for no bound. Bursts of 100 ms, and of 32 KiB at least, pass.
 // The copying of TCP flows is held back to it, so that they lose nothing; what comes faster all the same is dropped.
 func (s *Session) SetRate(bytesPerSecond uint64) {
-	s.acct.pace.Store(bytesPerSecond)
+	s.acct.setPace(bytesPerSecond)
 	if bytesPerSecond == 0 {
 		s.copies.SetLimit(rate.Inf)
 		return
@@ -51,17 +51,26 @@ func (s *Session) SetRate(bytesPerSecond uint64) {
 }
 
 // Dropped are the bytes that the gate or the rate refused.
-func (s *Session) Dropped() Counters { return s.acct.dropped() }
+func (s *Session) Dropped() Counters {
+	_, dropped, _, _ := s.acct.state()
+	return dropped
+}
 
 // Allow lets Rx+Tx reach total, counted from the session's start. It takes effect with the next packet. Lower values
 // than before are ignored.
 func (s *Session) Allow(total uint64) { s.acct.allow(total) }
 
 // Allowed is the highest value given to Allow, or the limit that the session began with.
-func (s *Session) Allowed() uint64 { return s.acct.limit.Load() }
+func (s *Session) Allowed() uint64 {
+	_, _, limit, _ := s.acct.state()
+	return limit
+}
 
 // Held reports whether the gate has refused a packet since Allow last opened it.
-func (s *Session) Held() bool { return s.acct.held() }
+func (s *Session) Held() bool {
+	_, _, _, refused := s.acct.state()
+	return refused
+}
 
 // SetTick asks for a wake-up each time that Rx+Tx crosses a multiple of n bytes; zero for none.
 func (s *Session) SetTick(n uint64) { s.acct.setTick(n) }

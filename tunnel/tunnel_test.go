@@ -43,6 +43,9 @@ func newExit(t testing.TB, cfg ExitConfig) *Exit {
 	if cfg.Policy == nil {
 		cfg.Policy = loopbackPolicy(t)
 	}
+	if !cfg.Listen.IsValid() {
+		cfg.Listen = netip.MustParseAddrPort("127.0.0.1:0")
+	}
 	e, err := NewExit(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -144,8 +147,16 @@ func random(t testing.TB, n int) []byte {
 }
 
 func TestDownloadAndUploadThroughSOCKSArriveWhole(t *testing.T) {
-	p := newPair(t)
-	data := random(t, 64<<20)
+	for listen, size := range map[string]int{"127.0.0.1:0": 64 << 20, "0.0.0.0:0": 8 << 20} {
+		t.Run(listen, func(t *testing.T) {
+			e := newExit(t, ExitConfig{Listen: netip.MustParseAddrPort(listen)})
+			downloadAndUpload(t, join(t, e, math.MaxUint64), size)
+		})
+	}
+}
+
+func downloadAndUpload(t *testing.T, p pair, size int) {
+	data := random(t, size)
 	srv := internet(t, data)
 	hc := through(t, "socks5://"+newProxy(t, p.client))
 
@@ -446,6 +457,25 @@ func TestGarbageOnTheSessionPortDoesNotDisturbASession(t *testing.T) {
 	defer resp.Body.Close()
 	if n, err := io.Copy(io.Discard, resp.Body); n != 1<<20 || err != nil {
 		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+func TestExitListensOnTheAddressItWasGivenOnly(t *testing.T) {
+	e := newExit(t, ExitConfig{})
+	// Another may have the same port on another address, which it could not if all were taken.
+	c, err := net.ListenPacket("udp4", fmt.Sprintf("127.0.0.2:%d", e.Port()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if c, err := net.ListenPacket("udp4", fmt.Sprintf("127.0.0.1:%d", e.Port())); err == nil {
+		c.Close()
+		t.Error("the exit does not hold its address")
+	}
+	if _, err := NewExit(ExitConfig{
+		Policy: loopbackPolicy(t), Listen: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), e.Port()),
+	}); err == nil {
+		t.Error("a second exit on the same address")
 	}
 }
 
