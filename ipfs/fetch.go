@@ -24,8 +24,9 @@ const (
 	seedsIdle = 500 * time.Millisecond // without a block for so long, bitswap joins the seeds
 	seedsMost = 5 * time.Second        // and after so long in any case
 
-	sessionCheck    = 100 * time.Millisecond
-	sessionPatience = 2 * time.Second // without a block for so long, the session is replaced by a fresh one
+	sessionCheck = 100 * time.Millisecond
+	// Without a block for so long, a session is replaced by a fresh one; the time doubles while that does not help.
+	sessionPatience, sessionPatienceMax = 600 * time.Millisecond, 4 * time.Second
 
 	findAfter      = 150 * time.Millisecond // without a block for so long, the DHT is asked
 	findWorkers    = 8                      // searches for one session at a time
@@ -141,8 +142,8 @@ func (n *Node) yieldRemote(
 // fetch sends one result for each wanted CID, unless ctx ends first. Seeds come first, since they move a long list in a
 // few round trips. What they do not give, or are slow with, is fetched by bitswap while they go on.
 func (n *Node) fetch(ctx context.Context, want []cid.Cid, admit func([]byte) error, results chan<- result) {
+	b := newBatch(want, admit, results, ctx.Done())
 	ctx, cancel := context.WithCancel(ctx)
-	b := newBatch(want, admit, results)
 	seeded := make(chan struct{})
 	go func() {
 		defer close(seeded)
@@ -178,6 +179,8 @@ func awaitSeeds(ctx context.Context, b *batch, seeded <-chan struct{}) {
 			return
 		case <-seeded:
 			return
+		case <-b.done:
+			return
 		case <-limit.C:
 			return
 		case <-tick.C:
@@ -189,14 +192,20 @@ func awaitSeeds(ctx context.Context, b *batch, seeded <-chan struct{}) {
 type batch struct {
 	admit   func([]byte) error
 	results chan<- result
+	stop    <-chan struct{} // closed when nobody takes results any more
 
 	mu       sync.Mutex // guards what follows
 	left     map[cid.Cid]struct{}
 	progress time.Time // when the last block came, or when the batch began
+
+	done chan struct{} // closed when left is empty
 }
 
-func newBatch(want []cid.Cid, admit func([]byte) error, results chan<- result) *batch {
-	b := &batch{admit: admit, results: results, left: make(map[cid.Cid]struct{}, len(want)), progress: time.Now()}
+func newBatch(want []cid.Cid, admit func([]byte) error, results chan<- result, stop <-chan struct{}) *batch {
+	b := &batch{
+		admit: admit, results: results, stop: stop,
+		left: make(map[cid.Cid]struct{}, len(want)), progress: time.Now(), done: make(chan struct{}),
+	}
 	for _, c := range want {
 		b.left[c] = struct{}{}
 	}
@@ -239,13 +248,18 @@ func (b *batch) take(c cid.Cid) bool {
 	}
 	delete(b.left, c)
 	b.progress = time.Now()
+	if len(b.left) == 0 {
+		close(b.done)
+	}
 	return true
 }
 
-func (b *batch) send(ctx context.Context, r result) {
+// send hands over a result. It heeds the end of the whole fetch only, not that of the source it comes from: the want
+// has been taken, and nobody else would bring it.
+func (b *batch) send(r result) {
 	select {
 	case b.results <- r:
-	case <-ctx.Done():
+	case <-b.stop:
 	}
 }
 
@@ -284,7 +298,7 @@ func (p *part) giveUp(ctx context.Context, cause error) {
 			return
 		}
 		if p.take(c) {
-			p.send(ctx, result{cid: c, err: &NotFoundError{c, cause}})
+			p.send(result{cid: c, err: &NotFoundError{c, cause}})
 		}
 	}
 }
@@ -311,15 +325,15 @@ func (n *Node) accept(ctx context.Context, b *batch, c cid.Cid, block []byte) er
 		}
 	}
 	if err != nil {
-		b.send(ctx, result{cid: c, err: &NotFoundError{c, err}})
+		b.send(result{cid: c, err: &NotFoundError{c, err}})
 		return nil
 	}
-	b.send(ctx, result{cid: c, block: block})
+	b.send(result{cid: c, block: block})
 	return nil
 }
 
-// exchangePart fetches a part by bitswap, with the DHT and the web to fall back on. It returns when everything has come,
-// when nothing has for Config.Timeout, or when ctx ends.
+// exchangePart fetches a part by bitswap, with the DHT and the web to fall back on. It returns when everything has
+// come, when nothing has for Config.Timeout, or when ctx ends.
 func (n *Node) exchangePart(ctx context.Context, p *part) {
 	ctx, cancel := context.WithCancel(ctx)
 	var others sync.WaitGroup
@@ -327,8 +341,16 @@ func (n *Node) exchangePart(ctx context.Context, p *part) {
 	defer cancel()
 	others.Go(func() { n.find(ctx, p) })
 	others.Go(func() { n.fetchWeb(ctx, p) })
+	patience := sessionPatience
 	for ctx.Err() == nil && p.idle() < n.cfg.Timeout && len(p.missing()) > 0 {
-		if err := n.session(ctx, p); err != nil {
+		before := len(p.missing())
+		err := n.session(ctx, p, min(patience, n.cfg.Timeout))
+		if len(p.missing()) < before {
+			patience = sessionPatience
+		} else {
+			patience = min(2*patience, sessionPatienceMax)
+		}
+		if err != nil {
 			n.log.Debug("bitswap session failed", "err", err)
 			select {
 			case <-ctx.Done():
@@ -340,14 +362,13 @@ func (n *Node) exchangePart(ctx context.Context, p *part) {
 
 // session runs one bitswap session over what is missing, until all has come or nothing has for a while. A stuck session
 // is cheaper to replace than to understand, and a fresh one asks every connected peer again.
-func (n *Node) session(ctx context.Context, p *part) error {
+func (n *Node) session(ctx context.Context, p *part, patience time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	blocks, err := n.exchange.NewSession(ctx).GetBlocks(ctx, p.missing())
 	if err != nil {
 		return err
 	}
-	patience := min(sessionPatience, n.cfg.Timeout)
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	// Another source may bring what this session waits for.

@@ -379,7 +379,8 @@ func TestDamagedFolderIsNamedWithTheNextStep(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "blocks")
 	n := open(t, Config{Dir: dir})
 	put(t, n, testBlock(1))
-	if _, err := Open(t.Context(), Config{Dir: dir, Key: newKey(t), Network: Network{Name: "test", Private: true}}); err == nil ||
+	cfg := Config{Dir: dir, Key: newKey(t), Network: Network{Name: "test", Private: true}}
+	if _, err := Open(t.Context(), cfg); err == nil ||
 		!strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "another node") {
 		t.Errorf("opening a folder in use gives %v", err)
 	}
@@ -395,7 +396,7 @@ func TestDamagedFolderIsNamedWithTheNextStep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err = Open(t.Context(), Config{Dir: dir, Key: newKey(t), Network: Network{Name: "test", Private: true}})
+	_, err = Open(t.Context(), cfg)
 	if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "move it away") {
 		t.Errorf("opening a damaged folder gives %v", err)
 	}
@@ -404,17 +405,20 @@ func TestDamagedFolderIsNamedWithTheNextStep(t *testing.T) {
 func TestConfigIsRefusedWithItsReason(t *testing.T) {
 	t.Parallel()
 	private := Network{Name: "test", Private: true}
+	through := func(bootstrap string) Config {
+		return Config{Key: newKey(t), Network: Network{Name: "x", Private: true, Bootstrap: []string{bootstrap}}}
+	}
 	for name, tc := range map[string]struct {
 		cfg  Config
 		want string
 	}{
-		"no key":             {Config{Network: private}, "no host key"},
-		"no name":            {Config{Key: newKey(t), Network: Network{Private: true}}, "network name"},
-		"odd name":           {Config{Key: newKey(t), Network: Network{Private: true, Name: "a/b"}}, "network name"},
-		"LAN in public":      {Config{Key: newKey(t), Network: Network{LAN: true}}, "LAN"},
-		"listen garbage":     {Config{Key: newKey(t), Network: private, Listen: []string{"nowhere"}}, "nowhere"},
-		"bootstrap garbage":  {Config{Key: newKey(t), Network: Network{Name: "x", Private: true, Bootstrap: []string{"zzz"}}}, "zzz"},
-		"bootstrap unnnamed": {Config{Key: newKey(t), Network: Network{Name: "x", Private: true, Bootstrap: []string{"/ip4/127.0.0.1/tcp/1"}}}, "/p2p/"},
+		"no key":            {Config{Network: private}, "no host key"},
+		"no name":           {Config{Key: newKey(t), Network: Network{Private: true}}, "network name"},
+		"odd name":          {Config{Key: newKey(t), Network: Network{Private: true, Name: "a/b"}}, "network name"},
+		"LAN in public":     {Config{Key: newKey(t), Network: Network{LAN: true}}, "LAN"},
+		"listen garbage":    {Config{Key: newKey(t), Network: private, Listen: []string{"nowhere"}}, "nowhere"},
+		"bootstrap garbage": {through("zzz"), "zzz"},
+		"bootstrap unnamed": {through("/ip4/127.0.0.1/tcp/1"), "/p2p/"},
 	} {
 		if _, err := Open(t.Context(), tc.cfg); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %v, want an error with %q", name, err, tc.want)

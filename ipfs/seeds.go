@@ -338,7 +338,8 @@ func (r *seedRun) next(seed, limit int) []int {
 			if len(out) == limit {
 				break
 			}
-			if f := r.flights[at]; bits.OnesCount32(f) == 1 && f != 1<<seed && now.Sub(r.since[at]) > stealAfter && r.holders[at]&(1<<seed) != 0 &&
+			other := bits.OnesCount32(r.flights[at]) == 1 && r.flights[at] != 1<<seed
+			if other && now.Sub(r.since[at]) > stealAfter && r.holders[at]&(1<<seed) != 0 &&
 				r.batch.wants(r.want[at]) {
 				out = append(out, at)
 			}

@@ -96,7 +96,14 @@ func holdsAll(s network.Stream, give func(digest [32]byte) error) {
 }
 
 func TestDeadOrSlowHolderDelaysNobody(t *testing.T) {
-	t.Parallel()
+	const size = 600
+	// What the same list takes without the hostile node, on this machine now. To wait for it would cost seedStall more.
+	alone, fresh := open(t, Config{}), open(t, Config{})
+	fill(t, alone, 1, size)
+	connect(t, fresh, alone)
+	start := time.Now()
+	getAll(t, fresh, testCIDs(1, size))
+	limit := seedStall*3/4 + 4*time.Since(start)
 	for name, hostile := range map[string]func(s network.Stream){
 		"silent from the start": func(s network.Stream) { io.Copy(io.Discard, s) },
 		"silent after promising": func(s network.Stream) {
@@ -119,18 +126,17 @@ func TestDeadOrSlowHolderDelaysNobody(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			good, bad, n := open(t, Config{}), open(t, Config{}), open(t, Config{})
-			fill(t, good, 1, 1500)
+			fill(t, good, 1, size)
 			noBitswap(good)
 			noBitswap(bad)
 			mute(t, bad, hostile)
 			connect(t, n, bad)
 			connect(t, n, good)
 			start := time.Now()
-			getAll(t, n, testCIDs(1, 1500))
-			if took := time.Since(start); took > 2*time.Second {
-				t.Errorf("the list took %s", took)
+			getAll(t, n, testCIDs(1, size))
+			if took := time.Since(start); took > limit {
+				t.Errorf("the list took %s, want %s at most", took, limit)
 			}
 		})
 	}

@@ -99,7 +99,8 @@ func TestRouterLeadsToAProvider(t *testing.T) {
 func TestEndpointsAreRefusedWithTheirName(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{"ftp://x", "https://", "https://x/?a=b", "://"} {
-		_, err := Open(t.Context(), Config{Key: newKey(t), Network: Network{Name: "x", Private: true, Gateways: []string{bad}}})
+		cfg := Config{Key: newKey(t), Network: Network{Name: "x", Private: true, Gateways: []string{bad}}}
+		_, err := Open(t.Context(), cfg)
 		if err == nil || !strings.Contains(err.Error(), bad) {
 			t.Errorf("gateway %q gives %v", bad, err)
 		}
