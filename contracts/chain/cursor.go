@@ -16,6 +16,7 @@ const trailLength = 256
 type cursor struct {
 	number    uint64
 	hash      common.Hash
+	floor     uint64          // nothing below is scanned again
 	trail     []Block         // blocks known by hash, the highest first; the first is the cursor's own
 	delivered map[logKey]bool // logs of the blocks that are scanned again
 }
@@ -50,17 +51,17 @@ func (c cursors) load(ctx context.Context) (*cursor, error) {
 
 func (c cursors) read(ctx context.Context) (*cursor, error) {
 	var at cursor
-	var number int64
+	var number, floor int64
 	var hash []byte
-	err := c.db.QueryRowContext(ctx, `SELECT number, hash FROM cursors WHERE chain = ? AND name = ?`,
-		int64(c.chain), c.name).Scan(&number, &hash)
+	err := c.db.QueryRowContext(ctx, `SELECT number, hash, floor FROM cursors WHERE chain = ? AND name = ?`,
+		int64(c.chain), c.name).Scan(&number, &hash, &floor)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	at.number, at.hash = uint64(number), common.BytesToHash(hash)
+	at.number, at.hash, at.floor = uint64(number), common.BytesToHash(hash), uint64(floor)
 	rows, err := c.db.QueryContext(ctx, `SELECT number, hash FROM followed WHERE chain = ? AND name = ?
 		ORDER BY number DESC`, int64(c.chain), c.name)
 	if err != nil {
@@ -97,7 +98,7 @@ func (c cursors) read(ctx context.Context) (*cursor, error) {
 func (c cursors) store(ctx context.Context, u Update) error {
 	err := c.update(ctx, func(tx *sql.Tx) error {
 		exec := func(query string, args ...any) error {
-			_, err := tx.ExecContext(ctx, query, append([]any{int64(c.chain), c.name}, args...)...)
+			_, err := tx.Exec(query, append([]any{int64(c.chain), c.name}, args...)...)
 			return err
 		}
 		if u.Rollback {
@@ -114,8 +115,9 @@ func (c cursors) store(ctx context.Context, u Update) error {
 			return exec(`INSERT OR REPLACE INTO followed (chain, name, number, hash) VALUES (?, ?, ?, ?)`,
 				int64(number), hash[:])
 		}
-		if err := exec(`INSERT OR REPLACE INTO cursors (chain, name, number, hash) VALUES (?, ?, ?, ?)`,
-			int64(u.To.Number), u.To.Hash[:]); err != nil {
+		if err := exec(`INSERT INTO cursors (chain, name, number, hash, floor) VALUES (?1, ?2, ?3, ?4, max(0, ?3 - ?5))
+			ON CONFLICT DO UPDATE SET number = excluded.number, hash = excluded.hash, floor = max(floor, excluded.floor)`,
+			int64(u.To.Number), u.To.Hash[:], overlap); err != nil {
 			return err
 		}
 		if u.parent != (common.Hash{}) && u.To.Number > 0 {
@@ -138,8 +140,8 @@ func (c cursors) store(ctx context.Context, u Update) error {
 		if err := note(u.To.Number, u.To.Hash); err != nil {
 			return err
 		}
-		if err := exec(`DELETE FROM delivered WHERE chain = ? AND name = ? AND number < ?`,
-			int64(u.To.Number)-overlap); err != nil {
+		if err := exec(`DELETE FROM delivered WHERE chain = ?1 AND name = ?2 AND number <
+			(SELECT floor FROM cursors WHERE chain = ?1 AND name = ?2)`); err != nil {
 			return err
 		}
 		return exec(`DELETE FROM followed WHERE chain = ?1 AND name = ?2 AND number NOT IN

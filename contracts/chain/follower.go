@@ -197,12 +197,12 @@ func (f *Follower) scan(ctx context.Context, e *endpoint, at *cursor, from, to u
 	if err != nil {
 		return nil, err
 	}
-	lowest := f.cfg.Start
-	if from > overlap {
-		lowest = max(lowest, from-overlap)
+	lowest := from
+	if at != nil {
+		lowest = min(from, max(f.cfg.Start, at.floor, from-min(from, overlap)))
 	}
 	logs, err := e.eth.FilterLogs(ctx, ethereum.FilterQuery{
-		FromBlock: new(big.Int).SetUint64(min(lowest, from)), ToBlock: new(big.Int).SetUint64(to),
+		FromBlock: new(big.Int).SetUint64(lowest), ToBlock: new(big.Int).SetUint64(to),
 		Addresses: f.cfg.Addresses, Topics: f.cfg.Topics,
 	})
 	if err != nil {
@@ -227,7 +227,7 @@ func (f *Follower) scan(ctx context.Context, e *endpoint, at *cursor, from, to u
 	}
 	u := &Update{To: blockOf(end)}
 	for i, l := range logs {
-		if l.Removed || l.BlockNumber < min(lowest, from) || l.BlockNumber > to ||
+		if l.Removed || l.BlockNumber < lowest || l.BlockNumber > to ||
 			i > 0 && (logs[i-1].BlockNumber > l.BlockNumber ||
 				logs[i-1].BlockNumber == l.BlockNumber && logs[i-1].Index >= l.Index) {
 			return nil, fmt.Errorf("endpoint %s answers with logs out of order or range", e.name)

@@ -66,6 +66,8 @@ var migrations = []string{
 		log     INTEGER NOT NULL,
 		PRIMARY KEY (chain, name, number, hash, log)
 	) STRICT;`,
+	// Nothing below the floor is scanned again, since what was delivered from there is forgotten.
+	`ALTER TABLE cursors ADD COLUMN floor INTEGER NOT NULL DEFAULT 0`,
 }
 
 // Journal is the memory of senders and followers on disk: SQLite in write-ahead mode, synced with every write, so
@@ -137,9 +139,10 @@ func (j *Journal) migrate() error {
 	return nil
 }
 
-// update runs f in a transaction that is on disk when update returns nil.
+// update runs f in a transaction that is on disk when update returns nil. It takes milliseconds and is seen through
+// even when ctx ends meanwhile: what has happened must be written down.
 func (j *Journal) update(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := j.db.BeginTx(ctx, nil)
+	tx, err := j.db.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}

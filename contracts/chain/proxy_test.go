@@ -44,7 +44,7 @@ func startProxy(t testing.TB, node string) *proxy {
 	p := &proxy{seen: make(map[string]int)}
 	forward := httputil.NewSingleHostReverseProxy(u)
 	forward.Rewrite, forward.Director = func(r *httputil.ProxyRequest) { r.SetURL(u); r.Out.URL.Path = "/" }, nil
-	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+	forward.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {

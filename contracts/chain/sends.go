@@ -153,7 +153,7 @@ func (j sends) insert(ctx context.Context, s *send) error {
 		if s.To != nil {
 			target = s.To[:]
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO sends (chain, sender, id, nonce, target, data, value, gas)
+		_, err := tx.Exec(`INSERT INTO sends (chain, sender, id, nonce, target, data, value, gas)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, int64(j.chain), j.sender[:], s.ID, int64(s.nonce), target,
 			nonNil(s.Data), nonNil(s.Value.Bytes()), int64(s.Gas))
 		if err != nil {
@@ -178,7 +178,7 @@ func (j sends) insertAttempt(ctx context.Context, tx *sql.Tx, s *send, signed *t
 		return fmt.Errorf("journal: encode transaction: %w", err)
 	}
 	hash := signed.Hash()
-	_, err = tx.ExecContext(ctx, `INSERT INTO attempts (hash, chain, sender, id, raw, seq) VALUES (?, ?, ?, ?, ?,
+	_, err = tx.Exec(`INSERT INTO attempts (hash, chain, sender, id, raw, seq) VALUES (?, ?, ?, ?, ?,
 		(SELECT count(*) FROM attempts WHERE chain = ?2 AND sender = ?3 AND id = ?4))`,
 		hash[:], int64(j.chain), j.sender[:], s.ID, raw)
 	if err != nil {
@@ -190,7 +190,7 @@ func (j sends) insertAttempt(ctx context.Context, tx *sql.Tx, s *send, signed *t
 // settle records what became of a send, or with inFlight that it is open again.
 func (j sends) settle(ctx context.Context, s *send, state sendState, mined common.Hash, block uint64, reason string) error {
 	err := j.update(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE sends SET state = ?, mined = ?, block = ?, reason = ?
+		_, err := tx.Exec(`UPDATE sends SET state = ?, mined = ?, block = ?, reason = ?
 			WHERE chain = ? AND sender = ? AND id = ?`, int(state), mined[:], int64(block), reason,
 			int64(j.chain), j.sender[:], s.ID)
 		if err != nil {
@@ -207,7 +207,7 @@ func (j sends) settle(ctx context.Context, s *send, state sendState, mined commo
 // move gives a send another nonce and replaces its attempts, which can no longer be mined.
 func (j sends) move(ctx context.Context, s *send, nonce uint64, signed *types.Transaction) error {
 	err := j.update(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE sends SET nonce = ? WHERE chain = ? AND sender = ? AND id = ?`,
+		_, err := tx.Exec(`UPDATE sends SET nonce = ? WHERE chain = ? AND sender = ? AND id = ?`,
 			int64(nonce), int64(j.chain), j.sender[:], s.ID)
 		if err != nil {
 			return fmt.Errorf("journal: move send %q to nonce %d: %w", s.ID, nonce, err)
@@ -224,7 +224,7 @@ func (j sends) move(ctx context.Context, s *send, nonce uint64, signed *types.Tr
 // forget removes a send of which nothing was ever accepted.
 func (j sends) forget(ctx context.Context, s *send) error {
 	return j.update(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM sends WHERE chain = ? AND sender = ? AND id = ?`,
+		_, err := tx.Exec(`DELETE FROM sends WHERE chain = ? AND sender = ? AND id = ?`,
 			int64(j.chain), j.sender[:], s.ID)
 		if err != nil {
 			return fmt.Errorf("journal: forget send %q: %w", s.ID, err)
