@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -13,8 +14,8 @@ import (
 	"golang.zx2c4.com/wireguard/tun"
 )
 
-// engine is what a tunnel needs of a WireGuard implementation. It takes packets from a tun.Device, whatever stands
-// behind that, and moves them to and from its peers' endpoints. Safe for concurrent use.
+// engine is what a tunnel needs of a WireGuard implementation. It takes packets from a tun.Device, be it a userspace
+// stack or a kernel's TUN, and moves them to and from its peers' endpoints. Safe for concurrent use.
 type engine interface {
 	// AddPeer adds a peer, which may speak at once.
 	AddPeer(p enginePeer) error
@@ -86,7 +87,7 @@ func newWireguardGo(cfg engineConfig) (*wireguardGo, error) {
 
 // engineLog passes the engine's messages on. They hold addresses of peers, so none stands above debug.
 func engineLog(log *slog.Logger) *device.Logger {
-	if !log.Enabled(nil, slog.LevelDebug) { //nolint:staticcheck // the context is only for handlers that look at it
+	if !log.Enabled(context.Background(), slog.LevelDebug) {
 		return &device.Logger{Verbosef: device.DiscardLogf, Errorf: device.DiscardLogf}
 	}
 	say := func(kind string) func(string, ...any) {

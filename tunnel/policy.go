@@ -100,7 +100,8 @@ type PolicyConfig struct {
 	Deny []netip.Prefix
 	// DenyPorts closes ports of TCP and UDP everywhere. Nil means 25; empty means none.
 	DenyPorts []uint16
-	// Own are the provider's addresses. Nil means the addresses of its interfaces, which an Exit keeps up to date.
+	// Own are the provider's addresses. Nil means the addresses of its interfaces, which an Exit keeps up to date. An
+	// exception opens one of them only where it names that address alone, such as 127.0.0.1/32.
 	Own []netip.Addr
 }
 
