@@ -163,7 +163,11 @@ func TestKeyPrintsItsAddressAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret := fmt.Sprintf("%x", key.Private().D.Bytes())
+	raw, err := key.Private().Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := fmt.Sprintf("%x", raw)
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("made", "key", key.String())
 	for _, text := range []string{fmt.Sprint(key), fmt.Sprintf("%v %+v %#v %s", key, key, key, key), log.String()} {

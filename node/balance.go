@@ -19,7 +19,7 @@ import (
 type Balance struct {
 	Wallet contracts.Amount `json:"wallet"` // tokens that the account holds
 	Vault  contracts.Amount `json:"vault"`  // its deposit that is set aside for nobody
-	Gas    *big.Int         `json:"gas,string"`
+	Gas    *big.Int         `json:"gas_wei"`
 }
 
 // ReadBalance reads what an account and the vault of its session key hold. It needs no running node.

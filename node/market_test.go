@@ -166,7 +166,7 @@ func (m *market) connect() *node.Session {
 	m.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		s.Close(ctx) //nolint:errcheck // only so that nothing is left running after a failed test
+		s.Close(ctx) // only so that nothing is left running after a failed test
 	})
 	return s
 }
@@ -255,7 +255,7 @@ func startWeb(t *testing.T) *webServer {
 	w := &webServer{address: listener.Addr().String(), content: make([]byte, 64<<20)}
 	rand.Read(w.content)
 	server := &http.Server{Handler: w, ReadHeaderTimeout: 5 * time.Second}
-	go server.Serve(listener) //nolint:errcheck // ends with Close below
+	go server.Serve(listener) // ends with Close below
 	t.Cleanup(func() { server.Close() })
 	return w
 }
@@ -264,8 +264,8 @@ func (w *webServer) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	size, err := strconv.Atoi(r.URL.Path[1:])
 	if r.Method == http.MethodPost {
 		sum := sha256.New()
-		io.Copy(sum, r.Body)    //nolint:errcheck // the sum tells
-		out.Write(sum.Sum(nil)) //nolint:errcheck // the client tells
+		io.Copy(sum, r.Body)    // the sum tells
+		out.Write(sum.Sum(nil)) // the client tells
 		return
 	}
 	if err != nil || size < 0 || size > len(w.content) {

@@ -445,8 +445,8 @@ func TestGarbageOnTheSessionStreamHarmsNobodyElse(t *testing.T) {
 		if i%3 == 0 { // a believable length before it
 			garbage = append([]byte{0, 0, byte(len(garbage) >> 8), byte(len(garbage))}, garbage...)
 		}
-		stream.Write(garbage) //nolint:errcheck // the provider may hang up in the middle of it
-		stream.CloseWrite()   //nolint:errcheck // likewise
+		stream.Write(garbage) // the provider may hang up in the middle of it
+		stream.CloseWrite()   // likewise
 		stream.SetReadDeadline(time.Now().Add(15 * time.Second))
 		if answer, err := io.ReadAll(io.LimitReader(stream, 1<<16)); err == nil && len(answer) > node.MaxFrame {
 			t.Errorf("garbage was answered with %d bytes", len(answer))
