@@ -77,7 +77,8 @@ func (n *network) sender(t *testing.T, key contracts.Key) *chain.Sender {
 func (n *network) mint(t *testing.T, to common.Address, sum contracts.Amount) {
 	t.Helper()
 	data := devtoken.NewDevToken().PackMint(to, sum.Big())
-	if _, err := n.payer.Send(t.Context(), chain.Intent{ID: "mint/" + to.Hex(), To: &n.deployment.Token, Data: data}); err != nil {
+	intent := chain.Intent{ID: "mint/" + to.Hex(), To: &n.deployment.Token, Data: data}
+	if _, err := n.payer.Send(t.Context(), intent); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -338,8 +338,8 @@ func (c *Claimer) work(ctx context.Context, list []owing) ([]owing, error) {
 	return chosen, nil
 }
 
-// worth picks the channels that the policy claims now: those that must be (an exit, a nearly spent ceiling, an age), and
-// all of them where that pays.
+// worth picks the channels that the policy claims now: those that must be (an exit, a nearly spent ceiling, an age),
+// and all of them where that pays.
 func (c *Claimer) worth(ctx context.Context, list []owing) ([]owing, error) {
 	if len(list) == 0 {
 		return nil, nil

@@ -13,8 +13,8 @@ import (
 	"byway/contracts"
 )
 
-// claimState is how far a claim has come: sending → settled | failed. Only a reorganisation leads back from settled to
-// sending; nothing leaves failed.
+// claimState is how far a claim has come: sending → settled | failed. Only a reorganisation leads back from settled
+// to sending; nothing leaves failed.
 type claimState int
 
 const (

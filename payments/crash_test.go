@@ -19,8 +19,8 @@ import (
 )
 
 var (
-	kills = flag.Int("kills", 12, "how often TestKillLosesNoAcknowledgedPromise kills")
-	cuts  = flag.Int("cuts", 25, "how often TestPowerCutLosesNoAcknowledgedPromise cuts the power")
+	kills = flag.Int("kills", 6, "how often TestKillLosesNoAcknowledgedPromise kills")
+	cuts  = flag.Int("cuts", 15, "how often TestPowerCutLosesNoAcknowledgedPromise cuts the power")
 )
 
 // crashChild, set in the environment, makes the test binary a process that accepts and gives promises until it is
@@ -230,7 +230,7 @@ func TestFailingDiskStopsServiceAndLosesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(3, uint64(order)))
-			for at := 1; at < 40; at += 6 {
+			for at := 1; at < 40; at += 12 {
 				dir := t.TempDir()
 				d := newDisk(t, dir)
 				path := filepath.Join(dir, "ledger.db")

@@ -32,7 +32,8 @@ type Day struct {
 	GasSpent *big.Int
 }
 
-// addToDay adds a session to the day of that moment. Sums are made here and not by SQLite, whose integers end at 63 bits.
+// addToDay adds a session to the day of that moment. Sums are made here and not by SQLite, whose integers end at
+// 63 bits.
 func addToDay(w *writer, at int64, side role, token []byte, d Day) error {
 	day := at / dayMillis
 	var amount []byte

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
@@ -125,7 +124,9 @@ func newPayee(t testing.TB, l *Ledger, chain Chain) *Payee {
 }
 
 func testTerms(c contracts.Channel) Terms {
-	return Terms{Session: NewSessionID(), Channel: c, PricePerGiB: testPrice, Tick: MinTick, Window: MinWindow, Offer: "offer"}
+	return Terms{
+		Session: NewSessionID(), Channel: c, PricePerGiB: testPrice, Tick: MinTick, Window: MinWindow, Offer: "offer",
+	}
 }
 
 func newPayer(t testing.TB, l *Ledger, signer contracts.Signer, terms Terms, limit contracts.Amount) *Payer {
@@ -201,5 +202,3 @@ func checkSums(t testing.TB, l *Ledger) {
 		}
 	}
 }
-
-var _ = time.Second

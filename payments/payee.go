@@ -423,8 +423,8 @@ func (p *Payee) refreshLocked(ctx context.Context, ch *payeeChannel, age time.Du
 	return nil
 }
 
-// claimShare moves what a promise says is its session's from the part that is nobody's, as far as that goes, and returns
-// the session's share. Without a hint the session gets what the promise raises.
+// claimShare moves what a promise says is its session's from the part that is nobody's, as far as that goes, and
+// returns the session's share. Without a hint the session gets what the promise raises.
 func claimShare(a *account, share, raise, hint contracts.Amount) contracts.Amount {
 	want := raise
 	if !hint.IsZero() {

@@ -280,7 +280,7 @@ func TestBoundsHoldOverRandomSchedules(t *testing.T) {
 	t.Parallel()
 	mine, theirs := newLedger(t), newLedger(t)
 	payee := newPayee(t, theirs, &fakeChain{any: &ChannelState{Ceiling: contracts.MaxAmount()}})
-	n := int64(0)
+	n, unpaid, overpaid := int64(0), uint64(0), uint64(0)
 	rapid.Check(t, func(r *rapid.T) {
 		n++
 		c, key := testChannel(1000 + n)
@@ -306,8 +306,14 @@ func TestBoundsHoldOverRandomSchedules(t *testing.T) {
 			if used := sent + upArrived; used > credit.Limit {
 				r.Fatalf("%d bytes went through a gate of %d", used, credit.Limit)
 			}
-			if used := sent + upArrived; used > credit.Bytes && used-credit.Bytes > credit.Window {
-				r.Fatalf("%d bytes are unpaid, the window is %d", used-credit.Bytes, credit.Window)
+			if used := sent + upArrived; used > credit.Bytes {
+				if used-credit.Bytes > credit.Window {
+					r.Fatalf("%d bytes are unpaid, the window is %d", used-credit.Bytes, credit.Window)
+				}
+				unpaid = max(unpaid, used-credit.Bytes)
+			}
+			if covers := Bytes(terms.PricePerGiB, payer.Spent()); !terms.PricePerGiB.Less(contracts.NewAmount(GiB)) {
+				overpaid = max(overpaid, covers-min(covers, received+up)) // at lower prices one unit covers bytes at will
 			}
 			// The consumer has paid at most a tick more than for what it received and sent.
 			most := cost(terms.PricePerGiB, received+up+MinTick)
@@ -348,6 +354,8 @@ func TestBoundsHoldOverRandomSchedules(t *testing.T) {
 		want := maxAmount(cost(terms.PricePerGiB, MinTick), cost(terms.PricePerGiB, usage().Billed()))
 		wantAmount(t, "promised in the end", payer.Spent(), want)
 	})
+	t.Logf("%d schedules: at most %d bytes unpaid (a window is %d and 2 %% of what is paid), %d overpaid (a tick is %d)",
+		n, unpaid, MinWindow, overpaid, MinTick)
 	checkSums(t, mine)
 	checkSums(t, theirs)
 }

@@ -21,8 +21,8 @@ const postMargin = 2 * time.Minute
 // what is reserved.
 var ErrStaleReserve = errors.New("signed reserve is of no use")
 
-// KeepReserve checks a reserve that a payer has signed and stores it; the [Claimer] posts it when the channel's exposure
-// deserves that. A lower one than is stored changes nothing. The errors: [ErrWrongChannel], [ErrBadSignature],
+// KeepReserve checks a reserve that a payer has signed and stores it; the [Claimer] posts it when the channel's
+// exposure deserves that. A lower one than is stored changes nothing. The errors: [ErrWrongChannel], [ErrBadSignature],
 // [ErrExiting], [ErrStaleReserve].
 func (p *Payee) KeepReserve(ctx context.Context, r Reserve) error {
 	if r.Payee != p.cfg.Payee || r.Token != p.cfg.Token {
