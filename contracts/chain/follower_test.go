@@ -120,50 +120,57 @@ func logTransactions(t testing.TB, c *Client, address common.Address, first uint
 
 func TestFollowerSurvivesReorganisationsOfAnyDepth(t *testing.T) {
 	t.Parallel()
-	for depth := 1; depth <= 12; depth++ {
-		for _, fate := range []string{"keep", "drop", "drop and send again"} {
-			t.Run(fmt.Sprintf("depth %d, %s", depth, fate), func(t *testing.T) {
-				t.Parallel()
-				node := startChain(t, devchain.Config{})
-				c := dial(t, node.URL())
-				address := deploy(t, sender(t, SenderConfig{Client: c}), logging)
-				if err := node.SetAutomine(false); err != nil {
-					t.Fatal(err)
-				}
-				f := NewFollower(FollowerConfig{Client: c, Journal: journal(t, ""), Name: "test", Addresses: []common.Address{address}, Log: testLog(t)})
-				v := newView()
-				stop := run(t, f, v)
-				defer stop()
-				txs := logTransactions(t, c, address, 1, 14)
-				for _, tx := range txs {
-					if err := c.SendTransaction(t.Context(), tx); err != nil {
-						t.Fatal(err)
-					}
-					if err := node.Mine(1); err != nil {
-						t.Fatal(err)
-					}
-				}
-				v.await(t, c, address)
-				if err := node.Reorg(depth, fate != "keep"); err != nil {
-					t.Fatal(err)
-				}
-				v.await(t, c, address)
-				if fate == "drop and send again" {
-					for _, tx := range txs[len(txs)-depth:] {
-						if err := c.SendTransaction(t.Context(), tx); err != nil {
-							t.Fatal(err)
-						}
-					}
-				}
-				if err := node.Mine(1); err != nil {
-					t.Fatal(err)
-				}
-				v.await(t, c, address)
-				if v.rollbacks == 0 {
-					t.Error("nothing was rolled back")
-				}
-			})
+	for _, fate := range []string{"keep", "drop", "drop and send again"} {
+		t.Run(fate, func(t *testing.T) {
+			t.Parallel()
+			node := startChain(t, devchain.Config{})
+			c := dial(t, node.URL())
+			address := deploy(t, sender(t, SenderConfig{Client: c}), logging)
+			if err := node.SetAutomine(false); err != nil {
+				t.Fatal(err)
+			}
+			v := newView()
+			stop := run(t, NewFollower(FollowerConfig{
+				Client: c, Journal: journal(t, ""), Name: "test", Addresses: []common.Address{address}, Log: testLog(t),
+			}), v)
+			defer stop()
+			for depth := 1; depth <= 12; depth++ {
+				reorganise(t, node, c, address, v, depth, fate)
+			}
+		})
+	}
+}
+
+// reorganise makes logs in depth+2 blocks, replaces depth of them and checks what the follower believes at each point.
+func reorganise(t *testing.T, node *devchain.Chain, c *Client, address common.Address, v *view, depth int, fate string) {
+	t.Helper()
+	send := func(txs []*types.Transaction) {
+		t.Helper()
+		for _, tx := range txs {
+			if err := c.SendTransaction(t.Context(), tx); err != nil {
+				t.Fatal(err)
+			}
+			if err := node.Mine(1); err != nil {
+				t.Fatal(err)
+			}
 		}
+	}
+	txs := logTransactions(t, c, address, nonceOf(t, c, devchain.Account(0).Address()), depth+2)
+	send(txs)
+	v.await(t, c, address)
+	before := v.rollbacks
+	if err := node.Reorg(depth, fate != "keep"); err != nil {
+		t.Fatal(err)
+	}
+	v.await(t, c, address)
+	if fate == "drop and send again" {
+		send(txs[len(txs)-depth:])
+	} else if err := node.Mine(1); err != nil {
+		t.Fatal(err)
+	}
+	v.await(t, c, address)
+	if v.rollbacks == before {
+		t.Errorf("depth %d: nothing was rolled back", depth)
 	}
 }
 
