@@ -91,7 +91,7 @@ func measure(m *market) (figures []figure) {
 	on("cancel exit", 0, 1, rewrite, payer, m.c.PackCancelExit(m.token, signer, to))
 	m.send(payer, m.d.Channels, m.c.PackStartExit(m.token, signer, to))
 	m.advance(2 * time.Hour)
-	on("finish exit", 55_000, 1, 2*rewrite, payer, m.c.PackFinishExit(m.token, who, signer, to))
+	on("finish exit, into a vault with free balance", 0, 1, 2*rewrite, payer, m.c.PackFinishExit(m.token, who, signer, to))
 	m.send(payer, m.d.Channels, m.c.PackReserve(m.token, signer, to, amount(60)))
 	on("release", 0, 1, 2*rewrite, payee, m.c.PackRelease(m.token, who, signer, amount(50)))
 	until := big.NewInt(1 << 39)
@@ -113,6 +113,10 @@ func measure(m *market) (figures []figure) {
 	on("open with authorization", 0, 1, transfer+fresh+readWord+recover_+fresh, operator,
 		m.c.PackOpenWithAuthorization(m.d.Token, who, second, to, amount(10), amount(10), new(big.Int), until,
 			common.Hash{}, v, r, s))
+
+	m.send(payer, m.d.Channels, m.c.PackStartExit(m.token, second, to))
+	m.advance(2 * time.Hour)
+	on("finish exit, into an empty vault", 55_000, 1, rewrite+fresh, payer, m.c.PackFinishExit(m.token, who, second, to))
 
 	// Many payers.
 	payers := func(n int) common.Address { return derived("payer", n).Address() }

@@ -56,8 +56,8 @@ contract Channels is IChannels, ReentrancyGuardTransient {
     uint256 private immutable CHAIN_ID;
     bytes32 private immutable SEPARATOR;
 
-    /// @param exitDelay How long an exit runs before it can be finished, in seconds: a payee that looks less often than
-    /// that may lose its reserve
+    /// @param exitDelay How long an exit runs before it can be finished, in seconds: a payee that looks less often
+    /// than that may lose its reserve
     constructor(uint40 exitDelay) {
         if (exitDelay == 0 || exitDelay > MAX_EXIT_DELAY) revert ExitDelayOutOfRange(exitDelay);
         EXIT_DELAY = exitDelay;
@@ -452,7 +452,8 @@ contract Channels is IChannels, ReentrancyGuardTransient {
         emit Opened(token, payer, payee, signer, received, ceiling);
     }
 
-    /// @dev Raises a ceiling by what is returned, which the caller takes from the vault. `ceiling` is above the present one.
+    /// @dev Raises a ceiling by what is returned, which the caller takes from the vault. `ceiling` is above the
+    /// present one.
     function _raise(bytes32 key, Channel channel, uint96 free, uint96 ceiling) private returns (uint96 raise) {
         if (channel.exitAt() != 0) revert ExitInProgress(channel.exitAt());
         unchecked {
@@ -524,8 +525,8 @@ contract Channels is IChannels, ReentrancyGuardTransient {
         revert InvalidReleaseSignature();
     }
 
-    /// @dev Settles rows of promises and returns what the payee is owed for them. This loop is the reason for the contract's
-    /// gas figures. For a row that its reserve covers it touches one word of storage.
+    /// @dev Settles rows of promises and returns what the payee is owed for them. This loop is the reason for the
+    /// contract's gas figures. For a row that its reserve covers it touches one word of storage.
     function _settle(address token, address payee, bytes calldata rows) private returns (uint256 paid) {
         if (rows.length % PROMISE_ROW != 0) revert RowsLength(rows.length, PROMISE_ROW);
         bytes32 separator = domainSeparator();

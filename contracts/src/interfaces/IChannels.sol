@@ -58,8 +58,8 @@ interface IChannels is IERC5267 {
     /// @notice A batch of promises was settled.
     /// @param token The ERC-20 token
     /// @param payee Who was paid
-    /// @param rows One word for each row that paid anything, in the order of the claim: the first 20 bytes of the vault's
-    /// key, then the channel's new settled total in 12 bytes
+    /// @param rows One word for each row that paid anything, in the order of the claim: the first 20 bytes of the
+    /// vault's key, then the channel's new settled total in 12 bytes
     event Claimed(address indexed token, address indexed payee, bytes rows);
 
     /// @notice A payer wants a channel's reserve back.
@@ -159,14 +159,15 @@ interface IChannels is IERC5267 {
     /// @param signer The session key, not zero
     /// @param payee For whom to set aside
     /// @param amount How much to send, in base units
-    /// @param ceiling The lifetime total to guarantee, in base units. Where it is that high already nothing is set aside
+    /// @param ceiling The lifetime total to guarantee, in base units. Where it is that high already nothing is set
+    /// aside
     /// @return received What arrived, in base units
     function open(address token, address signer, address payee, uint96 amount, uint96 ceiling)
         external
         returns (uint96 received);
 
-    /// @notice {open} with an ERC-2612 permit for `amount` in the same transaction. A permit that fails, since somebody
-    /// used it first for instance, does not matter where the allowance is there.
+    /// @notice {open} with an ERC-2612 permit for `amount` in the same transaction. A permit that fails, since
+    /// somebody used it first for instance, does not matter where the allowance is there.
     /// @param token The ERC-20 token
     /// @param signer The session key, not zero
     /// @param payee For whom to set aside
@@ -189,8 +190,9 @@ interface IChannels is IERC5267 {
         bytes32 s
     ) external returns (uint96 received);
 
-    /// @notice {open} in the payer's name by anybody, with the payer's ERC-3009 `ReceiveWithAuthorization` signature. The
-    /// authorization's nonce is {authorizationNonce}, so that the signature is worth nothing with any parameter changed.
+    /// @notice {open} in the payer's name by anybody, with the payer's ERC-3009 `ReceiveWithAuthorization` signature.
+    /// The authorization's nonce is {authorizationNonce}, so that the signature is worth nothing with any parameter
+    /// changed.
     /// @param token The ERC-20 token, one with ERC-3009
     /// @param payer Whose vault it is and who pays
     /// @param signer The session key, not zero
@@ -227,30 +229,33 @@ interface IChannels is IERC5267 {
     function reserve(address token, address signer, address payee, uint96 ceiling) external;
 
     /// @notice Raises the ceilings of many payers' channels with one payee, as far as the free balances go, by their
-    /// signers' `Reserve` signatures. Anybody may call. A row that is not valid, not current or raises nothing is skipped.
+    /// signers' `Reserve` signatures. Anybody may call. A row that is not valid, not current or raises nothing is
+    /// skipped.
     /// @param token The ERC-20 token
     /// @param payee For whom to set aside
     /// @param rows Rows of 128 bytes: `payer:160 | ceiling:96`, `0:192 | epoch:24 | validUntil:40`, `r`, `yParity | s`
     /// @return reserved By how much the ceilings rose together, in base units
     function reserveSigned(address token, address payee, bytes calldata rows) external returns (uint256 reserved);
 
-    /// @notice Pays a payee what many payers' promises owe it, in one transfer. Anybody may call: the money goes to the
-    /// payee. A row that is not valid or owes nothing is skipped; one that owes more than is there pays what is there.
+    /// @notice Pays a payee what many payers' promises owe it, in one transfer. Anybody may call: the money goes to
+    /// the payee. A row that is not valid or owes nothing is skipped; one that owes more than is there pays what is
+    /// there.
     /// @param token The ERC-20 token
     /// @param payee Who is paid
     /// @param rows Rows of 96 bytes: `payer:160 | cumulative:96`, `r`, `yParity | s`
     /// @return paid What was paid, in base units
     function claim(address token, address payee, bytes calldata rows) external returns (uint256 paid);
 
-    /// @notice Claims for the caller without moving a token: what is owed becomes free balance of a vault of the caller's.
+    /// @notice Claims for the caller without moving a token: what is owed becomes free balance of a vault of the
+    /// caller's.
     /// @param token The ERC-20 token
     /// @param signer The session key of the caller's vault, not zero
     /// @param rows Rows as {claim} takes them
     /// @return paid What was credited, in base units
     function claimToVault(address token, address signer, bytes calldata rows) external returns (uint256 paid);
 
-    /// @notice Announces that the caller wants a channel's reserve back. The payee can go on claiming until the exit is
-    /// finished; the reserve can't be raised meanwhile.
+    /// @notice Announces that the caller wants a channel's reserve back. The payee can go on claiming until the exit
+    /// is finished; the reserve can't be raised meanwhile.
     /// @param token The ERC-20 token
     /// @param signer The session key of the vault
     /// @param payee For whom it is set aside
@@ -263,8 +268,8 @@ interface IChannels is IERC5267 {
     /// @param payee For whom it is set aside
     function cancelExit(address token, address signer, address payee) external;
 
-    /// @notice Gives what is left of a channel's reserve back to its vault, once the announced time has come. Anybody may
-    /// call: the payer asked for it, and the money goes nowhere but into the payer's vault.
+    /// @notice Gives what is left of a channel's reserve back to its vault, once the announced time has come. Anybody
+    /// may call: the payer asked for it, and the money goes nowhere but into the payer's vault.
     /// @param token The ERC-20 token
     /// @param payer Whose vault it is
     /// @param signer The session key of the vault
@@ -272,7 +277,8 @@ interface IChannels is IERC5267 {
     /// @return freed What went back, in base units
     function finishExit(address token, address payer, address signer, address payee) external returns (uint96 freed);
 
-    /// @notice Gives reserve back to a payer at once; the caller is the payee. Ends a running exit where nothing is left.
+    /// @notice Gives reserve back to a payer at once; the caller is the payee. Ends a running exit where nothing is
+    /// left.
     /// @param token The ERC-20 token
     /// @param payer Whose vault it is
     /// @param signer The session key of the vault

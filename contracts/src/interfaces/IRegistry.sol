@@ -2,9 +2,9 @@
 pragma solidity ^0.8.28;
 
 /// @title Which provider sells by which offer
-/// @notice A provider registers the SHA-256 digest of its offer's block, the content of which lives on IPFS, with a stake
-/// of any size, which it gets back {UNBOND_DELAY} after it left. The stake is no deposit for anybody: it makes many
-/// identities dear. Nobody but the provider can change, remove or take anything.
+/// @notice A provider registers the SHA-256 digest of its offer's block, the content of which lives on IPFS, with a
+/// stake of any size, which it gets back {UNBOND_DELAY} after it left. The stake is no deposit for anybody: it makes
+/// many identities dear. Nobody but the provider can change, remove or take anything.
 interface IRegistry {
     /// @notice What is registered for one provider.
     struct Registration {
@@ -30,8 +30,8 @@ interface IRegistry {
     event Staked(address indexed provider, uint96 stake);
     /// @notice A provider left.
     /// @param provider The provider
-    /// @param unbonding What it can withdraw at `releaseAt`, in base units, with the stake of an earlier leave that it has
-    /// not withdrawn yet
+    /// @param unbonding What it can withdraw at `releaseAt`, in base units, with the stake of an earlier leave that
+    /// it has not withdrawn yet
     /// @param releaseAt When it can, in Unix seconds
     event Left(address indexed provider, uint96 unbonding, uint64 releaseAt);
     /// @notice A provider took its stake back.
@@ -65,8 +65,8 @@ interface IRegistry {
 
     /// @notice Registers the caller.
     /// @param digest SHA-256 of the offer's block, not zero
-    /// @param stake How much to stake, in base units, of a token for which the caller has approved this contract; may be
-    /// zero; counted is what arrives
+    /// @param stake How much to stake, in base units, of a token for which the caller has approved this contract; may
+    /// be zero; counted is what arrives
     /// @return sequence The number of this offer
     function register(bytes32 digest, uint96 stake) external returns (uint64 sequence);
 
@@ -80,8 +80,8 @@ interface IRegistry {
     /// @return stake The new sum, in base units
     function addStake(uint96 amount) external returns (uint96 stake);
 
-    /// @notice Removes the caller from the pages at once and starts the unbonding of its stake. Where an earlier stake is
-    /// still unbonding the sum waits for the later time. The caller may register again at any time.
+    /// @notice Removes the caller from the pages at once and starts the unbonding of its stake. Where an earlier
+    /// stake is still unbonding the sum waits for the later time. The caller may register again at any time.
     function leave() external;
 
     /// @notice Sends the caller its unbonded stake.
@@ -92,7 +92,8 @@ interface IRegistry {
     /// @notice How many providers are registered.
     function count() external view returns (uint256);
 
-    /// @notice A page of the registered providers. Leaving moves the last one into the gap: read all pages of one block.
+    /// @notice A page of the registered providers. Leaving moves the last one into the gap: read all pages of one
+    /// block.
     /// @param from The index of the first one
     /// @param limit At most how many to return
     /// @return page Fewer than `limit` at the end, none past it

@@ -38,8 +38,8 @@ library ChannelLibrary {
         return uint24(Channel.unwrap(c));
     }
 
-    /// @notice The same channel with a ceiling that is higher by so much. The sum must fit 96 bits, as that of a ceiling
-    /// that somebody asked for does.
+    /// @notice The same channel with a ceiling that is higher by so much. The sum must fit 96 bits, as that of a
+    /// ceiling that somebody asked for does.
     function raisedBy(Channel c, uint96 amount) internal pure returns (Channel) {
         unchecked {
             return Channel.wrap(Channel.unwrap(c) + (uint256(amount) << 64));

@@ -14,11 +14,12 @@ library TypedData {
         "Reserve(address payer,address payee,address token,uint96 ceiling,uint24 epoch,uint40 validUntil)"
     );
     bytes32 internal constant RELEASE_TYPEHASH = keccak256(
-        "Release(address token,address payer,address signer,address payee,uint96 ceiling,uint24 epoch,uint40 validUntil)"
+        "Release(address token,address payer,address signer,address payee,"
+        "uint96 ceiling,uint24 epoch,uint40 validUntil)"
     );
 
-    /// @notice The highest `s` that a signature may have, half of the curve's order: with the other half every signature
-    /// would have a twin.
+    /// @notice The highest `s` that a signature may have, half of the curve's order: with the other half every
+    /// signature would have a twin.
     uint256 internal constant MAX_S = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
     /// @notice The domain separator of a contract on the present chain.

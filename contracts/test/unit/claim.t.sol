@@ -3,18 +3,131 @@ pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
 import {Fixture} from "../Fixture.sol";
-import {Vm, vm} from "../Vm.sol";
+import {vm} from "../Vm.sol";
 
 contract ClaimTest is Fixture {
-    function test_PaysOutOfTheReserveAndTouchesOneWord() external {
+    function claim(bytes memory rows) private returns (uint256) {
+        vm.prank(stranger);
+        return channels.claim(token, payee, rows);
+    }
+
+    function test_RevertWhen_TheRowsAreNotWhole() external {
+        bytes memory rows = promised(1);
+        refuse(abi.encodeWithSelector(IChannels.RowsLength.selector, 97, 96));
+        claim(abi.encodePacked(rows, uint8(0)));
+        refuse(abi.encodeWithSelector(IChannels.RowsLength.selector, 95, 96));
+        claim(new bytes(95));
+    }
+
+    function test_RevertWhen_ThePayeeIsZero() external {
+        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(0)));
+        channels.claim(token, address(0), "");
+    }
+
+    function test_RevertWhen_ThePayeeIsTheContract() external {
+        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(channels)));
+        channels.claim(token, address(channels), "");
+    }
+
+    function test_WhenThereAreNoRows_NothingHappens() external {
         open(100, 100);
+        vm.recordLogs();
+        eq(claim(""), 0, "paid");
+        eq(vm.getRecordedLogs().length, 0, "events");
+    }
+
+    function test_WhenTheReserveCoversIt_OneWordIsWritten() external {
+        open(100, 60);
         bytes memory rows = promised(60);
         vm.record();
-        eq(channels.claim(token, payee, rows), 60, "paid");
-        (, bytes32[] memory writes) = vm.accesses(address(channels));
+        eq(claim(rows), 60, "paid");
+        (bytes32[] memory reads, bytes32[] memory writes) = vm.accesses(address(channels));
         eq(writes.length, 1, "words written");
         vm.assertEq(writes[0], slotOf(payer, signer, payee), "the channel's word");
-        expectChannel(0, 60, 100, 0, 0);
+        for (uint256 i; i < reads.length; ++i) {
+            vm.assertEq(reads[i], slotOf(payer, signer, payee), "the only word read");
+        }
+        expectChannel(40, 60, 60, 0, 0);
         eq(plain.balanceOf(payee), 60, "payee");
+        eq(plain.balanceOf(stranger), 0, "caller");
+    }
+
+    function test_WhenTheReserveIsTooSmall_TheFreeBalancePaysTheRest() external {
+        open(100, 60);
+        eq(claim(promised(70)), 70, "paid");
+        expectChannel(30, 70, 70, 0, 0);
+    }
+
+    function test_WhenNothingIsReserved_TheFreeBalancePays() external {
+        deposit(payer, signer, 100);
+        eq(claim(promised(70)), 70, "paid");
+        expectChannel(30, 70, 70, 0, 0);
+    }
+
+    function test_WhenMoreIsOwedThanThere_WhatIsTherePays_AndTheRestLater() external {
+        open(100, 60);
+        bytes memory rows = promised(150);
+        eq(claim(rows), 100, "paid");
+        expectChannel(0, 100, 100, 0, 0);
+        eq(claim(rows), 0, "paid again");
+        deposit(payer, signer, 80);
+        eq(claim(rows), 50, "paid the rest");
+        expectChannel(30, 150, 150, 0, 0);
+        eq(plain.balanceOf(payee), 150, "payee");
+    }
+
+    function test_WhenNothingIsOwed_TheRowIsSkipped() external {
+        open(100, 100);
+        claim(promised(60));
+        vm.recordLogs();
+        eq(claim(promised(60)), 0, "the same total");
+        eq(claim(promised(59)), 0, "a lower total");
+        eq(vm.getRecordedLogs().length, 0, "events");
+        expectChannel(0, 60, 100, 0, 0);
+    }
+
+    function test_WhenTheVaultIsUnknown_TheRowIsSkipped() external {
+        open(100, 100);
+        eq(claim(promised(OTHER_SIGNER_KEY, payer, payee, 60)), 0, "another signer");
+        eq(claim(promised(SIGNER_KEY, otherPayer, payee, 60)), 0, "another payer");
+        eq(claim(promised(SIGNER_KEY, payer, otherPayee, 60)), 0, "another payee");
+        expectChannel(0, 0, 100, 0, 0);
+    }
+
+    function test_WhenSomeRowsAreBad_TheOthersPay_AndOneEventNamesThem() external {
+        open(100, 100);
+        deposit(otherPayer, otherSigner, 50);
+        bytes memory rows = bytes.concat(
+            new bytes(96),
+            promised(40),
+            promised(OTHER_SIGNER_KEY, payer, payee, 60),
+            promised(OTHER_SIGNER_KEY, otherPayer, payee, 70),
+            promised(30),
+            promised(45)
+        );
+        bytes20 vault = bytes20(keccak256(abi.encode(token, payer, signer)));
+        bytes20 otherVault = bytes20(keccak256(abi.encode(token, otherPayer, otherSigner)));
+        vm.expectEmit(address(channels));
+        emit IChannels.Claimed(
+            token, payee, abi.encodePacked(vault, uint96(40), otherVault, uint96(50), vault, uint96(45))
+        );
+        eq(claim(rows), 95, "paid");
+        expectChannel(0, 45, 100, 0, 0);
+        eq(plain.balanceOf(payee), 95, "payee");
+    }
+
+    function test_WhenAnExitRuns_TheReserveStillPays() external {
+        open(100, 100);
+        vm.prank(payer);
+        channels.startExit(token, signer, payee);
+        eq(claim(promised(60)), 60, "paid");
+        expectChannel(0, 60, 100, uint40(START) + DELAY, 0);
+        vm.warp(START + DELAY + 1);
+        eq(claim(promised(70)), 10, "paid when it could be finished");
+    }
+
+    function test_WhenThePayerIsTheSigner() external {
+        deposit(payer, payer, 10);
+        eq(claim(promised(PAYER_KEY, payer, payee, 4)), 4, "paid");
     }
 }
