@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
@@ -17,11 +18,11 @@ func (e env) accountCommand() *cli.Command {
 			{
 				Name:   "new",
 				Usage:  "make an account, and the session key that signs its promises",
-				Flags:  []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "light", Usage: "a key file that opens at once but is easy to guess at: devnets only"}},
+				Flags:  []cli.Flag{&cli.BoolFlag{Name: "light", Usage: "a key file that opens at once but is easy to guess at: devnets only"}},
 				Action: e.accountNew,
 			},
-			{Name: "list", Usage: "show the addresses of this home", Flags: []cli.Flag{jsonFlag()}, Action: e.accountList},
-			{Name: "balance", Usage: "show what the account owns on the chain", Flags: []cli.Flag{jsonFlag()}, Action: e.accountBalance},
+			{Name: "list", Usage: "show the addresses of this home", Action: e.accountList},
+			{Name: "balance", Usage: "show what the account owns on the chain", Action: e.accountBalance},
 		},
 	}
 }
@@ -63,7 +64,7 @@ func (e env) accountList(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	home, err := e.home(c)
+	home, _, _, err := e.account(c)
 	if err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (e env) showAccount(c *cli.Context, home node.Home) error {
 	e.rows(e.Out,
 		row{"account", owner.Hex()},
 		row{"session key", session.Hex()},
-		row{"files", home.Dir() + "/keystore"},
+		row{"files", filepath.Join(home.Dir(), "keystore")},
 	)
 	return nil
 }
@@ -93,13 +94,14 @@ type balanceJSON struct {
 	Token    string         `json:"token"`
 	Decimals uint8          `json:"decimals"`
 	node.Balance
+	Gas string `json:"gas_wei"` // in the place of the balance's: a number of wei is too long for JSON's numbers
 }
 
 func (e env) accountBalance(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	home, err := e.home(c)
+	_, owner, session, err := e.account(c)
 	if err != nil {
 		return err
 	}
@@ -107,22 +109,18 @@ func (e env) accountBalance(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	owner, session, err := home.Accounts()
-	if err != nil {
-		return err
-	}
 	balance, token, err := node.ReadBalance(c.Context, network, owner, session)
 	if err != nil {
-		return err
+		return notUp(network, err)
 	}
 	if c.Bool("json") {
-		return e.printJSON(balanceJSON{"byway.balance/1", owner, token.Symbol, token.Decimals, balance})
+		return e.printJSON(balanceJSON{"byway.balance/1", owner, token.Symbol, token.Decimals, balance, balance.Gas.String()})
 	}
 	e.rows(e.Out,
 		row{"account", owner.Hex()},
-		row{"in wallet", token.Format(balance.Wallet)},
-		row{"in vault", token.Format(balance.Vault) + "  free, can be withdrawn or promised"},
-		row{"for gas", node.FormatEther(balance.Gas) + " ETH"},
+		row{"in wallet", show(token, balance.Wallet)},
+		row{"in vault", show(token, balance.Vault) + " free, beside what is set aside for providers"},
+		row{"for gas", showEther(balance.Gas.Int)},
 	)
 	return nil
 }

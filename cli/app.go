@@ -8,15 +8,19 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/adrg/xdg"
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
@@ -52,10 +56,24 @@ type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// plain is an error in words for people; what it stands for decides the exit code.
+type plain struct {
+	text  string
+	cause error
+}
+
+func plainly(cause error, format string, args ...any) error {
+	return &plain{fmt.Sprintf(format, args...), cause}
+}
+
+func (e *plain) Error() string { return e.text }
+
+// Unwrap returns the error that the words stand for.
+func (e *plain) Unwrap() error { return e.cause }
+
 // Run carries out one command line and returns the process's exit code.
 func Run(ctx context.Context, args []string, s Streams) int {
-	app := newApp(s)
-	err := app.RunContext(ctx, args)
+	err := run(ctx, args, s)
 	if err == nil {
 		return exitOK
 	}
@@ -64,8 +82,33 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		fmt.Fprintln(s.Err, "byway: interrupted")
 		return code
 	}
-	fmt.Fprintln(s.Err, "byway:", strings.TrimSpace(err.Error()))
+	// Errors that were joined come on lines of their own.
+	fmt.Fprintln(s.Err, "byway:", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
 	return code
+}
+
+func run(ctx context.Context, args []string, s Streams) error {
+	app := newApp(s)
+	line, err := arrange(app, args)
+	if err != nil {
+		return err
+	}
+	notes, err := line.check()
+	if err != nil {
+		return err
+	}
+	switch {
+	case line.help:
+		help(s.Out, app, line.path)
+		return nil
+	case line.version:
+		fmt.Fprintln(s.Out, "byway", version())
+		return nil
+	}
+	for _, note := range notes {
+		fmt.Fprintln(s.Err, "byway: note:", note)
+	}
+	return app.RunContext(ctx, line.args())
 }
 
 func exitCode(ctx context.Context, err error) int {
@@ -94,51 +137,58 @@ type env struct {
 
 func newApp(s Streams) *cli.App {
 	e := env{s}
-	return &cli.App{
-		Name:  "byway",
+	app := &cli.App{
+		Name: "byway", HelpName: "byway",
 		Usage: "a marketplace for bandwidth: earn tokens by forwarding traffic, pay per megabyte for privacy",
 		Description: "See a whole market on this machine:    byway demo\n" +
 			"Start a devnet that others join:       byway devnet up\n" +
 			"Earn as a provider:                    byway provider up\n" +
 			"Browse as a consumer:                  byway connect",
-		Writer:          s.Out,
-		ErrWriter:       s.Err,
-		HideHelpCommand: true,
-		Version:         version(),
+		Writer:      s.Out,
+		ErrWriter:   s.Err,
+		HideHelp:    true,
+		HideVersion: true,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "home", Value: defaultHome(), EnvVars: []string{"BYWAY_HOME"},
 				Usage: "`FOLDER` that holds everything this node knows and owns"},
 			&cli.StringFlag{Name: "network", Value: node.DevnetName, EnvVars: []string{"BYWAY_NETWORK"},
 				Usage: "network: devnet, or the `FILE` that describes one"},
 			&cli.StringSliceFlag{Name: "rpc", EnvVars: []string{"BYWAY_RPC"},
-				Usage: "chain endpoint `URL` instead of the network's; give several for fail-over"},
+				Usage: "chain endpoint `URL` instead of the network's; give it again for a second one to fall back on"},
 			&cli.StringFlag{Name: "password-file", EnvVars: []string{"BYWAY_PASSWORD_FILE"},
 				Usage: "`FILE` whose first line opens the account; asked for on the terminal without it"},
 			&cli.StringFlag{Name: "log", Value: "warn", Usage: "log `LEVEL`: debug, info, warn or error"},
-			&cli.BoolFlag{Name: "json", Usage: "answer with JSON"},
+			&cli.BoolFlag{Name: "json", Usage: "answer with JSON on stdout"},
 		},
+		Before: func(c *cli.Context) error { _, err := e.logger(c); return err },
 		Commands: []*cli.Command{
 			e.demoCommand(), e.devnetCommand(), e.providerCommand(), e.offersCommand(), e.connectCommand(),
 			e.disconnectCommand(), e.statusCommand(), e.accountCommand(),
 		},
-		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError{err} },
+		OnUsageError:   onUsageError,
 		ExitErrHandler: func(*cli.Context, error) {},
-		CommandNotFound: func(c *cli.Context, name string) {
-			fmt.Fprintf(s.Err, "byway: no command %q: see byway --help\n", name)
-		},
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return usagef("no command %q: see byway --help", c.Args().First())
-			}
-			return cli.ShowAppHelp(c)
-		},
+		Action:         func(c *cli.Context) error { help(s.Out, c.App, ""); return nil },
+	}
+	prepare(app.Commands)
+	return app
+}
+
+func onUsageError(c *cli.Context, err error, _ bool) error {
+	return usagef("%w: see %s --help", err, c.Command.HelpName)
+}
+
+// prepare gives every command what the library does not hand down.
+func prepare(commands []*cli.Command) {
+	for _, c := range commands {
+		c.OnUsageError, c.HideHelp = onUsageError, true
+		if len(c.Subcommands) > 0 {
+			c.Action = func(ctx *cli.Context) error { help(ctx.App.Writer, ctx.App, c.Name); return nil }
+		}
+		prepare(c.Subcommands)
 	}
 }
 
 func defaultHome() string { return filepath.Join(xdg.DataHome, "byway") }
-
-// jsonFlag is given to every command too, so that `byway demo --json` reads as people type it.
-func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "answer with JSON"} }
 
 // logger writes to stderr at the level asked for.
 func (e env) logger(c *cli.Context) (*slog.Logger, error) {
@@ -149,8 +199,55 @@ func (e env) logger(c *cli.Context) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(e.Err, &slog.HandlerOptions{Level: level})), nil
 }
 
-// home opens the folder that --home names.
-func (e env) home(c *cli.Context) (node.Home, error) { return node.OpenHome(c.String("home")) }
+// home opens the folder that --home names, and makes it where it is missing.
+func (e env) home(c *cli.Context) (node.Home, error) {
+	if c.String("home") == "" {
+		return node.Home{}, usagef("--home is empty: give a folder")
+	}
+	return node.OpenHome(c.String("home"))
+}
+
+// account opens the folder that --home names for what needs an account there; it makes nothing.
+func (e env) account(c *cli.Context) (home node.Home, owner, session common.Address, err error) {
+	if home, err = e.lookHome(c, node.ErrNoAccount, "make one with byway account new"); err != nil {
+		return home, owner, session, err
+	}
+	owner, session, err = home.Accounts()
+	return home, owner, session, err
+}
+
+// daemon finds the daemon that runs on the folder that --home names, and asks it for its status. It makes nothing.
+func (e env) daemon(c *cli.Context) (home node.Home, api *node.API, status json.RawMessage, err error) {
+	const next = "start one with byway provider up or byway connect, or name its --home"
+	if home, err = e.lookHome(c, node.ErrNotRunning, next); err != nil {
+		return home, nil, nil, err
+	}
+	if api, err = node.DialAPI(home); err == nil {
+		err = api.Get(c.Context, "/v1/status", &status)
+	}
+	if errors.Is(err, node.ErrNotRunning) {
+		// Also where it was killed, and its address stayed behind.
+		err = fmt.Errorf("%s: %w: %s", home.Dir(), node.ErrNotRunning, next)
+	}
+	return home, api, status, err
+}
+
+// lookHome opens a folder that must be there; missing is what is missing where it is not.
+func (e env) lookHome(c *cli.Context, missing error, next string) (node.Home, error) {
+	dir := c.String("home")
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) && dir != "" {
+		return node.Home{}, fmt.Errorf("%s: %w: %s", dir, missing, next)
+	}
+	return e.home(c)
+}
+
+// notUp adds to an error of a devnet's chain how the devnet is started.
+func notUp(n node.Network, err error) error {
+	if err != nil && n.Private && errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%w: start the devnet with byway devnet up", err)
+	}
+	return err
+}
 
 // network loads what --network names, with --rpc in the place of its endpoints.
 func (e env) network(c *cli.Context) (node.Network, error) {
@@ -167,7 +264,7 @@ func (e env) network(c *cli.Context) (node.Network, error) {
 // noArgs refuses what stands behind a command that takes flags alone.
 func noArgs(c *cli.Context) error {
 	if c.Args().Present() {
-		return usagef("byway %s takes no argument %q", c.Command.FullName(), c.Args().First())
+		return usagef("%s takes flags alone, not %q: see %[1]s --help", c.Command.HelpName, c.Args().First())
 	}
 	return nil
 }
@@ -191,7 +288,10 @@ func (e env) password(c *cli.Context, fresh bool) (string, error) {
 			return "", fmt.Errorf("password file %s: longer than %d bytes", path, maxPassword)
 		}
 		first, _, _ := strings.Cut(string(text), "\n")
-		return strings.TrimSuffix(first, "\r"), nil
+		if first = strings.TrimSuffix(first, "\r"); first == "" {
+			return "", fmt.Errorf("password file %s: its first line is empty", path)
+		}
+		return first, nil
 	}
 	if e.In == nil || !term.IsTerminal(int(e.In.Fd())) {
 		return "", usagef("no terminal to ask for the password: give --password-file")
@@ -216,8 +316,11 @@ func (e env) password(c *cli.Context, fresh bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if first != again {
-		return "", errors.New("the two passwords differ")
+	switch {
+	case first != again:
+		return "", errors.New("the two passwords differ: nothing was made")
+	case first == "":
+		return "", errors.New("the password is empty: nothing was made")
 	}
 	return first, nil
 }

@@ -2,15 +2,21 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
+	"byway/contracts"
 	"byway/node"
+	"byway/payments"
 	"byway/registry"
 	"byway/tunnel"
 )
@@ -21,7 +27,7 @@ func (e env) connectCommand() *cli.Command {
 		Usage: "open a paid session with a provider, and stay",
 		Description: "Chooses the cheapest offer that fits, deposits what the channel lacks, opens a WireGuard session and\n" +
 			"offers it as a SOCKS5 and HTTP proxy on this machine. It needs no root.",
-		Flags: append(criteriaFlags(), jsonFlag(),
+		Flags: append(criteriaFlags(),
 			&cli.StringFlag{Name: "spend", Value: "1", Usage: "the most that this session may cost, in `TOKENS`"},
 			&cli.StringFlag{Name: "proxy", Value: "127.0.0.1:1080", Usage: "`ADDRESS:PORT` for the proxy"},
 		),
@@ -33,7 +39,6 @@ func (e env) disconnectCommand() *cli.Command {
 	return &cli.Command{
 		Name:   "disconnect",
 		Usage:  "end the session of this home and show its receipt",
-		Flags:  []cli.Flag{jsonFlag()},
 		Action: e.disconnect,
 	}
 }
@@ -51,16 +56,19 @@ func (e env) connect(c *cli.Context) (err error) {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	consumer, err := e.openConsumer(c, c.String("spend"))
+	if err := checkNumbers(c, "max-price", "spend"); err != nil {
+		return err
+	}
+	listener, err := e.listenProxy(c.String("proxy"))
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	consumer, err := e.openConsumer(c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, consumer.Close()) }()
-	listener, err := net.Listen("tcp", c.String("proxy"))
-	if err != nil {
-		return fmt.Errorf("proxy: %w: choose another port with --proxy", err)
-	}
-	defer listener.Close()
 	session, err := e.openSession(c, consumer)
 	if err != nil {
 		return err
@@ -68,42 +76,102 @@ func (e env) connect(c *cli.Context) (err error) {
 	return e.carry(c, consumer, session, listener)
 }
 
-// openSession goes from the list of offers to an open session, saying what it does.
-func (e env) openSession(c *cli.Context, consumer *node.Consumer) (*node.Session, error) {
-	ctx := c.Context
-	want, err := criteria(c, consumer.Token())
+// listenProxy takes the proxy's port first: a session that nothing can use would be paid for in vain.
+func (e env) listenProxy(address string) (net.Listener, error) {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, usagef("--proxy %q is no address:port, such as 127.0.0.1:1080", address)
+	}
+	listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("TCP port %d on %s is in use: choose another with --proxy, or port 0 for any",
+			at.Port(), at.Addr())
+	case err != nil:
+		return nil, fmt.Errorf("--proxy: %w", err)
+	case !at.Addr().IsLoopback():
+		fmt.Fprintf(e.Err, "byway: note: whoever reaches %s can use this proxy, and you pay\n", listener.Addr())
+	}
+	return listener, nil
+}
+
+// consumer is an open consumer, with what the command line asked of it.
+type consumer struct {
+	*node.Consumer
+	want  registry.Criteria
+	spend contracts.Amount
+}
+
+// openConsumer reads the flags and opens this home as a consumer, which asks for the password.
+func (e env) openConsumer(c *cli.Context) (*consumer, error) {
+	log, err := e.logger(c)
 	if err != nil {
 		return nil, err
 	}
+	home, _, _, err := e.account(c)
+	if err != nil {
+		return nil, err
+	}
+	network, err := e.network(c)
+	if err != nil {
+		return nil, err
+	}
+	token, err := node.ReadToken(c.Context, network)
+	if err != nil {
+		return nil, notUp(network, err)
+	}
+	out := &consumer{}
+	if out.want, err = criteria(c, token); err != nil {
+		return nil, err
+	}
+	if out.spend, err = tokenFlag(c, "spend", token); err != nil {
+		return nil, err
+	}
+	if out.spend.IsZero() {
+		return nil, usagef("--spend must be above zero: it is the most that the session may cost")
+	}
+	password, err := e.password(c, false)
+	if err != nil {
+		return nil, err
+	}
+	owner, session, err := home.Unlock(password)
+	if err != nil {
+		return nil, err
+	}
+	out.Consumer, err = node.OpenConsumer(c.Context, node.ConsumerConfig{
+		Home: home, Network: network, Key: owner, Session: session, SpendCap: out.spend, Log: log,
+	})
+	return out, err
+}
+
+// openSession goes from the list of offers to an open session, saying what it does.
+func (e env) openSession(c *cli.Context, consumer *consumer) (session *node.Session, err error) {
+	ctx := c.Context
 	steps := e.newSteps(!c.Bool("json"))
 	defer func() { steps.end(err == nil) }()
 	steps.begin("offers")
 	if err = consumer.WaitReady(ctx); err != nil {
 		return nil, err
 	}
-	offers, _, err := collect(consumer.Offers(ctx))
+	offers, skipped, err := collect(consumer.Offers(ctx))
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := registry.Choose(offers, want)
+	chosen, err := registry.Choose(offers, consumer.want)
 	if err != nil {
-		return nil, err
+		return nil, explainNoOffer(err, consumer.want, consumer.Token(), len(skipped))
 	}
 	steps.begin("deposit")
-	spend, err := consumer.Token().Parse(c.String("spend"))
-	if err != nil {
-		return nil, err
-	}
-	if _, err = consumer.Fund(ctx, chosen.Offer, spend); err != nil {
+	if _, err = consumer.Fund(ctx, chosen.Offer, consumer.spend); err != nil {
 		return nil, err
 	}
 	steps.begin("session")
-	session, err := consumer.Connect(ctx, chosen.Signed)
-	return session, err
+	session, err = consumer.Connect(ctx, chosen.Signed)
+	return session, explainEnd(err, consumer)
 }
 
 // carry runs the proxy and the local API until the session ends, by a signal, by byway disconnect or by itself.
-func (e env) carry(c *cli.Context, consumer *node.Consumer, session *node.Session, listener net.Listener) error {
+func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, listener net.Listener) error {
 	log, err := e.logger(c)
 	if err != nil {
 		return err
@@ -132,7 +200,10 @@ func (e env) carry(c *cli.Context, consumer *node.Consumer, session *node.Sessio
 	closing, done := context.WithTimeout(context.WithoutCancel(c.Context), 30*time.Second)
 	defer done()
 	receipt, closeErr := session.Close(closing)
-	err = errors.Join(err, closeErr)
+	if closeErr != nil {
+		log.Info("the session failed", "error", closeErr)
+	}
+	err = errors.Join(err, explainEnd(closeErr, consumer))
 	if c.Bool("json") {
 		last := connectJSON{Schema: "byway.connect/1", Event: "closed", Session: receipt}
 		if err != nil {
@@ -141,6 +212,28 @@ func (e env) carry(c *cli.Context, consumer *node.Consumer, session *node.Sessio
 		return errors.Join(err, e.printJSON(last))
 	}
 	return errors.Join(err, e.sessionReceipt(consumer.Token(), receipt))
+}
+
+// explainEnd says for people why there is no session any more, and what they can do.
+func explainEnd(err error, consumer *consumer) error {
+	var capped *payments.SpendCapError
+	amount := func(a contracts.Amount) string { return show(consumer.Token(), a) }
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &capped) && capped.Funds:
+		return plainly(err, "the deposit pays for %s of this session, and that is used up: byway account balance shows what is there",
+			amount(capped.Limit))
+	case errors.As(err, &capped):
+		return plainly(err, "the session may cost %s, and that is used up: connect again, with a higher --spend for more",
+			amount(capped.Limit))
+	case errors.Is(err, node.ErrProviderGone):
+		return plainly(err, "the provider went away in the middle of the session and can claim no more than it was promised: "+
+			"byway connect finds another one")
+	case strings.HasPrefix(err.Error(), "the provider closed the session"):
+		return plainly(err, "%v: byway connect finds another one", err)
+	}
+	return err
 }
 
 func (e env) connected(token node.Token, session *node.Session, address string) error {
@@ -153,7 +246,7 @@ func (e env) connected(token node.Token, session *node.Session, address string) 
 	fmt.Fprintln(e.Out)
 	e.rows(e.Out,
 		row{"provider", offer.Provider.Hex()},
-		row{"price", token.Format(perGB) + " per GB"},
+		row{"price", show(token, perGB) + " per GB"},
 		row{"proxy", "socks5h://" + address + "  and  http://" + address},
 		row{"try", "curl --proxy socks5h://" + address + " https://example.org"},
 	)
@@ -178,7 +271,7 @@ func (e env) watchSession(ctx context.Context, token node.Token, session *node.S
 			r := session.Receipt()
 			total := r.Rx + r.Tx
 			live.show("%s · %s down, %s up · spent %s", formatRate(total-min(last, total), time.Second),
-				formatBytes(r.Rx), formatBytes(r.Tx), token.Format(r.Paid))
+				formatBytes(r.Rx), formatBytes(r.Tx), show(token, r.Paid))
 			last = total
 		}
 	}
@@ -186,17 +279,22 @@ func (e env) watchSession(ctx context.Context, token node.Token, session *node.S
 
 // sessionReceipt says what a session came to.
 func (e env) sessionReceipt(token node.Token, r node.Receipt) error {
+	fmt.Fprintln(e.Out, "Receipt")
+	return e.sessionRows(token, r)
+}
+
+// sessionRows are what a session came to, or has come to so far.
+func (e env) sessionRows(token node.Token, r node.Receipt) error {
 	perMB, err := node.PerMB(r.Price)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(e.Out, "Receipt")
 	e.rows(e.Out,
 		row{"provider", r.Provider},
 		row{"time", fmt.Sprintf("%s, up in %s", formatDuration(r.Duration), formatDuration(r.Setup))},
 		row{"traffic", fmt.Sprintf("%s down, %s up", formatBytes(r.Rx), formatBytes(r.Tx))},
-		row{"price", token.Format(perMB) + " per MB"},
-		row{"paid", fmt.Sprintf("%s in %s", token.Format(r.Paid), plural(r.Promises, "promise"))},
+		row{"price", show(token, perMB) + " per MB"},
+		row{"paid", fmt.Sprintf("%s in %s", show(token, r.Paid), plural(r.Promises, "promise"))},
 	)
 	return nil
 }
@@ -205,17 +303,13 @@ func (e env) disconnect(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	home, err := e.home(c)
-	if err != nil {
-		return err
-	}
-	api, err := node.DialAPI(home)
+	home, api, raw, err := e.daemon(c)
 	if err != nil {
 		return err
 	}
 	var status node.ConsumerStatus
-	if err := api.Get(c.Context, "/v1/status", &status); err != nil {
-		return err
+	if err := json.Unmarshal(raw, &status); err != nil {
+		return fmt.Errorf("status: %w", err)
 	}
 	if status.Role != "consumer" {
 		return fmt.Errorf("a %s runs on %s: only a consumer's session can be disconnected", status.Role, home.Dir())

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,8 +26,6 @@ func (e env) demoCommand() *cli.Command {
 			"It needs no root and leaves nothing behind.\n\n" +
 			"With --rpc it uses a chain that runs already; --funder-key then names a key that has gas there.",
 		Flags: []cli.Flag{
-			jsonFlag(),
-			&cli.StringSliceFlag{Name: "rpc", Usage: "chain endpoint `URL` to use instead of an embedded chain"},
 			funderFlag(),
 		},
 		Action: e.demo,
@@ -66,6 +65,7 @@ func funderKey(c *cli.Context) (*contracts.Key, error) {
 type demoJSON struct {
 	Schema   string       `json:"schema"`
 	OK       bool         `json:"ok"`
+	Step     string       `json:"step,omitempty"` // the one that failed
 	Error    string       `json:"error,omitempty"`
 	Download demoDownload `json:"download"`
 	Session  demoSession  `json:"session"`
@@ -113,6 +113,10 @@ func newDemoJSON(r devnet.DemoResult, err error) demoJSON {
 			milliseconds(r.ChainTime), milliseconds(r.ListTime), milliseconds(r.Session.Setup), milliseconds(r.FirstByte),
 		},
 	}
+	var step *devnet.StepError
+	if errors.As(err, &step) {
+		out.Step = step.Step
+	}
 	if err != nil {
 		out.Error = err.Error()
 	}
@@ -120,28 +124,7 @@ func newDemoJSON(r devnet.DemoResult, err error) demoJSON {
 }
 
 func (e env) demo(c *cli.Context) error {
-	if err := noArgs(c); err != nil {
-		return err
-	}
-	log, err := e.logger(c)
-	if err != nil {
-		return err
-	}
-	key, err := funderKey(c)
-	if err != nil {
-		return err
-	}
-	rpc := c.StringSlice("rpc")
-	if len(rpc) > 0 && key == nil {
-		return usagef("--rpc needs --funder-key: a key that has gas on that chain")
-	}
-	if len(rpc) == 0 && key != nil {
-		return usagef("--funder-key goes with --rpc: the embedded chain has funded keys of its own")
-	}
-	steps := e.newSteps(!c.Bool("json"))
-	result, err := devnet.RunDemo(c.Context, devnet.Config{RPC: rpc, Funder: key, Log: log},
-		devnet.Observer{Step: steps.begin, Progress: steps.progress})
-	steps.end(err == nil)
+	result, err := e.runDemo(c)
 	if c.Bool("json") {
 		if printErr := e.printJSON(newDemoJSON(result, err)); printErr != nil {
 			return printErr
@@ -154,6 +137,39 @@ func (e env) demo(c *cli.Context) error {
 	return e.demoReceipt(result)
 }
 
+func (e env) runDemo(c *cli.Context) (result devnet.DemoResult, err error) {
+	if err := noArgs(c); err != nil {
+		return result, err
+	}
+	log, err := e.logger(c)
+	if err != nil {
+		return result, err
+	}
+	rpc, key, err := ownChain(c)
+	if err != nil {
+		return result, err
+	}
+	steps := e.newSteps(!c.Bool("json"))
+	result, err = devnet.RunDemo(c.Context, devnet.Config{RPC: rpc, Funder: key, Log: log},
+		devnet.Observer{Step: steps.begin, Progress: steps.progress})
+	steps.end(err == nil)
+	return result, err
+}
+
+// ownChain reads --rpc and --funder-key, which go together: the chain to use in place of an embedded one, if any.
+func ownChain(c *cli.Context) (rpc []string, key *contracts.Key, err error) {
+	if key, err = funderKey(c); err != nil {
+		return nil, nil, err
+	}
+	switch rpc = c.StringSlice("rpc"); {
+	case len(rpc) > 0 && key == nil:
+		return nil, nil, usagef("--rpc (or BYWAY_RPC) needs --funder-key: a key that has gas on that chain")
+	case len(rpc) == 0 && key != nil:
+		return nil, nil, usagef("--funder-key goes with --rpc: the embedded chain has funded keys of its own")
+	}
+	return rpc, key, nil
+}
+
 // demoReceipt prints the receipt: who, how much, what it cost, and that every figure agrees.
 func (e env) demoReceipt(r devnet.DemoResult) error {
 	perMB, err := node.PerMB(r.Session.Price)
@@ -164,7 +180,7 @@ func (e env) demoReceipt(r devnet.DemoResult) error {
 	if err != nil {
 		return err
 	}
-	format := r.Token.Format
+	format := func(a contracts.Amount) string { return show(r.Token, a) }
 	billed := r.Session.Rx + r.Session.Tx
 	wallet := func(p devnet.Party) string { return format(p.Before) + "  →  " + format(p.After) }
 	fmt.Fprintln(e.Out, "\nReceipt")

@@ -1,12 +1,19 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
+	"math"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -28,24 +35,31 @@ func (e env) devnetCommand() *cli.Command {
 				Name:  "up",
 				Usage: "start the devnet and stay",
 				Description: "Other processes find it with --network devnet, the default. Its chain is as good as anvil's:\n" +
-					"the same chain id, the same funded accounts.",
+					"the same chain id, the same funded accounts. With --rpc and --funder-key it stands on a chain that\n" +
+					"runs already.\n\n" +
+					"For a second devnet on this machine choose other ports, and tell the others where it is:\n\n" +
+					"   byway devnet up --listen 127.0.0.1:0 --ipfs-port 0 --write second.toml\n" +
+					"   byway --network second.toml offers list",
 				Flags: []cli.Flag{
-					jsonFlag(),
 					&cli.BoolFlag{Name: "keep", Usage: "keep the chain in --home, to go on with it next time"},
-					&cli.StringFlag{Name: "listen", Value: node.DevnetRPC, Usage: "`ADDRESS:PORT` for JSON-RPC over HTTP and WebSocket"},
+					&cli.StringFlag{Name: "listen", Value: node.DevnetRPC,
+						Usage: "`ADDRESS:PORT` for JSON-RPC over HTTP and WebSocket; port 0 for any free one"},
+					&cli.IntFlag{Name: "ipfs-port", Value: node.DevnetIPFSPort,
+						Usage: "`PORT` of the IPFS meeting point, TCP and UDP; 0 for any free one"},
 					&cli.DurationFlag{Name: "period", Usage: "`TIME` between blocks; without it each transaction gets its block at once"},
 					&cli.StringFlag{Name: "write", Usage: "write the network to a `FILE` for --network, for ports or a chain of your own"},
-					&cli.StringSliceFlag{Name: "rpc", Usage: "chain endpoint `URL` to use instead of an embedded chain"},
 					funderFlag(),
 				},
 				Action: e.devnetUp,
 			},
 			{
-				Name:      "fund",
-				Usage:     "give an account test tokens, and ether for gas",
-				ArgsUsage: "[ADDRESS]",
+				Name:        "fund",
+				Usage:       "give an account test tokens, and ether for gas",
+				ArgsUsage:   "[ADDRESS]",
+				Description: "Without an ADDRESS it is the account of this home that gets them.",
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "tokens", Value: "100", Usage: "`NUMBER` of tokens"},
+					funderFlag(),
 				},
 				Action: e.devnetFund,
 			},
@@ -61,20 +75,13 @@ type devnetJSON struct {
 	contracts.Deployment
 }
 
-func (e env) devnetUp(c *cli.Context) error {
+func (e env) devnetUp(c *cli.Context) (err error) {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	log, err := e.logger(c)
+	cfg, err := e.devnetConfig(c)
 	if err != nil {
 		return err
-	}
-	funder, err := funderKey(c)
-	if err != nil {
-		return err
-	}
-	cfg := devnet.Config{
-		RPC: c.StringSlice("rpc"), Funder: funder, Listen: c.String("listen"), Period: c.Duration("period"), Log: log,
 	}
 	if c.Bool("keep") {
 		home, err := e.home(c)
@@ -85,43 +92,132 @@ func (e env) devnetUp(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		defer unlock() //nolint:errcheck // the process ends here
+		defer func() { err = errors.Join(err, unlock()) }()
 		cfg.Dir = filepath.Join(home.Dir(), "devnet")
 	}
-	if cfg.HostKey, err = node.DevnetHostKey(); err != nil {
-		return err
-	}
-	cfg.HostListen = node.DevnetListen()
 	d, err := devnet.Start(c.Context, cfg)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	if path := c.String("write"); path != "" {
+	defer func() { err = errors.Join(err, d.Close()) }()
+	path := c.String("write")
+	if path != "" {
 		if err := d.Network.Write(path); err != nil {
 			return err
 		}
 	}
-	if c.Bool("json") {
-		if err := e.printJSON(devnetJSON{"byway.devnet/1", d.Network.RPC, d.Network.Bootstrap, d.Network.Deployment}); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintf(e.Out, "Devnet is up (%s). Leave it running.\n\n", formatDuration(d.DeployTime))
-		e.rows(e.Out,
-			row{"chain", fmt.Sprintf("%s  (id %d)", d.Network.RPC[0], d.Network.ChainID)},
-			row{"channels", d.Network.Channels.Hex()},
-			row{"registry", d.Network.Registry.Hex()},
-			row{"token", d.Network.Token.Hex()},
-			row{"meeting point", d.Network.Bootstrap[0]},
-		)
-		fmt.Fprint(e.Out, "\nIn another terminal:\n"+
-			"  byway --home provider account new\n"+
-			"  byway --home provider devnet fund\n"+
-			"  byway --home provider provider up --price 0.05\n")
+	if err := e.devnetIsUp(c, d, path); err != nil {
+		return err
 	}
 	<-c.Context.Done()
 	return nil
+}
+
+// devnetConfig turns the flags into a devnet's configuration, and makes sure that its ports are free: a devnet whose
+// ports are somebody else's would be found by nobody.
+func (e env) devnetConfig(c *cli.Context) (cfg devnet.Config, err error) {
+	if cfg.Log, err = e.logger(c); err != nil {
+		return cfg, err
+	}
+	if cfg.RPC, cfg.Funder, err = ownChain(c); err != nil {
+		return cfg, err
+	}
+	cfg.Listen, cfg.Period = c.String("listen"), c.Duration("period")
+	listen, err := netip.ParseAddrPort(cfg.Listen)
+	switch {
+	case err != nil:
+		return cfg, usagef("--listen %q is no address:port, such as %s", cfg.Listen, node.DevnetRPC)
+	case cfg.Period < 0:
+		return cfg, usagef("--period %s is below zero", cfg.Period)
+	case len(cfg.RPC) > 0 && (c.IsSet("listen") || c.IsSet("period")):
+		return cfg, usagef("--listen and --period are for the embedded chain, and --rpc names another one")
+	}
+	port := c.Int("ipfs-port")
+	if port < 0 || port > math.MaxUint16 {
+		return cfg, usagef("--ipfs-port %d is no port: give 0 to %d", port, math.MaxUint16)
+	}
+	meeting := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
+	cfg.HostListen = []string{
+		fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", meeting.Addr(), port), fmt.Sprintf("/ip4/%s/tcp/%d", meeting.Addr(), port),
+	}
+	if len(cfg.RPC) == 0 {
+		err = portFree("tcp", listen, "--listen")
+	}
+	err = cmp.Or(err, portFree("tcp", meeting, "--ipfs-port"), portFree("udp", meeting, "--ipfs-port"))
+	if err != nil {
+		return cfg, err
+	}
+	cfg.HostKey, err = node.DevnetHostKey()
+	return cfg, err
+}
+
+// portFree says which port is taken, and the flag that gives another one. Any free port is always free.
+func portFree(network string, at netip.AddrPort, flag string) (err error) {
+	if at.Port() == 0 {
+		return nil
+	}
+	var taken io.Closer
+	if network == "udp" {
+		taken, err = net.ListenUDP(network, net.UDPAddrFromAddrPort(at))
+	} else {
+		taken, err = net.ListenTCP(network, net.TCPAddrFromAddrPort(at))
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s port %d on %s is in use, perhaps by another devnet: choose another with %s, or 0 for any",
+			strings.ToUpper(network), at.Port(), at.Addr(), flag)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	return taken.Close()
+}
+
+// devnetIsUp says where the devnet is, and what to type next.
+func (e env) devnetIsUp(c *cli.Context, d *devnet.Devnet, written string) error {
+	n := d.Network
+	if c.Bool("json") {
+		return e.printJSON(devnetJSON{"byway.devnet/1", n.RPC, n.Bootstrap, n.Deployment})
+	}
+	fmt.Fprintf(e.Out, "Devnet is up (%s). Leave it running; Ctrl-C ends it.\n\n", formatDuration(d.DeployTime))
+	e.rows(e.Out,
+		row{"chain", fmt.Sprintf("%s  (id %d)", n.RPC[0], n.ChainID)},
+		row{"channels", n.Channels.Hex()},
+		row{"registry", n.Registry.Hex()},
+		row{"token", n.Token.Hex()},
+		row{"meeting point", n.Bootstrap[0]},
+	)
+	// The others find the devnet by themselves only where it is in its usual place.
+	usual, err := node.Devnet()
+	if err != nil {
+		return err
+	}
+	slices.Sort(usual.Bootstrap)
+	found := slices.Equal(n.RPC, usual.RPC) && n.Deployment == usual.Deployment &&
+		slices.Equal(slices.Sorted(slices.Values(n.Bootstrap)), usual.Bootstrap)
+	byway, fund := "byway", ""
+	if !found {
+		if written == "" {
+			fmt.Fprint(e.Out, "\nIt is not in the usual place: others find it with the file that --write makes.\n")
+			return nil
+		}
+		byway += " --network " + written
+	}
+	if len(c.StringSlice("rpc")) > 0 {
+		fund = " --funder-key KEY"
+	}
+	fmt.Fprintf(e.Out, "\nIn another terminal:\n"+
+		"  byway --home provider account new\n"+
+		"  %[1]s --home provider devnet fund%[2]s\n"+
+		"  %[1]s --home provider provider up --price 0.05\n", byway, fund)
+	return nil
+}
+
+// fundJSON is byway.fund/1.
+type fundJSON struct {
+	Schema  string           `json:"schema"`
+	Address common.Address   `json:"address"`
+	Tokens  contracts.Amount `json:"tokens"`
+	Gas     string           `json:"gas_wei"`
 }
 
 func (e env) devnetFund(c *cli.Context) error {
@@ -132,44 +228,62 @@ func (e env) devnetFund(c *cli.Context) error {
 	if !network.Private {
 		return fmt.Errorf("network %q is no devnet: nobody mints tokens there", network.Name)
 	}
+	funder, err := funderKey(c)
+	if err != nil {
+		return err
+	}
+	if funder == nil {
+		key := devchain.Account(0)
+		funder = &key
+	}
 	to, err := e.fundTarget(c)
 	if err != nil {
 		return err
 	}
-	tokens, err := contracts.ParseTokens(c.String("tokens"), 18)
+	// This makes sure as well that the devnet's contracts are there: minting where there is no token would do nothing.
+	token, err := node.ReadToken(c.Context, network)
 	if err != nil {
-		return usageError{err}
+		return notUp(network, err)
+	}
+	tokens, err := tokenFlag(c, "tokens", token)
+	if err != nil {
+		return err
+	}
+	if tokens.IsZero() {
+		return usagef("--tokens must be above zero")
 	}
 	ctx, cancel := context.WithTimeout(c.Context, time.Minute)
 	defer cancel()
-	if err := fund(ctx, network, to, tokens); err != nil {
+	if err := fund(ctx, network, *funder, to, tokens); err != nil {
 		return err
 	}
-	fmt.Fprintf(e.Out, "%s has %s more test tokens, and gas to use them.\n", to, c.String("tokens"))
+	if c.Bool("json") {
+		return e.printJSON(fundJSON{"byway.fund/1", to, tokens, devnet.GasGift.String()})
+	}
+	fmt.Fprintf(e.Out, "%s has %s more for tests, and %s for gas.\n", to, show(token, tokens), showEther(devnet.GasGift))
 	return nil
 }
 
 // fundTarget is the address on the command line, else the account of this home.
 func (e env) fundTarget(c *cli.Context) (common.Address, error) {
-	if arg := c.Args().First(); arg != "" {
-		if !common.IsHexAddress(arg) || c.Args().Len() > 1 {
-			return common.Address{}, usagef("%q is no address", arg)
-		}
+	switch arg := c.Args().First(); {
+	case arg == "":
+		_, owner, _, err := e.account(c)
+		return owner, err
+	case c.Args().Len() > 1:
+		return common.Address{}, usagef("byway devnet fund takes one ADDRESS, not %q as well", c.Args().Get(1))
+	case !common.IsHexAddress(arg):
+		return common.Address{}, usagef("%q is no address: 40 hexadecimal digits after 0x", arg)
+	default:
 		return common.HexToAddress(arg), nil
 	}
-	home, err := e.home(c)
-	if err != nil {
-		return common.Address{}, err
-	}
-	owner, _, err := home.Accounts()
-	return owner, err
 }
 
-// fund pays from the devnet's well-known first account, with a journal that lives as long as the command.
-func fund(ctx context.Context, network node.Network, to common.Address, tokens contracts.Amount) error {
+// fund pays from the funder's account, with a journal that lives as long as the command.
+func fund(ctx context.Context, network node.Network, funder contracts.Key, to common.Address, tokens contracts.Amount) error {
 	client, err := chain.Dial(ctx, chain.Config{URLs: network.RPC, ChainID: network.ChainID})
 	if err != nil {
-		return fmt.Errorf("%w: is the devnet up? Start it with byway devnet up", err)
+		return err
 	}
 	defer client.Close()
 	dir, err := os.MkdirTemp("", "byway-fund-")
@@ -182,9 +296,7 @@ func fund(ctx context.Context, network node.Network, to common.Address, tokens c
 		return err
 	}
 	defer journal.Close()
-	sender, err := chain.NewSender(chain.SenderConfig{
-		Client: client, Signer: devchain.Account(0), Journal: journal, Log: slog.New(slog.DiscardHandler),
-	})
+	sender, err := chain.NewSender(chain.SenderConfig{Client: client, Signer: funder, Journal: journal})
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (e env) offersCommand() *cli.Command {
 		Subcommands: []*cli.Command{{
 			Name:   "list",
 			Usage:  "list the registered offers, each fetched from IPFS and verified",
-			Flags:  append(criteriaFlags(), jsonFlag(), &cli.BoolFlag{Name: "skipped", Usage: "show the offers that were skipped too, and why"}),
+			Flags:  append(criteriaFlags(), &cli.BoolFlag{Name: "skipped", Usage: "show the offers that were skipped too, and why"}),
 			Action: e.offersList,
 		}},
 	}
@@ -39,17 +39,23 @@ func criteriaFlags() []cli.Flag {
 
 func criteria(c *cli.Context, token node.Token) (registry.Criteria, error) {
 	var out registry.Criteria
-	if c.IsSet("max-price") {
+	if c.IsSet("max-price") { // checked for its form by [checkNumbers]
 		price, err := priceFlag(c, "max-price", token)
 		if err != nil {
 			return out, err
 		}
+		if price.IsZero() {
+			return out, usagef("--max-price must be above zero: no provider forwards for nothing")
+		}
 		out.MaxPricePerGiB = price
 	}
 	out.Country = strings.ToUpper(c.String("country"))
+	if n := len(out.Country); n > 0 && (n != 2 || strings.Trim(out.Country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
+		return out, usagef("--country %q is no country: give two letters, such as DE", c.String("country"))
+	}
 	if text := c.String("provider"); text != "" {
 		if !common.IsHexAddress(text) {
-			return out, usagef("--provider %q is no address", text)
+			return out, usagef("--provider %q is no address: 40 hexadecimal digits after 0x", text)
 		}
 		provider := common.HexToAddress(text)
 		out.Provider = &provider
@@ -57,39 +63,20 @@ func criteria(c *cli.Context, token node.Token) (registry.Criteria, error) {
 	return out, nil
 }
 
-// openConsumer opens this home as a consumer, which asks for the password.
-func (e env) openConsumer(c *cli.Context, spend string) (*node.Consumer, error) {
-	log, err := e.logger(c)
-	if err != nil {
-		return nil, err
+// explainNoOffer rewrites a [registry.NoOfferError] for people; other errors stay as they are.
+func explainNoOffer(err error, want registry.Criteria, token node.Token, skipped int) error {
+	var none *registry.NoOfferError
+	if !errors.As(err, &none) {
+		return err
 	}
-	home, err := e.home(c)
-	if err != nil {
-		return nil, err
+	text := none.Error()
+	if perGB, err := node.PerGB(want.MaxPricePerGiB); err == nil {
+		text = strings.ReplaceAll(text, want.MaxPricePerGiB.String()+" per GiB", show(token, perGB)+" per GB")
 	}
-	network, err := e.network(c)
-	if err != nil {
-		return nil, err
+	if skipped > 0 {
+		text += fmt.Sprintf(" (%d more skipped)", skipped)
 	}
-	token, err := node.ReadToken(c.Context, network)
-	if err != nil {
-		return nil, err
-	}
-	spendCap, err := token.Parse(spend)
-	if err != nil {
-		return nil, usagef("--spend: %v", err)
-	}
-	password, err := e.password(c, false)
-	if err != nil {
-		return nil, err
-	}
-	owner, session, err := home.Unlock(password)
-	if err != nil {
-		return nil, err
-	}
-	return node.OpenConsumer(c.Context, node.ConsumerConfig{
-		Home: home, Network: network, Key: owner, Session: session, SpendCap: spendCap, Log: log,
-	})
+	return plainly(err, "%s: byway offers list --skipped shows what there is", text)
 }
 
 // offersJSON is byway.offers/1.
@@ -118,6 +105,9 @@ func (e env) offersList(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
+	if err := checkNumbers(c, "max-price"); err != nil {
+		return err
+	}
 	log, err := e.logger(c)
 	if err != nil {
 		return err
@@ -128,7 +118,7 @@ func (e env) offersList(c *cli.Context) error {
 	}
 	browser, err := node.OpenBrowser(c.Context, network, log)
 	if err != nil {
-		return err
+		return notUp(network, err)
 	}
 	defer browser.Close()
 	want, err := criteria(c, browser.Token())
@@ -141,17 +131,22 @@ func (e env) offersList(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fit, err := want.Filter(offers)
-	var none *registry.NoOfferError
-	if err != nil && (!errors.As(err, &none) || !c.Bool("json") && len(offers) > 0) {
-		return err
+	fit, none := want.Filter(offers)
+	if len(offers) == 0 {
+		none = nil // Nobody sells anything, and that is a list too.
 	}
 	offers = fit
+	none = explainNoOffer(none, want, browser.Token(), len(skipped))
 	if c.Bool("json") {
-		return e.printJSON(newOffersJSON(browser.Token(), offers, skipped))
+		return errors.Join(e.printJSON(newOffersJSON(browser.Token(), offers, skipped)), none)
 	}
-	if err := e.offersTable(browser.Token(), offers); err != nil {
-		return err
+	if none != nil && !c.Bool("skipped") {
+		return none
+	}
+	if len(offers) > 0 {
+		if err := e.offersTable(browser.Token(), offers); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintf(e.Out, "%s, %d skipped, in %s.", plural(len(offers), "offer"), len(skipped), formatDuration(time.Since(began)))
 	if len(skipped) > 0 && !c.Bool("skipped") {
@@ -163,7 +158,7 @@ func (e env) offersList(c *cli.Context) error {
 			fmt.Fprintf(e.Out, "  skipped %s: %s\n", s.Provider, safe(s.Reason.Error()))
 		}
 	}
-	return nil
+	return none
 }
 
 // collect gathers a listing; an error of the chain itself ends it.
@@ -215,7 +210,7 @@ func (e env) offersTable(token node.Token, offers []registry.Listing) error {
 			country = "–"
 		}
 		t.AppendRow(table.Row{
-			l.Offer.Provider.Hex(), country, token.Format(perMB), token.Format(perGB), token.Format(l.Registration.Stake),
+			l.Offer.Provider.Hex(), country, show(token, perMB), show(token, perGB), show(token, l.Registration.Stake),
 			days(time.Until(l.Offer.Expires)),
 		})
 	}

@@ -2,15 +2,20 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
+	"syscall"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
 	"byway/node"
+	"byway/registry"
 )
 
 func (e env) providerCommand() *cli.Command {
@@ -27,7 +32,6 @@ func (e env) providerCommand() *cli.Command {
 			{
 				Name:   "claim",
 				Usage:  "turn every promise into tokens now",
-				Flags:  []cli.Flag{jsonFlag()},
 				Action: e.providerClaim,
 			},
 		},
@@ -58,6 +62,10 @@ func (e env) providerUp(c *cli.Context) error {
 		return err
 	}
 	provider, err := node.OpenProvider(c.Context, cfg)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("UDP port %d on %s is in use: choose another with --listen, or port 0 for any: %w",
+			cfg.Listen.Port(), cfg.Listen.Addr(), err)
+	}
 	if err != nil {
 		return err
 	}
@@ -69,17 +77,57 @@ func (e env) providerUp(c *cli.Context) error {
 		cancel() // Run then only closes what was opened.
 		return errors.Join(err, provider.Run(ctx))
 	}
-	token := provider.Token()
-	perGB, err := node.PerGB(cfg.Price)
+	done := make(chan error, 1)
+	go func() { done <- provider.Run(ctx) }() // ends with ctx
+	if c.Bool("json") {
+		err = e.printJSON(newProviderJSON(provider, published))
+	} else {
+		err = e.providerIsUp(provider, published)
+	}
+	if err != nil {
+		cancel()
+		return errors.Join(err, <-done)
+	}
+	return e.watchProvider(ctx, provider, done)
+}
+
+// providerJSON is byway.provider/1: one line when the provider is up.
+type providerJSON struct {
+	Schema   string           `json:"schema"`
+	Event    string           `json:"event"` // "up"
+	Provider common.Address   `json:"provider"`
+	Offer    string           `json:"offer"`
+	Price    contracts.Amount `json:"price_per_gib"`
+	Token    string           `json:"token"`
+	Decimals uint8            `json:"decimals"`
+	TxHash   *common.Hash     `json:"tx_hash,omitempty"` // none where the offer was registered already
+	GasUsed  uint64           `json:"gas_used"`
+}
+
+func newProviderJSON(p *node.Provider, published registry.Receipt) providerJSON {
+	offer, token := p.Offer(), p.Token()
+	out := providerJSON{
+		Schema: "byway.provider/1", Event: "up", Provider: offer.Offer.Provider, Offer: offer.CID.String(),
+		Price: offer.Offer.PricePerGiB, Token: token.Symbol, Decimals: token.Decimals, GasUsed: published.GasUsed,
+	}
+	if published.GasUsed > 0 {
+		out.TxHash = &published.TxHash
+	}
+	return out
+}
+
+func (e env) providerIsUp(provider *node.Provider, published registry.Receipt) error {
+	offer := provider.Offer()
+	perGB, err := node.PerGB(offer.Offer.PricePerGiB)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(e.Out, "Provider is up. Leave it running; Ctrl-C ends every session in order.")
 	fmt.Fprintln(e.Out)
 	rows := []row{
-		{"provider", cfg.Key.Address().Hex()},
-		{"price", token.Format(perGB) + " per GB"},
-		{"offer", provider.Offer().CID.String()},
+		{"provider", offer.Offer.Provider.Hex()},
+		{"price", show(provider.Token(), perGB) + " per GB"},
+		{"offer", offer.CID.String()},
 	}
 	if published.GasUsed > 0 {
 		rows = append(rows, row{"registered", fmt.Sprintf("%s, %d gas", published.TxHash, published.GasUsed)})
@@ -88,10 +136,7 @@ func (e env) providerUp(c *cli.Context) error {
 	}
 	e.rows(e.Out, rows...)
 	fmt.Fprintln(e.Out)
-
-	done := make(chan error, 1)
-	go func() { done <- provider.Run(ctx) }() // ends with ctx
-	return e.watchProvider(ctx, provider, done)
+	return nil
 }
 
 // watchProvider keeps one live line on a terminal until the provider has ended.
@@ -120,8 +165,8 @@ func (e env) watchProvider(ctx context.Context, provider *node.Provider, done <-
 				total += s.Rx + s.Tx
 			}
 			live.show("%s · %s · earned %s, not yet claimed %s", plural(len(status.Sessions), "session"),
-				formatRate(total-min(last, total), time.Second), token.Format(status.Earnings.Promised),
-				token.Format(status.Earnings.Unsettled))
+				formatRate(total-min(last, total), time.Second), show(token, status.Earnings.Promised),
+				show(token, status.Earnings.Unsettled))
 			last = total
 		}
 	}
@@ -132,7 +177,10 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	if cfg.Log, err = e.logger(c); err != nil {
 		return cfg, err
 	}
-	if cfg.Home, err = e.home(c); err != nil {
+	if err = checkNumbers(c, "price", "stake"); err != nil {
+		return cfg, err
+	}
+	if cfg.Home, _, _, err = e.account(c); err != nil {
 		return cfg, err
 	}
 	if cfg.Network, err = e.network(c); err != nil {
@@ -173,7 +221,7 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	}
 	token, err := node.ReadToken(c.Context, cfg.Network)
 	if err != nil {
-		return cfg, err
+		return cfg, notUp(cfg.Network, err)
 	}
 	if cfg.Price, err = priceFlag(c, "price", token); err != nil {
 		return cfg, err
@@ -205,6 +253,18 @@ func priceFlag(c *cli.Context, name string, token node.Token) (contracts.Amount,
 	return price, nil
 }
 
+// checkNumbers refuses amounts that are no numbers before the chain is asked how many decimals the token has.
+func checkNumbers(c *cli.Context, names ...string) error {
+	for _, name := range names {
+		text := c.String(name)
+		whole, frac, point := strings.Cut(text, ".")
+		if c.IsSet(name) && (strings.Trim(whole+frac, "0123456789") != "" || whole == "" || point && frac == "") {
+			return usagef("--%s %q is no number of tokens, such as 0.05", name, text)
+		}
+	}
+	return nil
+}
+
 func tokenFlag(c *cli.Context, name string, token node.Token) (contracts.Amount, error) {
 	a, err := token.Parse(c.String(name))
 	if err != nil {
@@ -228,20 +288,16 @@ func (e env) providerClaim(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	home, err := e.home(c)
-	if err != nil {
-		return err
-	}
-	api, err := node.DialAPI(home)
+	home, api, raw, err := e.daemon(c)
 	if err != nil {
 		return err
 	}
 	var status node.ProviderStatus
-	if err := api.Get(c.Context, "/v1/status", &status); err != nil {
-		return err
+	if err := json.Unmarshal(raw, &status); err != nil {
+		return fmt.Errorf("status: %w", err)
 	}
 	if status.Role != "provider" {
-		return fmt.Errorf("a %s runs on %s: claims are a provider's", status.Role, home.Dir())
+		return fmt.Errorf("a %s runs on %s: claims are a provider's, name its --home", status.Role, home.Dir())
 	}
 	var claimed node.Claimed
 	if err := api.Post(c.Context, "/v1/claim", &claimed); err != nil {
@@ -257,7 +313,7 @@ func (e env) providerClaim(c *cli.Context) error {
 		fmt.Fprintln(e.Out, "Nothing to claim: every promise has been turned into tokens.")
 		return nil
 	}
-	fmt.Fprintf(e.Out, "Claimed %s from %s, %d gas: %s\n", status.Token.Format(claimed.Total),
+	fmt.Fprintf(e.Out, "Claimed %s from %s, %d gas: %s\n", show(status.Token, claimed.Total),
 		plural(claimed.Channels, "channel"), claimed.GasUsed, claimed.TxHash)
 	return nil
 }

@@ -14,7 +14,6 @@ func (e env) statusCommand() *cli.Command {
 	return &cli.Command{
 		Name:   "status",
 		Usage:  "show what the daemon of this home does",
-		Flags:  []cli.Flag{jsonFlag()},
 		Action: e.status,
 	}
 }
@@ -23,16 +22,8 @@ func (e env) status(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	home, err := e.home(c)
+	_, _, raw, err := e.daemon(c)
 	if err != nil {
-		return err
-	}
-	api, err := node.DialAPI(home)
-	if err != nil {
-		return fmt.Errorf("%w: start one with byway provider up or byway connect", err)
-	}
-	var raw json.RawMessage
-	if err := api.Get(c.Context, "/v1/status", &raw); err != nil {
 		return err
 	}
 	if c.Bool("json") {
@@ -52,7 +43,8 @@ func (e env) status(c *cli.Context) error {
 		return fmt.Errorf("status: %w", err)
 	}
 	e.rows(e.Out, row{"role", "consumer, session " + s.Session.State.String()}, row{"proxy", s.Proxy})
-	return e.sessionReceipt(s.Token, s.Session)
+	fmt.Fprintln(e.Out, "Session so far")
+	return e.sessionRows(s.Token, s.Session)
 }
 
 func (e env) providerStatus(raw json.RawMessage) error {
@@ -68,14 +60,14 @@ func (e env) providerStatus(raw json.RawMessage) error {
 		row{"role", "provider, up for " + formatDuration(time.Since(s.Since))},
 		row{"provider", s.Provider},
 		row{"offer", s.Offer},
-		row{"price", s.Token.Format(perGB) + " per GB"},
-		row{"earned", s.Token.Format(s.Earnings.Promised)},
-		row{"not yet claimed", s.Token.Format(s.Earnings.Unsettled)},
+		row{"price", show(s.Token, perGB) + " per GB"},
+		row{"earned", show(s.Token, s.Earnings.Promised)},
+		row{"not yet claimed", show(s.Token, s.Earnings.Unsettled)},
 		row{"sessions", fmt.Sprint(len(s.Sessions))},
 	)
 	for _, session := range s.Sessions {
 		fmt.Fprintf(e.Out, "    %s  %s  %s in, %s out, paid %s\n", session.Payer, session.State,
-			formatBytes(session.Rx), formatBytes(session.Tx), s.Token.Format(session.Paid))
+			formatBytes(session.Rx), formatBytes(session.Tx), show(s.Token, session.Paid))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -19,7 +20,42 @@ import (
 type Balance struct {
 	Wallet contracts.Amount `json:"wallet"` // tokens that the account holds
 	Vault  contracts.Amount `json:"vault"`  // its deposit that is set aside for nobody
-	Gas    *big.Int         `json:"gas_wei"`
+	Gas    Wei              `json:"gas_wei"`
+}
+
+// Wei is an amount of the chain's own coin. JSON carries it as a decimal string, like every amount.
+type Wei struct{ *big.Int }
+
+// MarshalJSON writes a decimal string.
+func (w Wei) MarshalJSON() ([]byte, error) {
+	if w.Int == nil {
+		return []byte(`"0"`), nil
+	}
+	return []byte(`"` + w.Int.String() + `"`), nil
+}
+
+// UnmarshalJSON reads what [Wei.MarshalJSON] writes.
+func (w *Wei) UnmarshalJSON(b []byte) error {
+	const most = 80 // digits of 2^256, and the quotes
+	if len(b) < 3 || len(b) > most || b[0] != '"' || b[len(b)-1] != '"' {
+		return errors.New("wei is no decimal string")
+	}
+	v, ok := new(big.Int).SetString(string(b[1:len(b)-1]), 10)
+	if !ok || v.Sign() < 0 {
+		return errors.New("wei is no decimal string")
+	}
+	w.Int = v
+	return nil
+}
+
+// Ether writes the amount as ether with six decimals, rounded down.
+func (w Wei) Ether() string {
+	micro := new(big.Int)
+	if w.Int != nil {
+		micro.Div(w.Int, big.NewInt(1e12))
+	}
+	whole, rest := new(big.Int).DivMod(micro, big.NewInt(1e6), new(big.Int))
+	return fmt.Sprintf("%s.%06d", whole, rest)
 }
 
 // ReadBalance reads what an account and the vault of its session key hold. It needs no running node.
@@ -53,7 +89,7 @@ func readBalance(
 	if err != nil {
 		return Balance{}, fmt.Errorf("vault of %s: %w", owner, err)
 	}
-	return Balance{Wallet: wallet, Vault: state.Free, Gas: gas}, nil
+	return Balance{Wallet: wallet, Vault: state.Free, Gas: Wei{gas}}, nil
 }
 
 // tokenBalance reads how much of a token an account holds.
@@ -70,11 +106,4 @@ func tokenBalance(
 		return contracts.MaxAmount(), nil // More than any channel could move.
 	}
 	return contracts.AmountFromBig(held)
-}
-
-// FormatEther writes wei as ether with six decimals, rounded down.
-func FormatEther(wei *big.Int) string {
-	micro := new(big.Int).Div(wei, big.NewInt(1e12))
-	whole, rest := new(big.Int).DivMod(micro, big.NewInt(1e6), new(big.Int))
-	return fmt.Sprintf("%s.%06d", whole, rest)
 }

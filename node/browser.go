@@ -41,7 +41,10 @@ func OpenBrowser(ctx context.Context, n Network, log *slog.Logger) (_ *Browser, 
 	if err != nil {
 		return nil, fmt.Errorf("make host key: %w", err)
 	}
-	if b.ipfs, err = ipfs.Open(ctx, ipfs.Config{Key: key, Network: n.ipfs(), Client: true, Log: log}); err != nil {
+	b.ipfs, err = ipfs.Open(ctx, ipfs.Config{
+		Key: key, Network: n.ipfs(), Client: true, Timeout: n.fetchTimeout(), Log: log,
+	})
+	if err != nil {
 		return nil, err
 	}
 	if err := b.ipfs.WaitReady(ctx); err != nil {

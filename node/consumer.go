@@ -147,6 +147,8 @@ func (c *Consumer) Connect(ctx context.Context, offer registry.Signed) (*Session
 		return nil, err
 	}
 	s := newSession(c, offer, payer, opened, began)
+	s.move(StateOpen)
+	s.use(s.wire)
 	// The session outlives the call that opened it; Close and the provider end it.
 	go s.run(context.WithoutCancel(ctx))
 	return s, nil

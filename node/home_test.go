@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -303,5 +304,35 @@ func TestPriceAGigabyteReadsBackAsItWasTyped(t *testing.T) {
 		if err != nil || token.Format(back) != typed+" T" {
 			t.Errorf("%s became %s for 2^30 bytes and reads %s, %v", typed, perGiB, token.Format(back), err)
 		}
+	}
+}
+
+func TestWhatTheLocalAPISaysReadsBack(t *testing.T) {
+	t.Parallel()
+	said := ProviderStatus{
+		Schema: "byway.status/1", Sessions: []ServedStatus{{State: StateHeld}},
+		Earnings: Earnings{GasSpent: Wei{new(big.Int).Lsh(big.NewInt(1), 200)}},
+	}
+	b, err := json.Marshal(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var heard ProviderStatus
+	if err := json.Unmarshal(b, &heard); err != nil {
+		t.Fatal(err)
+	}
+	if heard.Sessions[0].State != StateHeld || heard.Earnings.GasSpent.Cmp(said.Earnings.GasSpent.Int) != 0 {
+		t.Errorf("said %s, heard %+v", b, heard)
+	}
+	for _, bad := range []string{`1`, `"-1"`, `"x"`, `""`, `null`, `"` + strings.Repeat("9", 100) + `"`} {
+		if err := new(Wei).UnmarshalJSON([]byte(bad)); err == nil {
+			t.Errorf("%.20s was read as wei", bad)
+		}
+	}
+	if got := (Wei{big.NewInt(1_234_567_890_123_456_789)}).Ether(); got != "1.234567" {
+		t.Errorf("got %s ether", got)
+	}
+	if err := new(SessionState).UnmarshalText([]byte("paused")); err == nil {
+		t.Error("an unknown state was read")
 	}
 }

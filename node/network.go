@@ -154,6 +154,14 @@ func (n Network) Write(path string) error {
 	return writeFileSynced(path, text)
 }
 
+// fetchTimeout is how long a listing waits for the next block: on one machine, what is there comes at once.
+func (n Network) fetchTimeout() time.Duration {
+	if n.Private {
+		return 2 * time.Second
+	}
+	return 0 // ipfs's own
+}
+
 func (n Network) ipfs() ipfs.Network {
 	return ipfs.Network{Name: n.Name, Private: n.Private, Bootstrap: n.Bootstrap}
 }

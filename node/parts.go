@@ -101,7 +101,7 @@ func openParts(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	}
 	p.ipfs, err = ipfs.Open(ctx, ipfs.Config{
 		Dir: cfg.Home.path("blocks"), Key: p.hostKey, Listen: cfg.HostListen, Network: cfg.Network.ipfs(),
-		Client: cfg.Client, Log: cfg.Log,
+		Client: cfg.Client, Timeout: cfg.Network.fetchTimeout(), Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -138,8 +138,8 @@ func dialChain(ctx context.Context, n Network, log *slog.Logger) (*chain.Client,
 
 // Token is how the network's token is shown to people.
 type Token struct {
-	Symbol   string
-	Decimals uint8
+	Symbol   string `json:"symbol"`
+	Decimals uint8  `json:"decimals"`
 }
 
 // ReadToken reads the network's token. It needs no running node.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"net/netip"
 	"os"
@@ -389,13 +388,13 @@ func refusal(err error) error {
 // Claim turns every promise into tokens now.
 func (p *Provider) Claim(ctx context.Context) (Claimed, error) {
 	c, err := p.claimer.Claim(ctx)
-	return Claimed{c.Total, c.Channels, c.GasUsed, c.Fee, c.TxHash}, err
+	return Claimed{c.Total, c.Channels, c.GasUsed, Wei{c.Fee}, c.TxHash}, err
 }
 
 // Earnings reads what was promised and where that stands.
 func (p *Provider) Earnings(ctx context.Context) (Earnings, error) {
 	e, err := p.claimer.Earnings(ctx)
-	return Earnings{e.Promised, e.Unsettled, e.Claiming, e.Settled, e.GasSpent, e.Claims}, err
+	return Earnings{e.Promised, e.Unsettled, e.Claiming, e.Settled, Wei{e.GasSpent}, e.Claims}, err
 }
 
 // ProviderStatus is byway.status/1 of a provider.
@@ -418,7 +417,7 @@ type Earnings struct {
 	Unsettled contracts.Amount `json:"unsettled"`
 	Claiming  contracts.Amount `json:"claiming"`
 	Settled   contracts.Amount `json:"settled"`
-	GasSpent  *big.Int         `json:"gas_spent_wei"`
+	GasSpent  Wei              `json:"gas_spent_wei"`
 	Claims    int              `json:"claims"`
 }
 
@@ -427,7 +426,7 @@ type Claimed struct {
 	Total    contracts.Amount `json:"total"`
 	Channels int              `json:"channels"`
 	GasUsed  uint64           `json:"gas_used"`
-	Fee      *big.Int         `json:"fee_wei"`
+	Fee      Wei              `json:"fee_wei"`
 	TxHash   common.Hash      `json:"tx_hash"`
 }
 
@@ -469,6 +468,7 @@ func (p *Provider) routes() map[string]http.HandlerFunc {
 			status, err := p.Status(r.Context())
 			answer(w, status, err)
 		},
+		"GET /metrics": p.metrics().ServeHTTP,
 		"POST /v1/claim": func(w http.ResponseWriter, r *http.Request) {
 			claimed, err := p.Claim(r.Context())
 			answer(w, claimed, err)

@@ -84,8 +84,6 @@ func (s *Session) Close(ctx context.Context) (Receipt, error) {
 // run pays for the session until it ends, and then closes the tunnel: a session that is not paid for carries nothing.
 func (s *Session) run(ctx context.Context) {
 	defer close(s.done)
-	s.move(StateOpen)
-	s.use(s.wire)
 	err := s.pay(ctx)
 	s.move(StateClosing)
 	if settleErr := s.settle(ctx, err); err == nil {

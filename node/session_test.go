@@ -8,10 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"byway/contracts"
 	"byway/node"
@@ -512,4 +515,37 @@ func TestConsumerClosedTwiceAndAfterFailureAnswersBothTimes(t *testing.T) {
 	if _, err := m.connect().Close(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		t.Errorf("closing with an ended context gave %v", err)
 	}
+}
+
+func TestMetricsShowTheLedgersNumbers(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{})
+	s := m.connect()
+	if err := m.download(s.Tunnel(), 2<<20); err != nil {
+		t.Fatal(err)
+	}
+	receipt := m.settled(s)
+	registry := prometheus.NewRegistry()
+	if err := registry.Register(m.provider); err != nil {
+		t.Fatal(err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := strconv.ParseFloat(receipt.Paid.Tokens(18), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			if family.GetName() == "byway_earnings_tokens" && metric.GetLabel()[0].GetValue() == "unsettled" {
+				if got := metric.GetGauge().GetValue(); got != want {
+					t.Errorf("unsettled earnings are %v in the metrics, %v on the receipt", got, want)
+				}
+				return
+			}
+		}
+	}
+	t.Error("no earnings among the metrics")
 }

@@ -37,6 +37,17 @@ func (s SessionState) String() string {
 // MarshalText writes the state's name.
 func (s SessionState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText reads what [SessionState.MarshalText] writes.
+func (s *SessionState) UnmarshalText(text []byte) error {
+	for state, name := range stateNames {
+		if name == string(text) {
+			*s = SessionState(state)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no state of a session", printable(string(text)))
+}
+
 // transition returns the next state where the diagram has an arrow, and an error where it has none.
 func (s SessionState) transition(next SessionState) (SessionState, error) {
 	ok := false

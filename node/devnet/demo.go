@@ -260,35 +260,32 @@ func (d *demo) startConsumer(ctx context.Context) error {
 // choose lists the offers from chain and IPFS and takes the cheapest.
 func (d *demo) choose(ctx context.Context) error {
 	began := time.Now()
-	var listings []registry.Listing
-	var why error
-	for listing, err := range d.consumer.Offers(ctx) {
-		var skipped *registry.Skipped
-		switch {
-		case err == nil:
-			listings = append(listings, listing)
-		case errors.As(err, &skipped):
-			// On a chain that others use too, or used before, dead offers are normal.
-			d.result.Skipped++
-			why = err
-		default:
-			return err
-		}
-	}
-	d.result.ListTime = time.Since(began)
 	known := map[common.Address]bool{}
 	for _, p := range d.providers {
 		known[p.Offer().Offer.Provider] = true
 	}
 	var ours []registry.Listing
-	for _, l := range listings {
-		if known[l.Offer.Provider] {
-			ours = append(ours, l)
+	var why error
+	for listing, err := range d.consumer.Offers(ctx) {
+		var skipped *registry.Skipped
+		switch {
+		case errors.As(err, &skipped):
+			// On a chain that others use too, or used before, dead offers are normal.
+			d.result.Skipped++
+			why = err
+		case err != nil:
+			return err
+		case known[listing.Offer.Provider]:
+			ours = append(ours, listing)
+		}
+		if len(ours) == len(known) {
+			break // What else is there need not be waited for.
 		}
 	}
-	if len(ours) != len(d.providers) {
+	d.result.ListTime = time.Since(began)
+	if len(ours) != len(known) {
 		return fmt.Errorf("%d of our %d offers were found (%d skipped, the last: %w)",
-			len(ours), len(d.providers), d.result.Skipped, why)
+			len(ours), len(known), d.result.Skipped, why)
 	}
 	chosen, err := registry.Choose(ours, registry.Criteria{MaxPricePerGiB: demoPrices[0]})
 	if err != nil {
