@@ -27,7 +27,7 @@ func (n *Node) serveSeeds() {
 	n.host.SetStreamHandler(SeedProtocol, func(s network.Stream) {
 		from := s.Conn().RemotePeer()
 		if !n.seeds.enter(from) {
-			s.ResetWithError(network.StreamResourceLimitExceeded)
+			_ = s.ResetWithError(network.StreamResourceLimitExceeded)
 			return
 		}
 		defer n.seeds.leave(from)

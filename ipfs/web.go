@@ -222,7 +222,7 @@ func (n *Node) fetchWeb(ctx context.Context, p *part) {
 				return nil
 			})
 		}
-		group.Wait()
+		_ = group.Wait() // what a gateway lacks stays missing
 	}
 }
 
