@@ -16,7 +16,7 @@ help: ## List the tasks
 
 .PHONY: build
 build: ## Build bin/byway
-	go build -trimpath -o bin/byway ./cli/byway
+	go build -trimpath -ldflags '-s -w' -o bin/byway ./cli/byway
 
 .PHONY: demo
 demo: build ## Run a whole market on this machine: the first paid 64 MiB
