@@ -28,6 +28,8 @@ type Config struct {
 	URLs []string
 	// ChainID is the chain that the endpoints must serve. 0: the one that the first endpoint names.
 	ChainID uint64
+	// Lazy lets [Dial] succeed although no endpoint answers; ChainID must then say which chain it is. [Client.Down] tells.
+	Lazy bool
 	// Timeout bounds one request to one endpoint, 10 s by default.
 	Timeout time.Duration
 	Log     *slog.Logger
@@ -94,7 +96,8 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.ChainID != 0 {
 		c.chainID = new(big.Int).SetUint64(cfg.ChainID)
 	}
-	if err := c.identify(ctx); err != nil {
+	err := c.identify(ctx)
+	if wrong := (*ChainIDError)(nil); err != nil && (!cfg.Lazy || c.chainID == nil || errors.As(err, &wrong)) {
 		c.Close()
 		return nil, fmt.Errorf("dial chain: %w", err)
 	}
@@ -139,6 +142,20 @@ func (c *Client) identify(ctx context.Context) error {
 
 // ChainID is the chain that the client is connected to.
 func (c *Client) ChainID() uint64 { return c.chainID.Uint64() }
+
+// Down returns why no endpoint has answered yet, nil once one has. It asks nobody.
+func (c *Client) Down() error {
+	var errs []error
+	for _, e := range c.endpoints {
+		if e.chainID.Load() != 0 {
+			return nil
+		}
+		e.mu.Lock()
+		errs = append(errs, e.err)
+		e.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}
 
 // Close drops every connection. Requests under way end with an error.
 func (c *Client) Close() {
