@@ -16,9 +16,11 @@ func (e env) accountCommand() *cli.Command {
 		Usage: "make and look at the account of this home",
 		Subcommands: []*cli.Command{
 			{
-				Name:   "new",
-				Usage:  "make an account, and the session key that signs its promises",
-				Flags:  []cli.Flag{&cli.BoolFlag{Name: "light", Usage: "a key file that opens at once but is easy to guess at: devnets only"}},
+				Name:  "new",
+				Usage: "make an account, and the session key that signs its promises",
+				Flags: []cli.Flag{
+					&cli.BoolFlag{Name: "light", Usage: "a key file that opens at once but is easy to guess at: devnets only"},
+				},
 				Action: e.accountNew,
 			},
 			{Name: "list", Usage: "show the addresses of this home", Action: e.accountList},
@@ -55,7 +57,7 @@ func (e env) accountNew(c *cli.Context) error {
 		return err
 	}
 	if !c.Bool("json") {
-		fmt.Fprintln(e.Err, "New account. Its key file and your password together are its only way back: keep copies of both.")
+		fmt.Fprintln(e.Err, "New account. Only its key file and your password together open it: keep copies of both.")
 	}
 	return e.showAccount(c, home)
 }

@@ -50,7 +50,9 @@ func TestGlobalFlagsActBeforeAndAfterEveryCommand(t *testing.T) {
 			t.Errorf("byway %s: %s", strings.Join(args, " "), out)
 		}
 	}
-	for _, args := range [][]string{{"account", "list", "--home", dir, "--json"}, {"--json", "--home", dir, "account", "list"}} {
+	for _, args := range [][]string{
+		{"account", "list", "--home", dir, "--json"}, {"--json", "--home", dir, "account", "list"},
+	} {
 		if out := must(t, args...); !strings.Contains(out, `"schema":"byway.account/1"`) {
 			t.Errorf("byway %s: %s", strings.Join(args, " "), out)
 		}

@@ -33,7 +33,7 @@ func (r refusal) check(t *testing.T, flags ...string) {
 	if out != "" {
 		t.Errorf("byway %s wrote to stdout: %s", r.args, out)
 	}
-	if errOut = strings.TrimSuffix(errOut, "\n"); !strings.HasPrefix(errOut, "byway: ") || strings.Contains(errOut, "goroutine") {
+	if !strings.HasPrefix(errOut, "byway: ") || strings.Contains(errOut, "goroutine") {
 		t.Errorf("byway %s: %q", r.args, errOut)
 	}
 }
@@ -110,7 +110,9 @@ func TestMistakesOnTheCommandLineAreNamed(t *testing.T) {
 func TestNothingButAccountNewMakesAHome(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "nowhere")
-	for _, args := range []string{"status", "disconnect", "provider claim", "account list", "account balance", "provider up"} {
+	for _, args := range []string{
+		"status", "disconnect", "provider claim", "account list", "account balance", "provider up",
+	} {
 		byway(t, with([]string{"--home", dir}, strings.Fields(args)...)...)
 		if _, err := os.Stat(dir); err == nil {
 			t.Fatalf("byway %s made the folder that --home names", args)
@@ -192,7 +194,9 @@ func TestWrongPricesPasswordsAndHomesOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unlock()
-	for _, args := range []string{"provider up", "connect --proxy 127.0.0.1:0", "devnet up --keep --listen 127.0.0.1:0 --ipfs-port 0"} {
+	for _, args := range []string{
+		"provider up", "connect --proxy 127.0.0.1:0", "devnet up --keep --listen 127.0.0.1:0 --ipfs-port 0",
+	} {
 		if strings.HasPrefix(args, "devnet") {
 			flags = []string{"--home", dir}
 		}

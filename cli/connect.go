@@ -25,8 +25,8 @@ func (e env) connectCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "connect",
 		Usage: "open a paid session with a provider, and stay",
-		Description: "Chooses the cheapest offer that fits, deposits what the channel lacks, opens a WireGuard session and\n" +
-			"offers it as a SOCKS5 and HTTP proxy on this machine. It needs no root.",
+		Description: "Chooses the cheapest offer that fits, deposits what the channel lacks, opens a WireGuard session\n" +
+			"and offers it as a SOCKS5 and HTTP proxy on this machine. It needs no root.",
 		Flags: append(criteriaFlags(),
 			&cli.StringFlag{Name: "spend", Value: "1", Usage: "the most that this session may cost, in `TOKENS`"},
 			&cli.StringFlag{Name: "proxy", Value: "127.0.0.1:1080", Usage: "`ADDRESS:PORT` for the proxy"},
@@ -178,7 +178,9 @@ func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, li
 	}
 	address := listener.Addr().String()
 	if c.Bool("json") {
-		err = e.printJSON(connectJSON{Schema: "byway.connect/1", Event: "connected", Proxy: address, Session: session.Receipt()})
+		err = e.printJSON(connectJSON{
+			Schema: "byway.connect/1", Event: "connected", Proxy: address, Session: session.Receipt(),
+		})
 	} else {
 		err = e.connected(consumer.Token(), session, address)
 	}
@@ -222,14 +224,14 @@ func explainEnd(err error, consumer *consumer) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &capped) && capped.Funds:
-		return plainly(err, "the deposit pays for %s of this session, and that is used up: byway account balance shows what is there",
-			amount(capped.Limit))
+		return plainly(err, "the deposit pays for %s of this session, and that is used up: "+
+			"byway account balance shows what is there", amount(capped.Limit))
 	case errors.As(err, &capped):
 		return plainly(err, "the session may cost %s, and that is used up: connect again, with a higher --spend for more",
 			amount(capped.Limit))
 	case errors.Is(err, node.ErrProviderGone):
-		return plainly(err, "the provider went away in the middle of the session and can claim no more than it was promised: "+
-			"byway connect finds another one")
+		return plainly(err, "the provider went away in the middle of the session and can claim no more than it was "+
+			"promised: byway connect finds another one")
 	case strings.HasPrefix(err.Error(), "the provider closed the session"):
 		return plainly(err, "%v: byway connect finds another one", err)
 	}

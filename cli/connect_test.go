@@ -2,6 +2,8 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -87,12 +89,12 @@ func TestConnectEndsWithAReceiptWhenItsCapIsReached(t *testing.T) {
 
 	refusal{"connect --json --proxy 127.0.0.1:0 --max-price 0.5 " + strings.Join(only, " "), exitNoOffer,
 		[]string{"no offer fits", "cost more than 0.5 BYW per GB", "byway offers list"}}.check(t, buyer...)
-	code, out, errOut := byway(t, with(buyer, append([]string{"offers", "list", "--json", "--max-price", "0.5"}, only...)...)...)
+	code, out, errOut := byway(t, with(with(buyer, "offers", "list", "--json", "--max-price", "0.5"), only...)...)
 	if code != exitNoOffer || !strings.Contains(out, `"offers":[]`) {
 		t.Errorf("offers list where nothing fits: %d %s%s", code, out, errOut)
 	}
 
-	c := start(t, with(buyer, append([]string{"connect", "--json", "--proxy", "127.0.0.1:0", "--spend", "0.005"}, only...)...)...)
+	c := start(t, with(with(buyer, "connect", "--json", "--proxy", "127.0.0.1:0", "--spend", "0.005"), only...)...)
 	var connected, closed closedJSON
 	c.decode(t, 60*time.Second, &connected, `"event":"connected"`)
 	go func() { // ends with the session
@@ -112,8 +114,9 @@ func TestConnectEndsWithAReceiptWhenItsCapIsReached(t *testing.T) {
 	if closed.Session.Paid != spend || closed.Session.State != "closed" {
 		t.Errorf("the session paid %s of %s and is %s", closed.Session.Paid, spend, closed.Session.State)
 	}
+	const want = "the session may cost 0.005 BYW, and that is used up: connect again, with a higher --spend"
 	for _, text := range []string{closed.Error, c.err.String()} {
-		if !strings.Contains(text, "the session may cost 0.005 BYW, and that is used up") || !strings.Contains(text, "--spend") {
+		if !strings.Contains(text, want) {
 			t.Errorf("what ended the session is not clear: %s", text)
 		}
 	}
@@ -127,7 +130,7 @@ func TestConnectEndsWithAReceiptWhenItsProviderStops(t *testing.T) {
 	sellerDir, seller := funded(t)
 	p := startProvider(t, seller)
 	_, buyer := funded(t)
-	c := start(t, with(buyer, append([]string{"connect", "--proxy", "127.0.0.1:0"}, onlyFrom(t, sellerDir)...)...)...)
+	c := start(t, with(with(buyer, "connect", "--proxy", "127.0.0.1:0"), onlyFrom(t, sellerDir)...)...)
 	for deadline := time.Now().Add(60 * time.Second); !strings.Contains(c.out.String(), "Connected."); {
 		if time.Now().After(deadline) {
 			t.Fatalf("not connected: %s%s", &c.out, &c.err)
@@ -167,5 +170,22 @@ func decodeText(t *testing.T, text string, v any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), v); err != nil {
 		t.Fatalf("%v: %s", err, text)
+	}
+}
+
+func TestTheEndOfASessionIsOneSentence(t *testing.T) {
+	t.Parallel()
+	c := &consumer{Consumer: &node.Consumer{}}
+	long := fmt.Errorf("%w: %w", node.ErrProviderGone, errors.New("failed to dial:\n  * [/ip4/127.0.0.1/tcp/1] refused"))
+	got := explainEnd(long, c)
+	if text := got.Error(); strings.Contains(text, "\n") || !strings.Contains(text, "the provider went away") ||
+		!strings.Contains(text, "byway connect") {
+		t.Errorf("%q", text)
+	}
+	if !errors.Is(got, node.ErrProviderGone) {
+		t.Error("the error does not stand for its cause any more")
+	}
+	if explainEnd(nil, c) != nil {
+		t.Error("an orderly end is an error")
 	}
 }

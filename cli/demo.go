@@ -190,7 +190,7 @@ func (e env) demoReceipt(r devnet.DemoResult) error {
 		{"session", fmt.Sprintf("%s, up in %s", formatDuration(r.Session.Duration), formatDuration(r.Session.Setup))},
 		{"download", fmt.Sprintf("%s in %s, %s, SHA-256 matches", formatBytes(r.Bytes), formatDuration(r.Download),
 			formatRate(r.Bytes, r.Download))},
-		{"traffic", fmt.Sprintf("%d bytes in, %d bytes out (as the consumer's meter billed them)", r.Session.Rx, r.Session.Tx)},
+		{"traffic", fmt.Sprintf("%d bytes in, %d bytes out, as billed", r.Session.Rx, r.Session.Tx)},
 		{"price", fmt.Sprintf("%s per MB (%s per GB)", format(perMB), format(perGB))},
 		{"promises", fmt.Sprintf("%d sent", r.Session.Promises)},
 		{"claimed", fmt.Sprintf("on chain %d in one transaction, %d gas", r.Network.ChainID, r.ClaimGas)},

@@ -18,7 +18,8 @@ var demoSchema = map[string]string{
 	"session.setup_ms": "number", "session.rx_bytes": "number", "session.tx_bytes": "number", "session.promises": "number",
 	"money.price_per_gib": "amount", "money.promised": "amount", "money.ledger": "amount",
 	"money.claimed_on_chain": "amount", "money.provider_balance_delta": "amount",
-	"timings_ms.chain": "number", "timings_ms.list": "number", "timings_ms.connect": "number", "timings_ms.first_byte": "number",
+	"timings_ms.chain": "number", "timings_ms.list": "number", "timings_ms.connect": "number",
+	"timings_ms.first_byte": "number",
 }
 
 var baseUnits = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
@@ -127,7 +128,8 @@ func TestDemoJSONIsOneObjectWhereTheDemoFails(t *testing.T) {
 		}
 		got := flatten(t, out)
 		checkDemoSchema(t, got, "error", "step")
-		if text, _ := got["error"].(string); got["ok"] != false || got["step"] != want.step || !strings.Contains(text, want.says) {
+		text, _ := got["error"].(string)
+		if got["ok"] != false || got["step"] != want.step || !strings.Contains(text, want.says) {
 			t.Errorf("byway %s: %v", args, got)
 		}
 		if strings.Contains(out+errOut, key) {

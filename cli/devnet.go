@@ -46,8 +46,10 @@ func (e env) devnetCommand() *cli.Command {
 						Usage: "`ADDRESS:PORT` for JSON-RPC over HTTP and WebSocket; port 0 for any free one"},
 					&cli.IntFlag{Name: "ipfs-port", Value: node.DevnetIPFSPort,
 						Usage: "`PORT` of the IPFS meeting point, TCP and UDP; 0 for any free one"},
-					&cli.DurationFlag{Name: "period", Usage: "`TIME` between blocks; without it each transaction gets its block at once"},
-					&cli.StringFlag{Name: "write", Usage: "write the network to a `FILE` for --network, for ports or a chain of your own"},
+					&cli.DurationFlag{Name: "period",
+						Usage: "`TIME` between blocks, such as 2s; without it each transaction gets its block at once"},
+					&cli.StringFlag{Name: "write",
+						Usage: "write the network to a `FILE` for --network, for ports or a chain of your own"},
 					funderFlag(),
 				},
 				Action: e.devnetUp,
@@ -280,7 +282,9 @@ func (e env) fundTarget(c *cli.Context) (common.Address, error) {
 }
 
 // fund pays from the funder's account, with a journal that lives as long as the command.
-func fund(ctx context.Context, network node.Network, funder contracts.Key, to common.Address, tokens contracts.Amount) error {
+func fund(
+	ctx context.Context, network node.Network, funder contracts.Key, to common.Address, tokens contracts.Amount,
+) error {
 	client, err := chain.Dial(ctx, chain.Config{URLs: network.RPC, ChainID: network.ChainID})
 	if err != nil {
 		return err

@@ -17,7 +17,8 @@ const helpWidth = 100
 // help prints what the command of that path is for, and its flags: the path "" is the program itself.
 func help(w io.Writer, app *cli.App, path string) {
 	if path == "" {
-		fmt.Fprintf(w, "%s: %s\n\nUSAGE\n   byway COMMAND [flags]\n\n%s\nCOMMANDS\n", app.Name, app.Usage, indented(app.Description))
+		fmt.Fprintf(w, "%s: %s\n\nUSAGE\n   byway COMMAND [flags]\n\n", app.Name, app.Usage)
+		fmt.Fprintf(w, "%s\nCOMMANDS\n", indented(app.Description))
 		commandTable(w, "", app.Commands)
 		fmt.Fprint(w, "\n   byway help COMMAND says more about one.\n\nFLAGS, before or after the command\n")
 		flagTable(w, app.Flags)

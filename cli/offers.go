@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -20,9 +21,10 @@ func (e env) offersCommand() *cli.Command {
 		Name:  "offers",
 		Usage: "see who sells, and for how much",
 		Subcommands: []*cli.Command{{
-			Name:   "list",
-			Usage:  "list the registered offers, each fetched from IPFS and verified",
-			Flags:  append(criteriaFlags(), &cli.BoolFlag{Name: "skipped", Usage: "show the offers that were skipped too, and why"}),
+			Name:  "list",
+			Usage: "list the registered offers, each fetched from IPFS and verified",
+			Flags: append(criteriaFlags(),
+				&cli.BoolFlag{Name: "skipped", Usage: "show the offers that were skipped too, and why"}),
 			Action: e.offersList,
 		}},
 	}
@@ -148,7 +150,8 @@ func (e env) offersList(c *cli.Context) error {
 			return err
 		}
 	}
-	fmt.Fprintf(e.Out, "%s, %d skipped, in %s.", plural(len(offers), "offer"), len(skipped), formatDuration(time.Since(began)))
+	fmt.Fprintf(e.Out, "%s, %d skipped, in %s.", plural(len(offers), "offer"), len(skipped),
+		formatDuration(time.Since(began)))
 	if len(skipped) > 0 && !c.Bool("skipped") {
 		fmt.Fprint(e.Out, " Why: --skipped.")
 	}
@@ -162,7 +165,9 @@ func (e env) offersList(c *cli.Context) error {
 }
 
 // collect gathers a listing; an error of the chain itself ends it.
-func collect(seq func(func(registry.Listing, error) bool)) (offers []registry.Listing, skipped []*registry.Skipped, err error) {
+func collect(
+	seq iter.Seq2[registry.Listing, error],
+) (offers []registry.Listing, skipped []*registry.Skipped, err error) {
 	for listing, listErr := range seq {
 		var skip *registry.Skipped
 		switch {

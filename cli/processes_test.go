@@ -76,7 +76,7 @@ func (p program) start(args ...string) *process {
 	}
 	go func() { r.done <- r.Wait() }() // ends with the process
 	p.t.Cleanup(func() {
-		r.Process.Kill() //nolint:errcheck // it has ended, where the test did not fail
+		r.Process.Kill() // it has ended, where the test did not fail
 		if p.t.Failed() {
 			p.t.Logf("byway %s:\n%s%s", strings.Join(args, " "), &r.out, &r.err)
 		}
@@ -261,7 +261,8 @@ func TestThreeProcessesFindEachOtherThroughChainAndIPFSAlone(t *testing.T) {
 	byway.run(with(seller, "account", "new", "--light")...)
 	byway.run("devnet", "fund", "--home", in("provider"), "--network", network)
 	resolver := resolveBy(t, netip.MustParseAddr("127.0.0.1").AsSlice())
-	provider := byway.start(with(seller, "provider", "up", "--price", "0.05", "--allow", "127.0.0.1/32", "--dns", resolver)...)
+	provider := byway.start(with(seller,
+		"provider", "up", "--price", "0.05", "--allow", "127.0.0.1/32", "--dns", resolver)...)
 	provider.says(t, "registered")
 	var before, after struct {
 		Wallet contracts.Amount `json:"wallet"`
@@ -281,9 +282,11 @@ func TestThreeProcessesFindEachOtherThroughChainAndIPFSAlone(t *testing.T) {
 	}
 	byway.json(&offers, "offers", "list", "--network", network)
 	if len(offers.Offers) != 1 {
-		t.Fatalf("%d offers are listed, want the one: %s", len(offers.Offers), byway.run("offers", "list", "--skipped", "--network", network))
+		t.Fatalf("%d offers are listed, want the one: %s", len(offers.Offers),
+			byway.run("offers", "list", "--skipped", "--network", network))
 	}
-	consumer := byway.start(with(buyer, "connect", "--proxy", "127.0.0.1:0", "--json", "--max-price", "0.1", "--spend", "0.5")...)
+	consumer := byway.start(with(buyer,
+		"connect", "--proxy", "127.0.0.1:0", "--json", "--max-price", "0.1", "--spend", "0.5")...)
 	var connected, receipt, closed closedJSON
 	decodeText(t, consumer.says(t, `"event":"connected"`), &connected)
 	out.useProxy(t, connected.Proxy)

@@ -40,11 +40,14 @@ func (e env) providerCommand() *cli.Command {
 
 func providerFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "price", Value: "0.05", Usage: "`TOKENS` for a gigabyte (10^9 bytes), both directions together"},
+		&cli.StringFlag{Name: "price", Value: "0.05",
+			Usage: "`TOKENS` for a gigabyte (10^9 bytes), both directions together"},
 		&cli.StringFlag{Name: "stake", Value: "0", Usage: "`TOKENS` to lock in the registry"},
 		&cli.StringFlag{Name: "country", Usage: "where the exit is: two letters, `CC`"},
-		&cli.StringFlag{Name: "listen", Usage: "UDP `ADDRESS:PORT` for WireGuard (default: port 51820; on a devnet any port of loopback)"},
-		&cli.StringSliceFlag{Name: "endpoint", Usage: "`ADDRESS:PORT` at which consumers reach WireGuard, where it differs from --listen"},
+		&cli.StringFlag{Name: "listen",
+			Usage: "UDP `ADDRESS:PORT` for WireGuard (default: port 51820; on a devnet any port of loopback)"},
+		&cli.StringSliceFlag{Name: "endpoint",
+			Usage: "`ADDRESS:PORT` at which consumers reach WireGuard, where it differs from --listen"},
 		&cli.StringSliceFlag{Name: "host-listen", Usage: "libp2p `MULTIADDR` to listen on"},
 		&cli.StringSliceFlag{Name: "allow", Usage: "`PREFIX` that may be reached although it is private: an exact exception"},
 		&cli.StringSliceFlag{Name: "deny", Usage: "`PREFIX` that may not be reached"},
