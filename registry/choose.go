@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -29,6 +30,8 @@ type Criteria struct {
 	P2P bool
 	// MinDown is the claimed bit/s towards the consumer; an offer that claims nothing does not fit.
 	MinDown uint64
+	// MinAge is how long the provider must have been registered.
+	MinAge time.Duration
 }
 
 // NoOfferError says that nothing fits, and what stood in the way.
@@ -80,20 +83,22 @@ func (c Criteria) Check(l Listing) string {
 		return "allow no peer-to-peer traffic"
 	case o.Capacity.Down < c.MinDown:
 		return fmt.Sprintf("claim less than %d bit/s", c.MinDown)
+	case c.MinAge > 0 && (l.Registration.Since.IsZero() || time.Since(l.Registration.Since) < c.MinAge):
+		return fmt.Sprintf("were registered less than %s ago", c.MinAge)
 	}
 	return ""
 }
 
 // Filter returns the offers that fit and, where none does, a [*NoOfferError].
 func (c Criteria) Filter(ls []Listing) ([]Listing, error) {
-	var fit []Listing
+	fit := make([]Listing, 0, len(ls))
 	dropped := map[string]int{}
-	for _, l := range ls {
-		if why := c.Check(l); why != "" {
+	for i := range ls {
+		if why := c.Check(ls[i]); why != "" {
 			dropped[why]++
 			continue
 		}
-		fit = append(fit, l)
+		fit = append(fit, ls[i])
 	}
 	if len(fit) == 0 {
 		return nil, &NoOfferError{Considered: len(ls), Dropped: dropped}

@@ -48,7 +48,7 @@ var (
 )
 
 // kinds gives each reason the stable word that counters and machine-readable output use.
-var kinds = []struct {
+var kinds = [...]struct {
 	err  error
 	word string
 }{
@@ -80,6 +80,16 @@ func (e *FieldError) Unwrap() []error {
 	}
 	return []error{e.Err, ErrField}
 }
+
+// StoreError says that the block store failed as a whole: it ends a listing, since nothing is known about the offers that
+// were still to come.
+type StoreError struct{ Err error }
+
+// Error implements error.
+func (e *StoreError) Error() string { return fmt.Sprintf("fetch offers: %v", e.Err) }
+
+// Unwrap returns the store's error.
+func (e *StoreError) Unwrap() error { return e.Err }
 
 // Skipped says why a registered offer does not appear in a listing.
 type Skipped struct {

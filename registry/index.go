@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -91,6 +92,30 @@ func openIndex(path string) (*Index, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return x, nil
+}
+
+// CopyIndex makes the index file to out of the one in from, which another process may be using. A from that is not there
+// makes no copy and is no error.
+func CopyIndex(ctx context.Context, from, to string) error {
+	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	path, err := filepath.Abs(from)
+	if err != nil {
+		return fmt.Errorf("copy offer index: %w", err)
+	}
+	dsn := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
+		"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"},
+	}.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return fmt.Errorf("copy offer index %s: %w", from, err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", to); err != nil {
+		return fmt.Errorf("copy offer index %s: %w", from, err)
+	}
+	return nil
 }
 
 func (x *Index) migrate() error {

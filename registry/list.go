@@ -40,7 +40,7 @@ type Listing struct {
 
 // List reads the whole registry as of one block and yields each offer as soon as it is fetched and verified, in no
 // particular order. One that fails comes as a [*Skipped], with its registration beside it. Any other error is the
-// chain's and ends the sequence.
+// chain's or, as a [*StoreError], the block store's, and ends the sequence.
 //
 // An offer is listed if its block has the registered hash and the canonical form, is valid on this market and now, is
 // signed by the account that registered it, carries the sequence that it is registered under, and its host agreed.
@@ -195,10 +195,12 @@ func (r *Registry) fetch(ctx context.Context, page []Registration, work *verifie
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	why := ErrMissing
 	if broken != nil {
-		why = fmt.Errorf("%w: %w", ErrMissing, broken)
-	} else if foreign > 0 {
+		// Not a word about any offer: to skip them all would keep this verdict in the index.
+		return &StoreError{broken}
+	}
+	why := ErrMissing
+	if foreign > 0 {
 		why = fmt.Errorf("%w: the store answered with %d other blocks", ErrHash, foreign)
 	}
 	for _, regs := range waiting {
@@ -273,6 +275,7 @@ func (v *verifiers) verify(reg Registration, block []byte) error {
 	job := func() error {
 		s, err := v.r.admit(v.ctx, reg, block)
 		if err == nil {
+			v.r.stats.listed.Add(1)
 			return v.send(result{listing: Listing{Signed: s, Registration: reg}})
 		}
 		if kindOf(err) == "other" {
@@ -290,6 +293,7 @@ func (v *verifiers) verify(reg Registration, block []byte) error {
 
 // skip reports a registration that is not listed.
 func (v *verifiers) skip(reg Registration, reason error) error {
+	v.r.stats.skip(kindOf(reason))
 	v.r.log.Debug("offer skipped", "provider", reg.Provider, "kind", kindOf(reason), "reason", reason)
 	return v.send(result{Listing{Registration: reg}, &Skipped{reg.Provider, reg.CID(), reason}})
 }

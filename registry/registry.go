@@ -48,6 +48,7 @@ type Registry struct {
 	blobs      Blobs
 	index      *Index
 	refreshing atomic.Bool
+	stats      counters
 	log        *slog.Logger
 	now        func() time.Time
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -32,6 +33,34 @@ func OpenBook(path string) (*Book, error) {
 	b, err := openBook(path)
 	if err != nil {
 		return nil, fmt.Errorf("open book of measurements %s: %w", path, err)
+	}
+	return b, nil
+}
+
+// LoadBook reads the book in the file path without keeping it: what is observed is forgotten with the value, so it may be
+// another process's. A file that is not there is an empty book, and so is an empty path.
+func LoadBook(path string) (*Book, error) {
+	b := &Book{path: path, beliefs: map[common.Address]belief{}}
+	if path == "" {
+		return b, nil
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return b, nil
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("read book of measurements %s: %w", path, err)
+	}
+	dsn := url.URL{Scheme: "file", Path: abs, RawQuery: url.Values{
+		"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"},
+	}.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("read book of measurements %s: %w", path, err)
+	}
+	defer db.Close()
+	if err := b.read(db); err != nil {
+		return nil, fmt.Errorf("read book of measurements %s: %w", path, err)
 	}
 	return b, nil
 }
@@ -81,7 +110,11 @@ func (b *Book) load() error {
 			return err
 		}
 	}
-	rows, err := b.db.Query("SELECT provider, weight, sum, last, liar FROM beliefs")
+	return b.read(b.db)
+}
+
+func (b *Book) read(db *sql.DB) error {
+	rows, err := db.Query("SELECT provider, weight, sum, last, liar FROM beliefs")
 	if err != nil {
 		return err
 	}
@@ -104,6 +137,10 @@ func (b *Book) Observe(ctx context.Context, o Observation) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := b.beliefs[o.Provider].learn(o)
+	if b.db == nil {
+		b.beliefs[o.Provider] = k
+		return nil
+	}
 	_, err := b.db.ExecContext(ctx, "INSERT OR REPLACE INTO beliefs (provider, weight, sum, last, liar) VALUES (?, ?, ?, ?, ?)",
 		o.Provider[:], k.weight, k.sum, k.last.Unix(), k.liar)
 	if err != nil {
@@ -117,6 +154,10 @@ func (b *Book) Observe(ctx context.Context, o Observation) error {
 func (b *Book) Forget(ctx context.Context, provider common.Address) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.db == nil {
+		delete(b.beliefs, provider)
+		return nil
+	}
 	if _, err := b.db.ExecContext(ctx, "DELETE FROM beliefs WHERE provider = ?", provider[:]); err != nil {
 		return fmt.Errorf("forget measurements: %w", err)
 	}
@@ -126,10 +167,34 @@ func (b *Book) Forget(ctx context.Context, provider common.Address) error {
 
 // Close closes the file.
 func (b *Book) Close() error {
+	if b.db == nil {
+		return nil
+	}
 	if err := b.db.Close(); err != nil {
 		return fmt.Errorf("close book of measurements %s: %w", b.path, err)
 	}
 	return nil
+}
+
+// Opinion is what a book thinks of one provider.
+type Opinion struct {
+	// Sessions is how many sessions it rests on, each counting the less the older it is; Worth their mean reward, 0 to 1.
+	Sessions, Worth float64
+	// Last is when it was met last; the zero time: never.
+	Last time.Time
+	Liar bool
+}
+
+// Opinion returns what is thought of a provider now.
+func (b *Book) Opinion(provider common.Address) Opinion {
+	b.mu.Lock()
+	k := b.beliefs[provider]
+	b.mu.Unlock()
+	o := Opinion{Last: k.last, Liar: k.liar}
+	if k = k.at(time.Now()); k.weight > 0 {
+		o.Sessions, o.Worth = k.weight, k.sum/k.weight
+	}
+	return o
 }
 
 // snapshot returns the beliefs about some providers at a time, and the mean worth of all that are known.

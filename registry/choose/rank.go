@@ -91,14 +91,16 @@ func (b *Book) Rank(ls []registry.Listing, c Config) ([]Ranked, error) {
 		providers[i] = l.Offer.Provider
 	}
 	known, market := b.snapshot(providers, now())
-	ranked := make([]Ranked, 0, len(fit))
+	ranked := make([]*Ranked, 0, len(fit)) // an offer is too large to be moved about by sorting
+	all := make([]Ranked, len(fit))
 	liars := 0
 	for i, l := range fit {
 		if known[i].liar {
 			liars++
 			continue
 		}
-		r := Ranked{Listing: l, Sessions: known[i].weight}
+		r := &all[i]
+		r.Listing, r.Sessions = l, known[i].weight
 		r.Mean, r.Deviation = known[i].normal(market)
 		r.Draw = r.Mean + r.Deviation*normal()
 		r.Price = priceWeight * min(float(l.Offer.PricePerGiB)/scale, 2)
@@ -111,7 +113,7 @@ func (b *Book) Rank(ls []registry.Listing, c Config) ([]Ranked, error) {
 		return nil, &LiarError{liars}
 	}
 	promote(ranked, shuffle)
-	slices.SortStableFunc(ranked, func(x, y Ranked) int {
+	slices.SortStableFunc(ranked, func(x, y *Ranked) int {
 		if x.Benched != y.Benched {
 			if x.Benched {
 				return 1
@@ -120,7 +122,11 @@ func (b *Book) Rank(ls []registry.Listing, c Config) ([]Ranked, error) {
 		}
 		return cmp.Compare(y.Score, x.Score)
 	})
-	return ranked, nil
+	out := make([]Ranked, len(ranked))
+	for i, r := range ranked {
+		out[i] = *r
+	}
+	return out, nil
 }
 
 // Choose returns the first of [Book.Rank].
@@ -133,13 +139,13 @@ func (b *Book) Choose(ls []registry.Listing, c Config) (Ranked, error) {
 }
 
 // promote lets one of a few random offers of unknown providers compete: the one with the best terms.
-func promote(ranked []Ranked, shuffle func(int) []int) {
+func promote(ranked []*Ranked, shuffle func(int) []int) {
 	best, seen := -1, 0
 	for _, i := range shuffle(len(ranked)) {
 		if !ranked[i].Benched {
 			continue
 		}
-		terms := func(r Ranked) float64 { return r.Evidence - r.Price }
+		terms := func(r *Ranked) float64 { return r.Evidence - r.Price }
 		if best < 0 || terms(ranked[i]) > terms(ranked[best]) {
 			best = i
 		}
