@@ -96,7 +96,6 @@ type balanceJSON struct {
 	Token    string         `json:"token"`
 	Decimals uint8          `json:"decimals"`
 	node.Balance
-	Gas string `json:"gas_wei"` // in the place of the balance's: a number of wei is too long for JSON's numbers
 }
 
 func (e env) accountBalance(c *cli.Context) error {
@@ -116,7 +115,7 @@ func (e env) accountBalance(c *cli.Context) error {
 		return notUp(network, err)
 	}
 	if c.Bool("json") {
-		return e.printJSON(balanceJSON{"byway.balance/1", owner, token.Symbol, token.Decimals, balance, balance.Gas.String()})
+		return e.printJSON(balanceJSON{"byway.balance/1", owner, token.Symbol, token.Decimals, balance})
 	}
 	e.rows(e.Out,
 		row{"account", owner.Hex()},

@@ -24,6 +24,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"byway/contracts/deploy"
 	"byway/node"
 	"byway/registry"
 )
@@ -243,8 +244,15 @@ func (e env) lookHome(c *cli.Context, missing error, next string) (node.Home, er
 
 // notUp adds to an error of a devnet's chain how the devnet is started.
 func notUp(n node.Network, err error) error {
-	if err != nil && n.Private && errors.Is(err, syscall.ECONNREFUSED) {
+	var missing *deploy.MismatchError
+	switch {
+	case err == nil || !n.Private:
+		return err
+	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: start the devnet with byway devnet up", err)
+	case errors.As(err, &missing):
+		return plainly(err, "%s at %s on chain %d %s: byway devnet up, with --rpc and --funder-key for this chain, "+
+			"puts the contracts there", missing.Contract, missing.Address, missing.ChainID, missing.Reason)
 	}
 	return err
 }

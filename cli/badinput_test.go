@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"byway/contracts/devchain"
 	"byway/node"
 )
 
@@ -129,6 +130,20 @@ func TestErrorsSayHowToStartTheDevnet(t *testing.T) {
 	} {
 		refusal{args, 1, []string{"127.0.0.1:1", "byway devnet up"}}.check(t, flags...)
 	}
+}
+
+func TestErrorsSayHowContractsGetOntoAChain(t *testing.T) {
+	t.Parallel()
+	chain, err := devchain.Start(devchain.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := chain.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	refusal{"offers list", 1, []string{"is not there", "byway devnet up", "--funder-key"}}.check(t, "--rpc", chain.URL())
 }
 
 func TestBadNetworkFilesAreNamed(t *testing.T) {

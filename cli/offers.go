@@ -150,6 +150,10 @@ func (e env) offersList(c *cli.Context) error {
 			return err
 		}
 	}
+	if len(offers)+len(skipped) == 0 {
+		fmt.Fprintln(e.Out, "Nobody sells here yet: byway provider up makes the first offer.")
+		return nil
+	}
 	fmt.Fprintf(e.Out, "%s, %d skipped, in %s.", plural(len(offers), "offer"), len(skipped),
 		formatDuration(time.Since(began)))
 	if len(skipped) > 0 && !c.Bool("skipped") {
