@@ -30,6 +30,7 @@ type ClientConfig struct {
 	Addrs     []netip.Addr   // inner addresses of this consumer
 	DNS       netip.Addr     // inner address of the provider's DNS; invalid: names can't be resolved
 	MTU       int            // 0 means DefaultMTU
+	Engine    Engine         // the WireGuard implementation; empty means Upstream
 	Log       *slog.Logger   // may be nil
 }
 
@@ -74,7 +75,7 @@ func Dial(cfg ClientConfig) (*Client, error) {
 		return nil, fmt.Errorf("dial tunnel: %w", err)
 	}
 	dev := &meter{Device: c.net.Device(), only: c.acct}
-	c.engine, err = newWireguardGo(engineConfig{Private: cfg.Private, Device: dev, Log: cfg.Log})
+	c.engine, err = newEngine(cfg.Engine, engineConfig{Private: cfg.Private, Device: dev, Log: cfg.Log})
 	if err != nil {
 		c.net.Close()
 		return nil, fmt.Errorf("dial tunnel: %w", err)

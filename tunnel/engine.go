@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.zx2c4.com/wireguard/device"
 	"golang.zx2c4.com/wireguard/tun"
 )
 
@@ -46,66 +45,92 @@ type engineConfig struct {
 	Private PrivateKey
 	Device  tun.Device
 	Listen  netip.AddrPort
+	Mark    uint32 // firewall mark of the UDP sockets; 0: none
 	Log     *slog.Logger
 }
 
-// wireguardGo is the engine of golang.zx2c4.com/wireguard.
-type wireguardGo struct {
-	dev  *device.Device
+// Engine names a WireGuard implementation. They speak the same protocol; either side may run either.
+type Engine string
+
+const (
+	// Upstream is golang.zx2c4.com/wireguard, the default.
+	Upstream Engine = "upstream"
+	// Tailscale is github.com/tailscale/wireguard-go, which takes less processor time and memory. Linux only.
+	Tailscale Engine = "tailscale"
+)
+
+// ParseEngine reads the name of an engine; an empty one means the default.
+func ParseEngine(s string) (Engine, error) {
+	switch e := Engine(s); e {
+	case "":
+		return Upstream, nil
+	case Upstream, Tailscale:
+		return e, nil
+	}
+	return "", fmt.Errorf("wireguard engine %q is not known: use %s or %s", s, Upstream, Tailscale)
+}
+
+// newEngine starts an engine. It takes over the device, also on failure.
+func newEngine(name Engine, cfg engineConfig) (engine, error) {
+	name, err := ParseEngine(string(name))
+	if err != nil {
+		cfg.Device.Close()
+		return nil, err
+	}
+	if name == Tailscale {
+		return newTailscale(cfg)
+	}
+	return newUpstream(cfg)
+}
+
+// uapi is what both engines configure and tell in the cross-platform text protocol of WireGuard
+// (www.wireguard.com/xplatform).
+type uapi struct {
+	dev interface {
+		IpcSet(string) error
+		IpcGet() (string, error)
+		Up() error
+		Close()
+	}
 	port uint16
 }
 
-// newWireguardGo starts an engine. It takes over the device, also on failure.
-func newWireguardGo(cfg engineConfig) (*wireguardGo, error) {
-	bind, err := newBind(cfg.Listen.Addr())
-	if err != nil {
-		cfg.Device.Close()
-		return nil, fmt.Errorf("open wireguard udp port: %w", err)
-	}
-	e := &wireguardGo{dev: device.NewDevice(cfg.Device, bind, engineLog(cfg.Log))}
+// start configures a device and opens its port. On failure it closes the device.
+func (u *uapi) start(cfg engineConfig) error {
 	conf := fmt.Sprintf("private_key=%s\nlisten_port=%d\n", cfg.Private.hex(), cfg.Listen.Port())
-	if err := e.dev.IpcSet(conf); err != nil {
-		e.dev.Close()
-		return nil, fmt.Errorf("configure wireguard: %w", err)
+	if cfg.Mark != 0 {
+		conf += fmt.Sprintf("fwmark=%d\n", cfg.Mark)
 	}
-	if err := e.dev.Up(); err != nil {
-		e.dev.Close()
-		return nil, fmt.Errorf("open wireguard udp port %d: %w", cfg.Listen.Port(), err)
+	if err := u.dev.IpcSet(conf); err != nil {
+		u.dev.Close()
+		return fmt.Errorf("configure wireguard: %w", err)
 	}
-	text, err := e.get("listen_port")
+	if err := u.dev.Up(); err != nil {
+		u.dev.Close()
+		return fmt.Errorf("open wireguard udp port %d: %w", cfg.Listen.Port(), err)
+	}
+	port, err := u.get("listen_port")
 	if err == nil {
-		var port uint64
-		port, err = strconv.ParseUint(text, 10, 16)
-		e.port = uint16(port)
+		var n uint64
+		n, err = strconv.ParseUint(port, 10, 16)
+		u.port = uint16(n)
 	}
 	if err != nil {
-		e.dev.Close()
-		return nil, fmt.Errorf("read wireguard udp port: %w", err)
+		u.dev.Close()
+		return fmt.Errorf("read wireguard udp port: %w", err)
 	}
-	return e, nil
+	return nil
 }
 
-// engineLog passes the engine's messages on. They hold addresses of peers, so none stands above debug.
-func engineLog(log *slog.Logger) *device.Logger {
-	if !log.Enabled(context.Background(), slog.LevelDebug) {
-		return &device.Logger{Verbosef: device.DiscardLogf, Errorf: device.DiscardLogf}
-	}
-	say := func(kind string) func(string, ...any) {
-		return func(format string, args ...any) {
-			log.Debug("wireguard", "kind", kind, "message", fmt.Sprintf(format, args...))
-		}
-	}
-	return &device.Logger{Verbosef: say("trace"), Errorf: say("error")}
-}
-
-func (e *wireguardGo) AddPeer(p enginePeer) error {
+// addPeer adds a peer, whose endpoint is given in the form that the engine's bind parses; empty for none.
+func (u *uapi) addPeer(p enginePeer, endpoint string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "public_key=%s\n", p.Public.hex())
 	if !p.Preshared.IsZero() {
 		fmt.Fprintf(&b, "preshared_key=%s\n", p.Preshared.hex())
 	}
-	if p.Endpoint.IsValid() {
-		fmt.Fprintf(&b, "endpoint=%s\n", p.Endpoint)
+	if endpoint != "" {
+		fmt.Fprintf(&b, "endpoint=%s\n", endpoint)
 	}
 	b.WriteString("replace_allowed_ips=true\n")
 	for _, ip := range p.AllowedIPs {
@@ -114,27 +139,32 @@ func (e *wireguardGo) AddPeer(p enginePeer) error {
 	if p.Keepalive > 0 {
 		fmt.Fprintf(&b, "persistent_keepalive_interval=%d\n", int(p.Keepalive.Seconds()))
 	}
-	if err := e.dev.IpcSet(b.String()); err != nil {
+	if err := u.dev.IpcSet(b.String()); err != nil {
 		return fmt.Errorf("add wireguard peer: %w", err)
 	}
 	return nil
 }
 
-func (e *wireguardGo) RemovePeer(public Key) error {
-	e.dev.RemovePeer(device.NoisePublicKey(public))
-	return nil
-}
+func (u *uapi) Port() uint16 { return u.port }
 
-func (e *wireguardGo) Roam(public Key, endpoint netip.AddrPort) error {
-	conf := fmt.Sprintf("public_key=%s\nupdate_only=true\nendpoint=%s\n", public.hex(), endpoint)
-	if err := e.dev.IpcSet(conf); err != nil {
-		return fmt.Errorf("move wireguard peer: %w", err)
+func (u *uapi) Close() { u.dev.Close() }
+
+// engineLog passes an engine's messages on, traces and errors. They hold addresses of peers, so none stands above debug.
+func engineLog(log *slog.Logger) (trace, fail func(format string, args ...any)) {
+	if !log.Enabled(context.Background(), slog.LevelDebug) {
+		discard := func(string, ...any) {}
+		return discard, discard
 	}
-	return nil
+	say := func(kind string) func(string, ...any) {
+		return func(format string, args ...any) {
+			log.Debug("wireguard", "kind", kind, "message", fmt.Sprintf(format, args...))
+		}
+	}
+	return say("trace"), say("error")
 }
 
-func (e *wireguardGo) Handshake(public Key) (time.Time, error) {
-	text, err := e.dev.IpcGet()
+func (u *uapi) Handshake(public Key) (time.Time, error) {
+	text, err := u.dev.IpcGet()
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read wireguard state: %w", err)
 	}
@@ -165,8 +195,8 @@ func (e *wireguardGo) Handshake(public Key) (time.Time, error) {
 }
 
 // get reads a value of the device itself.
-func (e *wireguardGo) get(name string) (string, error) {
-	text, err := e.dev.IpcGet()
+func (u *uapi) get(name string) (string, error) {
+	text, err := u.dev.IpcGet()
 	if err != nil {
 		return "", err
 	}
@@ -177,7 +207,3 @@ func (e *wireguardGo) get(name string) (string, error) {
 	}
 	return "", fmt.Errorf("no %s", name)
 }
-
-func (e *wireguardGo) Port() uint16 { return e.port }
-
-func (e *wireguardGo) Close() { e.dev.Close() }

@@ -69,6 +69,8 @@ type ExitConfig struct {
 	DNS []netip.AddrPort
 	// Limits of each session.
 	Limits Limits
+	// Engine is the WireGuard implementation; empty means Upstream.
+	Engine Engine
 	// Log may be nil.
 	Log *slog.Logger
 }
@@ -159,7 +161,7 @@ func newExitWith(cfg ExitConfig, choose func(metered, bare tun.Device) tun.Devic
 	e.forwardUDP()
 	bare := e.net.Device()
 	dev := choose(&meter{Device: bare, table: e.accounts}, bare)
-	e.engine, err = newWireguardGo(engineConfig{Private: private, Device: dev, Listen: cfg.Listen, Log: cfg.Log})
+	e.engine, err = newEngine(cfg.Engine, engineConfig{Private: private, Device: dev, Listen: cfg.Listen, Log: cfg.Log})
 	if err != nil {
 		e.cancel()
 		e.net.Close()

@@ -57,6 +57,12 @@ func newExit(t testing.TB, cfg ExitConfig) *Exit {
 // join adds a session and dials it.
 func join(t testing.TB, e *Exit, limit uint64) pair {
 	t.Helper()
+	return joinWith(t, e, limit, Upstream)
+}
+
+// joinWith does so with an engine on the consumer's side.
+func joinWith(t testing.TB, e *Exit, limit uint64, name Engine) pair {
+	t.Helper()
 	private, err := GenerateKey()
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +77,7 @@ func join(t testing.TB, e *Exit, limit uint64) pair {
 	c, err := Dial(ClientConfig{
 		Private: private, Peer: e.PublicKey(), Preshared: psk,
 		Endpoint: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), e.Port()),
-		Addrs:    []netip.Addr{v4, v6}, DNS: e.DNS(), MTU: e.MTU(),
+		Addrs:    []netip.Addr{v4, v6}, DNS: e.DNS(), MTU: e.MTU(), Engine: name,
 	})
 	if err != nil {
 		t.Fatal(err)
