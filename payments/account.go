@@ -116,9 +116,14 @@ func (l *Ledger) openAccount(ctx context.Context, r role, d Domain, c contracts.
 	if err == nil && len(list) == 0 {
 		zero := blob(contracts.Amount{})
 		if err = l.do(ctx, func(w *writer) error {
-			return w.exec("INSERT OR IGNORE INTO channel (role, chain_id, contract, token, payer, signer, payee, total,"+
-				" sig, other, settled, changed_at) VALUES (?,?,?,?,?,?,?,?,x'',?,?,?)", r, int64(d.ChainID), d.Contract[:],
-				c.Token[:], c.Payer[:], c.Signer[:], c.Payee[:], zero, zero, zero, nowMillis())
+			key := []any{r, int64(d.ChainID), d.Contract[:], c.Token[:], c.Payer[:], c.Signer[:], c.Payee[:]}
+			if err := w.exec("INSERT OR IGNORE INTO channel (role, chain_id, contract, token, payer, signer, payee, total,"+
+				" sig, other, settled, changed_at) VALUES (?,?,?,?,?,?,?,?,x'',?,?,?)",
+				append(key, zero, zero, zero, nowMillis())...); err != nil {
+				return err
+			}
+			return w.seal(channelTable, "role = ? AND chain_id = ? AND contract = ? AND token = ? AND payer = ?"+
+				" AND signer = ? AND payee = ? AND sum = x''", key...)
 		}); err == nil {
 			list, err = find()
 		}
@@ -169,7 +174,10 @@ func (l *Ledger) openSession(ctx context.Context, r role, accountID int64, t Ter
 			s.id, err = w.insert("INSERT INTO session (role, session, channel, offer, price, tick, win, amount, opened_at)"+
 				" VALUES (?,?,?,?,?,?,?,?,?)", r, t.Session[:], accountID, t.Offer, price, int64(t.Tick), int64(t.Window),
 				blob(contracts.Amount{}), nowMillis())
-			return err
+			if err != nil {
+				return err
+			}
+			return w.seal(sessionTable, sessionTable.byKey(), s.id)
 		})
 		return s, err
 	}
@@ -184,20 +192,25 @@ func (l *Ledger) openSession(ctx context.Context, r role, accountID int64, t Ter
 	return s, nil
 }
 
+// The statements of a promise are made once: they are what a busy ledger does.
+var (
+	updateTotal = channelTable.update("id = ?5", "total = ?1", "other = ?2", "sig = ?3", "changed_at = ?4",
+		"owed_since = COALESCE(owed_since, ?4)")
+	updateShare  = sessionTable.update("id = ?2", "amount = ?1", "promises = promises + 1")
+	updateUsage  = sessionTable.update("id = ?4", "rx = ?1", "tx = ?2", "peer_rx = ?3")
+	updateClosed = sessionTable.update("id = ?2", "closed_at = ?1")
+)
+
 // storePromise makes a promise the account's latest and moves one session's share of it.
 func storePromise(w *writer, a account, session int64, share contracts.Amount) error {
-	now := nowMillis()
-	if err := w.exec("UPDATE channel SET total = ?, other = ?, sig = ?, changed_at = ?,"+
-		" owed_since = COALESCE(owed_since, ?) WHERE id = ?",
-		blob(a.total), blob(a.other), sigBlob(a), now, now, a.id); err != nil {
+	if err := w.exec(updateTotal, blob(a.total), blob(a.other), sigBlob(a), nowMillis(), a.id); err != nil {
 		return err
 	}
-	return w.exec("UPDATE session SET amount = ?, promises = promises + 1 WHERE id = ?", blob(share), session)
+	return w.exec(updateShare, blob(share), session)
 }
 
 func storeUsage(w *writer, session int64, u Usage) error {
-	return w.exec("UPDATE session SET rx = ?, tx = ?, peer_rx = ? WHERE id = ?",
-		count(u.Rx), count(u.Tx), count(u.PeerRx), session)
+	return w.exec(updateUsage, count(u.Rx), count(u.Tx), count(u.PeerRx), session)
 }
 
 // endSession records the final counters and adds the session to its day. A session that has ended stays as it is.
@@ -231,7 +244,7 @@ func closeSession(w *writer, session int64) error {
 	if err := addToDay(w, now, side, token, d); err != nil {
 		return err
 	}
-	return w.exec("UPDATE session SET closed_at = ? WHERE id = ?", now, session)
+	return w.exec(updateClosed, now, session)
 }
 
 func sigBlob(a account) []byte {

@@ -121,7 +121,10 @@ func (l *Ledger) storeClaim(ctx context.Context, g claimGroup, c *claimRecord) e
 			}
 		}
 		c.id = id
-		return nil
+		if err := w.seal(claimRowTable, "claim = ?", id); err != nil {
+			return err
+		}
+		return w.seal(claimTable, claimTable.byKey(), id)
 	})
 }
 
@@ -142,15 +145,22 @@ func (l *Ledger) settleClaim(ctx context.Context, c claimRecord, s settlement) e
 				return err
 			}
 		}
-		return w.exec("UPDATE claim SET state = ?, tx = ?, block = ?, paid = ?, gas = ?, fee = ?, done_at = ? WHERE id = ?",
-			claimSettled, s.tx[:], int64(s.block), blob(s.paid), count(s.gas), s.fee.String(), nowMillis(), c.id)
+		if err := w.exec("UPDATE claim SET state = ?, tx = ?, block = ?, paid = ?, gas = ?, fee = ?, done_at = ?"+
+			" WHERE id = ?", claimSettled, s.tx[:], int64(s.block), blob(s.paid), count(s.gas), s.fee.String(), nowMillis(),
+			c.id); err != nil {
+			return err
+		}
+		return w.seal(claimTable, claimTable.byKey(), c.id)
 	})
 }
 
 func (l *Ledger) failClaim(ctx context.Context, c claimRecord, tx common.Hash, reason string) error {
 	return l.do(ctx, func(w *writer) error {
-		return w.exec("UPDATE claim SET state = ?, tx = ?, reason = ?, done_at = ? WHERE id = ?",
-			claimFailed, tx[:], reason, nowMillis(), c.id)
+		if err := w.exec("UPDATE claim SET state = ?, tx = ?, reason = ?, done_at = ? WHERE id = ?",
+			claimFailed, tx[:], reason, nowMillis(), c.id); err != nil {
+			return err
+		}
+		return w.seal(claimTable, claimTable.byKey(), c.id)
 	})
 }
 
@@ -181,18 +191,22 @@ func (l *Ledger) rolledBack(ctx context.Context, g claimGroup, from uint64, stat
 				return err
 			}
 		}
-		args := append([]any{claimSending, claimSettled, count(from)}, g.args()...)
-		return w.exec("UPDATE claim SET state = ? WHERE state = ? AND block >= ? AND chain_id = ? AND contract = ?"+
-			" AND token = ? AND payee = ?", args...)
+		const again = "block >= ? AND chain_id = ? AND contract = ? AND token = ? AND payee = ?"
+		where := append([]any{count(from)}, g.args()...)
+		if err := w.exec("UPDATE claim SET state = ? WHERE state = ? AND "+again,
+			append([]any{claimSending, claimSettled}, where...)...); err != nil {
+			return err
+		}
+		return w.seal(claimTable, again, where...)
 	})
 }
 
+var updateSettled = channelTable.update("id = ?4 AND settled_block <= ?2", "settled = ?1", "settled_block = ?2",
+	"owed_since = CASE WHEN total > ?1 THEN COALESCE(owed_since, ?3) END")
+
 // storeSettled believes the later block: an endpoint that lags behind undoes nothing, a reorganisation does.
 func storeSettled(w *writer, id int64, settled contracts.Amount, block uint64) error {
-	b := blob(settled)
-	return w.exec("UPDATE channel SET settled = ?, settled_block = ?, owed_since = CASE WHEN total > ?"+
-		" THEN COALESCE(owed_since, ?) END WHERE id = ? AND settled_block <= ?", b, int64(block), b, nowMillis(), id,
-		int64(block))
+	return w.exec(updateSettled, blob(settled), int64(block), nowMillis(), id)
 }
 
 // Earnings is what a payee has been promised and where that stands, in base units: the one source of these numbers.

@@ -55,10 +55,11 @@ func addToDay(w *writer, at int64, side role, token []byte, d Day) error {
 	if err != nil {
 		return fmt.Errorf("sum of day %d: %w", day, err)
 	}
-	return w.exec("UPDATE day SET sessions = sessions + ?, promises = promises + ?, rx = rx + ?, tx = tx + ?, amount = ?"+
-		" WHERE day = ? AND role = ? AND token = ?", d.Sessions, d.Promises, count(d.Rx), count(d.Tx), blob(sum), day, side,
-		token)
+	return w.exec(updateDay, d.Sessions, d.Promises, count(d.Rx), count(d.Tx), blob(sum), day, side, token)
 }
+
+var updateDay = dayTable.update("day = ?6 AND role = ?7 AND token = ?8", "sessions = sessions + ?1",
+	"promises = promises + ?2", "rx = rx + ?3", "tx = tx + ?4", "amount = ?5")
 
 // Days returns the latest days on which anything was closed or claimed, newest first.
 func (l *Ledger) Days(ctx context.Context, limit int) ([]Day, error) {

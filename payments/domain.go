@@ -176,7 +176,7 @@ func recoverSigner(digest common.Hash, sig Signature) (common.Address, error) {
 	}
 	public, err := crypto.Ecrecover(digest[:], raw[:])
 	if err != nil {
-		return common.Address{}, fmt.Errorf("%w: %v", ErrBadSignature, err)
+		return common.Address{}, fmt.Errorf("%w: %w", ErrBadSignature, err)
 	}
 	return common.BytesToAddress(crypto.Keccak256(public[1:])[12:]), nil
 }

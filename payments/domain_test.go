@@ -87,7 +87,10 @@ func TestSignatureHoldsForItsMessageOnly(t *testing.T) {
 	}
 	n := crypto.S256().Params().N
 	change := map[string]func(Promise) (Domain, Promise){
-		"another total":    func(p Promise) (Domain, Promise) { p.Cumulative = contracts.NewAmount(78); return testDomain, p },
+		"another total": func(p Promise) (Domain, Promise) {
+			p.Cumulative = contracts.NewAmount(78)
+			return testDomain, p
+		},
 		"another payer":    func(p Promise) (Domain, Promise) { p.Payer[0]++; return testDomain, p },
 		"another payee":    func(p Promise) (Domain, Promise) { p.Payee[0]++; return testDomain, p },
 		"another token":    func(p Promise) (Domain, Promise) { p.Token[0]++; return testDomain, p },
@@ -157,7 +160,8 @@ func TestBinaryFormsComeBack(t *testing.T) {
 	if q != p {
 		t.Fatalf("row came back as %v", q)
 	}
-	r := must(testDomain.SignReserve(Reserve{Channel: c, Ceiling: testPrice, Epoch: 1<<24 - 2, ValidUntil: 1<<40 - 3}, key))(t)
+	r := Reserve{Channel: c, Ceiling: testPrice, Epoch: 1<<24 - 2, ValidUntil: 1<<40 - 3}
+	r = must(testDomain.SignReserve(r, key))(t)
 	var s Reserve
 	if err := s.UnmarshalBinary(must(r.MarshalBinary())(t)); err != nil || s != r {
 		t.Fatalf("reserve came back as %v, %v", s, err)

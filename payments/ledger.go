@@ -117,6 +117,9 @@ func openLedger(path, vfs string) (_ *Ledger, err error) {
 }
 
 func openDB(path, vfs string, pragmas ...string) (*sql.DB, error) {
+	if err := registerRowSum(); err != nil {
+		return nil, fmt.Errorf("register %s: %w", rowSumFunc, err)
+	}
 	q := url.Values{"_pragma": append([]string{"busy_timeout(10000)"}, pragmas...)}
 	if vfs != "" {
 		q.Set("vfs", vfs)

@@ -6,6 +6,8 @@ package payments
 // Amounts are 12-byte big-endian blobs: exact, and they sort as numbers do. Times are Unix milliseconds. Bytes are
 // counts below 2^63. Role 1 is the payer's side of a channel or session, 2 the payee's.
 //
+// Every row ends in a checksum (rowsum.go).
+//
 // Always, in both roles: channel.total = channel.other + the sum of its sessions' amounts.
 var migrations = []string{
 	`
@@ -98,5 +100,24 @@ CREATE TABLE reserve (
   valid_until INTEGER NOT NULL,
   sig         BLOB NOT NULL CHECK (length(sig) = 64)
 ) STRICT;
+`,
+	`
+ALTER TABLE channel ADD COLUMN sum BLOB NOT NULL DEFAULT x''; -- over the table's name and all other columns
+UPDATE channel SET sum = byway_row_sum('channel', id, role, chain_id, contract, token, payer, signer, payee, total,
+  sig, other, settled, settled_block, owed_since, changed_at);
+ALTER TABLE session ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
+UPDATE session SET sum = byway_row_sum('session', id, role, session, channel, offer, price, tick, win, amount,
+  promises, rx, tx, peer_rx, opened_at, closed_at);
+ALTER TABLE claim ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
+UPDATE claim SET sum = byway_row_sum('claim', id, intent, chain_id, contract, token, payee, state, tx, block, paid,
+  gas, fee, reason, created_at, done_at);
+ALTER TABLE claim_row ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
+UPDATE claim_row SET sum = byway_row_sum('claim_row', claim, channel, cumulative, before, row);
+ALTER TABLE day ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
+UPDATE day SET sum = byway_row_sum('day', day, role, token, sessions, promises, rx, tx, amount);
+ALTER TABLE release ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
+UPDATE release SET sum = byway_row_sum('release', channel, ceiling, epoch, valid_until);
+ALTER TABLE reserve ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
+UPDATE reserve SET sum = byway_row_sum('reserve', channel, ceiling, epoch, valid_until, sig);
 `,
 }

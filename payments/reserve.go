@@ -54,7 +54,7 @@ func (r Reserve) Row() (row [ReserveRowSize]byte) {
 	sum := r.Ceiling.Bytes()
 	b = append(b, sum[:]...)
 	b = appendUint(b[:56], uint64(r.Epoch), 3)
-	b = appendUint(b, r.ValidUntil, 5)
+	appendUint(b, r.ValidUntil, 5) // in place: the row has room
 	copy(row[64:], r.Sig[:])
 	return row
 }

@@ -48,10 +48,13 @@ func (p *Payee) KeepReserve(ctx context.Context, r Reserve) error {
 			r.Epoch, ch.state.Ceiling, ch.state.Epoch)
 	}
 	return p.cfg.Ledger.do(ctx, func(w *writer) error {
-		return w.exec("INSERT INTO reserve (channel, ceiling, epoch, valid_until, sig) VALUES (?1,?2,?3,?4,?5)"+
+		if err := w.exec("INSERT INTO reserve (channel, ceiling, epoch, valid_until, sig) VALUES (?1,?2,?3,?4,?5)"+
 			" ON CONFLICT (channel) DO UPDATE SET ceiling = ?2, epoch = ?3, valid_until = ?4, sig = ?5"+
 			" WHERE epoch < ?3 OR (epoch = ?3 AND ceiling < ?2)", ch.account.id, blob(r.Ceiling), int64(r.Epoch),
-			count(r.ValidUntil), r.Sig[:])
+			count(r.ValidUntil), r.Sig[:]); err != nil {
+			return err
+		}
+		return w.seal(reserveTable, reserveTable.byKey(), ch.account.id)
 	})
 }
 
@@ -95,8 +98,11 @@ func (p *Payee) Release(ctx context.Context, c contracts.Channel, key contracts.
 	}
 	next := released{r.Ceiling, r.Epoch, r.ValidUntil}.with(ch.released, time.Now())
 	if err := p.cfg.Ledger.do(ctx, func(w *writer) error {
-		return w.exec("INSERT OR REPLACE INTO release (channel, ceiling, epoch, valid_until) VALUES (?,?,?,?)",
-			ch.account.id, blob(next.ceiling), int64(next.epoch), count(next.until))
+		if err := w.exec("INSERT OR REPLACE INTO release (channel, ceiling, epoch, valid_until) VALUES (?,?,?,?)",
+			ch.account.id, blob(next.ceiling), int64(next.epoch), count(next.until)); err != nil {
+			return err
+		}
+		return w.seal(releaseTable, releaseTable.byKey(), ch.account.id)
 	}); err != nil {
 		return Release{}, err
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"byway/contracts"
 )
 
@@ -14,6 +16,8 @@ import (
 type Verification struct {
 	// Channels, Sessions and Claims have been looked at, and so many signatures recovered.
 	Channels, Sessions, Claims, Signatures int
+	// Rows have been compared with their checksums, in all tables.
+	Rows int
 	// Given and Taken are the sums of all promises of the payer's and the payee's side, in base units.
 	Given, Taken contracts.Amount
 	// Problems says what is wrong, one line each, naming the row. Empty: everything is exact.
@@ -24,9 +28,9 @@ func (v *Verification) problem(format string, args ...any) {
 	v.Problems = append(v.Problems, fmt.Sprintf(format, args...))
 }
 
-// VerifyLedger checks a ledger, also while another process uses it: the file's structure, every signature, every sum,
-// every claim and, where chain is not nil, every settlement. An error says that it could not look; what it found
-// wrong is in the Verification.
+// VerifyLedger checks a ledger, also while another process uses it: the file's structure, every row's checksum, every
+// signature, every sum, every day, every claim and, where chain is not nil, every settlement. An error says that it
+// could not look; what it found wrong is in the Verification.
 func VerifyLedger(ctx context.Context, path string, chain Chain) (Verification, error) {
 	v := Verification{}
 	path, err := filepath.Abs(path)
@@ -38,14 +42,32 @@ func VerifyLedger(ctx context.Context, path string, chain Chain) (Verification, 
 		return v, fmt.Errorf("verify ledger %s: %w", path, err)
 	}
 	defer db.Close()
+	// All that is asked of one moment, also while somebody writes.
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(ctx, "BEGIN"); err != nil {
+		v.problem("the file is no ledger: %v", err)
+		return v, ctx.Err()
+	}
 	if err := v.structure(ctx, db); err != nil {
 		return v, fmt.Errorf("verify ledger %s: %w", path, err)
 	}
-	if len(v.Problems) > 0 {
-		return v, nil // what such a file says means nothing
+	whole := len(v.Problems) == 0
+	for _, t := range rowTables {
+		if err := v.sums(ctx, db, t); err != nil {
+			v.problem("table %s can't be read: %v", t.name, err)
+			whole = false
+		}
+	}
+	if ctx.Err() != nil || !whole {
+		return v, ctx.Err() // what such a file says means nothing
 	}
 	l := &Ledger{path: path, read: db}
-	if err := v.content(ctx, l, chain); err != nil {
+	err = v.content(ctx, l, chain)
+	if len(v.Problems) > 0 && ctx.Err() == nil && err != nil {
+		v.problem("%v", err) // it comes of what was altered
+		return v, nil
+	}
+	if err != nil {
 		return v, fmt.Errorf("verify ledger %s: %w", path, err)
 	}
 	return v, nil
@@ -110,7 +132,72 @@ func (v *Verification) content(ctx context.Context, l *Ledger, chain Chain) erro
 			}
 		}
 	}
+	if err := v.days(ctx, l); err != nil {
+		return err
+	}
 	return v.claims(ctx, l, byID)
+}
+
+// days adds the ended sessions up once more and compares that with the days.
+func (v *Verification) days(ctx context.Context, l *Ledger) error {
+	type key struct {
+		day   int64
+		side  role
+		token common.Address
+	}
+	sums := map[key]*Day{}
+	read := func(query string, sign int) error {
+		rows, err := l.read.QueryContext(ctx, query)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var k key
+			var d Day
+			var token, amount []byte
+			var rx, tx int64
+			if err := rows.Scan(&k.day, &k.side, &token, &d.Sessions, &d.Promises, &rx, &tx, &amount); err != nil {
+				return err
+			}
+			k.token = common.BytesToAddress(token)
+			if d.Amount, err = contracts.AmountFromBytes(amount); err != nil {
+				return err
+			}
+			sum := sums[k]
+			if sum == nil {
+				sum = &Day{}
+				sums[k] = sum
+			}
+			sum.Sessions += sign * d.Sessions
+			sum.Promises += sign * d.Promises
+			sum.Rx, sum.Tx = sum.Rx+uint64(sign)*uint64(rx), sum.Tx+uint64(sign)*uint64(tx)
+			if sign > 0 {
+				sum.Amount, err = sum.Amount.Add(d.Amount)
+			} else if sum.Amount == d.Amount {
+				sum.Amount = contracts.Amount{}
+			} else {
+				sum.Promises = -1 // whatever else is equal, the amounts are not
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	}
+	if err := read("SELECT s.closed_at / 86400000, s.role, c.token, 1, s.promises, s.rx, s.tx, s.amount FROM session s"+
+		" JOIN channel c ON c.id = s.channel WHERE s.closed_at IS NOT NULL", 1); err != nil {
+		return err
+	}
+	if err := read("SELECT day, role, token, sessions, promises, rx, tx, amount FROM day", -1); err != nil {
+		return err
+	}
+	for k, sum := range sums {
+		if *sum != (Day{}) {
+			v.problem(dayTable.noun+": it is not what the sessions that ended on it add up to", k.day, int(k.side), k.token)
+		}
+	}
+	return nil
 }
 
 // sessions checks every session by itself and returns what those of each channel have paid.
@@ -230,6 +317,9 @@ func (v *Verification) claims(ctx context.Context, l *Ledger, byID map[int64]acc
 	if err := rows.Err(); err != nil {
 		return err
 	}
+	if err := v.emptyClaims(ctx, l); err != nil {
+		return err
+	}
 	for _, a := range byID {
 		sum := &v.Given
 		if a.role == payeeRole {
@@ -241,4 +331,20 @@ func (v *Verification) claims(ctx context.Context, l *Ledger, byID map[int64]acc
 		}
 	}
 	return nil
+}
+
+func (v *Verification) emptyClaims(ctx context.Context, l *Ledger) error {
+	rows, err := l.read.QueryContext(ctx, "SELECT id FROM claim WHERE id NOT IN (SELECT claim FROM claim_row)")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		v.problem("claim %d: it claims nothing", id)
+	}
+	return rows.Err()
 }

@@ -58,7 +58,8 @@ type answer[T any] struct {
 }
 
 // askAll asks endpoints side by side and returns what they said, in order.
-func askAll[T any](ctx context.Context, c *Client, on []*endpoint, f func(context.Context, *endpoint) (T, error)) []answer[T] {
+func askAll[T any](ctx context.Context, c *Client, on []*endpoint, f func(context.Context, *endpoint) (T, error),
+) []answer[T] {
 	answers := make([]answer[T], len(on))
 	done := make(chan struct{})
 	for i, e := range on {

@@ -66,7 +66,8 @@ func (c *Client) NonceAt(ctx context.Context, account common.Address, block *big
 }
 
 // StorageAt returns a word of a contract's storage.
-func (c *Client) StorageAt(ctx context.Context, account common.Address, key common.Hash, block *big.Int) ([]byte, error) {
+func (c *Client) StorageAt(ctx context.Context, account common.Address, key common.Hash, block *big.Int,
+) ([]byte, error) {
 	return read(ctx, c, "read storage", func(ctx context.Context, e *ethclient.Client) ([]byte, error) {
 		return e.StorageAt(ctx, account, key, block)
 	})
@@ -155,14 +156,16 @@ func (c *Client) FilterLogs(ctx context.Context, q ethereum.FilterQuery) ([]type
 }
 
 // SubscribeFilterLogs refuses: a subscription silently loses what happens while it is broken. Use a [Follower].
-func (c *Client) SubscribeFilterLogs(context.Context, ethereum.FilterQuery, chan<- types.Log) (ethereum.Subscription, error) {
+func (c *Client) SubscribeFilterLogs(context.Context, ethereum.FilterQuery, chan<- types.Log,
+) (ethereum.Subscription, error) {
 	return nil, errors.New("subscriptions to logs lose events: use a follower")
 }
 
 // TransactionByHash returns a transaction and whether it still waits for a block.
 func (c *Client) TransactionByHash(ctx context.Context, hash common.Hash) (*types.Transaction, bool, error) {
 	var pending bool
-	tx, err := read(ctx, c, "read transaction", func(ctx context.Context, e *ethclient.Client) (tx *types.Transaction, err error) {
+	tx, err := read(ctx, c, "read transaction", func(ctx context.Context, e *ethclient.Client,
+	) (tx *types.Transaction, err error) {
 		tx, pending, err = e.TransactionByHash(ctx, hash)
 		return tx, err
 	})

@@ -136,7 +136,8 @@ func TestTheSameIDIsSentOnce(t *testing.T) {
 		} else if r.TxHash != first.TxHash || r.Fee.Cmp(first.Fee) != 0 {
 			t.Errorf("attempt %d: %+v, want %+v", i, r, first)
 		}
-		if _, err := s.Send(t.Context(), Intent{ID: "one", To: &target, Value: big.NewInt(2)}); !errors.Is(err, ErrOtherIntent) {
+		other := Intent{ID: "one", To: &target, Value: big.NewInt(2)}
+		if _, err := s.Send(t.Context(), other); !errors.Is(err, ErrOtherIntent) {
 			t.Errorf("another intent of the same ID: %v", err)
 		}
 		if err := j.Close(); err != nil {
@@ -216,8 +217,9 @@ func reverting(data []byte) []byte {
 	return append(code, data...)
 }
 
-// logging is the code of a contract that emits one log with the call's data.
-var logging = []byte{0x36, 0x5f, 0x5f, 0x37, 0x36, 0x5f, 0xa0, 0x00} // CALLDATASIZE, PUSH0, PUSH0, CALLDATACOPY, …, LOG0
+// logging is the code of a contract that emits one log with the call's data: CALLDATASIZE, PUSH0, PUSH0,
+// CALLDATACOPY, CALLDATASIZE, PUSH0, LOG0, STOP.
+var logging = []byte{0x36, 0x5f, 0x5f, 0x37, 0x36, 0x5f, 0xa0, 0x00}
 
 func deploy(t testing.TB, s *Sender, code []byte) common.Address {
 	t.Helper()
@@ -288,7 +290,9 @@ func TestFollowerDeliversEveryLogOnce(t *testing.T) {
 	c := dial(t, d.URL())
 	s := sender(t, SenderConfig{Client: c})
 	address := deploy(t, s, logging)
-	f := NewFollower(FollowerConfig{Client: c, Journal: journal(t, ""), Name: "test", Addresses: []common.Address{address}, Log: testLog(t)})
+	f := NewFollower(FollowerConfig{
+		Client: c, Journal: journal(t, ""), Name: "test", Addresses: []common.Address{address}, Log: testLog(t),
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	got := make(chan string, 100)

@@ -259,7 +259,8 @@ func (c *Client) onOne(ctx context.Context, e *endpoint, f func(context.Context,
 }
 
 // read is onEach for requests that return one value.
-func read[T any](ctx context.Context, c *Client, what string, f func(context.Context, *ethclient.Client) (T, error)) (T, error) {
+func read[T any](ctx context.Context, c *Client, what string, f func(context.Context, *ethclient.Client) (T, error),
+) (T, error) {
 	var v T
 	err := c.onEach(ctx, what, func(ctx context.Context, e *endpoint) (err error) {
 		v, err = f(ctx, e.eth)

@@ -210,8 +210,8 @@ func isAnswer(err error) bool {
 	}
 	switch e.ErrorCode() {
 	case -32005, -32016, -32029, 429, -32601, -32603, -32700, -32002, -32097: // limits, methods, internal errors, timeouts
-		_, hasData := err.(rpc.DataError)
-		return hasData && e.ErrorCode() == -32603 && strings.Contains(err.Error(), "revert")
+		var data rpc.DataError
+		return errors.As(err, &data) && e.ErrorCode() == -32603 && strings.Contains(err.Error(), "revert")
 	}
 	m := strings.ToLower(err.Error())
 	for _, s := range []string{"rate limit", "too many requests", "limit exceeded", "timeout", "timed out"} {

@@ -56,7 +56,8 @@ func (v *view) handle(_ context.Context, u Update) error {
 // equals compares the view with what the chain says now.
 func (v *view) equals(t testing.TB, c *Client, address common.Address) error {
 	t.Helper()
-	logs, err := c.FilterLogs(t.Context(), ethereum.FilterQuery{FromBlock: common.Big0, Addresses: []common.Address{address}})
+	query := ethereum.FilterQuery{FromBlock: common.Big0, Addresses: []common.Address{address}}
+	logs, err := c.FilterLogs(t.Context(), query)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +106,9 @@ func run(t testing.TB, f *Follower, v *view) (stop func()) {
 func logTransactions(t testing.TB, c *Client, address common.Address, first uint64, n int) []*types.Transaction {
 	t.Helper()
 	var txs []*types.Transaction
+	signer := types.LatestSignerForChainID(c.chainID)
 	for i := range uint64(n) {
-		tx, err := types.SignNewTx(devchain.Account(0).Private(), types.LatestSignerForChainID(c.chainID), &types.DynamicFeeTx{
+		tx, err := types.SignNewTx(devchain.Account(0).Private(), signer, &types.DynamicFeeTx{
 			ChainID: c.chainID, Nonce: first + i, Gas: 60_000, To: &address, Data: fmt.Append(nil, first+i),
 			GasTipCap: big.NewInt(1), GasFeeCap: big.NewInt(50 * params.GWei),
 		})
@@ -142,7 +144,9 @@ func TestFollowerSurvivesReorganisationsOfAnyDepth(t *testing.T) {
 }
 
 // reorganise makes logs in depth+2 blocks, replaces depth of them and checks what the follower believes at each point.
-func reorganise(t *testing.T, node *devchain.Chain, c *Client, address common.Address, v *view, depth int, fate string) {
+func reorganise(t *testing.T, node *devchain.Chain, c *Client, address common.Address, v *view, depth int,
+	fate string,
+) {
 	t.Helper()
 	send := func(txs []*types.Transaction) {
 		t.Helper()
@@ -184,7 +188,9 @@ func TestFollowerSeesAReorganisationOfWhileItWasOff(t *testing.T) {
 	v := newView()
 	for round := range 4 {
 		j := journal(t, path)
-		stop := run(t, NewFollower(FollowerConfig{Client: c, Journal: j, Name: "test", Addresses: []common.Address{address}, Log: testLog(t)}), v)
+		stop := run(t, NewFollower(FollowerConfig{
+			Client: c, Journal: j, Name: "test", Addresses: []common.Address{address}, Log: testLog(t),
+		}), v)
 		for i := range 5 {
 			if _, err := s.Send(t.Context(), Intent{ID: fmt.Sprint(round, i), To: &address, Data: []byte{byte(i)}}); err != nil {
 				t.Fatal(err)
@@ -241,7 +247,9 @@ func TestFollowerAdaptsItsRangesToTheEndpoint(t *testing.T) {
 			return to-from >= 60 && refuse(w, r, q)
 		})
 		v := newView()
-		stop := run(t, NewFollower(FollowerConfig{Client: c, Journal: journal(t, ""), Name: name, Addresses: []common.Address{address}}), v)
+		stop := run(t, NewFollower(FollowerConfig{
+			Client: c, Journal: journal(t, ""), Name: name, Addresses: []common.Address{address},
+		}), v)
 		v.await(t, direct, address)
 		stop()
 		if v.to < 300 {
@@ -260,7 +268,9 @@ func TestFollowerFindsLogsThatAnEndpointServedLate(t *testing.T) {
 	s := sender(t, SenderConfig{Client: direct})
 	address := deploy(t, s, logging)
 	v := newView()
-	stop := run(t, NewFollower(FollowerConfig{Client: c, Journal: journal(t, ""), Name: "late", Addresses: []common.Address{address}}), v)
+	stop := run(t, NewFollower(FollowerConfig{
+		Client: c, Journal: journal(t, ""), Name: "late", Addresses: []common.Address{address},
+	}), v)
 	defer stop()
 	p.set(func(w http.ResponseWriter, _ *http.Request, q *request) bool {
 		return q.Method == "eth_getLogs" && reply(w, q, "[]")

@@ -88,7 +88,8 @@ func (c *Client) subscribe(ctx context.Context, e *endpoint) bool {
 		select {
 		case <-ctx.Done():
 			return true
-		case <-sub.Err():
+		case err := <-sub.Err():
+			c.log.Debug("chain endpoint announces no more blocks", "endpoint", e.name, "error", err)
 			return true
 		case <-blocks:
 			c.heads.news()

@@ -32,7 +32,6 @@ type proxy struct {
 	*httptest.Server
 	mu   sync.Mutex
 	mode misbehaviour
-	seen map[string]int // requests by method
 }
 
 func startProxy(t testing.TB, node string) *proxy {
@@ -41,10 +40,11 @@ func startProxy(t testing.TB, node string) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{seen: make(map[string]int)}
-	forward := httputil.NewSingleHostReverseProxy(u)
-	forward.Rewrite, forward.Director = func(r *httputil.ProxyRequest) { r.SetURL(u); r.Out.URL.Path = "/" }, nil
-	forward.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
+	p := &proxy{}
+	forward := &httputil.ReverseProxy{
+		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(u); r.Out.URL.Path = "/" },
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -54,7 +54,6 @@ func startProxy(t testing.TB, node string) *proxy {
 		_ = json.Unmarshal(body, q)
 		p.mu.Lock()
 		mode := p.mode
-		p.seen[q.Method]++
 		p.mu.Unlock()
 		if mode != nil && mode(w, r, q) {
 			return
@@ -70,12 +69,6 @@ func (p *proxy) set(m misbehaviour) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mode = m
-}
-
-func (p *proxy) count(method string) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.seen[method]
 }
 
 func reply(w http.ResponseWriter, q *request, result string) bool {

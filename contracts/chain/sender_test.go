@@ -82,7 +82,8 @@ func TestStuckTransactionIsReplacedByADearerOne(t *testing.T) {
 		done <- err
 	}()
 	var sn *send
-	for deadline := time.Now().Add(10 * time.Second); sn == nil || len(sn.attempts) < 4; time.Sleep(20 * time.Millisecond) {
+	deadline := time.Now().Add(10 * time.Second)
+	for ; sn == nil || len(sn.attempts) < 4; time.Sleep(20 * time.Millisecond) {
 		var err error
 		if sn, err = s.sends.find(t.Context(), "one"); err != nil || time.Now().After(deadline) {
 			t.Fatalf("%+v, %v", sn, err)
@@ -329,7 +330,8 @@ func TestReorganisedTransactionIsSentAgain(t *testing.T) {
 		t.Fatal("it was reported before its confirmations")
 	default:
 	}
-	for deadline := time.Now().Add(20 * time.Second); balance(t, c, target).Sign() == 0; time.Sleep(20 * time.Millisecond) {
+	deadline := time.Now().Add(20 * time.Second)
+	for ; balance(t, c, target).Sign() == 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it was not sent again")
 		}

@@ -188,7 +188,8 @@ func (j sends) insertAttempt(ctx context.Context, tx *sql.Tx, s *send, signed *t
 }
 
 // settle records what became of a send, or with inFlight that it is open again.
-func (j sends) settle(ctx context.Context, s *send, state sendState, mined common.Hash, block uint64, reason string) error {
+func (j sends) settle(ctx context.Context, s *send, state sendState, mined common.Hash, block uint64, reason string,
+) error {
 	err := j.update(ctx, func(tx *sql.Tx) error {
 		_, err := tx.Exec(`UPDATE sends SET state = ?, mined = ?, block = ?, reason = ?
 			WHERE chain = ? AND sender = ? AND id = ?`, int(state), mined[:], int64(block), reason,

@@ -58,7 +58,8 @@ func (k extendedKey) child(index uint32) extendedKey {
 	} else {
 		data = crypto.CompressPubkey(&k.key.PublicKey)
 	}
-	return newExtendedKey(k.chain, binary.BigEndian.AppendUint32(data, index), k.key.D)
+	return newExtendedKey(k.chain, binary.BigEndian.AppendUint32(data, index),
+		new(big.Int).SetBytes(crypto.FromECDSA(k.key)))
 }
 
 func newExtendedKey(chain, data []byte, parent *big.Int) extendedKey {

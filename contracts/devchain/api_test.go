@@ -2,6 +2,7 @@ package devchain
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func TestSnapshotBringsBackStateAndTime(t *testing.T) {
 	if h := head(t, client); !ok || h.Hash() != before.Hash() {
 		t.Fatalf("%v: head %d %s", ok, h.Number, h.Hash())
 	}
-	if _, err := client.TransactionReceipt(t.Context(), tx.Hash()); err != ethereum.NotFound {
+	if _, err := client.TransactionReceipt(t.Context(), tx.Hash()); !errors.Is(err, ethereum.NotFound) {
 		t.Errorf("the transaction is still there: %v", err)
 	}
 	call(t, client, &ok, "evm_revert", id)
@@ -102,7 +103,7 @@ func TestReorgOverRPCHoldsOnlyTheGivenTransactions(t *testing.T) {
 	if r := receipt(t, client, txs[1]); r.BlockNumber.Cmp(top.Number) != 0 {
 		t.Errorf("the given transaction is in block %d", r.BlockNumber)
 	}
-	if _, err := client.TransactionReceipt(t.Context(), txs[2].Hash()); err != ethereum.NotFound {
+	if _, err := client.TransactionReceipt(t.Context(), txs[2].Hash()); !errors.Is(err, ethereum.NotFound) {
 		t.Errorf("the other one is still there: %v", err)
 	}
 }
@@ -161,7 +162,9 @@ func TestProfilingIsNotServed(t *testing.T) {
 }
 
 func FuzzRPCArguments(f *testing.F) {
-	for _, s := range []string{"5", `"0x5"`, `"5"`, `{"timestamp":"0x1","blocks":3}`, `["0x02f8",1]`, "null", `""`, "-1", "1e9", "[]"} {
+	for _, s := range []string{
+		"5", `"0x5"`, `"5"`, `{"timestamp":"0x1","blocks":3}`, `["0x02f8",1]`, "null", `""`, "-1", "1e9", "[]",
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -2,6 +2,7 @@ package devchain
 
 import (
 	"context"
+	"errors"
 	"math/big"
 	"sync"
 	"testing"
@@ -65,7 +66,7 @@ func receipt(t testing.TB, client *ethclient.Client, tx *types.Transaction) *typ
 		if err == nil {
 			return r
 		}
-		if err != ethereum.NotFound {
+		if !errors.Is(err, ethereum.NotFound) {
 			t.Fatalf("receipt: %v", err)
 		}
 	}
@@ -176,7 +177,8 @@ func TestManyTransactionsShareABlockAndTheClockStaysNear(t *testing.T) {
 	}
 	h := head(t, client)
 	lead := time.Until(time.Unix(int64(h.Time), 0))
-	t.Logf("%d transactions in %d blocks, %.0f tx/s, lead %s", senders*each, h.Number, senders*each/time.Since(begin).Seconds(), lead)
+	t.Logf("%d transactions in %d blocks, %.0f tx/s, lead %s", senders*each, h.Number,
+		senders*each/time.Since(begin).Seconds(), lead)
 	if lead > maxLead {
 		t.Errorf("the head runs %s ahead of the clock", lead)
 	}
@@ -259,7 +261,7 @@ func TestReorgKeepsOrDropsTransactions(t *testing.T) {
 		}
 		r, err := client.TransactionReceipt(t.Context(), txs[4].Hash())
 		if drop {
-			if err != ethereum.NotFound {
+			if !errors.Is(err, ethereum.NotFound) {
 				t.Fatalf("dropped transaction: %v, %v", r, err)
 			}
 			if n, err := client.PendingNonceAt(t.Context(), Account(0).Address()); err != nil || n != 2 {
@@ -288,8 +290,10 @@ func TestReorgDeeperThanTheChainIsRefused(t *testing.T) {
 func TestUnderpricedTransactionWaitsWithoutSpinning(t *testing.T) {
 	t.Parallel()
 	_, client := start(t, Config{})
-	tx, err := types.SignNewTx(Account(0).Private(), types.LatestSignerForChainID(big.NewInt(ChainID)), &types.DynamicFeeTx{
-		ChainID: big.NewInt(ChainID), Gas: params.TxGas, To: &common.Address{1}, GasTipCap: common.Big1, GasFeeCap: big.NewInt(1000),
+	signer := types.LatestSignerForChainID(big.NewInt(ChainID))
+	tx, err := types.SignNewTx(Account(0).Private(), signer, &types.DynamicFeeTx{
+		ChainID: big.NewInt(ChainID), Gas: params.TxGas, To: &common.Address{1}, GasTipCap: common.Big1,
+		GasFeeCap: big.NewInt(1000),
 	})
 	if err != nil {
 		t.Fatal(err)

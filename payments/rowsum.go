@@ -1,0 +1,143 @@
+package payments
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+
+	"modernc.org/sqlite"
+)
+
+// Every row of the ledger ends in a checksum over all its columns. Signatures protect the totals from whoever can
+// write to the file; the checksums name the row where a disk, a program or a hand has changed anything else: a time,
+// a counter, the sum of a day. They are made in the statement that changes the row, by a function that only this
+// program's connections have, so that another program's UPDATE can't fail to be noticed.
+
+// rowSumFunc is the SQL function's name: byway_row_sum(table, column, …) returns 16 bytes.
+const rowSumFunc = "byway_row_sum"
+
+// rowTable is a table as its rows' checksums see it.
+type rowTable struct {
+	name string
+	key  []string // names a row
+	rest []string
+	noun string // how a person is told of a row; takes the key's values
+}
+
+var (
+	channelTable = rowTable{"channel", []string{"id"}, []string{
+		"role", "chain_id", "contract", "token", "payer", "signer", "payee", "total", "sig", "other", "settled",
+		"settled_block", "owed_since", "changed_at",
+	}, "channel %v"}
+	sessionTable = rowTable{"session", []string{"id"}, []string{
+		"role", "session", "channel", "offer", "price", "tick", "win", "amount", "promises", "rx", "tx", "peer_rx",
+		"opened_at", "closed_at",
+	}, "session %v"}
+	claimTable = rowTable{"claim", []string{"id"}, []string{
+		"intent", "chain_id", "contract", "token", "payee", "state", "tx", "block", "paid", "gas", "fee", "reason",
+		"created_at", "done_at",
+	}, "claim %v"}
+	claimRowTable = rowTable{"claim_row", []string{"claim", "channel"}, []string{"cumulative", "before", "row"},
+		"claim %v, channel %v"}
+	dayTable = rowTable{"day", []string{"day", "role", "token"}, []string{"sessions", "promises", "rx", "tx", "amount"},
+		"day %v, role %v, token %x"}
+	releaseTable = rowTable{"release", []string{"channel"}, []string{"ceiling", "epoch", "valid_until"},
+		"release of channel %v"}
+	reserveTable = rowTable{"reserve", []string{"channel"}, []string{"ceiling", "epoch", "valid_until", "sig"},
+		"reserve of channel %v"}
+
+	rowTables = []rowTable{
+		channelTable, sessionTable, claimTable, claimRowTable, dayTable, releaseTable, reserveTable,
+	}
+)
+
+// registerRowSum gives the function to every connection that is opened from then on.
+var registerRowSum = sync.OnceValue(func() error {
+	return sqlite.RegisterDeterministicScalarFunction(rowSumFunc, -1,
+		func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) { return rowSum(args) })
+})
+
+// rowSum hashes values with their types and lengths, so that no two rows have the same input.
+func rowSum(values []driver.Value) ([]byte, error) {
+	b := make([]byte, 0, 512)
+	for _, v := range values {
+		switch v := v.(type) {
+		case nil:
+			b = append(b, 'n')
+		case int64:
+			b = binary.BigEndian.AppendUint64(append(b, 'i'), uint64(v))
+		case float64: // in a damaged row only
+			b = binary.BigEndian.AppendUint64(append(b, 'f'), math.Float64bits(v))
+		case []byte:
+			b = append(binary.BigEndian.AppendUint32(append(b, 'b'), uint32(len(v))), v...)
+		case string:
+			b = append(binary.BigEndian.AppendUint32(append(b, 't'), uint32(len(v))), v...)
+		default:
+			return nil, fmt.Errorf("%s takes no %T", rowSumFunc, v)
+		}
+	}
+	sum := sha256.Sum256(b)
+	return sum[:16], nil
+}
+
+// sum is the expression for a row's checksum, with some columns replaced by what they are about to become.
+func (t rowTable) sum(set map[string]string) string {
+	args := []string{"'" + t.name + "'"}
+	for _, column := range append(append([]string(nil), t.key...), t.rest...) {
+		if value, ok := set[column]; ok {
+			column = "(" + value + ")"
+		}
+		args = append(args, column)
+	}
+	return rowSumFunc + "(" + strings.Join(args, ", ") + ")"
+}
+
+// update is the statement that sets columns, each "column = expression", and the checksum with them. Its parameters
+// are numbered, since each is used twice.
+func (t rowTable) update(where string, set ...string) string {
+	values := map[string]string{}
+	for _, s := range set {
+		column, value, _ := strings.Cut(s, " = ")
+		values[column] = value
+	}
+	return "UPDATE " + t.name + " SET " + strings.Join(set, ", ") + ", sum = " + t.sum(values) + " WHERE " + where
+}
+
+// byKey is the condition that selects one row.
+func (t rowTable) byKey() string { return strings.Join(t.key, " = ? AND ") + " = ?" }
+
+// seal renews the checksums of the rows that a condition selects, after they were written.
+func (w *writer) seal(t rowTable, where string, args ...any) error {
+	return w.exec("UPDATE "+t.name+" SET sum = "+t.sum(nil)+" WHERE "+where, args...)
+}
+
+// sums compares every row with its checksum.
+func (v *Verification) sums(ctx context.Context, db *sql.DB, t rowTable) error {
+	rows, err := db.QueryContext(ctx, "SELECT sum IS "+t.sum(nil)+", "+strings.Join(t.key, ", ")+" FROM "+t.name)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var right bool
+	key := make([]any, len(t.key))
+	to := []any{&right}
+	for i := range key {
+		to = append(to, &key[i])
+	}
+	for rows.Next() {
+		if err := rows.Scan(to...); err != nil {
+			return err
+		}
+		v.Rows++
+		if !right {
+			v.problem(t.noun+": the row is not what was written: its checksum denies it", key...)
+		}
+	}
+	return rows.Err()
+}
