@@ -1,0 +1,136 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/netip"
+
+	"golang.zx2c4.com/wireguard/tun"
+)
+
+// TUNConfig describes the kernel's side of a TUNClient.
+type TUNConfig struct {
+	// Name of the interface, 15 bytes at most. It must not exist yet.
+	Name string
+	// Mark is the firewall mark of the WireGuard sockets, by which policy routing keeps them out of their own tunnel
+	// and a kill switch lets them pass; 0 for none. Setting one needs CAP_NET_ADMIN.
+	Mark uint32
+}
+
+// TUNClient is the consumer's side of one session on a network interface of the kernel, where Client has a stack of its
+// own: all of the machine's programs can use it. It counts as Client does. The interface comes without addresses and
+// routes, and is gone after Close or when the process ends. It is safe for concurrent use.
+type TUNClient struct {
+	name string
+	cfg  ClientConfig
+	core *Client // its engine, counters and handshake; it has no stack
+}
+
+// DialTUN makes a network interface and starts the consumer's side on it. It returns before the handshake, which it sets
+// off. It needs CAP_NET_ADMIN.
+func DialTUN(cfg ClientConfig, dev TUNConfig) (*TUNClient, error) {
+	if !cfg.Endpoint.IsValid() || cfg.Peer.IsZero() || len(cfg.Addrs) == 0 {
+		return nil, errors.New("dial tunnel: peer, endpoint and inner addresses are required")
+	}
+	if cfg.MTU == 0 {
+		cfg.MTU = DefaultMTU
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	kernel, err := tun.CreateTUN(dev.Name, cfg.MTU)
+	if err != nil {
+		return nil, fmt.Errorf("dial tunnel: create interface %s: %w", dev.Name, err)
+	}
+	name, err := kernel.Name()
+	if err != nil {
+		kernel.Close()
+		return nil, fmt.Errorf("dial tunnel: name of interface %s: %w", dev.Name, err)
+	}
+	c := &TUNClient{name: name, core: &Client{
+		peer: cfg.Peer, dns: cfg.DNS, acct: newAccount(math.MaxUint64), done: make(chan struct{}),
+	}}
+	c.core.engine, err = newEngine(cfg.Engine, engineConfig{
+		Private: cfg.Private, Device: &meter{Device: newSteadyTUN(kernel), only: c.core.acct}, Mark: dev.Mark, Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("dial tunnel: %w", err)
+	}
+	err = c.core.engine.AddPeer(enginePeer{
+		Public: cfg.Peer, Preshared: cfg.Preshared, Endpoint: cfg.Endpoint, Keepalive: keepalive,
+		AllowedIPs: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
+	})
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("dial tunnel: %w", err)
+	}
+	cfg.Private, cfg.Preshared = PrivateKey{}, Key{} // the engine has them
+	c.cfg = cfg
+	return c, nil
+}
+
+// Name of the interface.
+func (c *TUNClient) Name() string { return c.name }
+
+// MTU of the interface, in bytes.
+func (c *TUNClient) MTU() int { return c.cfg.MTU }
+
+// Addrs are the inner addresses that belong on the interface.
+func (c *TUNClient) Addrs() []netip.Addr { return c.cfg.Addrs }
+
+// DNS is the inner address of the provider's resolver.
+func (c *TUNClient) DNS() netip.Addr { return c.cfg.DNS }
+
+// Endpoint is the provider's UDP address that the session was dialled at.
+func (c *TUNClient) Endpoint() netip.AddrPort { return c.cfg.Endpoint }
+
+// Handshake waits until the first WireGuard handshake is done. The interface need not be up for it.
+func (c *TUNClient) Handshake(ctx context.Context) error { return c.core.Handshake(ctx) }
+
+// Roam sends to another address of the same provider from now on.
+func (c *TUNClient) Roam(endpoint netip.AddrPort) error { return c.core.Roam(endpoint) }
+
+// Counters are the bytes that passed, as the consumer sees it: Rx came from the provider.
+func (c *TUNClient) Counters() Counters { return c.core.Counters() }
+
+// SetTick asks for a wake-up each time that Rx+Tx crosses a multiple of n bytes; zero for none.
+func (c *TUNClient) SetTick(n uint64) { c.core.SetTick(n) }
+
+// Notify wakes when a tick is crossed. Wake-ups that nobody waited for become one.
+func (c *TUNClient) Notify() <-chan struct{} { return c.core.Notify() }
+
+// Close ends the tunnel and removes the interface.
+func (c *TUNClient) Close() error {
+	c.core.closeOnce.Do(func() {
+		close(c.core.done)
+		c.core.engine.Close()
+	})
+	return nil
+}
+
+// steadyTUN hides from the engine that its interface goes up and down. The engine would close its sockets when the
+// interface is taken down, and the order of its own start and the first such event is not certain.
+type steadyTUN struct {
+	tun.Device
+	events chan tun.Event
+}
+
+// newSteadyTUN takes over dev. The goroutine ends when dev is closed.
+func newSteadyTUN(dev tun.Device) *steadyTUN {
+	s := &steadyTUN{Device: dev, events: make(chan tun.Event, 4)}
+	go func() {
+		defer close(s.events)
+		for e := range dev.Events() {
+			if e &= tun.EventMTUUpdate; e != 0 {
+				s.events <- e
+			}
+		}
+	}()
+	return s
+}
+
+// Events implements tun.Device.
+func (s *steadyTUN) Events() <-chan tun.Event { return s.events }

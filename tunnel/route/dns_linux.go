@@ -1,0 +1,251 @@
+package route
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// resolvConf is where programs read which resolver to ask (resolv.conf(5)).
+const resolvConf = "/etc/resolv.conf"
+
+// resolvedConf lists the real upstreams of systemd-resolved, where resolvConf names its stub.
+const resolvedConf = "/run/systemd/resolve/resolv.conf"
+
+const (
+	maxResolvConf = 64 << 10
+	dnsTimeout    = 10 * time.Second
+)
+
+// dnsMethod is how the machine is told of a resolver.
+type dnsMethod string
+
+const (
+	dnsResolved   dnsMethod = "systemd-resolved"
+	dnsResolvconf dnsMethod = "resolvconf"
+	dnsFile       dnsMethod = "file"
+)
+
+// dnsState says how DNS was changed, and what resolvConf was before where that is replaced.
+type dnsState struct {
+	Method    dnsMethod  `json:"method"`
+	Interface string     `json:"interface"`
+	Index     int        `json:"index"`
+	Server    netip.Addr `json:"server"`
+
+	Target  string      `json:"target,omitempty"` // of a symbolic link
+	Missing bool        `json:"missing,omitempty"`
+	Content []byte      `json:"content,omitempty"`
+	Mode    fs.FileMode `json:"mode,omitempty"`
+	Owner   owner       `json:"owner"`
+}
+
+// planDNS finds out who manages DNS on this machine, and remembers what will have to be put back. It changes nothing.
+func planDNS(ctx context.Context, link string) (*dnsState, error) {
+	s := &dnsState{Method: dnsFile, Interface: link}
+	info, err := os.Lstat(resolvConf)
+	if errors.Is(err, fs.ErrNotExist) {
+		s.Missing = true
+		return s, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read resolver configuration: %w", err)
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		if s.Target, err = os.Readlink(resolvConf); err != nil {
+			return nil, fmt.Errorf("read resolver configuration: %w", err)
+		}
+	}
+	content, err := readSmall(resolvConf)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a link may lead nowhere
+		return nil, fmt.Errorf("read resolver configuration: %w", err)
+	}
+	switch {
+	case asksResolved(s.Target, content) && resolvedRuns(ctx):
+		s.Method = dnsResolved
+		return s, nil
+	case strings.Contains(s.Target+string(content), "resolvconf") && haveResolvconf():
+		s.Method = dnsResolvconf
+		return s, nil
+	}
+	if s.Target == "" {
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		if !ok {
+			return nil, fmt.Errorf("read owner of %s", resolvConf)
+		}
+		s.Content, s.Mode, s.Owner = content, info.Mode().Perm(), owner{int(stat.Uid), int(stat.Gid)}
+	}
+	return s, nil
+}
+
+// asksResolved reports whether programs are sent to systemd-resolved.
+func asksResolved(target string, content []byte) bool {
+	return strings.Contains(target, "systemd/resolve") || bytes.Contains(content, []byte("nameserver 127.0.0.53"))
+}
+
+func haveResolvconf() bool {
+	_, err := exec.LookPath("resolvconf")
+	return err == nil
+}
+
+func readSmall(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if err == nil && len(b) > maxResolvConf {
+		err = fmt.Errorf("%s has %d bytes, more than %d", path, len(b), maxResolvConf)
+	}
+	return b, err
+}
+
+// banner marks a file as ours.
+const banner = "# Names are resolved through the tunnel of byway. The former file comes back on disconnect.\n"
+
+func (s *dnsState) file() []byte { return fmt.Appendf(nil, "%snameserver %v\n", banner, s.Server) }
+
+// apply makes the tunnel's resolver the only one.
+func (s *dnsState) apply(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
+	var err error
+	switch s.Method {
+	case dnsResolved:
+		err = setResolved(ctx, s.Index, s.Server)
+	case dnsResolvconf:
+		err = runResolvconf(ctx, fmt.Appendf(nil, "nameserver %v\n", s.Server), "-a", s.Interface, "-m", "0", "-x")
+	case dnsFile:
+		err = replaceFile(resolvConf, s.file(), 0o644, nil)
+	default:
+		err = fmt.Errorf("unknown method %q", s.Method)
+	}
+	if err != nil {
+		return fmt.Errorf("set DNS by %s: %w", s.Method, err)
+	}
+	return nil
+}
+
+// revert puts back what was there. It may be called when nothing, or part, of apply was done.
+func (s *dnsState) revert(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
+	var err error
+	switch s.Method {
+	case dnsResolved:
+		err = revertResolved(ctx, s.Index)
+	case dnsResolvconf:
+		if haveResolvconf() {
+			err = runResolvconf(ctx, nil, "-d", s.Interface)
+		}
+	case dnsFile:
+		err = s.revertFile()
+	default:
+		err = fmt.Errorf("unknown method %q", s.Method)
+	}
+	if err != nil {
+		return fmt.Errorf("restore DNS by %s: %w", s.Method, err)
+	}
+	return nil
+}
+
+// revertFile leaves a file alone that somebody else has written since: it is newer than what we remember.
+func (s *dnsState) revertFile() error {
+	now, err := readSmall(resolvConf)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil && len(now) > 0 && !bytes.HasPrefix(now, []byte(banner)) {
+		return nil
+	}
+	switch {
+	case s.Missing:
+		if err := os.Remove(resolvConf); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	case s.Target != "":
+		return replaceLink(resolvConf, s.Target)
+	default:
+		return replaceFile(resolvConf, s.Content, s.Mode, &s.Owner)
+	}
+}
+
+// replaceFile replaces a file atomically, or writes it where it is a mount of its own, as in containers.
+func replaceFile(path string, b []byte, mode fs.FileMode, who *owner) error {
+	err := writeFile(path, b, mode, who)
+	if !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.EXDEV) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, mode)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// Longer first, then cut: whoever reads meanwhile finds the new lines at the top.
+	if _, err := f.WriteAt(b, 0); err != nil {
+		return err
+	}
+	if err := f.Truncate(int64(len(b))); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+func replaceLink(path, target string) error {
+	temp := path + ".byway"
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Symlink(target, temp); err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
+}
+
+func runResolvconf(ctx context.Context, in []byte, args ...string) error {
+	cmd := exec.CommandContext(ctx, "resolvconf", args...)
+	cmd.Stdin = bytes.NewReader(in)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("resolvconf %s: %w: %s", args[0], err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// systemServers are the resolvers of the machine itself.
+func systemServers() ([]netip.Addr, error) {
+	for _, path := range []string{resolvConf, resolvedConf} {
+		b, err := readSmall(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read resolvers: %w", err)
+		}
+		if list := nameservers(b); len(list) > 0 {
+			return list, nil
+		}
+	}
+	return nil, nil
+}
+
+// nameservers reads resolv.conf(5), without those on loopback: their own questions don't pass the kill switch.
+func nameservers(b []byte) []netip.Addr {
+	var list []netip.Addr
+	for line := range strings.Lines(string(b)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[0] != "nameserver" {
+			continue
+		}
+		if a, err := netip.ParseAddr(fields[1]); err == nil && !a.IsLoopback() {
+			list = append(list, a)
+		}
+	}
+	return list
+}

@@ -1,0 +1,43 @@
+//go:build !linux
+
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+)
+
+var errOther = fmt.Errorf("taking a whole machine through a tunnel is possible on Linux alone: %w", errors.ErrUnsupported)
+
+// Routes holds a machine's routes.
+type Routes struct{}
+
+// Lock fails on this system.
+func Lock(context.Context, Config) (*Routes, error) { return nil, errOther }
+
+// Up fails on this system.
+func (*Routes) Up(context.Context, Link) error { return errOther }
+
+// Resolver is the system's own.
+func (*Routes) Resolver() *net.Resolver { return net.DefaultResolver }
+
+// Close does nothing on this system.
+func (*Routes) Close() error { return nil }
+
+// Release does nothing on this system.
+func (*Routes) Release() error { return nil }
+
+// Restore does nothing on this system.
+func Restore(string) error { return nil }
+
+// Recover does nothing on this system.
+func Recover(string) error { return nil }
+
+// Join fails on this system.
+func Join(Side, int) error { return errOther }
+
+// Control fails on this system.
+func Control(_, _ string, _ syscall.RawConn) error { return errOther }

@@ -1,0 +1,231 @@
+//go:build linux
+
+package route_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"golang.org/x/sys/unix"
+
+	"byway/tunnel"
+	"byway/tunnel/route"
+)
+
+// roleEnv makes this binary another program: one that runs within a namespace and does what it is told on its standard
+// input.
+const roleEnv = "BYWAY_ROUTE_ROLE"
+
+type request struct {
+	Op      string        `json:"op"`
+	Config  *route.Config `json:"config,omitempty"`
+	Key     []byte        `json:"key,omitempty"`
+	Limit   uint64        `json:"limit,omitempty"`
+	Welcome *answer       `json:"welcome,omitempty"`
+	Text    string        `json:"text,omitempty"`
+}
+
+type answer struct {
+	Error    string         `json:"error,omitempty"`
+	Key      []byte         `json:"key,omitempty"`
+	Endpoint netip.AddrPort `json:"endpoint"`
+	V4       netip.Addr     `json:"v4"`
+	V6       netip.Addr     `json:"v6"`
+	DNS      netip.Addr     `json:"dns"`
+	Held     bool           `json:"held,omitempty"`
+	Count    uint64         `json:"count,omitempty"`
+	Text     string         `json:"text,omitempty"`
+}
+
+func TestMain(m *testing.M) {
+	role := os.Getenv(roleEnv)
+	if role == "" {
+		os.Exit(m.Run())
+	}
+	var handle func(request) (answer, error)
+	switch role {
+	case "consumer":
+		handle = new(consumer).handle
+	case "provider":
+		handle = new(provider).handle
+	case "internet":
+		handle = serveInternet()
+	case "programs":
+		handle = programs()
+	}
+	in, out := bufio.NewScanner(os.Stdin), json.NewEncoder(os.Stdout)
+	for in.Scan() {
+		var r request
+		a, err := answer{}, json.Unmarshal(in.Bytes(), &r)
+		if err == nil {
+			a, err = handle(r)
+		}
+		if err != nil {
+			a.Error = err.Error()
+		}
+		if out.Encode(a) != nil {
+			return
+		}
+	}
+}
+
+// consumer is a daemon's whole-machine side.
+type consumer struct {
+	routes  *route.Routes
+	private tunnel.PrivateKey
+	client  *tunnel.TUNClient
+}
+
+func (c *consumer) handle(r request) (answer, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	switch r.Op {
+	case "cgroup":
+		// "ip netns exec" hides what is mounted below /sys.
+		return answer{}, unix.Mount("none", r.Text, "cgroup2", 0, "")
+	case "lock":
+		var err error
+		c.routes, err = route.Lock(ctx, *r.Config)
+		return answer{}, err
+	case "key":
+		var err error
+		c.private, err = tunnel.GenerateKey()
+		key := c.private.Public()
+		return answer{Key: key[:]}, err
+	case "dial":
+		var err error
+		w := r.Welcome
+		c.client, err = tunnel.DialTUN(tunnel.ClientConfig{
+			Private: c.private, Peer: tunnel.Key(w.Key), Endpoint: w.Endpoint, Addrs: []netip.Addr{w.V4, w.V6}, DNS: w.DNS,
+		}, tunnel.TUNConfig{Name: route.DefaultInterface, Mark: route.MarkUnderlay})
+		if err != nil {
+			return answer{}, err
+		}
+		return answer{}, c.client.Handshake(ctx)
+	case "up":
+		return answer{}, c.routes.Up(ctx, route.Link{Addrs: c.client.Addrs(), DNS: c.client.DNS(), MTU: c.client.MTU()})
+	case "hangup": // what a session's end does
+		return answer{}, c.client.Close()
+	case "close":
+		return answer{}, c.routes.Close()
+	case "release":
+		return answer{}, c.routes.Release()
+	case "restore":
+		return answer{}, route.Restore(r.Text)
+	case "recover":
+		return answer{}, route.Recover(r.Text)
+	case "join":
+		return answer{}, route.Join(route.Side(r.Limit), os.Getpid())
+	case "resolve":
+		list, err := c.routes.Resolver().LookupHost(ctx, r.Text)
+		return answer{Text: fmt.Sprint(list)}, err
+	case "underlay": // a connection of the daemon's own
+		d := net.Dialer{Control: route.Control, Timeout: 5 * time.Second}
+		conn, err := d.DialContext(ctx, "tcp", r.Text)
+		if err != nil {
+			return answer{}, err
+		}
+		return answer{Text: conn.LocalAddr().String()}, conn.Close()
+	case "counters":
+		return answer{Count: c.client.Counters().Total()}, nil
+	}
+	return answer{}, fmt.Errorf("unknown request %q", r.Op)
+}
+
+// provider is an exit in userspace, which needs nothing of its machine.
+type provider struct {
+	exit    *tunnel.Exit
+	session *tunnel.Session
+}
+
+func (p *provider) handle(r request) (answer, error) {
+	switch r.Op {
+	case "start":
+		policy, err := tunnel.NewPolicy(tunnel.PolicyConfig{Allow: []netip.Prefix{
+			netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8:2::/64"),
+		}})
+		if err != nil {
+			return answer{}, err
+		}
+		p.exit, err = tunnel.NewExit(tunnel.ExitConfig{
+			Listen: netip.AddrPortFrom(netip.IPv4Unspecified(), port), Policy: policy,
+			DNS: []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr(dns4), 53)},
+		})
+		return answer{}, err
+	case "add":
+		var err error
+		p.session, err = p.exit.Add(tunnel.Peer{PublicKey: tunnel.Key(r.Key), Limit: r.Limit})
+		if err != nil {
+			return answer{}, err
+		}
+		key := p.exit.PublicKey()
+		a := answer{Key: key[:], DNS: p.exit.DNS()}
+		a.V4, a.V6 = p.session.Addrs()
+		return a, nil
+	case "allow":
+		p.session.Allow(r.Limit)
+		return answer{}, nil
+	case "state":
+		return answer{Held: p.session.Held(), Count: p.session.Counters().Total()}, nil
+	}
+	return answer{}, fmt.Errorf("unknown request %q", r.Op)
+}
+
+// serveInternet answers DNS and HTTP. Its web page is the address of who asks, or as many bytes as asked for.
+func serveInternet() func(request) (answer, error) {
+	handler := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		header := dns.RR_Header{Name: q.Question[0].Name, Class: dns.ClassINET, Ttl: 1}
+		switch header.Rrtype = q.Question[0].Qtype; header.Rrtype {
+		case dns.TypeA:
+			m.Answer = append(m.Answer, &dns.A{Hdr: header, A: net.ParseIP(web4)})
+		case dns.TypeAAAA:
+			m.Answer = append(m.Answer, &dns.AAAA{Hdr: header, AAAA: net.ParseIP(web6)})
+		}
+		w.WriteMsg(m)
+	})
+	failed := make(chan error, 8)
+	for _, network := range []string{"udp", "tcp"} {
+		for _, addr := range []string{dns4, dns6} {
+			s := &dns.Server{Addr: net.JoinHostPort(addr, "53"), Net: network, Handler: handler}
+			go func() { failed <- s.ListenAndServe() }()
+		}
+	}
+	for _, p := range []string{"80", "853"} {
+		l, err := net.Listen("tcp", ":"+p)
+		if err != nil {
+			failed <- err
+			continue
+		}
+		go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n, err := strconv.Atoi(r.FormValue("bytes"))
+			if err != nil {
+				host, _, _ := net.SplitHostPort(r.RemoteAddr)
+				fmt.Fprint(w, host)
+				return
+			}
+			w.Write(make([]byte, n))
+		}))
+	}
+	return func(request) (answer, error) {
+		select {
+		case err := <-failed:
+			return answer{}, err
+		case <-time.After(100 * time.Millisecond):
+			return answer{}, nil
+		}
+	}
+}
+
+var errNothingTried = errors.New("nothing was tried")

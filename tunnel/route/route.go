@@ -1,0 +1,131 @@
+// Package route takes a whole machine through a tunnel and gives it back: the kill switch, policy routing by firewall
+// mark, DNS, and what is left out of the tunnel. It owns every change to the machine's network, and the file that says
+// how to undo them.
+//
+// The kill switch is an nftables table. It is loaded before there is a tunnel, in one transaction, and lets nothing out
+// but loopback, the tunnel's interface, packets with the daemon's own mark, and what the link itself needs (DHCP,
+// neighbour discovery). It lives in the kernel: a daemon that is killed leaves it closed. Nothing in it knows an address
+// of the provider, so that neither roaming nor another provider opens it.
+//
+//	Lock ──→ locked ──Up──→ up ──Up (another session)──→ up
+//	           │             │
+//	           └───Close─────┴──→ as before; with Config.Lockdown, locked until Release or Restore
+//
+// What is about to be changed is on disk, synced, before it is: Restore undoes a daemon that was killed at any point,
+// and Lock takes over from one without opening in between.
+package route
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+)
+
+// DefaultStateDir is where a machine's state is kept: it must outlive a reboot, since a replaced resolv.conf does.
+const DefaultStateDir = "/var/lib/byway"
+
+// DefaultInterface is the name of the tunnel's interface.
+const DefaultInterface = "byway0"
+
+// Firewall marks. They share their upper half, by which routing knows them.
+const (
+	// MarkUnderlay is on the sockets that carry the tunnel and on the daemon's own: they pass the kill switch and go past
+	// the tunnel. Setting a mark needs CAP_NET_ADMIN, so that no plain program can.
+	MarkUnderlay = markBase | 1
+
+	markOutside = markBase | 2 // programs that are to go past the tunnel; never their DNS
+	markInside  = markBase | 3 // programs that alone go through it, with Config.OnlyPrograms
+	markBase    = 0x62770000
+	markMask    = 0xffff0000
+)
+
+var (
+	// ErrInUse means that a running daemon holds the machine's routes.
+	ErrInUse = errors.New("the machine's routes are held by a running daemon")
+	// ErrNoCgroups means that the machine has no cgroup v2 hierarchy, by which programs are told apart.
+	ErrNoCgroups = errors.New("this machine has no cgroup v2 file system mounted")
+)
+
+// maxPrefixes bounds Exclude and Include: each is a route or a rule, looked at for every packet.
+const maxPrefixes = 256
+
+// Config says what goes through the tunnel.
+type Config struct {
+	// StateDir holds what Restore needs; "" means DefaultStateDir. One machine has one, whatever homes there are.
+	StateDir string
+	// Interface is the tunnel's name, which the kill switch lets pass; "" means DefaultInterface. It need not exist yet.
+	Interface string
+	// LAN lets private, link-local and multicast addresses be reached that are on a link, or that the machine has a
+	// route of its own to. DNS is not.
+	LAN bool
+	// Exclude lists what goes past the tunnel.
+	Exclude []netip.Prefix
+	// Include, when not empty, lists what alone goes through the tunnel. A family that the list does not name goes through
+	// it whole.
+	Include []netip.Prefix
+	// OnlyPrograms sends nothing through the tunnel but the programs that joined Inside.
+	OnlyPrograms bool
+	// Lockdown keeps the kill switch on after Close, until Release or Restore.
+	Lockdown bool
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// Link is an interface that a session has made. It comes without addresses.
+type Link struct {
+	Addrs []netip.Addr // inner addresses of this machine
+	DNS   netip.Addr   // answers DNS on port 53; required
+	MTU   int          // 0: leave it
+}
+
+// Side is where a program's traffic goes, whatever the rest of the machine's does.
+type Side int
+
+const (
+	// Outside programs go past the tunnel of the whole machine. Their names are still resolved through it.
+	Outside Side = iota
+	// Inside programs go through a tunnel that is there for them alone (Config.OnlyPrograms).
+	Inside
+)
+
+// Group is the name of the control group whose programs are on this side.
+func (s Side) Group() string {
+	if s == Inside {
+		return "byway-inside"
+	}
+	return "byway-outside"
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.StateDir == "" {
+		c.StateDir = DefaultStateDir
+	}
+	if c.Interface == "" {
+		c.Interface = DefaultInterface
+	}
+	if len(c.Interface) > 15 {
+		return c, fmt.Errorf("interface name %q has more than 15 bytes", c.Interface)
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if n := len(c.Exclude) + len(c.Include); n > maxPrefixes {
+		return c, fmt.Errorf("%d prefixes to exclude or include; there may be %d", n, maxPrefixes)
+	}
+	if c.OnlyPrograms && len(c.Exclude)+len(c.Include) > 0 {
+		return c, errors.New("programs and prefixes can't both say what alone goes through the tunnel")
+	}
+	for _, p := range append(slices.Clone(c.Exclude), c.Include...) {
+		if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() {
+			return c, fmt.Errorf("%q is no prefix such as 192.0.2.0/24", p)
+		}
+	}
+	for _, p := range c.Exclude {
+		if p.Bits() == 0 {
+			return c, fmt.Errorf("excluding %v would leave nothing of its family for the tunnel", p)
+		}
+	}
+	return c, nil
+}

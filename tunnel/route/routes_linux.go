@@ -1,0 +1,249 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Routes holds a machine's routes. It is safe for concurrent use.
+type Routes struct {
+	cfg     Config
+	servers []netip.Addr // the machine's own resolvers
+
+	mu     sync.Mutex
+	lock   *os.File // nil when closed
+	state  *state
+	groups groups
+}
+
+// Lock closes the machine: from its return on, nothing leaves but what Config lets out and sockets with MarkUnderlay. It
+// takes over what a killed daemon has left, without opening in between. It needs root. ErrInUse means that another daemon
+// runs.
+func Lock(ctx context.Context, cfg Config) (_ *Routes, err error) {
+	cfg, err = cfg.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("lock routes: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("lock routes: %w", err)
+	}
+	if os.Geteuid() != 0 {
+		return nil, fmt.Errorf("lock routes: changing the machine's network needs root: %w", os.ErrPermission)
+	}
+	r := &Routes{cfg: cfg}
+	if r.lock, err = lockDir(cfg.StateDir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			r.lock.Close()
+		}
+	}()
+	before, err := readState(cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	boot, err := bootID()
+	if err != nil {
+		return nil, err
+	}
+	r.state = &state{Version: stateVersion, Boot: boot, Interface: cfg.Interface, Lockdown: cfg.Lockdown}
+	if before != nil {
+		r.state.DNS = before.DNS
+		if before.Boot == boot {
+			r.state.Sysctls = before.Sysctls
+		}
+	}
+	if err := r.noteSysctls(); err != nil {
+		return nil, err
+	}
+	if err := r.state.write(cfg.StateDir); err != nil {
+		return nil, err
+	}
+	if err := r.close(ctx); err != nil {
+		if before == nil { // else it was locked before, and stays so
+			err = errors.Join(err, lift(cfg.StateDir, r.state))
+		}
+		return nil, fmt.Errorf("lock routes: %w", err)
+	}
+	return r, nil
+}
+
+// close shuts the machine and clears away what was there.
+func (r *Routes) close(ctx context.Context) (err error) {
+	if r.groups, err = makeGroups(r.cfg.OnlyPrograms); err != nil {
+		if r.cfg.OnlyPrograms || !errors.Is(err, ErrNoCgroups) {
+			return err
+		}
+		r.cfg.Log.Info("no program can be left out of the tunnel", "reason", err)
+	}
+	if err := r.firewall(nil).load(); err != nil {
+		return err
+	}
+	if err := removeRouting(); err != nil {
+		return err
+	}
+	if r.state.DNS != nil {
+		if err := r.state.DNS.revert(ctx); err != nil {
+			return err
+		}
+		r.state.DNS = nil
+		if err := r.state.write(r.cfg.StateDir); err != nil {
+			return err
+		}
+	}
+	if r.servers, err = systemServers(); err != nil {
+		return err
+	}
+	if err := writeSysctl(srcValidMark, "1"); err != nil {
+		return err
+	}
+	return addPolicy(r.cfg)
+}
+
+// Up sends the machine's traffic through the interface of a session: addresses, routes, DNS. After another session was
+// opened on an interface of the same name, it is called again. On failure the machine stays locked.
+func (r *Routes) Up(ctx context.Context, link Link) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lock == nil {
+		return fmt.Errorf("bring routes up: %w", net.ErrClosed)
+	}
+	if !link.DNS.IsValid() || len(link.Addrs) == 0 {
+		return errors.New("bring routes up: inner addresses and a DNS address are required")
+	}
+	// Nothing is sent to a provider but what has been paid for: the stack's own chatter stays off before the link is up.
+	index, err := prepareLink(r.cfg.Interface, link)
+	if err != nil {
+		return err
+	}
+	if r.state.DNS == nil && !r.cfg.OnlyPrograms {
+		if r.state.DNS, err = planDNS(ctx, r.cfg.Interface); err != nil {
+			return err
+		}
+	}
+	if r.state.DNS != nil {
+		r.state.DNS.Server, r.state.DNS.Index = link.DNS, index
+		if err := r.state.write(r.cfg.StateDir); err != nil {
+			return err
+		}
+	}
+	if err := r.firewall(&link).load(); err != nil {
+		return err
+	}
+	if err := addRoutes(r.cfg, index, link); err != nil {
+		return err
+	}
+	if r.state.DNS == nil {
+		return nil
+	}
+	return r.state.DNS.apply(ctx)
+}
+
+// Resolver resolves names past the tunnel, with the servers that the machine had before: a daemon needs it to find its
+// first provider. Its questions carry MarkUnderlay, and are the only ones that leave the machine outside the tunnel.
+func (r *Routes) Resolver() *net.Resolver { return resolver(r.servers) }
+
+// Close gives the machine back as it was. With Config.Lockdown it stays locked.
+func (r *Routes) Close() error { return r.end(r.cfg.Lockdown) }
+
+// Release gives the machine back as it was, also with Config.Lockdown.
+func (r *Routes) Release() error { return r.end(false) }
+
+func (r *Routes) end(stay bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lock == nil {
+		return nil
+	}
+	var err error
+	if !stay {
+		err = lift(r.cfg.StateDir, r.state)
+	}
+	err = errors.Join(err, r.lock.Close())
+	r.lock = nil
+	return err
+}
+
+// Restore gives the machine back as it was before a daemon that no longer runs, also where that one had locked it. It
+// does nothing where there is nothing to do, and returns ErrInUse where a daemon runs.
+func Restore(stateDir string) error { return restore(stateDir, true) }
+
+// Recover is Restore for the next start: it leaves a machine locked that was to stay so.
+func Recover(stateDir string) error { return restore(stateDir, false) }
+
+func restore(dir string, unlock bool) error {
+	if dir == "" {
+		dir = DefaultStateDir
+	}
+	if s, err := readState(dir); s == nil || err != nil {
+		return err // before the lock: a user who is not root has nothing to restore either
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	s, err := readState(dir)
+	if s == nil || err != nil || s.Lockdown && !unlock {
+		return err
+	}
+	return lift(dir, s)
+}
+
+// lift undoes everything, the kill switch last. What fails can be tried again: the state stays until all is done.
+func lift(dir string, s *state) error {
+	boot, err := bootID()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	if s.DNS != nil {
+		errs = append(errs, s.DNS.revert(context.Background()))
+	}
+	if s.Boot == boot {
+		errs = append(errs, removeRouting())
+		for path, value := range s.Sysctls {
+			errs = append(errs, writeSysctl(path, value))
+		}
+		errs = append(errs, unloadFirewall(), removeGroups())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("restore the machine's network: %w", err)
+	}
+	return removeState(dir)
+}
+
+// srcValidMark makes the kernel's reverse path check look at marks, as the answers to marked packets need.
+const srcValidMark = "/proc/sys/net/ipv4/conf/all/src_valid_mark"
+
+func (r *Routes) noteSysctls() error {
+	if r.state.Sysctls[srcValidMark] != "" {
+		return nil
+	}
+	b, err := os.ReadFile(srcValidMark)
+	if err != nil {
+		return fmt.Errorf("read network setting: %w", err)
+	}
+	r.state.Sysctls = map[string]string{srcValidMark: strings.TrimSpace(string(b))}
+	return nil
+}
+
+func writeSysctl(path, value string) error {
+	err := os.WriteFile(path, []byte(value), 0o644)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("change network setting: %w", err)
+	}
+	return nil
+}
