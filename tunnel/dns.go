@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-
-	"byway/tunnel/netstack"
 )
 
 const (
@@ -45,7 +43,7 @@ func newDNSRelay(e *Exit, fixed []netip.AddrPort) *dnsRelay {
 
 // at reports whether dst is the service.
 func (d *dnsRelay) at(dst netip.AddrPort) bool {
-	v4, v6 := innerAddrs(exitIndex)
+	v4, v6 := d.exit.nets.Addrs(exitIndex)
 	return dst.Port() == dnsPort && (dst.Addr() == v4 || dst.Addr() == v6)
 }
 
@@ -128,7 +126,7 @@ func (d *dnsRelay) ask(ctx context.Context, query *dns.Msg, network string) (*dn
 }
 
 // serveUDP answers one datagram in a goroutine of its own, or drops it when there are too many.
-func (d *dnsRelay) serveUDP(s *Session, src, dst netip.AddrPort, query []byte) {
+func (d *dnsRelay) serveUDP(s *Session, query []byte, send func(reply []byte) error) {
 	f := s.open()
 	if f == nil {
 		return
@@ -157,19 +155,14 @@ func (d *dnsRelay) serveUDP(s *Session, src, dst netip.AddrPort, query []byte) {
 		if reply == nil {
 			return
 		}
-		back, err := d.exit.net.Datagrams(dst, src)
-		if err != nil {
-			return
-		}
-		defer back.Close()
-		if err := back.Send(reply); err != nil {
+		if err := send(reply); err != nil {
 			d.exit.log.Debug("dns reply", "error", err)
 		}
 	}()
 }
 
 // serveTCP answers the queries of one connection (RFC 7766: two bytes of length before each message).
-func (d *dnsRelay) serveTCP(conn *netstack.Conn) {
+func (d *dnsRelay) serveTCP(conn net.Conn) {
 	defer conn.Close()
 	for range dnsPerConn {
 		if err := conn.SetDeadline(time.Now().Add(dnsIdle)); err != nil {

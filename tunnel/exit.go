@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 	"golang.zx2c4.com/wireguard/tun"
 
+	"byway/tunnel/forward"
 	"byway/tunnel/netstack"
 )
 
@@ -33,12 +34,8 @@ const (
 	lastIndex  = 1<<16 - 2
 )
 
-func innerAddrs(index uint16) (v4, v6 netip.Addr) {
-	a4, a6 := innerNet4.Addr().As4(), innerNet6.Addr().As16()
-	a4[2], a4[3] = byte(index>>8), byte(index)
-	a6[14], a6[15] = byte(index>>8), byte(index)
-	return netip.AddrFrom4(a4), netip.AddrFrom16(a6)
-}
+// innerNets are those of an exit in userspace, where nobody else can see them.
+var innerNets = forward.Nets{V4: innerNet4, V6: innerNet6}
 
 var (
 	// ErrFull means that an exit has no room for another session.
@@ -63,6 +60,8 @@ type ExitConfig struct {
 	Listen netip.AddrPort
 	// MTU of the inner packets; 0 means DefaultMTU.
 	MTU int
+	// Mode is how flows are forwarded; empty means Userspace.
+	Mode Mode
 	// Policy decides where flows may go. Required.
 	Policy *Policy
 	// DNS are the upstream resolvers; empty means those of the system's resolv.conf.
@@ -97,7 +96,9 @@ type Exit struct {
 	mtu      int
 	policy   *Policy
 	limits   Limits
-	net      *netstack.Net
+	nets     forward.Nets
+	net      *netstack.Net // nil in privileged mode
+	kernel   *kernelExit   // nil in userspace mode
 	accounts *accounts
 	engine   engine
 	dns      *dnsRelay
@@ -142,33 +143,60 @@ func newExitWith(cfg ExitConfig, choose func(metered, bare tun.Device) tun.Devic
 	if err != nil {
 		return nil, err
 	}
-	v4, v6 := innerAddrs(exitIndex)
 	e := &Exit{
-		log: cfg.Log, key: private.Public(), mtu: cfg.MTU, policy: cfg.Policy, limits: cfg.Limits,
-		accounts: newAccounts(innerNet4, innerNet6),
+		log: cfg.Log, key: private.Public(), mtu: cfg.MTU, policy: cfg.Policy, limits: cfg.Limits, nets: innerNets,
 		sessions: make(map[Key]*Session), byIndex: make(map[uint16]*Session), next: firstIndex,
 	}
-	e.echo = newEchoRelay(e)
-	e.net, err = netstack.New(netstack.Config{
-		MTU: cfg.MTU, Addrs: []netip.Addr{v4, v6}, Forward: true, OnEcho: e.echo.request,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("exit: %w", err)
-	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.echo = newEchoRelay(e)
 	e.dns = newDNSRelay(e, cfg.DNS)
-	e.forwardTCP()
-	e.forwardUDP()
-	bare := e.net.Device()
-	dev := choose(&meter{Device: bare, table: e.accounts}, bare)
-	e.engine, err = newEngine(cfg.Engine, engineConfig{Private: private, Device: dev, Listen: cfg.Listen, Log: cfg.Log})
+	bare, err := e.openDevice(cfg)
 	if err != nil {
 		e.cancel()
-		e.net.Close()
 		return nil, fmt.Errorf("exit: %w", err)
+	}
+	e.accounts = newAccounts(e.nets.V4, e.nets.V6)
+	dev := choose(&meter{Device: bare, table: e.accounts}, bare)
+	e.engine, err = newEngine(cfg.Engine, engineConfig{Private: private, Device: dev, Listen: cfg.Listen, Log: cfg.Log})
+	if err == nil && e.kernel != nil {
+		if err = e.kernel.router.Listen(e.engine.Port()); err != nil {
+			e.engine.Close()
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("exit: %w", err), e.release())
 	}
 	e.wg.Go(e.refreshPolicy)
 	return e, nil
+}
+
+// openStack makes a stack of our own the router.
+func (e *Exit) openStack() (tun.Device, error) {
+	v4, v6 := e.nets.Addrs(exitIndex)
+	var err error
+	e.net, err = netstack.New(netstack.Config{
+		MTU: e.mtu, Addrs: []netip.Addr{v4, v6}, Forward: true, OnEcho: e.echo.request,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.forwardTCP()
+	e.forwardUDP()
+	return e.net.Device(), nil
+}
+
+// release ends everything but the engine, which has been closed and has closed the device.
+func (e *Exit) release() error {
+	e.cancel()
+	var err error
+	if e.kernel != nil {
+		err = e.kernel.close()
+	} else {
+		e.net.Close()
+	}
+	e.echo.close()
+	e.wg.Wait()
+	return err
 }
 
 // refreshPolicy keeps the provider's own addresses up to date until the exit closes.
@@ -183,6 +211,11 @@ func (e *Exit) refreshPolicy() {
 			if err := e.policy.refresh(); err != nil {
 				e.log.Warn("exit policy keeps the addresses it knew", "error", err)
 			}
+			if e.kernel != nil {
+				if err := e.kernel.refresh(e.policy); err != nil {
+					e.log.Warn("exit keeps the host's addresses and routes as they were", "error", err)
+				}
+			}
 		}
 	}
 }
@@ -195,7 +228,7 @@ func (e *Exit) Port() uint16 { return e.engine.Port() }
 
 // DNS is the inner address that answers DNS over UDP and TCP on port 53.
 func (e *Exit) DNS() netip.Addr {
-	v4, _ := innerAddrs(exitIndex)
+	v4, _ := e.nets.Addrs(exitIndex)
 	return v4
 }
 
@@ -231,7 +264,7 @@ func (e *Exit) Add(p Peer) (*Session, error) {
 		udp: make(map[udpKey]*udpFlow), rate: rate.NewLimiter(rate.Limit(e.limits.NewFlows), 2*e.limits.NewFlows),
 		copies: rate.NewLimiter(rate.Inf, copySize),
 	}
-	s.v4, s.v6 = innerAddrs(index)
+	s.v4, s.v6 = e.nets.Addrs(index)
 	// The account first: from the moment that the engine knows the peer, its packets are counted.
 	e.accounts.slots[index].Store(s.acct)
 	err = e.engine.AddPeer(enginePeer{
@@ -265,10 +298,10 @@ func (e *Exit) freeIndexLocked() (uint16, error) {
 func (e *Exit) session(a netip.Addr) *Session {
 	var index uint16
 	switch {
-	case innerNet4.Contains(a):
+	case e.nets.V4.Contains(a):
 		b := a.As4()
 		index = uint16(b[2])<<8 | uint16(b[3])
-	case innerNet6.Contains(a):
+	case e.nets.V6.Contains(a):
 		b := a.As16()
 		index = uint16(b[14])<<8 | uint16(b[15])
 	default:
@@ -277,12 +310,6 @@ func (e *Exit) session(a netip.Addr) *Session {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	return e.byIndex[index]
-}
-
-// inner reports whether a is an address of the inner networks, which no policy opens.
-func inner(a netip.Addr) bool {
-	a = a.Unmap()
-	return innerNet4.Contains(a) || innerNet6.Contains(a)
 }
 
 func (e *Exit) remove(s *Session) error {
@@ -300,6 +327,9 @@ func (e *Exit) remove(s *Session) error {
 	}
 	err := e.engine.RemovePeer(s.key)
 	e.accounts.slots[s.index].Store(nil)
+	if e.kernel != nil {
+		e.kernel.router.Forget(s.v4, s.v6)
+	}
 
 	e.mu.Lock()
 	delete(e.byIndex, s.index)
@@ -316,7 +346,9 @@ const (
 
 // flush lets the resets of stopped flows leave, by which the consumers learn that they ended.
 func (e *Exit) flush() {
-	e.net.Drain(drainTime)
+	if e.net != nil {
+		e.net.Drain(drainTime)
+	}
 	time.Sleep(sendTime)
 }
 
@@ -344,8 +376,5 @@ func (e *Exit) Close() error {
 		e.flush()
 	}
 	e.engine.Close()
-	e.net.Close()
-	e.echo.close()
-	e.wg.Wait()
-	return nil
+	return e.release()
 }

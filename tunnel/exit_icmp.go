@@ -54,7 +54,7 @@ func newEchoRelay(e *Exit) *echoRelay {
 
 // request takes the echo requests of sessions. The exit's own inner addresses are left to the stack to answer.
 func (r *echoRelay) request(e netstack.Echo) bool {
-	v4, v6 := innerAddrs(exitIndex)
+	v4, v6 := r.exit.nets.Addrs(exitIndex)
 	if e.Dst == v4 || e.Dst == v6 {
 		return false
 	}

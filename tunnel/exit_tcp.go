@@ -62,7 +62,7 @@ func (e *Exit) check(proto Proto, dst netip.AddrPort) error {
 	if e.dns.at(dst) {
 		return nil
 	}
-	if inner(dst.Addr()) {
+	if e.nets.Contains(dst.Addr()) {
 		return &DeniedError{Dst: dst, Reason: "inner network"}
 	}
 	return e.policy.Check(proto, dst)
@@ -78,7 +78,7 @@ func (e *Exit) control(network, address string, _ syscall.RawConn) error {
 	if len(network) >= 3 && network[:3] == "udp" {
 		proto = UDP
 	}
-	if inner(dst.Addr()) {
+	if e.nets.Contains(dst.Addr()) {
 		return &DeniedError{Dst: dst, Reason: "inner network"}
 	}
 	if err := e.policy.Check(proto, dst); err != nil {

@@ -40,7 +40,14 @@ func (e *Exit) handleDatagram(id stack.TransportEndpointID, pkt *stack.PacketBuf
 		return true
 	}
 	if e.dns.at(dst) {
-		e.dns.serveUDP(s, src, dst, pkt.Data().AsRange().ToSlice())
+		e.dns.serveUDP(s, pkt.Data().AsRange().ToSlice(), func(reply []byte) error {
+			back, err := e.net.Datagrams(dst, src)
+			if err != nil {
+				return err
+			}
+			defer back.Close()
+			return back.Send(reply)
+		})
 		return true
 	}
 	key := udpKey{src, dst}

@@ -36,7 +36,7 @@ func (d *stubDevice) Write(bufs [][]byte, offset int) (int, error) {
 // packets makes n packets of a size whose source and destination are a session's.
 func packets(n, size, offset int, index uint16, v6 bool) [][]byte {
 	bufs := make([][]byte, n)
-	a4, a6 := innerAddrs(index)
+	a4, a6 := innerNets.Addrs(index)
 	for i := range bufs {
 		bufs[i] = make([]byte, offset+size)
 		p := bufs[i][offset:]

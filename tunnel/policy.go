@@ -226,32 +226,36 @@ func (p *Policy) Check(proto Proto, dst netip.AddrPort) error {
 			return denied(fmt.Sprintf("port %d", dst.Port()))
 		}
 	}
-	addr = addr.Unmap()
+	if reason := p.reason(addr.Unmap(), *p.own.Load()); reason != "" {
+		return denied(reason)
+	}
+	return nil
+}
+
+// reason says why an address is closed; empty when it is open.
+func (p *Policy) reason(addr netip.Addr, own map[netip.Addr]bool) string {
 	v, listed := p.table.Lookup(addr)
-	if (*p.own.Load())[addr] && !v.exact {
-		return denied("the provider's own address")
+	if own[addr] && !v.exact {
+		return "the provider's own address"
 	}
 	if listed && v.reason == "" {
-		return nil
+		return ""
 	}
 	if inner := embedded(addr); inner != nil {
 		for _, a := range inner {
 			if e, ok := p.embedded.Lookup(a); ok && e.reason != "" {
-				return denied(fmt.Sprintf("carries %v: %s", a, e.reason))
+				return fmt.Sprintf("carries %v: %s", a, e.reason)
 			}
-			if (*p.own.Load())[a] {
-				return denied(fmt.Sprintf("carries %v: the provider's own address", a))
+			if own[a] {
+				return fmt.Sprintf("carries %v: the provider's own address", a)
 			}
 		}
 		// Well-known NAT64 lies in a reserved range, but leads to the address that it carries.
 		if nat64.Contains(addr) && v.reason == "reserved" {
-			return nil
+			return ""
 		}
 	}
-	if v.reason != "" {
-		return denied(v.reason)
-	}
-	return nil
+	return v.reason
 }
 
 // embedded lists the IPv4 addresses that an IPv6 address leads to, nil for most.

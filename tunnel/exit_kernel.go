@@ -1,0 +1,217 @@
+package tunnel
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"golang.zx2c4.com/wireguard/tun"
+
+	"byway/tunnel/forward"
+)
+
+// kernelNets are the inner networks that exits of the kernel take, each the first that is free on its host.
+func kernelNets() []forward.Nets {
+	var list []forward.Nets
+	for i := range 16 {
+		a4, a6 := innerNet4.Addr().As4(), innerNet6.Addr().As16()
+		a4[1] += byte(i)
+		a6[7] = byte(i)
+		list = append(list, forward.Nets{
+			V4: netip.PrefixFrom(netip.AddrFrom4(a4), innerNet4.Bits()),
+			V6: netip.PrefixFrom(netip.AddrFrom16(a6), innerNet6.Bits()),
+		})
+	}
+	return list
+}
+
+// kernelExit is what an exit holds of its host in privileged mode.
+type kernelExit struct {
+	router *forward.Router
+	dns    *dnsHost
+}
+
+// openDevice makes the device that the engine works on, in the mode asked for.
+func (e *Exit) openDevice(cfg ExitConfig) (tun.Device, error) {
+	switch cfg.Mode {
+	case Userspace, "":
+		return e.openStack()
+	case Privileged, Auto:
+	default:
+		return nil, fmt.Errorf("exit mode %q is not known", cfg.Mode)
+	}
+	err := e.kernelSuits(cfg.Mode)
+	if err == nil {
+		err = e.openKernel()
+	}
+	switch {
+	case err == nil:
+		e.log.Info("exit forwards in the kernel", "mode", Privileged, "interface", e.kernel.router.Name())
+		return e.kernel.router.Device(), nil
+	case cfg.Mode == Privileged:
+		return nil, fmt.Errorf("privileged mode: %w", err)
+	}
+	e.log.Info("exit forwards in userspace", "mode", Userspace, "reason", err)
+	return e.openStack()
+}
+
+// kernelSuits finds what speaks against privileged mode.
+func (e *Exit) kernelSuits(mode Mode) error {
+	for _, p := range e.policy.Allowed() {
+		if p.Addr().IsLoopback() {
+			return fmt.Errorf("the policy opens %v, which the kernel does not forward to", p)
+		}
+	}
+	filter, err := forward.Blocked()
+	if err != nil || filter == "" {
+		return err
+	}
+	if mode == Auto {
+		return fmt.Errorf("a packet filter of the host (%s) drops what is forwarded", filter)
+	}
+	e.log.Warn("a packet filter of the host drops forwarded packets unless it allows those of the exit",
+		"filter", filter)
+	return nil
+}
+
+// openKernel makes the host's kernel the router.
+func (e *Exit) openKernel() error {
+	router, err := forward.Open(e.ctx, forward.Config{
+		MTU: e.mtu, Nets: kernelNets(), Rules: e.policy.rules(), Reach: e.policy.Allowed(),
+		Flows: e.limits.Flows, NewFlows: e.limits.NewFlows, Log: e.log,
+	})
+	if err != nil {
+		return err
+	}
+	e.kernel, e.nets = &kernelExit{router: router}, router.Nets()
+	if e.kernel.dns, err = e.openDNS(); err != nil {
+		err = errors.Join(err, router.Device().Close(), router.Close())
+		e.kernel, e.nets = nil, innerNets
+		return err
+	}
+	return nil
+}
+
+// refresh follows changes of the host.
+func (k *kernelExit) refresh(p *Policy) error {
+	own, served := p.ownRanges()
+	return k.router.Refresh(own, served)
+}
+
+// close takes everything away again. The device has been closed.
+func (k *kernelExit) close() error {
+	k.dns.close()
+	return k.router.Close()
+}
+
+// dnsHost is the DNS service on sockets of the host, which belong to the exit's interface.
+type dnsHost struct {
+	udp []*net.UDPConn
+	tcp []net.Listener
+}
+
+func (d *dnsHost) close() {
+	for _, c := range d.udp {
+		c.Close()
+	}
+	for _, l := range d.tcp {
+		l.Close()
+	}
+}
+
+// openDNS starts the DNS service on the inner addresses.
+func (e *Exit) openDNS() (*dnsHost, error) {
+	d := new(dnsHost)
+	lc := net.ListenConfig{Control: toInterface(e.kernel.router.Name())}
+	v4, v6 := e.nets.Addrs(exitIndex)
+	for _, a := range []netip.Addr{v4, v6} {
+		address, family := netip.AddrPortFrom(a, dnsPort).String(), "4"
+		if a.Is6() {
+			family = "6"
+		}
+		pc, err := lc.ListenPacket(e.ctx, "udp"+family, address)
+		if err == nil {
+			d.udp = append(d.udp, pc.(*net.UDPConn))
+			var l net.Listener
+			if l, err = lc.Listen(e.ctx, "tcp"+family, address); err == nil {
+				d.tcp = append(d.tcp, l)
+			}
+		}
+		if err != nil {
+			d.close()
+			return nil, fmt.Errorf("open the exit's dns: %w", err)
+		}
+	}
+	for _, c := range d.udp {
+		e.wg.Go(func() { e.dns.datagrams(c) })
+	}
+	for _, l := range d.tcp {
+		e.wg.Go(func() { e.dns.streams(l) })
+	}
+	return d, nil
+}
+
+// datagrams answers what comes to a socket until it is closed.
+func (d *dnsRelay) datagrams(c *net.UDPConn) {
+	buf := make([]byte, 1<<16)
+	for {
+		n, from, err := c.ReadFromUDPAddrPort(buf)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue // an earlier answer that could not be delivered
+		}
+		s := d.exit.session(from.Addr())
+		if s == nil {
+			continue
+		}
+		d.serveUDP(s, slices.Clone(buf[:n]), func(reply []byte) error {
+			_, err := c.WriteToUDPAddrPort(reply, from)
+			return err
+		})
+	}
+}
+
+// streams answers the connections that come to a listener until it is closed.
+func (d *dnsRelay) streams(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue
+		}
+		var f *flow
+		if from, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+			if s := d.exit.session(from.AddrPort().Addr().Unmap()); s != nil {
+				f = s.open()
+			}
+		}
+		if f == nil || !d.exit.enter() {
+			if f != nil {
+				f.end()
+			}
+			reset(conn)
+			continue
+		}
+		go func() {
+			defer d.exit.wg.Done()
+			defer f.end()
+			if f.onStop(func() { reset(conn) }) {
+				d.serveTCP(conn)
+			}
+		}()
+	}
+}
+
+// Mode is how the exit forwards: Userspace or Privileged.
+func (e *Exit) Mode() Mode {
+	if e.kernel != nil {
+		return Privileged
+	}
+	return Userspace
+}

@@ -1,0 +1,349 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+	"golang.zx2c4.com/wireguard/tun"
+)
+
+// Names. An interface is called ifPrefix and a number, its table tablePrefix and the name of the interface.
+const (
+	ifPrefix    = "bwexit"
+	tablePrefix = "byway_exit_"
+	hostTable   = "byway_exits"
+)
+
+// dnsPort is the one service that the exit's inner address offers.
+const dnsPort = 53
+
+// Router is the host's kernel at work for one exit. It is safe for concurrent use.
+type Router struct {
+	log    *slog.Logger
+	dev    tun.Device
+	name   string
+	nets   Nets
+	reach  []netip.Prefix
+	table  *table
+	forget chan netip.Addr
+	done   chan struct{}
+	wg     sync.WaitGroup
+
+	mu     sync.Mutex
+	own    []Range
+	served []netip.Addr
+	closed bool
+}
+
+// Open makes a router. What crashed exits left behind is removed first.
+func Open(ctx context.Context, cfg Config) (*Router, error) {
+	unlock, err := lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := clean(cfg.Log); err != nil {
+		return nil, err
+	}
+	nets, err := freeNets(cfg.Nets)
+	if err != nil {
+		return nil, err
+	}
+	dev, err := tun.CreateTUN(ifPrefix+"%d", cfg.MTU)
+	if err != nil {
+		return nil, fmt.Errorf("create tun device: %w", err)
+	}
+	r := &Router{
+		log: cfg.Log, dev: quiet(dev), nets: nets, reach: cfg.Reach, forget: make(chan netip.Addr, 1024),
+		done: make(chan struct{}), own: cfg.Rules.Own, served: cfg.Rules.Served,
+	}
+	if err := r.start(cfg); err != nil {
+		// Closing the device removes the interface with its addresses and routes.
+		return nil, errors.Join(err, r.dev.Close(), r.undo())
+	}
+	r.wg.Go(r.forgetAll)
+	return r, nil
+}
+
+// device keeps the state of the interface from the engine, which would close its port while the interface is down.
+type device struct {
+	tun.Device
+	events chan tun.Event
+}
+
+// quiet wraps a device. Its one goroutine ends when the device is closed.
+func quiet(dev tun.Device) tun.Device {
+	d := &device{Device: dev, events: make(chan tun.Event)}
+	go func() {
+		defer close(d.events)
+		for range dev.Events() {
+			// The device waits until its events are read.
+		}
+	}()
+	return d
+}
+
+// Events implements tun.Device: there are none, until it is closed.
+func (d *device) Events() <-chan tun.Event { return d.events }
+
+// start sets the interface up. The table stands before the first packet can pass.
+func (r *Router) start(cfg Config) error {
+	var err error
+	if r.name, err = r.dev.Name(); err != nil {
+		return fmt.Errorf("name of tun device: %w", err)
+	}
+	if r.table, err = newTable(r.name, r.nets, cfg); err != nil {
+		return err
+	}
+	link, err := netlink.LinkByName(r.name)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", r.name, err)
+	}
+	v4, v6 := r.nets.Addrs(1)
+	if err := addAddr(link, netip.PrefixFrom(v4, r.nets.V4.Bits()), 0); err != nil {
+		return err
+	}
+	if err := setUpInterface(r.name); err != nil {
+		return err
+	}
+	if hasIPv6() {
+		if err := addAddr(link, netip.PrefixFrom(v6, r.nets.V6.Bits()), unix.IFA_F_NODAD); err != nil {
+			return err
+		}
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return fmt.Errorf("set %s up: %w", r.name, err)
+	}
+	return openHost(r.reach)
+}
+
+func addAddr(link netlink.Link, p netip.Prefix, flags int) error {
+	n := &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: n, Flags: flags}); err != nil {
+		return fmt.Errorf("give %s the address %v: %w", link.Attrs().Name, p, err)
+	}
+	return nil
+}
+
+// freeNets takes the first networks that the host knows no way into, apart from default routes.
+func freeNets(list []Nets) (Nets, error) {
+	var taken []netip.Prefix
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		routes, err := netlink.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+		if err != nil {
+			return Nets{}, fmt.Errorf("list routes: %w", err)
+		}
+		for _, route := range routes {
+			if route.Dst == nil {
+				continue
+			}
+			a, ok := netip.AddrFromSlice(route.Dst.IP)
+			if bits, _ := route.Dst.Mask.Size(); ok && bits > 0 {
+				taken = append(taken, netip.PrefixFrom(a.Unmap(), bits))
+			}
+		}
+	}
+	for _, n := range list {
+		// A wide route, such as 10/8 into a company's network, may hold an inner network: the longer prefix wins.
+		if !slices.ContainsFunc(taken, func(p netip.Prefix) bool {
+			return p.Overlaps(n.V4) && p.Bits() >= n.V4.Bits() || p.Overlaps(n.V6) && p.Bits() >= n.V6.Bits()
+		}) {
+			return n, nil
+		}
+	}
+	return Nets{}, errors.New("every inner network is in use on this host")
+}
+
+// Device takes the packets of sessions and gives those to them. Closing it takes the interface away.
+func (r *Router) Device() tun.Device { return r.dev }
+
+// Name of the interface.
+func (r *Router) Name() string { return r.name }
+
+// Nets are the inner networks in use.
+func (r *Router) Nets() Nets { return r.nets }
+
+// Listen tells the router the UDP port of the engine, so that it can drop floods of handshakes early.
+func (r *Router) Listen(port uint16) error { return r.table.listen(port) }
+
+// Refresh follows changes of the host: its addresses, and the interfaces that lead to the internet.
+func (r *Router) Refresh(own []Range, served []netip.Addr) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil
+	}
+	if !slices.Equal(own, r.own) || !slices.Equal(served, r.served) {
+		if err := r.table.setOwn(own, served); err != nil {
+			return err
+		}
+		r.own, r.served = own, served
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lockTime)
+	defer cancel()
+	unlock, err := lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return openHost(r.reach)
+}
+
+// Forget ends the connections of a session's addresses, some time after it has ended.
+func (r *Router) Forget(addrs ...netip.Addr) {
+	for _, a := range addrs {
+		select {
+		case r.forget <- a:
+		case <-r.done:
+		}
+	}
+}
+
+// forgetEvery is how long addresses are gathered, for each look at the kernel's connections walks through all.
+const forgetEvery = time.Second
+
+// forgetAll serves Forget until Close.
+func (r *Router) forgetAll() {
+	for {
+		gone := make(map[netip.Addr]bool)
+		select {
+		case <-r.done:
+			return
+		case a := <-r.forget:
+			gone[a] = true
+		}
+		wait := time.NewTimer(forgetEvery)
+	gather:
+		for {
+			select {
+			case <-r.done:
+				wait.Stop()
+				return
+			case a := <-r.forget:
+				gone[a] = true
+			case <-wait.C:
+				break gather
+			}
+		}
+		if err := dropConnections(func(a netip.Addr) bool { return gone[a] }); err != nil {
+			r.log.Warn("connections of ended sessions are left to expire", "error", err)
+		}
+	}
+}
+
+// sources is a filter of connections by where they come from.
+type sources func(netip.Addr) bool
+
+// MatchConntrackFlow implements netlink.CustomConntrackFilter.
+func (s sources) MatchConntrackFlow(f *netlink.ConntrackFlow) bool {
+	a, ok := netip.AddrFromSlice(f.Forward.SrcIP)
+	return ok && s(a.Unmap())
+}
+
+func dropConnections(from sources) error {
+	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
+		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, from); err != nil {
+			return fmt.Errorf("forget connections: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close undoes what Open did. The device must have been closed.
+func (r *Router) Close() error {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return nil
+	}
+	r.closed = true
+	r.mu.Unlock()
+	close(r.done)
+	r.wg.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), lockTime)
+	defer cancel()
+	unlock, err := lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return r.undo()
+}
+
+// undo takes away the table of an interface that is gone, and all that the last exit leaves. The caller holds the lock.
+func (r *Router) undo() error {
+	var errs []error
+	if err := waitGone(r.name); err != nil {
+		errs = append(errs, err)
+	}
+	errs = append(errs, clean(r.log), dropConnections(r.nets.Contains))
+	return errors.Join(errs...)
+}
+
+// waitGone waits until an interface whose device was closed has disappeared.
+func waitGone(name string) error {
+	for end := time.Now().Add(lockTime); name != "" && exists(name); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return fmt.Errorf("interface %s is still there", name)
+		}
+	}
+	return nil
+}
+
+func exists(name string) bool {
+	_, err := net.InterfaceByName(name)
+	return err == nil
+}
+
+// clean removes the tables of exits whose interface is gone. After the last one, the host stops to forward. The caller
+// holds the lock.
+func clean(log *slog.Logger) error {
+	c, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("open nftables: %w", err)
+	}
+	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return fmt.Errorf("list nftables tables: %w", err)
+	}
+	live, dead := 0, false
+	var host *nftables.Table
+	for _, t := range tables {
+		name, ours := strings.CutPrefix(t.Name, tablePrefix)
+		switch {
+		case t.Name == hostTable:
+			host = t
+		case ours && exists(name):
+			live++
+		case ours:
+			log.Debug("removing the table of an exit that is gone", "table", t.Name)
+			c.DelTable(t)
+			dead = true
+		}
+	}
+	if host != nil && live == 0 {
+		if err := closeHost(host); err != nil {
+			return err
+		}
+		c.DelTable(host)
+		dead = true
+	}
+	if !dead {
+		return nil
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("remove nftables tables: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+//go:build !linux
+
+package forward
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+
+	"golang.zx2c4.com/wireguard/tun"
+)
+
+// Router is the host's kernel at work for one exit. Only Linux has one.
+type Router struct{}
+
+var errLinux = errors.New("only Linux can forward for an exit")
+
+// Open fails.
+func Open(context.Context, Config) (*Router, error) { return nil, errLinux }
+
+// Blocked finds nothing.
+func Blocked() (string, error) { return "", nil }
+
+// Device is none.
+func (*Router) Device() tun.Device { return nil }
+
+// Name is none.
+func (*Router) Name() string { return "" }
+
+// Nets are none.
+func (*Router) Nets() Nets { return Nets{} }
+
+// Listen fails.
+func (*Router) Listen(uint16) error { return errLinux }
+
+// Refresh fails.
+func (*Router) Refresh([]Range, []netip.Addr) error { return errLinux }
+
+// Forget does nothing.
+func (*Router) Forget(...netip.Addr) {}
+
+// Close does nothing.
+func (*Router) Close() error { return nil }

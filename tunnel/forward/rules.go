@@ -1,0 +1,60 @@
+package forward
+
+import (
+	"log/slog"
+	"net/netip"
+)
+
+// Range is a run of addresses of one family, both ends included.
+type Range struct{ First, Last netip.Addr }
+
+// Rules are an exit policy in the terms of a packet filter. Ranges neither overlap nor touch.
+type Rules struct {
+	// Closed are the denied destinations, addresses that carry denied ones included.
+	Closed []Range
+	// Embedded are IPv4 addresses that no ISATAP address (RFC 5214) may carry.
+	Embedded []Range
+	// Open are IPv6 addresses that are open whatever they carry.
+	Open []Range
+	// Own are the provider's addresses and what carries them; closed.
+	Own []Range
+	// Served are addresses of the host itself that are open all the same.
+	Served []netip.Addr
+	// Ports of TCP and UDP that are closed everywhere.
+	Ports []uint16
+}
+
+// Nets are the inner networks of an exit. The index of a session is the last 16 bits of both its addresses, and
+// number 1 is the exit itself.
+type Nets struct{ V4, V6 netip.Prefix }
+
+// Addrs are the addresses with an index.
+func (n Nets) Addrs(index uint16) (v4, v6 netip.Addr) {
+	a4, a6 := n.V4.Addr().As4(), n.V6.Addr().As16()
+	a4[2], a4[3] = byte(index>>8), byte(index)
+	a6[14], a6[15] = byte(index>>8), byte(index)
+	return netip.AddrFrom4(a4), netip.AddrFrom16(a6)
+}
+
+// Contains reports whether a is an inner address.
+func (n Nets) Contains(a netip.Addr) bool {
+	a = a.Unmap()
+	return n.V4.Contains(a) || n.V6.Contains(a)
+}
+
+// Config describes a router.
+type Config struct {
+	// MTU of the inner packets, in bytes.
+	MTU int
+	// Nets are the inner networks to choose from, a /16 and a /112 each: the first that the host has no route to.
+	Nets []Nets
+	// Rules of the exit.
+	Rules Rules
+	// Reach are destinations that the host may reach by another way than its default route.
+	Reach []netip.Prefix
+	// Flows is how many connections a session may have open, NewFlows how many it may open a second, with a burst of
+	// twice as many.
+	Flows, NewFlows int
+	// Log must not be nil.
+	Log *slog.Logger
+}
