@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 
@@ -47,7 +49,6 @@ type ConsumerConfig struct {
 type Consumer struct {
 	*parts
 	cfg     ConsumerConfig
-	view    *payments.ChainView
 	funding *payments.Funding
 }
 
@@ -63,13 +64,12 @@ func OpenConsumer(ctx context.Context, cfg ConsumerConfig) (*Consumer, error) {
 		return nil, err
 	}
 	funding, err := payments.NewFunding(payments.FundingConfig{
-		Backend: parts.chain, Sender: parts.sender, Deployment: cfg.Network.Deployment, Log: parts.log,
+		Backend: parts.chain.Agreed(), Sender: parts.sender, Deployment: cfg.Network.Deployment, Log: parts.log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, parts.close())
 	}
-	view := payments.NewChainView(parts.chain, cfg.Network.Deployment)
-	return &Consumer{parts: parts, cfg: cfg, view: view, funding: funding}, nil
+	return &Consumer{parts: parts, cfg: cfg, funding: funding}, nil
 }
 
 // Close closes the home. Sessions must be closed before.
@@ -97,8 +97,12 @@ func (c *Consumer) Channel(o registry.Offer) contracts.Channel {
 
 // Fund makes sure that the channel to an offer's provider can pay amount beyond what has been promised on it: it reserves
 // what is missing, and deposits what the vault lacks for that, in one transaction. It sends nothing, and returns a zero
-// result, where the reserve suffices already.
+// result, where the reserve suffices already, and fails without sending where the provider cannot be reached: no deposit
+// is made for a dead one.
 func (c *Consumer) Fund(ctx context.Context, o registry.Offer, amount contracts.Amount) (chain.Result, error) {
+	if _, err := c.reach(ctx, o); err != nil {
+		return chain.Result{}, err
+	}
 	channel := c.Channel(o)
 	promised, err := c.ledger.Promised(ctx, c.domain, channel)
 	if err != nil {
@@ -120,6 +124,9 @@ func (c *Consumer) Fund(ctx context.Context, o registry.Offer, amount contracts.
 	missing := ceiling.SubFloor(state.Ceiling)
 	if missing.IsZero() {
 		return chain.Result{}, nil
+	}
+	if err := c.home.addPayee(channel.Payee); err != nil {
+		return chain.Result{}, err
 	}
 	if deposit := missing.SubFloor(state.Free); !deposit.IsZero() {
 		return c.funding.Open(ctx, "", channel.Signer, channel.Payee, deposit, ceiling)
@@ -221,22 +228,37 @@ func (c *Consumer) open(
 	return &opened{wire, terms.Session, client}, nil
 }
 
-// dial opens a stream to the host that the offer names; libp2p proves that it is that host.
+// dial opens a session's stream to the host that the offer names; libp2p proves that it is that host.
 func (c *Consumer) dial(ctx context.Context, o registry.Offer) (network.Stream, error) {
+	return c.dialProtocol(ctx, o, SessionProtocol)
+}
+
+func (c *Consumer) dialProtocol(ctx context.Context, o registry.Offer, id protocol.ID) (network.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	host, err := c.reach(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := c.ipfs.Host().NewStream(ctx, host, id)
+	if err != nil {
+		return nil, fmt.Errorf("provider %s does not speak %s: %w", o.Provider, id, err)
+	}
+	return stream, nil
+}
+
+// reach connects to the host that an offer names.
+func (c *Consumer) reach(ctx context.Context, o registry.Offer) (peer.ID, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	host, err := o.Host.AddrInfo()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if err := c.ipfs.Host().Connect(ctx, host); err != nil {
-		return nil, fmt.Errorf("provider %s cannot be reached: %w", o.Provider, err)
+		return "", fmt.Errorf("provider %s cannot be reached: %w", o.Provider, err)
 	}
-	stream, err := c.ipfs.Host().NewStream(ctx, host.ID, SessionProtocol)
-	if err != nil {
-		return nil, fmt.Errorf("provider %s does not speak %s: %w", o.Provider, SessionProtocol, err)
-	}
-	return stream, nil
+	return host.ID, nil
 }
 
 // readWelcome reads the answer to Hello. A provider that knows a later promise of ours than this disk does says so; our

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 
@@ -129,3 +130,19 @@ func (c *Consumer) Greet(ctx context.Context, o registry.Offer, g Greeting) erro
 
 // Domain is what the consumer's promises are signed for.
 func (c *Consumer) Domain() payments.Domain { return c.domain }
+
+// AskReleaseAs asks for the release of this consumer's channel with somebody else's signature.
+func (c *Consumer) AskReleaseAs(ctx context.Context, o registry.Offer, key contracts.Signer) error {
+	stranger := *c
+	stranger.cfg.Session = sessionOf{key, c.cfg.Session.Address()}
+	_, err := stranger.AskRelease(ctx, o)
+	return err
+}
+
+// sessionOf signs with a key under another one's name.
+type sessionOf struct {
+	contracts.Signer
+	address common.Address
+}
+
+func (s sessionOf) Address() common.Address { return s.address }

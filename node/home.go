@@ -20,7 +20,9 @@ import (
 // Home is a node's folder: everything that the node knows and owns.
 //
 //	keystore/owner.json    the account: owns stake, deposit and earnings (Web3 secret storage, scrypt)
+//	keystore/owner.address in its place where the account's key is kept elsewhere: its address alone
 //	keystore/session.json  the session key of that account's vault: signs promises and nothing else
+//	payees                 the providers that money was ever set aside for
 //	host.key               the libp2p identity
 //	ledger.db              sessions, promises and claims
 //	chain.db               transactions in flight, and how far the chain was read
@@ -86,17 +88,20 @@ const (
 	Light    Strength = true
 )
 
-// NewAccount makes the home's account and its session key, both under one password, and returns the account's address.
-// It never overwrites an account.
+// NewAccount makes the home's account and its session key out of a fresh phrase that nobody is shown, both under one
+// password, and returns the account's address. It never overwrites an account.
 func (h Home) NewAccount(password string, strength Strength) (common.Address, error) {
-	if _, err := os.Stat(h.keyPath(ownerAccount)); err == nil {
-		return common.Address{}, fmt.Errorf("%s already holds an account: use another --home for another one", h.dir)
-	}
-	owner, err := contracts.GenerateKey()
-	if err != nil {
+	return h.RestoreAccount(NewPhrase(), password, strength)
+}
+
+// RestoreAccount makes the account and the session key that a phrase stands for, both under one password, and returns
+// the account's address. The same phrase makes the same keys, so that a lost home's money is found again. It never
+// overwrites an account.
+func (h Home) RestoreAccount(phrase Phrase, password string, strength Strength) (common.Address, error) {
+	if err := h.vacant(); err != nil {
 		return common.Address{}, err
 	}
-	session, err := contracts.GenerateKey()
+	owner, session, err := phrase.keys()
 	if err != nil {
 		return common.Address{}, err
 	}
@@ -105,6 +110,49 @@ func (h Home) NewAccount(password string, strength Strength) (common.Address, er
 		return common.Address{}, err
 	}
 	return owner.Address(), h.writeKey(ownerAccount, owner, password, strength)
+}
+
+// NewColdAccount makes a home for an account whose key is kept elsewhere: it holds a fresh session key, which can spend
+// what the account deposits for it and no more. It never overwrites an account.
+func (h Home) NewColdAccount(owner common.Address, password string, strength Strength) error {
+	if err := h.vacant(); err != nil {
+		return err
+	}
+	session, err := contracts.GenerateKey()
+	if err != nil {
+		return err
+	}
+	if err := h.writeKey(sessionAccount, session, password, strength); err != nil {
+		return err
+	}
+	return writeFileSynced(h.coldPath(), []byte(owner.Hex()+"\n"))
+}
+
+// vacant makes sure that no account would be overwritten.
+func (h Home) vacant() error {
+	for _, path := range []string{h.keyPath(ownerAccount), h.coldPath()} {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(fmt.Errorf("%s already holds an account: use another --home for another one", h.dir), err)
+		}
+	}
+	return nil
+}
+
+func (h Home) coldPath() string { return filepath.Join(h.dir, "keystore", "owner.address") }
+
+// cold returns the address of an account whose key is kept elsewhere.
+func (h Home) cold() (owner common.Address, cold bool, err error) {
+	text, err := os.ReadFile(h.coldPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return owner, false, nil
+	}
+	if err != nil {
+		return owner, false, err
+	}
+	if hex := strings.TrimSpace(string(text)); common.IsHexAddress(hex) {
+		return common.HexToAddress(hex), true, nil
+	}
+	return owner, false, fmt.Errorf("%s holds no address: write the account's there", h.coldPath())
 }
 
 func (h Home) writeKey(account string, key contracts.Key, password string, strength Strength) error {
@@ -126,20 +174,36 @@ func (h Home) writeKey(account string, key contracts.Key, password string, stren
 
 // Accounts lists the addresses in the keystore: the account first, then its session key. It asks for no password.
 func (h Home) Accounts() (owner, session common.Address, err error) {
-	if owner, err = h.keyAddress(ownerAccount); err != nil {
+	owner, cold, err := h.cold()
+	if err != nil {
 		return owner, session, err
+	}
+	if !cold {
+		if owner, err = h.keyAddress(ownerAccount); err != nil {
+			return owner, session, err
+		}
 	}
 	session, err = h.keyAddress(sessionAccount)
 	return owner, session, err
 }
 
-// Unlock opens the account's and the session's keys.
-func (h Home) Unlock(password string) (owner, session contracts.Key, err error) {
-	if owner, err = h.readKey(ownerAccount, password); err != nil {
-		return owner, session, err
+// Unlock opens the account's and the session's keys. An account whose key is kept elsewhere signs nothing: it answers
+// [ErrCold].
+func (h Home) Unlock(password string) (owner, session contracts.Signer, err error) {
+	address, cold, err := h.cold()
+	if err != nil {
+		return nil, nil, err
 	}
-	session, err = h.readKey(sessionAccount, password)
-	return owner, session, err
+	owner = coldSigner{address}
+	if !cold {
+		if owner, err = h.readKey(ownerAccount, password); err != nil {
+			return nil, nil, err
+		}
+	}
+	if session, err = h.readKey(sessionAccount, password); err != nil {
+		return nil, nil, err
+	}
+	return owner, session, nil
 }
 
 func (h Home) readKey(account, password string) (contracts.Key, error) {

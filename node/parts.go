@@ -27,6 +27,8 @@ type parts struct {
 	token    Token
 	log      *slog.Logger
 	chain    *chain.Client
+	view     *payments.ChainView // of channels, for decisions about money
+	journal  *chain.Journal
 	sender   *chain.Sender // sends the account's transactions
 	ledger   *payments.Ledger
 	hostKey  crypto.PrivKey
@@ -50,9 +52,37 @@ type partsConfig struct {
 	Log        *slog.Logger
 }
 
-// openParts opens everything in dependency order and takes up the transactions that a crash left in flight. Where
-// something fails, what was opened before it is closed again.
+// openParts opens everything in dependency order. Where something fails, what was opened before it is closed again.
 func openParts(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
+	p, err := openMoney(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if p.hostKey, err = ipfs.LoadKey(cfg.Home.path("host.key")); err != nil {
+		return nil, err
+	}
+	p.ipfs, err = ipfs.Open(ctx, ipfs.Config{
+		Dir: cfg.Home.path("blocks"), Key: p.hostKey, Listen: cfg.HostListen, Network: cfg.Network.ipfs(),
+		Client: cfg.Client, Timeout: cfg.Network.fetchTimeout(), Log: p.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, p.ipfs)
+	p.registry, err = registry.New(registry.Config{
+		Backend: p.chain, Deployment: cfg.Network.Deployment, Blobs: p.ipfs, Log: p.log,
+	})
+	return p, err
+}
+
+// openMoney opens what an account needs to deal with the chain, and nothing of IPFS: the locked home, the chain, the
+// sender, and the ledger. It takes up the transactions that a crash left in flight.
+func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -75,13 +105,13 @@ func openParts(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	if p.token, err = readToken(ctx, p.chain, cfg.Network.Token); err != nil {
 		return nil, err
 	}
-	journal, err := chain.OpenJournal(cfg.Home.path("chain.db"))
-	if err != nil {
+	p.view = payments.NewChainView(agreedChain{p.chain.Agreed()}, cfg.Network.Deployment)
+	if p.journal, err = chain.OpenJournal(cfg.Home.path("chain.db")); err != nil {
 		return nil, err
 	}
-	p.closers = append(p.closers, journal)
+	p.closers = append(p.closers, p.journal)
 	p.sender, err = chain.NewSender(chain.SenderConfig{
-		Client: p.chain, Signer: cfg.Key, Journal: journal, Log: cfg.Log,
+		Client: p.chain, Signer: cfg.Key, Journal: p.journal, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -95,22 +125,13 @@ func openParts(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 		return nil, err
 	}
 	p.closers = append(p.closers, p.ledger)
-
-	if p.hostKey, err = ipfs.LoadKey(cfg.Home.path("host.key")); err != nil {
+	// Nothing runs here yet: what is open was left so by a crash.
+	if n, err := p.ledger.EndSessions(ctx); err != nil {
 		return nil, err
+	} else if n > 0 {
+		p.log.Warn("closed the sessions that a crash had left open", "sessions", n)
 	}
-	p.ipfs, err = ipfs.Open(ctx, ipfs.Config{
-		Dir: cfg.Home.path("blocks"), Key: p.hostKey, Listen: cfg.HostListen, Network: cfg.Network.ipfs(),
-		Client: cfg.Client, Timeout: cfg.Network.fetchTimeout(), Log: cfg.Log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	p.closers = append(p.closers, p.ipfs)
-	p.registry, err = registry.New(registry.Config{
-		Backend: p.chain, Deployment: cfg.Network.Deployment, Blobs: p.ipfs, Log: cfg.Log,
-	})
-	return p, err
+	return p, nil
 }
 
 // close closes what was opened, the last first.

@@ -24,7 +24,8 @@ import (
 //	           ◀───────────────────────────  Welcome, or Refused; one that says "stale" carries the consumer's own
 //	                                         latest promise, and the consumer may answer it with a Pay that rises
 //	  Pay      ───────────────────────────▶  one for each tick, when it is due
-//	           ◀───────────────────────────  Status: its counters, what it has been paid; after each Pay and each tick
+//	           ◀───────────────────────────  Status: its counters, what it has been paid; after each Pay and each tick,
+//	                                         and as a heartbeat: silence means that the stream is broken
 //	  Close    ───────────────────────────▶  removes the peer
 //	           ◀───────────────────────────  Status, final
 //	  Pay      ───────────────────────────▶  what is still owed, exactly (left out where nothing is)
@@ -43,6 +44,13 @@ const SessionProtocol protocol.ID = "/byway/session/1"
 // MaxFrame is the largest frame in bytes, type and body: a Hello with its ML-KEM key takes about 1.6 KiB.
 const MaxFrame = 8 << 10
 
+// A provider lets no more than heartbeat pass without a frame. A consumer that hears nothing for silence takes the
+// stream for broken, long before a transport would notice that the host is gone.
+const (
+	heartbeat = 2 * time.Second
+	silence   = 7 * time.Second
+)
+
 type frameType byte
 
 const (
@@ -54,6 +62,7 @@ const (
 	typeClose
 	typeRelease
 	typeResume
+	typeAskRelease // of the release protocol
 )
 
 // frame is one message of the session protocol.
@@ -234,6 +243,8 @@ func newFrame(t frameType) frame {
 		return new(releaseFrame)
 	case typeResume:
 		return new(resumeFrame)
+	case typeAskRelease:
+		return new(askReleaseFrame)
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ func sampleFrames() []frame {
 		&closeFrame{Reason: "done"},
 		&releaseFrame{Ceiling: [12]byte{1}, Epoch: 2, ValidUntil: 3, Signature: []byte{4}},
 		&resumeFrame{Session: payments.SessionID{9}},
+		&askReleaseFrame{Payer: [20]byte{1}, Signer: [20]byte{2}, Token: [20]byte{3}, Time: 4, Signature: payments.Signature{5}},
 	}
 }
 

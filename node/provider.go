@@ -53,7 +53,11 @@ type ProviderConfig struct {
 	Policy      tunnel.PolicyConfig
 	DNS         []netip.AddrPort // upstream resolvers; empty: the system's
 	MaxSessions int              // 0: DefaultMaxSessions
-	Claims      payments.Policy
+	// Trust is how far one payer's promises may exceed its reserves, in base units; zero: the price of 64 MiB. With
+	// NoTrust nothing may.
+	Trust   contracts.Amount
+	NoTrust bool
+	Claims  payments.Policy
 
 	Log *slog.Logger
 }
@@ -101,16 +105,20 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 		return nil, err
 	}
 	p.closers = append(p.closers, p.exit)
-	view := payments.NewChainView(p.chain, cfg.Network.Deployment)
 	p.payee, err = payments.NewPayee(payments.PayeeConfig{
-		Domain: p.domain, Ledger: p.ledger, Chain: view, Payee: cfg.Key.Address(), Token: cfg.Network.Token,
+		Domain: p.domain, Ledger: p.ledger, Chain: p.view, Payee: cfg.Key.Address(), Token: cfg.Network.Token,
+		Trust: cfg.Trust, NoTrust: cfg.NoTrust, Log: p.log,
 	})
 	if err != nil {
 		return nil, err
 	}
+	events, err := p.claimEvents(ctx)
+	if err != nil {
+		return nil, err
+	}
 	p.claimer, err = payments.NewClaimer(payments.ClaimerConfig{
-		Ledger: p.ledger, Chain: view, Sender: p.sender, Deployment: cfg.Network.Deployment, Policy: cfg.Claims,
-		Gas: p.chain, Log: p.log,
+		Ledger: p.ledger, Chain: p.view, Sender: p.sender, Deployment: cfg.Network.Deployment, Policy: cfg.Claims,
+		Gas: p.chain, Events: events, Log: p.log,
 	})
 	return p, err
 }
@@ -148,12 +156,14 @@ func (p *Provider) Run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	p.ipfs.Host().SetStreamHandler(SessionProtocol, func(s network.Stream) { p.accept(ctx, s) })
+	p.ipfs.Host().SetStreamHandler(ReleaseProtocol, func(s network.Stream) { p.answerRelease(ctx, s) })
 	group.Go(func() error { return p.renewOffer(ctx) })
 	group.Go(func() error { return p.claimer.Run(ctx) })
 	group.Go(func() error { return serveAPI(ctx, p.home, p.routes()) })
 	err := group.Wait()
 
 	p.ipfs.Host().RemoveStreamHandler(SessionProtocol)
+	p.ipfs.Host().RemoveStreamHandler(ReleaseProtocol)
 	p.mu.Lock()
 	p.stopping = true
 	p.mu.Unlock()
@@ -394,7 +404,7 @@ func (p *Provider) Claim(ctx context.Context) (Claimed, error) {
 // Earnings reads what was promised and where that stands.
 func (p *Provider) Earnings(ctx context.Context) (Earnings, error) {
 	e, err := p.claimer.Earnings(ctx)
-	return Earnings{e.Promised, e.Unsettled, e.Claiming, e.Settled, Wei{e.GasSpent}, e.Claims}, err
+	return newEarnings(e), err
 }
 
 // ProviderStatus is byway.status/1 of a provider.
@@ -469,6 +479,10 @@ func (p *Provider) routes() map[string]http.HandlerFunc {
 			answer(w, status, err)
 		},
 		"GET /metrics": p.metrics().ServeHTTP,
+		"GET /v1/earnings": func(w http.ResponseWriter, r *http.Request) {
+			report, err := p.EarningsReport(r.Context())
+			answer(w, report, err)
+		},
 		"POST /v1/claim": func(w http.ResponseWriter, r *http.Request) {
 			claimed, err := p.Claim(r.Context())
 			answer(w, claimed, err)

@@ -36,6 +36,7 @@ type served struct {
 	frames   chan incoming
 	heldAt   time.Time // when the gate shut; zero while it is open
 	reported payments.Usage
+	saidAt   time.Time // when the last Status went out
 
 	mu     sync.Mutex
 	state  SessionState
@@ -202,7 +203,7 @@ func (s *served) watch() error {
 	case held && time.Since(s.heldAt) > sessionGrace:
 		return fmt.Errorf("no promise for %s while the gate was shut", sessionGrace)
 	}
-	if s.usage() != s.reported {
+	if s.usage() != s.reported || time.Since(s.saidAt) >= heartbeat {
 		s.report(false)
 	}
 	return nil
@@ -230,7 +231,7 @@ func (s *served) report(final bool) {
 		s.wire.Reset()
 		return
 	}
-	s.reported = usage
+	s.reported, s.saidAt = usage, time.Now()
 }
 
 // finalPayTimeout bounds the wait for the promise that pays the rest.

@@ -113,6 +113,8 @@ func (e *errProviderCloses) Error() string {
 
 // pay sends a promise whenever one is due. It returns nil when Close was called, and otherwise what ended the session.
 func (s *Session) pay(ctx context.Context) error {
+	quiet := time.NewTimer(silence)
+	defer quiet.Stop()
 	for {
 		select {
 		case <-s.tunnel.Notify():
@@ -121,11 +123,15 @@ func (s *Session) pay(ctx context.Context) error {
 				if err := s.resume(ctx, in.err); err != nil {
 					return err
 				}
-				continue
-			}
-			if err := s.handle(in.frame); err != nil {
+			} else if err := s.handle(in.frame); err != nil {
 				return err
 			}
+			quiet.Reset(silence)
+		case <-quiet.C:
+			if err := s.resume(ctx, fmt.Errorf("no word for %s", silence)); err != nil {
+				return err
+			}
+			quiet.Reset(silence)
 		case <-s.closing:
 			return nil
 		}
@@ -187,7 +193,12 @@ func (s *Session) resume(ctx context.Context, cause error) error {
 		return cause
 	}
 	s.wire.Reset()
-	ctx, cancel := context.WithCancel(ctx)
+	drain(s.frames)
+	// A connection that a dead host leaves behind would take new streams for a while yet.
+	if err := s.consumer.ipfs.Host().Network().ClosePeer(s.offer.Offer.Host.Peer); err != nil {
+		s.consumer.log.Debug("connection not closed", "error", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, resumePatience)
 	defer cancel()
 	go func() { // ends with this call
 		select {
@@ -201,7 +212,7 @@ func (s *Session) resume(ctx context.Context, cause error) error {
 	stream, err := backoff.Retry(ctx, func() (network.Stream, error) { return s.redial(ctx) },
 		backoff.WithBackOff(retry), backoff.WithMaxElapsedTime(resumePatience))
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrProviderGone, err)
+		return fmt.Errorf("%w: %w, and then: %w", ErrProviderGone, cause, err)
 	}
 	s.use(frameStream{stream})
 	// The provider may not have seen the last promise: saying it again costs nothing.
@@ -384,6 +395,10 @@ func (s *Session) ServeAPI(ctx context.Context, proxy string) error {
 				Schema: "byway.status/1", Role: "consumer", Token: s.consumer.token, Country: s.offer.Offer.Country,
 				Proxy: proxy, Session: s.Receipt(),
 			}, nil)
+		},
+		"GET /v1/vault": func(w http.ResponseWriter, r *http.Request) {
+			vault, err := s.consumer.vault(r.Context())
+			answer(w, vault, err)
 		},
 		"POST /v1/disconnect": func(w http.ResponseWriter, r *http.Request) {
 			receipt, err := s.Close(r.Context())

@@ -1,0 +1,75 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"byway/contracts"
+	"byway/contracts/chain"
+	"byway/payments"
+)
+
+// claimEvents follows what the claimer must answer: claims, for reorganisations, and exits, within a block.
+func (p *Provider) claimEvents(ctx context.Context) (*chain.Follower, error) {
+	head, err := p.chain.Head(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read head: %w", err)
+	}
+	d := p.network.Deployment
+	return chain.NewFollower(chain.FollowerConfig{
+		// Another contract or token is another story, with a cursor of its own.
+		Client: p.chain, Journal: p.journal, Name: fmt.Sprintf("claims/%s/%s", d.Channels, d.Token),
+		Addresses: []common.Address{d.Channels}, Topics: payments.ClaimerTopics(d.Token),
+		// What was before, the claimer sees when it reads every channel at its start.
+		Start: head.Number, Log: p.log,
+	}), nil
+}
+
+// EarningsReport is byway.earnings/1: the sums of [Earnings], and where the money is now.
+type EarningsReport struct {
+	Schema   string         `json:"schema"`
+	Provider common.Address `json:"provider"`
+	Token    Token          `json:"token"`
+	Earnings
+	// Wallet is what the account holds on chain, in base units, and Gas what it has left to pay for claims.
+	Wallet contracts.Amount `json:"wallet"`
+	Gas    Wei              `json:"gas_wei"`
+}
+
+// EarningsReport adds to what the ledger knows what the account holds.
+func (p *Provider) EarningsReport(ctx context.Context) (EarningsReport, error) {
+	e, err := p.Earnings(ctx)
+	if err != nil {
+		return EarningsReport{}, err
+	}
+	return p.earningsReport(ctx, p.cfg.Key.Address(), e)
+}
+
+func (p *parts) earningsReport(ctx context.Context, owner common.Address, e Earnings) (EarningsReport, error) {
+	wallet, err := tokenBalance(ctx, p.chain.Agreed(), p.network.Token, owner)
+	if err != nil {
+		return EarningsReport{}, err
+	}
+	gas, err := p.chain.Agreed().BalanceAt(ctx, owner, nil)
+	if err != nil {
+		return EarningsReport{}, fmt.Errorf("balance of %s: %w", owner, err)
+	}
+	return EarningsReport{
+		Schema: "byway.earnings/1", Provider: owner, Token: p.token, Earnings: e, Wallet: wallet, Gas: Wei{gas},
+	}, nil
+}
+
+// EarningsReport is that of a provider whose daemon does not run.
+func (w *Wallet) EarningsReport(ctx context.Context) (EarningsReport, error) {
+	e, err := w.ledger.Earnings(ctx, w.domain, w.network.Token, w.cfg.Owner)
+	if err != nil {
+		return EarningsReport{}, err
+	}
+	return w.earningsReport(ctx, w.cfg.Owner, newEarnings(e))
+}
+
+func newEarnings(e payments.Earnings) Earnings {
+	return Earnings{e.Promised, e.Unsettled, e.Claiming, e.Settled, Wei{e.GasSpent}, e.Claims}
+}

@@ -1,0 +1,357 @@
+package node
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"math/big"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ethereum/go-ethereum"
+	"github.com/ethereum/go-ethereum/accounts/abi"
+	"github.com/ethereum/go-ethereum/common"
+
+	"byway/contracts"
+	"byway/contracts/bindings/channels"
+	"byway/contracts/chain"
+	"byway/payments"
+)
+
+// ExitState is where a consumer's way out of a channel stands.
+type ExitState string
+
+// The exit states.
+const (
+	ExitNone    ExitState = "none"
+	ExitRunning ExitState = "running" // the provider can claim until it is over
+	ExitReady   ExitState = "ready"   // the reserve can be taken back
+)
+
+// ChannelStatus is one channel as its consumer sees it: byway.channel/1. Amounts are in base units; Promised, Settled
+// and Ceiling are lifetime totals.
+type ChannelStatus struct {
+	Provider common.Address   `json:"provider"`
+	Promised contracts.Amount `json:"promised"` // by this home's ledger
+	Settled  contracts.Amount `json:"settled"`  // paid out on chain
+	Owed     contracts.Amount `json:"owed"`     // promised and not settled: the provider may claim it any moment
+	Ceiling  contracts.Amount `json:"ceiling"`
+	Reserved contracts.Amount `json:"reserved"` // set aside for the provider now
+	Exit     ExitState        `json:"exit"`
+	ExitAt   *time.Time       `json:"exit_at,omitempty"` // by the chain's clock
+	Epoch    uint32           `json:"epoch"`
+	Block    uint64           `json:"block"`
+}
+
+// VaultStatus is a vault with its channels, all of one block: byway.vault/1.
+type VaultStatus struct {
+	Owner    common.Address   `json:"owner"`
+	Session  common.Address   `json:"session_key"`
+	Token    Token            `json:"token"`
+	Wallet   contracts.Amount `json:"wallet"`   // tokens of the account, outside the vault
+	Free     contracts.Amount `json:"free"`     // in the vault, set aside for nobody: it can be withdrawn
+	Reserved contracts.Amount `json:"reserved"` // in the vault, set aside for providers
+	Block    uint64           `json:"block"`
+	Time     time.Time        `json:"time"` // of that block
+	Channels []ChannelStatus  `json:"channels"`
+}
+
+// ErrNothingFree says that there is nothing in the vault that could be withdrawn.
+var ErrNothingFree = errors.New("nothing in the vault is free")
+
+// ErrNoReserve says that nothing is set aside on a channel, so that there is nothing to take back.
+var ErrNoReserve = errors.New("nothing is set aside for this provider")
+
+// Vault reads the vault and every channel of it that this home has ever paid, or set money aside, on; since is the first
+// block whose events are looked through for others, as after the loss of a disk. Nil: on a private network the chain's
+// first, elsewhere none.
+func (w *Wallet) Vault(ctx context.Context, since *uint64) (VaultStatus, error) {
+	head, err := w.head(ctx)
+	if err != nil {
+		return VaultStatus{}, err
+	}
+	status := VaultStatus{
+		Owner: w.cfg.Owner, Session: w.cfg.Session, Token: w.token, Block: head.Number, Time: head.Time,
+		Channels: []ChannelStatus{},
+	}
+	if status.Wallet, err = tokenBalance(ctx, w.chain.Agreed(), w.network.Token, w.cfg.Owner); err != nil {
+		return status, err
+	}
+	own, err := w.view.StateAt(ctx, w.channel(w.cfg.Owner), head.Number)
+	if err != nil {
+		return status, err
+	}
+	status.Free = own.Free
+	payees, err := w.payees(ctx, since, head)
+	if err != nil {
+		return status, err
+	}
+	for _, payee := range payees {
+		c, _, err := w.status(ctx, payee, head)
+		if err != nil {
+			return status, err
+		}
+		if status.Reserved, err = status.Reserved.Add(c.Reserved); err != nil {
+			return status, err
+		}
+		status.Channels = append(status.Channels, c)
+	}
+	return status, nil
+}
+
+// vault is what the daemon answers while it has the home for itself.
+func (c *Consumer) vault(ctx context.Context) (VaultStatus, error) {
+	w, err := c.Wallet()
+	if err != nil {
+		return VaultStatus{}, err
+	}
+	return w.Vault(ctx, nil)
+}
+
+// Channel reads one channel.
+func (w *Wallet) Channel(ctx context.Context, provider common.Address) (ChannelStatus, error) {
+	head, err := w.head(ctx)
+	if err != nil {
+		return ChannelStatus{}, err
+	}
+	c, _, err := w.status(ctx, provider, head)
+	return c, err
+}
+
+func (w *Wallet) channel(payee common.Address) contracts.Channel {
+	return contracts.Channel{
+		Vault: contracts.Vault{Token: w.network.Token, Payer: w.cfg.Owner, Signer: w.cfg.Session}, Payee: payee,
+	}
+}
+
+func (w *Wallet) status(ctx context.Context, payee common.Address, head chain.Block,
+) (ChannelStatus, payments.ChannelState, error) {
+	channel := w.channel(payee)
+	s, err := w.view.StateAt(ctx, channel, head.Number)
+	if err != nil {
+		return ChannelStatus{}, s, err
+	}
+	c := ChannelStatus{
+		Provider: payee, Settled: s.Settled, Ceiling: s.Ceiling, Reserved: s.Ceiling.SubFloor(s.Settled), Exit: ExitNone,
+		Epoch: s.Epoch, Block: s.Block,
+	}
+	if w.ledger != nil {
+		if c.Promised, err = w.ledger.Promised(ctx, w.domain, channel); err != nil {
+			return c, s, err
+		}
+	}
+	c.Owed = c.Promised.SubFloor(s.Settled)
+	if s.Exiting() {
+		c.ExitAt, c.Exit = &s.ExitAt, ExitRunning
+		// The next block's time counts, and an idle chain's newest block may be old.
+		if now := time.Now(); !head.Time.Before(s.ExitAt) || !now.Before(s.ExitAt) {
+			c.Exit = ExitReady
+		}
+	}
+	return c, s, nil
+}
+
+// payees are the other ends of the vault's channels, in a fixed order.
+func (w *Wallet) payees(ctx context.Context, since *uint64, head chain.Block) ([]common.Address, error) {
+	known, err := w.home.payees()
+	if err != nil {
+		return nil, err
+	}
+	if w.ledger != nil {
+		sessions, err := w.ledger.Sessions(ctx, math.MaxInt)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range sessions {
+			if !s.Received && s.Terms.Channel == w.channel(s.Terms.Channel.Payee) {
+				known = append(known, s.Terms.Channel.Payee)
+			}
+		}
+	}
+	if since == nil && w.network.Private {
+		since = new(uint64)
+	}
+	if since != nil {
+		found, err := w.scan(ctx, *since, head.Number)
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, found...)
+	}
+	slices.SortFunc(known, func(a, b common.Address) int { return bytes.Compare(a[:], b[:]) })
+	return slices.Compact(known), nil
+}
+
+// scan looks for channels of the vault in the events of a range of blocks, in pieces that the endpoint is willing to
+// answer.
+func (w *Wallet) scan(ctx context.Context, from, to uint64) ([]common.Address, error) {
+	abi := channelsABI()
+	contract := channels.NewChannels()
+	topics := [][]common.Hash{
+		{abi.Events[channels.ChannelsOpenedEventName].ID, abi.Events[channels.ChannelsReservedEventName].ID},
+		{common.BytesToHash(w.network.Token[:])}, {common.BytesToHash(w.cfg.Owner[:])},
+	}
+	var found []common.Address
+	for step := to - min(from, to) + 1; from <= to; {
+		last := min(to, from+step-1)
+		logs, err := w.chain.FilterLogs(ctx, ethereum.FilterQuery{
+			FromBlock: new(big.Int).SetUint64(from), ToBlock: new(big.Int).SetUint64(last),
+			Addresses: []common.Address{w.network.Channels}, Topics: topics,
+		})
+		if err != nil {
+			if step == 1 || ctx.Err() != nil {
+				return nil, fmt.Errorf("look for channels in blocks %d to %d: %w", from, last, err)
+			}
+			step = max(1, step/4)
+			continue
+		}
+		for _, log := range logs {
+			if e, err := contract.UnpackOpenedEvent(&log); err == nil && e.Signer == w.cfg.Session {
+				found = append(found, e.Payee)
+			} else if e, err := contract.UnpackReservedEvent(&log); err == nil && e.Signer == w.cfg.Session {
+				found = append(found, e.Payee)
+			}
+		}
+		from = last + 1
+	}
+	return found, nil
+}
+
+func channelsABI() abi.ABI { return channels.NewChannels().GetABI() }
+
+// payees reads the providers that money was ever set aside for in this home.
+func (h Home) payees() ([]common.Address, error) {
+	text, err := os.ReadFile(h.path("payees"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []common.Address
+	for line := range strings.FieldsSeq(string(text)) {
+		if !common.IsHexAddress(line) {
+			return nil, fmt.Errorf("%s: %q is no address: mend or remove the line", h.path("payees"), printable(line))
+		}
+		list = append(list, common.HexToAddress(line))
+	}
+	return list, nil
+}
+
+// addPayee remembers a provider before money is set aside for it, so that no reserve is ever forgotten: the ledger
+// knows a channel only once a session was paid on it.
+func (h Home) addPayee(payee common.Address) error {
+	list, err := h.payees()
+	if err != nil || slices.Contains(list, payee) {
+		return err
+	}
+	var b bytes.Buffer
+	for _, a := range append(list, payee) {
+		fmt.Fprintln(&b, a)
+	}
+	return writeFileSynced(h.path("payees"), b.Bytes())
+}
+
+// Deposit moves tokens from the account into the vault.
+func (w *Wallet) Deposit(ctx context.Context, amount contracts.Amount) (Sent, error) {
+	r, err := w.funding.Deposit(ctx, "", w.cfg.Session, amount)
+	return newSent("deposit", amount, r), err
+}
+
+// Reserve sets that much aside for a provider, beside what is already, and deposits what the vault lacks for it in the
+// same transaction.
+func (w *Wallet) Reserve(ctx context.Context, provider common.Address, amount contracts.Amount) (Sent, error) {
+	s, err := w.view.State(ctx, w.channel(provider))
+	if err != nil {
+		return Sent{}, err
+	}
+	if s.Exiting() {
+		return Sent{}, fmt.Errorf("the exit from %s is under way: byway channel exit %[1]s --cancel takes it back", provider)
+	}
+	ceiling := s.Ceiling
+	if ceiling.Less(s.Settled) {
+		ceiling = s.Settled
+	}
+	if ceiling, err = ceiling.Add(amount); err != nil {
+		return Sent{}, fmt.Errorf("reserve for %s: %w", provider, err)
+	}
+	if err := w.home.addPayee(provider); err != nil {
+		return Sent{}, err
+	}
+	if missing := amount.SubFloor(s.Free); !missing.IsZero() {
+		r, err := w.funding.Open(ctx, "", w.cfg.Session, provider, missing, ceiling)
+		return newSent("open", amount, r), err
+	}
+	r, err := w.funding.Reserve(ctx, "", w.cfg.Session, provider, ceiling)
+	return newSent("reserve", amount, r), err
+}
+
+// Withdraw moves free balance out of the vault; nil is all that is free. A zero address is the account's own.
+func (w *Wallet) Withdraw(ctx context.Context, amount *contracts.Amount, to common.Address) (Sent, error) {
+	s, err := w.view.State(ctx, w.channel(w.cfg.Owner))
+	if err != nil {
+		return Sent{}, err
+	}
+	if amount == nil {
+		amount = &s.Free
+	}
+	if amount.IsZero() {
+		return Sent{}, ErrNothingFree
+	}
+	if s.Free.Less(*amount) {
+		return Sent{}, fmt.Errorf("the vault has %s free, less than %s: what is set aside for providers comes back "+
+			"with byway channel exit, see byway channel list", w.token.Format(s.Free), w.token.Format(*amount))
+	}
+	r, err := w.funding.Withdraw(ctx, "", w.cfg.Session, *amount, cmp.Or(to, w.cfg.Owner))
+	return newSent("withdraw", *amount, r), err
+}
+
+// StartExit announces that the account wants the reserve of a channel back. The provider can claim what it was promised
+// until the exit is over, and the channel's status then says when that is.
+func (w *Wallet) StartExit(ctx context.Context, provider common.Address) (Sent, error) {
+	c, err := w.Channel(ctx, provider)
+	switch {
+	case err != nil:
+		return Sent{}, err
+	case c.Reserved.IsZero():
+		return Sent{}, fmt.Errorf("%s: %w", provider, ErrNoReserve)
+	case c.Exit != ExitNone:
+		return Sent{}, fmt.Errorf("the exit from %s is under way already", provider)
+	}
+	r, err := w.funding.StartExit(ctx, "", w.cfg.Session, provider)
+	return newSent("start exit", c.Reserved, r), err
+}
+
+// CancelExit takes the announcement back.
+func (w *Wallet) CancelExit(ctx context.Context, provider common.Address) (Sent, error) {
+	c, err := w.Channel(ctx, provider)
+	switch {
+	case err != nil:
+		return Sent{}, err
+	case c.Exit == ExitNone:
+		return Sent{}, fmt.Errorf("no exit from %s is under way", provider)
+	}
+	r, err := w.funding.CancelExit(ctx, "", w.cfg.Session, provider)
+	return newSent("cancel exit", c.Reserved, r), err
+}
+
+// FinishExit returns what the provider has not claimed to the vault, once the exit is over.
+func (w *Wallet) FinishExit(ctx context.Context, provider common.Address) (Sent, error) {
+	c, err := w.Channel(ctx, provider)
+	switch {
+	case err != nil:
+		return Sent{}, err
+	case c.Exit == ExitNone:
+		return Sent{}, fmt.Errorf("no exit from %s is under way", provider)
+	case c.Exit == ExitRunning:
+		return Sent{}, fmt.Errorf("the exit from %s is over at %s, not before", provider, c.ExitAt.Format(time.RFC3339))
+	}
+	r, err := w.funding.FinishExit(ctx, "", w.cfg.Session, provider)
+	return newSent("finish exit", c.Reserved, r), err
+}

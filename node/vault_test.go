@@ -1,0 +1,356 @@
+package node_test
+
+import (
+	"crypto/ecdsa"
+	"encoding/json"
+	"errors"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/core/types"
+
+	"byway/contracts"
+	"byway/node"
+)
+
+// wallet opens the consumer's money with no consumer beside it, until the test ends or done is called.
+func (m *market) wallet() (w *node.Wallet, done func()) {
+	m.t.Helper()
+	w, err := node.OpenWallet(m.ctx, node.WalletConfig{
+		Home: m.cfg.Home, Network: m.Network, Owner: m.cfg.Key.Address(), Session: m.cfg.Session.Address(), Key: m.cfg.Key,
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	closed := false
+	done = func() {
+		if !closed {
+			closed = true
+			check(m.t, w.Close())
+		}
+	}
+	m.t.Cleanup(done)
+	return w, done
+}
+
+// TestConsumerLeavesAloneWithAllButWhatWasSettled: deposit, pay, exit while the provider is off, withdraw.
+func TestConsumerLeavesAloneWithAllButWhatWasSettled(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{deposit: "0"})
+	start, err := m.TokenBalance(m.ctx, m.cfg.Key.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1")); err != nil {
+		t.Fatal(err)
+	}
+	s := m.connect()
+	if err := m.download(s.Tunnel(), 3<<20); err != nil {
+		t.Fatal(err)
+	}
+	receipt := m.settled(s)
+	claimed, err := m.provider.Claim(m.ctx)
+	if err != nil || claimed.Total != receipt.Paid {
+		t.Fatalf("claimed %s of %s, %v", claimed.Total, receipt.Paid, err)
+	}
+	provider := m.offer().Offer.Payee
+	check(t, m.consumer.Close())
+	check(t, m.stop()) // from here on nobody helps
+
+	w, _ := m.wallet()
+	if _, err := w.Deposit(m.ctx, tokens("0.5")); err != nil {
+		t.Fatal(err)
+	}
+	vault, err := w.Vault(m.ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(vault.Channels) != 1 || vault.Free != tokens("0.5") {
+		t.Fatalf("the vault is %+v", vault)
+	}
+	c := vault.Channels[0]
+	if c.Provider != provider || c.Settled != receipt.Paid || c.Promised != receipt.Paid || !c.Owed.IsZero() ||
+		c.Reserved != tokens("1").SubFloor(receipt.Paid) || c.Exit != node.ExitNone {
+		t.Errorf("the channel is %+v, paid were %s", c, receipt.Paid)
+	}
+	if _, err := w.FinishExit(m.ctx, provider); err == nil {
+		t.Error("an exit that was never started was finished")
+	}
+	sent, err := w.StartExit(m.ctx, provider)
+	if err != nil || sent.Gas == 0 || sent.TxHash == (common.Hash{}) {
+		t.Fatalf("start exit: %+v, %v", sent, err)
+	}
+	if _, err := w.CancelExit(m.ctx, provider); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.StartExit(m.ctx, provider); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = w.Channel(m.ctx, provider); err != nil || c.Exit != node.ExitRunning || c.ExitAt == nil {
+		t.Fatalf("the channel is %+v, %v", c, err)
+	}
+	if _, err := w.FinishExit(m.ctx, provider); err == nil || !strings.Contains(err.Error(), "not before") {
+		t.Errorf("an exit was finished before its time: %v", err)
+	}
+	if err := m.Chain().Advance(node.DevnetExitDelay + time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = w.Channel(m.ctx, provider); err != nil || c.Exit != node.ExitReady {
+		t.Fatalf("the channel is %+v, %v", c, err)
+	}
+	if _, err := w.FinishExit(m.ctx, provider); err != nil {
+		t.Fatal(err)
+	}
+	too := tokens("3")
+	if _, err := w.Withdraw(m.ctx, &too, common.Address{}); err == nil {
+		t.Error("more was withdrawn than there is")
+	}
+	if _, err := w.Withdraw(m.ctx, nil, common.Address{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Withdraw(m.ctx, nil, common.Address{}); !errors.Is(err, node.ErrNothingFree) {
+		t.Errorf("an empty vault gave %v", err)
+	}
+	end, err := m.TokenBalance(m.ctx, m.cfg.Key.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := start.SubFloor(receipt.Paid); end != want {
+		t.Errorf("the wallet ends with %s, want %s: the start minus what was settled", end, want)
+	}
+}
+
+func TestChannelClosesInOneTransactionWhenTheProviderAnswers(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{deposit: "0"})
+	start, err := m.TokenBalance(m.ctx, m.cfg.Key.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1")); err != nil {
+		t.Fatal(err)
+	}
+	provider := m.offer().Offer.Payee
+	s := m.connect()
+	if err := m.download(s.Tunnel(), 2<<20); err != nil {
+		t.Fatal(err)
+	}
+	var refused *node.RefusedError
+	if _, err := m.consumer.CloseChannel(m.ctx, provider, common.Address{}); !errors.As(err, &refused) {
+		t.Errorf("a channel with an open session closed: %v", err)
+	}
+	receipt := m.settled(s) // promised, and not claimed
+	sent, err := m.consumer.CloseChannel(m.ctx, provider, common.Address{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := tokens("1").SubFloor(receipt.Paid); sent.Amount != want || sent.Gas == 0 {
+		t.Errorf("closing gave %+v, want %s", sent, want)
+	}
+	end, err := m.TokenBalance(m.ctx, m.cfg.Key.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := start.SubFloor(receipt.Paid); end != want {
+		t.Errorf("the wallet ends with %s, want %s", end, want)
+	}
+	paid, err := m.TokenBalance(m.ctx, provider)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, _ := tokens("5").Add(receipt.Paid); paid != want {
+		t.Errorf("the provider has %s, want %s", paid, want)
+	}
+	// The claimer finds it settled.
+	if _, err := m.provider.Claim(m.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := m.provider.Earnings(m.ctx); err != nil || e.Settled != receipt.Paid || !e.Unsettled.IsZero() {
+		t.Errorf("earnings %+v, %v", e, err)
+	}
+}
+
+// TestStrangerCannotHaveAReserveReleased: a provider must not count on less because somebody else asks for it.
+func TestStrangerCannotHaveAReserveReleased(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{})
+	if err := m.consumer.AskReleaseAs(m.ctx, m.offer().Offer, mustKey(t)); err == nil ||
+		!strings.Contains(err.Error(), "session key") {
+		t.Errorf("a stranger's request gave %v", err)
+	}
+}
+
+func mustKey(t *testing.T) contracts.Key {
+	t.Helper()
+	key, err := contracts.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// TestExitIsAnsweredWithinABlock: the provider claims what it was promised as soon as it sees that the consumer leaves.
+func TestExitIsAnsweredWithinABlock(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{})
+	s := m.connect()
+	if err := m.download(s.Tunnel(), 2<<20); err != nil {
+		t.Fatal(err)
+	}
+	receipt := m.settled(s)
+	w, err := m.consumer.Wallet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider := m.offer().Offer.Payee
+	sent, err := w.StartExit(m.ctx, provider)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		c, err := w.Channel(m.ctx, provider)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Settled == receipt.Paid {
+			t.Logf("exit in block %d, claimed by block %d", sent.Block, c.Block)
+			if c.Block > sent.Block+1 {
+				t.Errorf("the exit of block %d was answered in block %d", sent.Block, c.Block)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the provider did not claim: %+v", c)
+		}
+	}
+}
+
+// signElsewhere signs what a transaction's JSON says, and nothing else, as a wallet does that knows nothing of Byway:
+// the fields go through an own description of the EIP-1559 form.
+func signElsewhere(t *testing.T, text []byte, key *ecdsa.PrivateKey) []byte {
+	t.Helper()
+	var f struct {
+		Type, Nonce, Gas                          uint64Hex
+		ChainID                                   *hexutil.Big `json:"chainId"`
+		Value, MaxFeePerGas, MaxPriorityFeePerGas *hexutil.Big
+		To                                        common.Address
+		Data                                      hexutil.Bytes
+	}
+	if err := json.Unmarshal(text, &f); err != nil {
+		t.Fatal(err)
+	}
+	if f.Type != 2 {
+		t.Fatalf("type %d", f.Type)
+	}
+	tx, err := types.SignNewTx(key, types.NewLondonSigner((*big.Int)(f.ChainID)), &types.DynamicFeeTx{
+		ChainID: (*big.Int)(f.ChainID), Nonce: uint64(f.Nonce), Gas: uint64(f.Gas), To: &f.To, Data: f.Data,
+		Value: (*big.Int)(f.Value), GasFeeCap: (*big.Int)(f.MaxFeePerGas), GasTipCap: (*big.Int)(f.MaxPriorityFeePerGas),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := tx.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+type uint64Hex = hexutil.Uint64
+
+// TestColdOwnerPaysExitsAndWithdrawsWithoutItsKeyInTheHome prints every action, signs it elsewhere and submits it.
+func TestColdOwnerPaysExitsAndWithdrawsWithoutItsKeyInTheHome(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{deposit: "0"})
+	owner, home := mustKey(t), m.cfg.Home
+	check(t, m.consumer.Close())
+	if err := home.NewColdAccount(owner.Address(), "secret", node.Light); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Fund(m.ctx, owner.Address(), tokens("5")); err != nil {
+		t.Fatal(err)
+	}
+	cold, session, err := home.Unlock("secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider := m.offer().Offer.Payee
+	act := func(want int, do func(*node.Wallet) (node.Sent, error)) {
+		t.Helper()
+		w, err := node.OpenWallet(m.ctx, node.WalletConfig{
+			Home: home, Network: m.Network, Owner: owner.Address(), Session: session.Address(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		if _, err := do(w); err != nil {
+			t.Fatal(err)
+		}
+		list, err := w.Unsigned(m.ctx)
+		if err != nil || len(list) != want {
+			t.Fatalf("%d transactions to sign, want %d, %v", len(list), want, err)
+		}
+		for _, u := range list {
+			text, err := json.Marshal(u)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw := signElsewhere(t, text, owner.Private())
+			tx := new(types.Transaction)
+			if err := tx.UnmarshalBinary(raw); err != nil {
+				t.Fatal(err)
+			}
+			if h := types.NewLondonSigner(tx.ChainId()).Hash(tx); h != u.SigningHash {
+				t.Errorf("%s: the hash to sign is %s, printed was %s", u.What, h, u.SigningHash)
+			}
+			from, sent, err := node.SubmitSigned(m.ctx, m.Network, raw)
+			if err != nil || from != owner.Address() || sent.Gas == 0 {
+				t.Fatalf("%s: from %s, %+v, %v", u.What, from, sent, err)
+			}
+			if _, _, err := node.SubmitSigned(m.ctx, m.Network, raw); err != nil {
+				t.Errorf("%s: submitted again: %v", u.What, err)
+			}
+		}
+	}
+	act(2, func(w *node.Wallet) (node.Sent, error) { return w.Deposit(m.ctx, tokens("1")) })
+	act(1, func(w *node.Wallet) (node.Sent, error) { return w.Reserve(m.ctx, provider, tokens("0.4")) })
+	act(2, func(w *node.Wallet) (node.Sent, error) { return w.Reserve(m.ctx, provider, tokens("1")) })
+
+	// The session key alone opens a session, within what was set aside.
+	m.cfg.Key, m.cfg.Session = cold, session
+	m.openConsumer()
+	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("2")); !errors.Is(err, node.ErrCold) {
+		t.Errorf("a deposit that needs the cold key gave %v", err)
+	}
+	s := m.connect()
+	if err := m.download(s.Tunnel(), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	receipt := m.settled(s)
+	if _, err := m.provider.Claim(m.ctx); err != nil {
+		t.Fatal(err)
+	}
+	check(t, m.consumer.Close())
+
+	act(1, func(w *node.Wallet) (node.Sent, error) { return w.StartExit(m.ctx, provider) })
+	if err := m.Chain().Advance(node.DevnetExitDelay + time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	act(1, func(w *node.Wallet) (node.Sent, error) { return w.FinishExit(m.ctx, provider) })
+	act(1, func(w *node.Wallet) (node.Sent, error) { return w.Withdraw(m.ctx, nil, common.Address{}) })
+	end, err := m.TokenBalance(m.ctx, owner.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := tokens("5").SubFloor(receipt.Paid); end != want {
+		t.Errorf("the wallet ends with %s, want %s", end, want)
+	}
+}
