@@ -348,16 +348,8 @@ func newSlabDevice(dev upstream.Device) *slabDevice {
 // Events implements tun.Device.
 func (d *slabDevice) Events() <-chan tun.Event { return d.events }
 
-// slabReader is a device that has the other face by nature.
-type slabReader interface {
-	ReadSlab(slab []byte, packets []tun.ReadPacket) (int, error)
-}
-
 // Read implements tun.Device. It belongs to one goroutine.
 func (d *slabDevice) Read(slab []byte, packets []tun.ReadPacket) (int, error) {
-	if r, ok := d.Device.(slabReader); ok {
-		return r.ReadSlab(slab, packets)
-	}
 	const space = tun.ReadPacketSpacing
 	n := min(len(packets), max(1, (len(slab)-space)/d.room))
 	if len(d.bufs) != n {

@@ -1,32 +1,57 @@
-// Command bench measures the userspace path of package tunnel against a plain one: upstream's own tun/netstack for the
-// consumer and a forwarder on a one-packet adapter for the provider, on the same WireGuard engine. Rounds alternate,
-// and each figure is a median. Everything runs in one process over loopback, so processor time is that of both sides,
-// the host and the program together.
+//go:build linux
+
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
+	"strings"
+	"text/tabwriter"
 	"time"
-
-	"byway/tunnel"
 )
 
-// path is a way for one TCP flow through a tunnel.
-type path struct {
-	name  string
-	dial  func(ctx context.Context, address string) (net.Conn, error)
-	close func()
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "part" {
+		serveParts(os.Stdin, os.Stdout)
+		return
+	}
+	quick := flag.Bool("quick", os.Getenv("BENCH_QUICK") == "1", "two minutes instead of twenty")
+	rounds := flag.Int("rounds", 0, "how many times each path is measured")
+	each := flag.Duration("time", 0, "how long each measurement lasts")
+	only := flag.String("paths", "", "measure only paths whose name holds one of these words, separated by commas")
+	out := flag.String("json", "", "file to write the report to")
+	toggle := flag.Bool("toggle", true, "measure the meter by turning it on and off")
+	idle := flag.Bool("idle", true, "measure the memory of idle sessions")
+	flag.Parse()
+	b := bench{rounds: 5, each: 1500 * time.Millisecond, toggles: 60, sessions: []int{1, 100, 1000, 5000}}
+	if *quick {
+		b = bench{rounds: 2, each: 400 * time.Millisecond, toggles: 20, sessions: []int{1, 1000}}
+	}
+	if *rounds > 0 {
+		b.rounds = *rounds
+	}
+	if *each > 0 {
+		b.each = *each
+	}
+	if !*toggle {
+		b.toggles = 0
+	}
+	if !*idle {
+		b.sessions = nil
+	}
+	b.paths = slices.DeleteFunc(paths(), func(p path) bool {
+		return *only != "" && !slices.ContainsFunc(strings.Split(*only, ","), func(w string) bool {
+			return strings.Contains(p.name, w)
+		})
+	})
+	if err := b.run(*out); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
 }
 
 // row is one figure of the report, schema byway.bench/1.
@@ -41,62 +66,100 @@ type row struct {
 	Runs     int     `json:"runs"`
 }
 
-func main() {
-	rounds := flag.Int("rounds", 5, "how many times each path is measured")
-	each := flag.Duration("time", 2*time.Second, "how long each measurement lasts")
-	out := flag.String("json", "", "file to write the report to")
-	flag.Parse()
-	if err := run(context.Background(), *rounds, *each, *out); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+// bench is one run of the program.
+type bench struct {
+	rounds   int
+	each     time.Duration
+	toggles  int
+	sessions []int
+	paths    []path
+
+	samples map[string][]float64 // by row name
+	units   map[string]string
+	order   []string
+	base    map[string]string // row name to the row it is compared with
+	fixed   []row
 }
 
-func run(ctx context.Context, rounds int, each time.Duration, out string) error {
-	host, err := serve()
+func (b *bench) add(name, unit, base string, v float64) {
+	if _, ok := b.samples[name]; !ok {
+		b.order = append(b.order, name)
+	}
+	b.samples[name] = append(b.samples[name], v)
+	b.units[name], b.base[name] = unit, base
+}
+
+func (b *bench) run(out string) error {
+	b.samples, b.units, b.base = make(map[string][]float64), make(map[string]string), make(map[string]string)
+	n, err := newNet()
 	if err != nil {
 		return err
 	}
-	defer host.Close()
-	makers := []func() (path, error){ours, upstream}
-	samples := make(map[string][]float64)
-	for round := range rounds {
-		order := slices.Clone(makers)
+	defer n.close()
+	start := time.Now()
+	for round := range b.rounds {
+		list := slices.Clone(b.paths)
 		if round%2 == 1 {
-			slices.Reverse(order)
+			slices.Reverse(list)
 		}
-		for _, open := range order {
-			p, err := open()
-			if err != nil {
-				return err
+		for _, p := range list {
+			fmt.Fprintf(os.Stderr, "bench: round %d of %d: %s\n", round+1, b.rounds, p.name)
+			if err := b.measure(n, p); err != nil {
+				return fmt.Errorf("%s: %w", p.name, err)
 			}
-			for _, way := range []string{"down", "up"} {
-				rate, cpu, err := flow(ctx, p, host.Addr().String(), way, each)
-				if err != nil {
-					p.close()
-					return fmt.Errorf("%s %s: %w", p.name, way, err)
-				}
-				samples[p.name+" "+way+" rate"] = append(samples[p.name+" "+way+" rate"], rate)
-				samples[p.name+" "+way+" cpu"] = append(samples[p.name+" "+way+" cpu"], cpu)
-			}
-			p.close()
 		}
 	}
+	if err := b.idle(n); err != nil {
+		return err
+	}
+	if b.toggles > 0 {
+		if err := b.toggle(); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(os.Stderr, "bench: took %v\n", time.Since(start).Round(time.Second))
+	return b.report(out)
+}
+
+func (b *bench) rows() []row {
 	var rows []row
-	for _, way := range []string{"down", "up"} {
-		for what, unit := range map[string]string{"rate": "Gbit/s", "cpu": "s/GB"} {
-			own, base := samples["byway "+way+" "+what], samples["upstream "+way+" "+what]
-			v, b := median(own), median(base)
-			rows = append(rows, row{
-				Name: "userspace tcp " + way + " " + what, Value: v, Unit: unit, Baseline: b, Ratio: v / b,
-				Min: slices.Min(own), Max: slices.Max(own), Runs: rounds,
-			})
+	for _, name := range b.order {
+		s := b.samples[name]
+		r := row{
+			Name: name, Value: median(s), Unit: b.units[name], Min: slices.Min(s), Max: slices.Max(s), Runs: len(s),
 		}
+		if base := b.samples[b.base[name]]; len(base) > 0 {
+			r.Baseline = median(base)
+			if r.Baseline != 0 {
+				r.Ratio = r.Value / r.Baseline
+			}
+		}
+		rows = append(rows, r)
 	}
-	slices.SortFunc(rows, func(a, b row) int { return slices.Compare([]byte(a.Name), []byte(b.Name)) })
+	return append(rows, b.fixed...)
+}
+
+func (b *bench) report(out string) error {
+	rows := b.rows()
+	slices.SortStableFunc(rows, func(x, y row) int { return strings.Compare(metricOf(x.Name), metricOf(y.Name)) })
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "path\tfigure\tvalue\tunit\tbaseline\tratio\tmin\tmax\truns\t")
+	last := ""
 	for _, r := range rows {
-		fmt.Printf("%-28s %7.2f %-7s upstream %6.2f  ratio %.2f  (%.2f to %.2f, %d runs)\n",
-			r.Name, r.Value, r.Unit, r.Baseline, r.Ratio, r.Min, r.Max, r.Runs)
+		p, metric, _ := strings.Cut(r.Name, ": ")
+		if metric != last && last != "" {
+			fmt.Fprintln(w, "\t\t\t\t\t\t\t\t\t")
+		}
+		last = metric
+		base, ratio := "", ""
+		if r.Ratio != 0 {
+			base, ratio = fmt.Sprintf("%.2f", r.Baseline), fmt.Sprintf("%.2f", r.Ratio)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%.2f\t%s\t%s\t%s\t%.2f\t%.2f\t%d\t\n",
+			p, metric, r.Value, r.Unit, base, ratio, r.Min, r.Max, r.Runs)
+	}
+	if err := w.Flush(); err != nil {
+		return err
 	}
 	if out == "" {
 		return nil
@@ -111,144 +174,15 @@ func run(ctx context.Context, rounds int, each time.Duration, out string) error 
 	return os.WriteFile(out, append(report, '\n'), 0o644)
 }
 
+func metricOf(name string) string {
+	_, metric, _ := strings.Cut(name, ": ")
+	return metric
+}
+
 func median(v []float64) float64 {
 	s := slices.Sorted(slices.Values(v))
+	if len(s)%2 == 0 {
+		return (s[len(s)/2-1] + s[len(s)/2]) / 2
+	}
 	return s[len(s)/2]
-}
-
-// hostAddr is an address of this machine that is not loopback: upstream's stack drops packets from there.
-func hostAddr() (netip.Addr, error) {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	for _, a := range addrs {
-		p, err := netip.ParsePrefix(a.String())
-		if err == nil && p.Addr().Is4() && !p.Addr().IsLoopback() && !p.Addr().IsLinkLocalUnicast() {
-			return p.Addr(), nil
-		}
-	}
-	return netip.Addr{}, errors.New("this machine has no IPv4 address besides loopback; give it one, such as " +
-		"with: ip addr add 10.99.0.1/32 dev lo")
-}
-
-// serve is a host that sends after a first byte of 'd', and swallows after any other.
-func serve() (net.Listener, error) {
-	addr, err := hostAddr()
-	if err != nil {
-		return nil, err
-	}
-	l, err := net.Listen("tcp", netip.AddrPortFrom(addr, 0).String())
-	if err != nil {
-		return nil, err
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				buf := make([]byte, 256<<10)
-				if _, err := io.ReadFull(c, buf[:1]); err != nil {
-					return
-				}
-				for err == nil {
-					if buf[0] == 'd' {
-						_, err = c.Write(buf)
-					} else {
-						_, err = c.Read(buf[1:])
-					}
-				}
-			}()
-		}
-	}()
-	return l, nil
-}
-
-// flow measures one TCP flow: Gbit/s, and processor seconds for each GB.
-func flow(ctx context.Context, p path, address, way string, each time.Duration) (rate, cpu float64, err error) {
-	dialCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	conn, err := p.dial(dialCtx, address)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer conn.Close()
-	if _, err := conn.Write([]byte(way[:1])); err != nil {
-		return 0, 0, err
-	}
-	buf := make([]byte, 64<<10)
-	move := func(d time.Duration) (total int, err error) {
-		for end := time.Now().Add(d); time.Now().Before(end); {
-			var n int
-			if way == "down" {
-				n, err = conn.Read(buf)
-			} else {
-				n, err = conn.Write(buf)
-			}
-			if err != nil {
-				return total, err
-			}
-			total += n
-		}
-		return total, nil
-	}
-	if _, err := move(each / 4); err != nil {
-		return 0, 0, err
-	}
-	start, before := time.Now(), used()
-	n, err := move(each)
-	if err != nil {
-		return 0, 0, err
-	}
-	took, cost := time.Since(start).Seconds(), (used() - before).Seconds()
-	return float64(n) * 8 / took / 1e9, cost / (float64(n) / 1e9), nil
-}
-
-// used is the processor time of the process so far.
-func used() time.Duration {
-	var ru syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &ru); err != nil {
-		return 0
-	}
-	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
-}
-
-// ours is the product: an exit and a client.
-func ours() (path, error) {
-	addr, err := hostAddr()
-	if err != nil {
-		return path{}, err
-	}
-	policy, err := tunnel.NewPolicy(tunnel.PolicyConfig{Allow: []netip.Prefix{netip.PrefixFrom(addr, 32)}})
-	if err != nil {
-		return path{}, err
-	}
-	exit, err := tunnel.NewExit(tunnel.ExitConfig{Policy: policy})
-	if err != nil {
-		return path{}, err
-	}
-	key, err := tunnel.GenerateKey()
-	if err != nil {
-		return path{}, err
-	}
-	session, err := exit.Add(tunnel.Peer{PublicKey: key.Public(), Limit: 1 << 62})
-	if err != nil {
-		return path{}, err
-	}
-	v4, v6 := session.Addrs()
-	client, err := tunnel.Dial(tunnel.ClientConfig{
-		Private: key, Peer: exit.PublicKey(), Addrs: []netip.Addr{v4, v6}, DNS: exit.DNS(),
-		Endpoint: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), exit.Port()),
-	})
-	if err != nil {
-		return path{}, err
-	}
-	return path{
-		name:  "byway",
-		dial:  func(ctx context.Context, a string) (net.Conn, error) { return client.DialContext(ctx, "tcp", a) },
-		close: func() { client.Close(); exit.Close() },
-	}, nil
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -9,8 +11,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 
+	tsconn "github.com/tailscale/wireguard-go/conn"
+	tsdevice "github.com/tailscale/wireguard-go/device"
+	tstun "github.com/tailscale/wireguard-go/tun"
 	"golang.zx2c4.com/wireguard/conn"
 	"golang.zx2c4.com/wireguard/device"
 	"golang.zx2c4.com/wireguard/tun"
@@ -23,6 +27,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 	"gvisor.dev/gvisor/pkg/waiter"
 
 	"byway/tunnel"
@@ -70,7 +75,6 @@ func (d *single) Write(bufs [][]byte, offset int) (int, error) {
 func (d *single) Close() error {
 	d.cancel()
 	d.stack.Close()
-	close(d.events)
 	return nil
 }
 
@@ -83,7 +87,7 @@ func plainForwarder() (*single, error) {
 		NetworkProtocols: []stack.NetworkProtocolFactory{
 			ipv4.NewProtocolWithOptions(ipv4.Options{AllowExternalLoopbackTraffic: true}),
 		},
-		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol},
+		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol},
 	})
 	sack := tcpip.TCPSACKEnabled(true)
 	if err := d.stack.SetTransportProtocolOption(tcp.ProtocolNumber, &sack); err != nil {
@@ -115,62 +119,154 @@ func plainForwarder() (*single, error) {
 		host.Close()
 	})
 	d.stack.SetTransportProtocolHandler(tcp.ProtocolNumber, f.HandlePacket)
+	u := udp.NewForwarder(d.stack, func(r *udp.ForwarderRequest) bool {
+		id := r.ID()
+		host, err := net.Dial("udp", fmt.Sprintf("%v:%d", id.LocalAddress, id.LocalPort))
+		if err != nil {
+			return false
+		}
+		var wq waiter.Queue
+		ep, terr := r.CreateEndpoint(&wq)
+		if terr != nil {
+			host.Close()
+			return false
+		}
+		c := gonet.NewUDPConn(&wq, ep)
+		go func() { io.Copy(c, host); c.Close() }()
+		go func() { io.Copy(host, c); host.Close() }()
+		return true
+	})
+	d.stack.SetTransportProtocolHandler(udp.ProtocolNumber, u.HandlePacket)
 	return d, nil
 }
 
-// engine starts upstream's WireGuard on a device.
-func engine(dev tun.Device, key tunnel.PrivateKey, conf string) (*device.Device, error) {
+// bareConf is the configuration of a bare engine.
+func bareConf(a ask, consumer bool) string {
+	port, allowed := providerPort, innerConsumer+"/32"
+	if consumer {
+		port, allowed = consumerPort, "0.0.0.0/0"
+	}
+	return fmt.Sprintf("private_key=%s\nlisten_port=%d\npublic_key=%s\nendpoint=%s\nallowed_ip=%s\n",
+		hex.EncodeToString(a.Private[:]), port, hex.EncodeToString(a.Peer[:]), a.Endpoint, allowed)
+}
+
+// uapi is a device of either engine.
+type uapi interface {
+	IpcSet(string) error
+	Up() error
+	Close()
+}
+
+func bring(d uapi, conf string) error {
+	err := d.IpcSet(conf)
+	if err == nil {
+		err = d.Up()
+	}
+	if err != nil {
+		d.Close()
+	}
+	return err
+}
+
+func startUpstream(dev tun.Device, conf string) (uapi, error) {
 	d := device.NewDevice(dev, conn.NewDefaultBind(), device.NewLogger(device.LogLevelSilent, ""))
-	if err := d.IpcSet("private_key=" + hex.EncodeToString(key[:]) + "\n" + conf); err != nil {
-		d.Close()
-		return nil, err
-	}
-	if err := d.Up(); err != nil {
-		d.Close()
-		return nil, err
-	}
-	return d, nil
+	return d, bring(d, conf)
 }
 
-// upstream is the baseline.
-func upstream() (path, error) {
-	near, err := tunnel.GenerateKey()
-	if err != nil {
-		return path{}, err
+// bare is a bare engine on a network interface.
+type bare struct {
+	plain
+	dev uapi
+}
+
+// openTUN opens one. The consumer's end has the side's address and the route to the internet.
+func openTUN(engine string, a ask, got *answer) (side, error) {
+	consumer := len(a.Addrs) > 0
+	name := "bwbench"
+	var d uapi
+	var err error
+	switch engine {
+	case string(tunnel.Upstream):
+		var dev tun.Device
+		if dev, err = tun.CreateTUN(name, mtu); err != nil {
+			return nil, err
+		}
+		d, err = startUpstream(dev, bareConf(a, consumer))
+	case string(tunnel.Tailscale):
+		var dev tstun.Device
+		if dev, err = tstun.CreateTUN(name, mtu); err != nil {
+			return nil, err
+		}
+		ts := tsdevice.NewDevice(dev, tsconn.NewDefaultBind(), tsdevice.NewLogger(tsdevice.LogLevelSilent, ""))
+		d, err = ts, bring(ts, bareConf(a, consumer))
+	default:
+		err = fmt.Errorf("unknown engine %q", engine)
 	}
-	far, err := tunnel.GenerateKey()
 	if err != nil {
-		return path{}, err
+		return nil, err
 	}
+	b := &bare{dev: d, plain: plain{end: d.Close}}
+	if consumer {
+		err = joinInterface(name, a.Addrs[0], internetNet)
+	} else {
+		err = joinInterface(name, innerProvider, innerConsumer+"/32")
+		got.Addrs = []string{innerConsumer}
+	}
+	if err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *bare) idle(n int) error {
+	for i := range n {
+		key, err := tunnel.GenerateKey()
+		if err != nil {
+			return err
+		}
+		public := key.Public()
+		err = b.dev.IpcSet(fmt.Sprintf("public_key=%s\nallowed_ip=10.10.%d.%d/32\n",
+			hex.EncodeToString(public[:]), i>>8, i&255))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stacked is upstream's engine on upstream's userspace stack.
+type stacked struct {
+	plain
+	net *netstack.Net
+}
+
+func openNetstack(a ask) (side, error) {
+	dev, n, err := netstack.CreateNetTUN([]netip.Addr{netip.MustParseAddr(a.Addrs[0])}, nil, mtu)
+	if err != nil {
+		return nil, err
+	}
+	d, err := startUpstream(dev, bareConf(a, true))
+	if err != nil {
+		return nil, err
+	}
+	return &stacked{net: n, plain: plain{end: d.Close}}, nil
+}
+
+func (s *stacked) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return s.net.DialContext(ctx, network, address)
+}
+
+// openForwarder is upstream's engine with the plain forwarder.
+func openForwarder(a ask, got *answer) (side, error) {
 	fwd, err := plainForwarder()
 	if err != nil {
-		return path{}, err
+		return nil, err
 	}
-	hexOf := func(k tunnel.Key) string { return hex.EncodeToString(k[:]) }
-	exit, err := engine(fwd, far, fmt.Sprintf("public_key=%s\nallowed_ip=10.9.0.2/32\n", hexOf(near.Public())))
+	d, err := startUpstream(fwd, bareConf(a, false))
 	if err != nil {
-		return path{}, err
+		return nil, err
 	}
-	state, err := exit.IpcGet()
-	if err != nil {
-		return path{}, err
-	}
-	_, port, _ := strings.Cut(state, "listen_port=")
-	port, _, _ = strings.Cut(port, "\n")
-	dev, tnet, err := netstack.CreateNetTUN([]netip.Addr{netip.MustParseAddr("10.9.0.2")}, nil, mtu)
-	if err != nil {
-		return path{}, err
-	}
-	client, err := engine(dev, near, fmt.Sprintf(
-		"public_key=%s\nendpoint=127.0.0.1:%s\nallowed_ip=0.0.0.0/0\n", hexOf(far.Public()), port))
-	if err != nil {
-		return path{}, err
-	}
-	return path{
-		name: "upstream",
-		dial: func(ctx context.Context, a string) (net.Conn, error) {
-			return tnet.DialContextTCPAddrPort(ctx, netip.MustParseAddrPort(a))
-		},
-		close: func() { client.Close(); exit.Close() },
-	}, nil
+	got.Addrs = []string{innerConsumer}
+	return plain{end: d.Close}, nil
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 	"golang.zx2c4.com/wireguard/tun"
+
+	"byway/tunnel/netdev"
 )
 
 // Names. An interface is called ifPrefix and a number, its table tablePrefix and the name of the interface.
@@ -60,7 +62,7 @@ func Open(ctx context.Context, cfg Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev, err := tun.CreateTUN(ifPrefix+"%d", cfg.MTU)
+	dev, err := netdev.Create(ifPrefix+"%d", cfg.MTU)
 	if err != nil {
 		return nil, fmt.Errorf("create tun device: %w", err)
 	}

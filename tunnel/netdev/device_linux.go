@@ -1,0 +1,77 @@
+package netdev
+
+import (
+	"errors"
+	"sync"
+
+	tailscale "github.com/tailscale/wireguard-go/tun"
+	"golang.zx2c4.com/wireguard/tun"
+)
+
+// A read of the kernel's brings up to 64 KiB of one flow. Cut into packets, with their headers and what must stay free
+// between them, they need no more than slabSize and maxPackets, however small the segments are.
+const (
+	slabSize   = 2 * (1<<16 - 1)
+	maxPackets = 1024
+)
+
+// Device is a network interface of the kernel.
+type Device struct {
+	tailscale.Device
+	events chan tun.Event
+
+	// What one read of the kernel brought and one Read could not yet take.
+	mu      sync.Mutex
+	slab    []byte
+	packets []tailscale.ReadPacket
+	rest    []tailscale.ReadPacket
+}
+
+// Create makes an interface. A name may end in %d, which the kernel replaces by a number. It goes when it is closed, or
+// with the process.
+func Create(name string, mtu int) (tun.Device, error) {
+	dev, err := tailscale.CreateTUN(name, mtu)
+	if err != nil {
+		return nil, err
+	}
+	d := &Device{
+		Device: dev, events: make(chan tun.Event, 4),
+		slab: make([]byte, slabSize), packets: make([]tailscale.ReadPacket, maxPackets),
+	}
+	go func() {
+		// It ends when the device is closed.
+		defer close(d.events)
+		for e := range dev.Events() {
+			d.events <- tun.Event(e)
+		}
+	}()
+	return d, nil
+}
+
+// Events implements tun.Device.
+func (d *Device) Events() <-chan tun.Event { return d.events }
+
+// Read implements tun.Device.
+func (d *Device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for len(d.rest) == 0 {
+		n, err := d.Device.Read(d.slab, d.packets)
+		if errors.Is(err, tailscale.ErrTooManySegments) {
+			err = tun.ErrTooManySegments
+		}
+		if err != nil {
+			return 0, err
+		}
+		d.rest = d.packets[:n]
+	}
+	n := min(len(bufs), len(d.rest))
+	for i, p := range d.rest[:n] {
+		sizes[i] = copy(bufs[i][offset:], d.slab[p.Offset:p.Offset+p.Size])
+		if sizes[i] < p.Size {
+			sizes[i] = 0 // longer than the interface's MTU when the engine began; half a packet helps nobody
+		}
+	}
+	d.rest = d.rest[n:]
+	return n, nil
+}
