@@ -178,11 +178,15 @@ func (c *Client) dialTCP(ctx context.Context, dst netip.AddrPort, left int) (net
 		defer cancel()
 	}
 	start := time.Now()
-	conn, err := c.net.DialTCP(ctx, dst)
+	dialing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer c.denied.onNext(dst, cancel)()
+	conn, err := c.net.DialTCP(dialing, dst)
 	if err == nil {
 		return conn, nil
 	}
-	// What the connection itself learns depends on the family: some codes of ICMP end it, others only precede a reset.
+	// What the connection itself learns depends on the family: some codes of ICMP end it, others only precede a reset,
+	// and from a provider's kernel nothing else may come.
 	if c.denied.since(dst, start) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(dst), Err: ErrDenied}
 	}
@@ -208,6 +212,14 @@ type denials struct {
 	mu   sync.Mutex
 	list map[netip.AddrPort]time.Time
 	old  map[netip.AddrPort]time.Time
+
+	waiting map[*denialWait]struct{}
+}
+
+// denialWait wants to know of a denial.
+type denialWait struct {
+	dst  netip.AddrPort
+	call func()
 }
 
 const maxDenials = 1024 // of a generation
@@ -219,6 +231,27 @@ func (d *denials) add(dst netip.AddrPort) {
 		d.old, d.list = d.list, make(map[netip.AddrPort]time.Time)
 	}
 	d.list[dst] = time.Now()
+	for w := range d.waiting {
+		if w.dst == dst {
+			w.call()
+		}
+	}
+}
+
+// onNext calls f, which must not block, whenever dst is denied, until stop is called.
+func (d *denials) onNext(dst netip.AddrPort, f func()) (stop func()) {
+	w := &denialWait{dst, f}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.waiting == nil {
+		d.waiting = make(map[*denialWait]struct{})
+	}
+	d.waiting[w] = struct{}{}
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.waiting, w)
+	}
 }
 
 // since reports whether dst was denied after start.

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -19,6 +21,9 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 	"golang.zx2c4.com/wireguard/tun"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/checksum"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
 // Tests named TestNet… run a provider in a network namespace of its own, among others that are made for the test:
@@ -359,4 +364,99 @@ func linkNamed(t testing.TB, name string) netlink.Link {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// client connects a userspace consumer to a session of its own.
+func (n network) client(t testing.TB, e *Exit, limit uint64) pair {
+	t.Helper()
+	private, err := GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.Add(Peer{PublicKey: private.Public(), Limit: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v4, v6 := s.Addrs()
+	c, err := Dial(ClientConfig{
+		Private: private, Peer: e.PublicKey(), Endpoint: netip.AddrPortFrom(provider4, e.Port()),
+		Addrs: []netip.Addr{v4, v6}, DNS: e.DNS(), MTU: e.MTU(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := c.Handshake(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return pair{exit: e, session: s, client: c}
+}
+
+// summed fills in the checksums of a packet, without which the kernel tracks no connection.
+func summed(pkt []byte) []byte {
+	var body []byte
+	var src, dst netip.Addr
+	proto := pkt[6]
+	if pkt[0]>>4 == 4 {
+		binary.BigEndian.PutUint16(pkt[10:], ^checksum.Checksum(pkt[:20], 0))
+		body, proto = pkt[20:], pkt[9]
+		src, dst = netip.AddrFrom4([4]byte(pkt[12:])), netip.AddrFrom4([4]byte(pkt[16:]))
+	} else {
+		body = pkt[40:]
+		src, dst = netip.AddrFrom16([16]byte(pkt[8:])), netip.AddrFrom16([16]byte(pkt[24:]))
+	}
+	at := map[byte]int{1: 2, 58: 2, 6: 16, 17: 6}[proto]
+	var sum uint16
+	if proto != 1 {
+		sum = header.PseudoHeaderChecksum(tcpip.TransportProtocolNumber(proto),
+			tcpip.AddrFromSlice(src.AsSlice()), tcpip.AddrFromSlice(dst.AsSlice()), uint16(len(body)))
+	}
+	binary.BigEndian.PutUint16(body[at:], 0)
+	binary.BigEndian.PutUint16(body[at:], ^checksum.Checksum(body, sum))
+	return pkt
+}
+
+// reached lets nftables record what packets of exits get to: the host itself, and whatever it forwards to.
+type reached struct{ t *testing.T }
+
+func watchReached(t *testing.T) reached {
+	t.Helper()
+	cmd := exec.Command("nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(`table inet probe {
+		set seen4 { type inet_proto . ipv4_addr; flags dynamic; size 65535; }
+		set seen6 { type inet_proto . ipv6_addr; flags dynamic; size 65535; }
+		set ports { type inet_service; flags dynamic; size 65535; }
+		chain seen {
+			add @seen4 { meta l4proto . ip daddr }
+			add @seen6 { meta l4proto . ip6 daddr }
+			meta l4proto { tcp, udp } add @ports { th dport }
+		}
+		chain post { type filter hook postrouting priority 300; iifname "bwexit*" jump seen; }
+		chain inp { type filter hook input priority 300; iifname "bwexit*" jump seen; }
+	}`)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("nft: %v: %s", err, out)
+	}
+	return reached{t}
+}
+
+var element = regexp.MustCompile(`(tcp|udp|icmp|ipv6-icmp) \. ([0-9a-f.:]+)`)
+
+// seen lists what was reached, as "protocol address".
+func (r reached) seen() map[string]bool {
+	r.t.Helper()
+	seen := make(map[string]bool)
+	for _, set := range []string{"seen4", "seen6"} {
+		for _, m := range element.FindAllStringSubmatch(run(r.t, "nft", "list", "set", "inet", "probe", set), -1) {
+			seen[strings.TrimPrefix(m[1], "ipv6-")+" "+m[2]] = true
+		}
+	}
+	return seen
+}
+
+func (r reached) port(n uint16) bool {
+	return regexp.MustCompile(fmt.Sprintf(`\b%d\b`, n)).MatchString(
+		strings.SplitN(run(r.t, "nft", "-n", "list", "set", "inet", "probe", "ports")+"elements", "elements", 2)[1])
 }

@@ -2,6 +2,8 @@ package tunnel
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -10,8 +12,13 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 func TestNetPrivilegedExitForwardsBothFamilies(t *testing.T) {
@@ -183,5 +190,224 @@ func TestNetHostForwardsForNobodyElse(t *testing.T) {
 			t.Fatalf("the canary: %v", err)
 		}
 		c.Close()
+	})
+}
+
+func TestNetPrivilegedExitSendsNothingToForbiddenDestinations(t *testing.T) {
+	inNetwork(t, func(t *testing.T, n network) {
+		e := n.exit(t, ExitConfig{Mode: Privileged, Limits: Limits{NewFlows: 1 << 20}})
+		p, other := n.client(t, e, math.MaxUint64), n.client(t, e, math.MaxUint64)
+		r := watchReached(t)
+		v4, v6 := p.session.Addrs()
+		send := func(proto Proto, dst netip.Addr, port uint16) {
+			p.client.net.Inject(summed(probe(proto, v4, v6, dst, port)))
+			time.Sleep(20 * time.Microsecond) // within what queues hold
+		}
+		other4, other6 := other.session.Addrs()
+		idle := other.session.Counters()
+		exit4, exit6 := e.nets.Addrs(exitIndex)
+		mine := []netip.Addr{
+			provider4, provider6, lanHere, lanHost, other4, other6, exit4, exit6,
+			netip.MustParseAddr("2002:505:502::1"), netip.MustParseAddr("64:ff9b::505:502"),
+			netip.MustParseAddr("2400:cb00::5efe:505:502"),
+		}
+		vectors := 0
+		for _, dst := range append(forbidden(), mine...) {
+			for i, proto := range []Proto{TCP, UDP, ICMP} {
+				if proto == ICMP && (dst == exit4 || dst == exit6) {
+					continue // answered, as in userspace
+				}
+				send(proto, dst, uint16(80+i))
+				vectors++
+			}
+		}
+		for _, dst := range []netip.Addr{host4, host6} {
+			send(TCP, dst, 25)
+			vectors++
+		}
+		// The probe works: what is allowed gets out, last of all.
+		want := make(map[string]bool)
+		for _, dst := range []netip.Addr{host4, host6} {
+			for i, proto := range []Proto{TCP, UDP, ICMP} {
+				send(proto, dst, uint16(80+i))
+				want[fmt.Sprintf("%v %v", proto, dst)] = true
+			}
+		}
+		seen := map[string]bool{}
+		for end := time.Now().Add(5 * time.Second); len(seen) < len(want) && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
+			seen = r.seen()
+		}
+		time.Sleep(200 * time.Millisecond)
+		seen = r.seen()
+		for key := range want {
+			if !seen[key] {
+				t.Errorf("the canary %s did not get out: the probe proves nothing", key)
+			}
+			delete(seen, key)
+		}
+		if len(seen) > 0 {
+			t.Errorf("forbidden destinations were reached: %v", seen)
+		}
+		if r.port(25) || !r.port(80) {
+			t.Errorf("port 25 was reached: %v, port 80: %v", r.port(25), r.port(80))
+		}
+		if got := other.session.Counters(); got != idle {
+			t.Errorf("the other session moved bytes: %v before, %v after", idle, got)
+		}
+		if got := p.session.Counters().Rx; vectors < 500 || got < uint64(vectors)*20 {
+			t.Errorf("%d vectors, and %d bytes came from the consumer", vectors, got)
+		}
+		t.Logf("%d vectors, 0 reached", vectors)
+	})
+}
+
+func TestNetTwentyThousandDeniedDialsAreFollowedByASuccess(t *testing.T) {
+	inNetwork(t, func(t *testing.T, n network) {
+		e := n.exit(t, ExitConfig{Mode: Privileged})
+		p := n.client(t, e, math.MaxUint64)
+		to := n.listen(t, "i", netip.AddrPortFrom(host4, 0), func(c net.Conn) { io.Copy(c, c) })
+		dial := func(dst string) error {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			c, err := p.client.DialContext(ctx, "tcp", dst)
+			if err == nil {
+				c.Close()
+			}
+			return err
+		}
+		for _, dst := range []string{"10.0.0.1:80", "[fd00::1]:80", "8.8.8.8:25"} {
+			start := time.Now()
+			if err := dial(dst); !errors.Is(err, ErrDenied) {
+				t.Errorf("%s: %v, want it denied", dst, err)
+			}
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("%s: denied after %v", dst, took)
+			}
+		}
+		count := 20_000
+		start := time.Now()
+		var wg sync.WaitGroup
+		for w := range 20 {
+			wg.Go(func() {
+				for i := range count / 20 {
+					if err := dial(fmt.Sprintf("10.%d.%d.%d:80", w, i>>8, i&255)); err == nil {
+						t.Errorf("a denied destination answered")
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		t.Logf("%d denied dials in %v", count, time.Since(start))
+		if err := dial(to.String()); err != nil {
+			t.Errorf("after the denied ones: %v", err)
+		}
+		v4, _ := p.session.Addrs()
+		if c := connections(t, v4); c > 1 {
+			t.Errorf("%d connections are left", c)
+		}
+	})
+}
+
+// connections counts what the kernel tracks for an inner address.
+func connections(t *testing.T, of netip.Addr) int {
+	t.Helper()
+	flows, err := netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, f := range flows {
+		if a, _ := netip.AddrFromSlice(f.Forward.SrcIP); a.Unmap() == of {
+			n++
+		}
+	}
+	return n
+}
+
+func TestNetLimitsOfASessionHoldInTheKernel(t *testing.T) {
+	inNetwork(t, func(t *testing.T, n network) {
+		const flows, rate = 100, 50
+		e := n.exit(t, ExitConfig{Mode: Privileged, Limits: Limits{Flows: flows, NewFlows: rate}})
+		p, q := n.client(t, e, math.MaxUint64), n.client(t, e, math.MaxUint64)
+		r := func(p pair, count int, every time.Duration) int {
+			v4, v6 := p.session.Addrs()
+			for i := range count {
+				p.client.net.Inject(summed(probe(UDP, v4, v6, host4, uint16(1000+i))))
+				time.Sleep(every)
+			}
+			time.Sleep(100 * time.Millisecond)
+			return connections(t, v4)
+		}
+		start := time.Now()
+		fast := r(p, 300, 0)
+		if most := min(flows, 2*rate+int(time.Since(start).Seconds()*rate)+1); fast > most || fast < rate {
+			t.Errorf("%d connections were opened at once, %d may be", fast, most)
+		}
+		if slow := r(q, 160, time.Second/45); slow != flows {
+			t.Errorf("%d connections are open, %d may be", slow, flows)
+		}
+		v4, _ := q.session.Addrs()
+		if err := q.session.Remove(); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(5 * time.Second); connections(t, v4) > 0; time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d connections of a removed session are left", connections(t, v4))
+			}
+		}
+	})
+}
+
+func TestNetExitAnswersDNSOnItsInnerAddresses(t *testing.T) {
+	inNetwork(t, func(t *testing.T, n network) {
+		server := netip.AddrPortFrom(host4, 53)
+		answer := func(w dns.ResponseWriter, q *dns.Msg) {
+			m := new(dns.Msg).SetReply(q)
+			if q.Question[0].Qtype == dns.TypeA {
+				m.Answer = append(m.Answer, &dns.A{
+					Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 1}, A: net.IP{9, 9, 9, 9},
+				})
+			}
+			w.WriteMsg(m)
+		}
+		n.in(t, "i", func() {
+			pc, err := net.ListenPacket("udp", server.String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			l, err := net.Listen("tcp", server.String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for _, s := range []*dns.Server{{PacketConn: pc}, {Listener: l}} {
+				s.Handler = dns.HandlerFunc(answer)
+				go s.ActivateAndServe()
+				t.Cleanup(func() { s.Shutdown() })
+			}
+		})
+		e := n.exit(t, ExitConfig{Mode: Privileged, DNS: []netip.AddrPort{server}})
+		p := n.client(t, e, math.MaxUint64)
+		addrs, err := p.client.Resolve(t.Context(), "byway.example")
+		if err != nil || len(addrs) != 1 || addrs[0] != netip.MustParseAddr("9.9.9.9") {
+			t.Errorf("resolved %v, %v", addrs, err)
+		}
+		v4, v6 := e.nets.Addrs(exitIndex)
+		for _, a := range []netip.Addr{v4, v6} {
+			for _, proto := range []string{"udp", "tcp"} {
+				c, err := p.client.DialContext(t.Context(), proto, netip.AddrPortFrom(a, 53).String())
+				if err != nil {
+					t.Errorf("%s %v: %v", proto, a, err)
+					continue
+				}
+				reply, err := exchange(t.Context(), c, new(dns.Msg).SetQuestion("byway.example.", dns.TypeA))
+				if err != nil || len(reply.Answer) != 1 {
+					t.Errorf("%s %v: %v, %v", proto, a, reply, err)
+				}
+			}
+		}
 	})
 }
