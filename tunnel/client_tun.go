@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"sync/atomic"
 
 	"golang.zx2c4.com/wireguard/tun"
+
+	"byway/tunnel/netdev"
 )
 
 // TUNConfig describes the kernel's side of a TUNClient.
@@ -27,6 +30,8 @@ type TUNClient struct {
 	name string
 	cfg  ClientConfig
 	core *Client // its engine, counters and handshake; it has no stack
+
+	endpoint atomic.Pointer[netip.AddrPort]
 }
 
 // DialTUN makes a network interface and starts the consumer's side on it. It returns before the handshake, which it sets
@@ -41,7 +46,7 @@ func DialTUN(cfg ClientConfig, dev TUNConfig) (*TUNClient, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	kernel, err := tun.CreateTUN(dev.Name, cfg.MTU)
+	kernel, err := netdev.Create(dev.Name, cfg.MTU)
 	if err != nil {
 		return nil, fmt.Errorf("dial tunnel: create interface %s: %w", dev.Name, err)
 	}
@@ -69,6 +74,18 @@ func DialTUN(cfg ClientConfig, dev TUNConfig) (*TUNClient, error) {
 	}
 	cfg.Private, cfg.Preshared = PrivateKey{}, Key{} // the engine has them
 	c.cfg = cfg
+	c.endpoint.Store(&cfg.Endpoint)
+	// The engine keeps to the address that it last sent from, and doubts it only after 15 seconds without an answer.
+	// Naming the endpoint again makes it choose anew.
+	err = watchAddrs(c.core.done, func() {
+		if err := c.core.Roam(*c.endpoint.Load()); err != nil {
+			cfg.Log.Debug("choose a new source address", "error", err)
+		}
+	})
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("dial tunnel: %w", err)
+	}
 	return c, nil
 }
 
@@ -84,14 +101,20 @@ func (c *TUNClient) Addrs() []netip.Addr { return c.cfg.Addrs }
 // DNS is the inner address of the provider's resolver.
 func (c *TUNClient) DNS() netip.Addr { return c.cfg.DNS }
 
-// Endpoint is the provider's UDP address that the session was dialled at.
-func (c *TUNClient) Endpoint() netip.AddrPort { return c.cfg.Endpoint }
+// Endpoint is the provider's UDP address, as Dial or Roam was told.
+func (c *TUNClient) Endpoint() netip.AddrPort { return *c.endpoint.Load() }
 
 // Handshake waits until the first WireGuard handshake is done. The interface need not be up for it.
 func (c *TUNClient) Handshake(ctx context.Context) error { return c.core.Handshake(ctx) }
 
 // Roam sends to another address of the same provider from now on.
-func (c *TUNClient) Roam(endpoint netip.AddrPort) error { return c.core.Roam(endpoint) }
+func (c *TUNClient) Roam(endpoint netip.AddrPort) error {
+	if err := c.core.Roam(endpoint); err != nil {
+		return err
+	}
+	c.endpoint.Store(&endpoint)
+	return nil
+}
 
 // Counters are the bytes that passed, as the consumer sees it: Rx came from the provider.
 func (c *TUNClient) Counters() Counters { return c.core.Counters() }

@@ -178,11 +178,15 @@ func (f *firewall) closeMachine() {
 	out := f.base("output", nftables.ChainTypeFilter, nftables.ChainHookOutput, prio(200), false)
 	f.add(out, jump("allowed"))
 	f.refuse(out)
+	// What containers and other guests of this machine have asked for through the tunnel comes back to them.
+	answers := append(iif(f.cfg.Interface, expr.CmpOpEq), established()...)
 	forward := f.base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, prio(200), false)
 	f.add(forward, jump("allowed"))
+	f.add(forward, answers, accept)
 	f.refuse(forward)
 	last := f.base("leave", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, prio(200), false)
 	f.add(last, jump("allowed"))
+	f.add(last, answers, accept)
 }
 
 // closePrograms lets programs inside out through the tunnel alone, and does not mind others.
@@ -281,6 +285,18 @@ func masked32(mask, value uint32) match {
 // ours matches packets with any mark of ours.
 func ours() match {
 	return append(match{&expr.Meta{Key: expr.MetaKeyMARK, Register: 1}}, masked32(markMask, markBase)...)
+}
+
+// established matches what belongs to a connection that has been let out before.
+func established() match {
+	return match{
+		&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
+		&expr.Bitwise{
+			SourceRegister: 1, DestRegister: 1, Len: 4, Xor: native(0),
+			Mask: native(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED),
+		},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: native(0)},
+	}
 }
 
 func unmarked() match { return equal32(expr.MetaKeyMARK, 0) }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,6 +47,18 @@ func (w *world) works() {
 
 const plenty = 1 << 40
 
+// controls are the phases without a kill switch, in which everything that is tried must be seen.
+var controls = []string{"open (positive control)", "restored (positive control)"}
+
+// kinds of packets that the programs try to send.
+var kinds = []string{
+	"udp4 with the canary", "udp4 port 53 with the canary", "udp4 port 853 with the canary", "udp6 with the canary",
+	"udp6 port 53 with the canary", "udp6 port 853 with the canary", "tcp4", "tcp4 port 53", "tcp4 port 853", "tcp6",
+	"tcp6 port 53", "tcp6 port 853", "ip4 protocol 1 with the canary", "ip4 protocol 2", "ip4 protocol 41 with the canary",
+	"ip4 protocol 47 with the canary", "ip4 protocol 132 with the canary", "ip6 protocol 58 with the canary",
+	"ip6 protocol 47 with the canary", "ip6 protocol 132 with the canary",
+}
+
 func TestNetKillSwitchByCapture(t *testing.T) {
 	w := newWorld(t)
 	internet := w.start(w.internet, "internet")
@@ -53,10 +66,14 @@ func TestNetKillSwitchByCapture(t *testing.T) {
 	provider := w.start(w.provider, "provider")
 	provider.do(request{Op: "start"})
 	daemon := w.start(w.consumer, "consumer")
-	daemon.do(request{Op: "lock", Config: &route.Config{StateDir: w.stateDir}})
-	c := w.capture()
-	c.phase("locked, no tunnel yet")
 	programs := w.start(w.consumer, "programs")
+	c := w.capture()
+	// The programs never stop. What they send while there is no kill switch shows that the capture sees it.
+	c.phase(controls[0])
+	programs.rounds(2)
+
+	daemon.do(request{Op: "lock", Config: &route.Config{StateDir: w.stateDir}})
+	c.phase("locked, no tunnel yet")
 	programs.rounds(2)
 	if out, err := w.fetch("http://" + web4 + "/"); err == nil {
 		t.Errorf("a locked machine reached the internet as %q", out)
@@ -73,8 +90,8 @@ func TestNetKillSwitchByCapture(t *testing.T) {
 
 	c.phase("roam: address")
 	w.script(w.consumer, `
-		ip addr add `+consumer4b+`/24 dev eth0
 		ip addr del `+consumer4+`/24 dev eth0
+		ip addr add `+consumer4b+`/24 dev eth0
 		ip addr add `+consumer6b+`/64 dev eth0 nodad
 		ip addr del `+consumer6+`/64 dev eth0
 		ip route replace default via `+provider4+` metric 100
@@ -138,7 +155,7 @@ func TestNetKillSwitchByCapture(t *testing.T) {
 	daemon = w.start(w.consumer, "consumer")
 	daemon.do(request{Op: "lock", Config: &route.Config{StateDir: w.stateDir, Lockdown: true}})
 	programs.rounds(1)
-	w.session(daemon, provider, plenty, provider4)
+	w.session(daemon, provider, plenty, provider6)
 	daemon.do(request{Op: "up"})
 	w.works()
 	programs.rounds(1)
@@ -150,28 +167,23 @@ func TestNetKillSwitchByCapture(t *testing.T) {
 	daemon.do(request{Op: "recover", Text: w.stateDir}) // the next start without a tunnel
 	programs.rounds(1)
 
-	// Everything that was captured so far was closed. Now the same programs on the same link, without the kill switch.
-	c.phase("restored (positive control)")
+	// This phase begins while the machine is still closed, and so takes all that follows it.
+	c.phase(controls[1])
 	daemon.do(request{Op: "restore", Text: w.stateDir})
 	programs.rounds(3)
 	counts := c.end()
 	programs.kill()
 
-	for _, p := range c.phases[:len(c.phases)-1] {
-		if n := counts[p.name].clearTotal(); n != 0 {
+	for _, p := range c.phases {
+		if n := counts[p.name].clearTotal(); n != 0 && !slices.Contains(controls, p.name) {
 			t.Errorf("%s: %d packets left in the clear: %v", p.name, n, counts[p.name].clear)
 		}
 	}
-	control := counts["restored (positive control)"]
-	for _, kind := range []string{
-		"udp4 with the canary", "udp4 port 53 with the canary", "udp4 port 853 with the canary", "udp6 with the canary",
-		"udp6 port 53 with the canary", "udp6 port 853 with the canary", "tcp4", "tcp4 port 53", "tcp4 port 853", "tcp6",
-		"tcp6 port 53", "tcp6 port 853", "ip4 protocol 1 with the canary", "ip4 protocol 2", "ip4 protocol 41 with the canary",
-		"ip4 protocol 47 with the canary", "ip4 protocol 132 with the canary", "ip6 protocol 58 with the canary",
-		"ip6 protocol 47 with the canary", "ip6 protocol 132 with the canary",
-	} {
-		if control.clear[kind] == 0 {
-			t.Errorf("positive control: the capture saw no %s, so that its absence proves nothing", kind)
+	for _, name := range controls {
+		for _, kind := range kinds {
+			if counts[name].clear[kind] == 0 {
+				t.Errorf("%s: the capture saw no %s, so that its absence proves nothing", name, kind)
+			}
 		}
 	}
 	if counts["up"].tunnel == 0 {
@@ -428,4 +440,52 @@ func TestNetNewerResolvConfIsLeftAlone(t *testing.T) {
 	if b, err := os.ReadFile(w.resolv); err != nil || string(b) != newer {
 		t.Errorf("resolv.conf is now %q (%v)", b, err)
 	}
+}
+
+func TestNetGuestsOfTheMachineUseTheTunnelToo(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.internet, "internet").do(request{Op: "check"})
+	provider := w.start(w.provider, "provider")
+	provider.do(request{Op: "start"})
+	guest := w.guest()
+	daemon := w.start(w.consumer, "consumer")
+	daemon.do(request{Op: "lock", Config: &route.Config{StateDir: w.stateDir}})
+	ask := func(addr string) (string, error) {
+		return w.try(guest, "curl", "-sS", "--max-time", "3", "http://"+addr+"/")
+	}
+	for _, addr := range []string{web4, "[" + web6 + "]"} {
+		if out, err := ask(addr); err == nil {
+			t.Errorf("a guest of a locked machine reached the internet as %q", out)
+		}
+	}
+	w.session(daemon, provider, plenty, provider4)
+	daemon.do(request{Op: "up"})
+	for addr, exit := range map[string]string{web4: "203.0.113.1", "[" + web6 + "]": "2001:db8:2::1"} {
+		if out, err := ask(addr); err != nil || out != exit {
+			t.Errorf("a guest reached %s as %q (%v), not as %s", addr, out, err, exit)
+		}
+	}
+	daemon.kill()
+	if out, err := ask(web4); err == nil {
+		t.Errorf("after kill -9, a guest reached the internet as %q", out)
+	}
+}
+
+func TestNetWorksWithoutIPv6(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.internet, "internet").do(request{Op: "check"})
+	provider := w.start(w.provider, "provider")
+	provider.do(request{Op: "start"})
+	w.script(w.consumer, "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1")
+	before := w.machine()
+	daemon := w.start(w.consumer, "consumer")
+	daemon.do(request{Op: "lock", Config: &route.Config{StateDir: w.stateDir}})
+	w.session(daemon, provider, plenty, provider4)
+	daemon.do(request{Op: "up"})
+	if out, err := w.fetch("http://"+webName+"/", "-4"); err != nil || out != "203.0.113.1" {
+		t.Errorf("the server saw %q (%v)", out, err)
+	}
+	daemon.do(request{Op: "hangup"})
+	daemon.do(request{Op: "close"})
+	w.sameMachine("without IPv6", before)
 }

@@ -317,3 +317,38 @@ func prefixes(list ...string) []netip.Prefix {
 	}
 	return out
 }
+
+// guest adds a namespace behind the consumer, as a container is.
+func (w *world) guest() string {
+	w.t.Helper()
+	guest := strings.TrimSuffix(w.consumer, "c") + "g"
+	w.run("ip", "netns", "add", guest)
+	w.t.Cleanup(func() { exec.Command("ip", "netns", "del", guest).Run() })
+	w.run("ip", "link", "add", "g0", "netns", w.consumer, "type", "veth", "peer", "name", "eth0", "netns", guest)
+	w.script(w.consumer, `
+		ip addr add 172.30.0.1/24 dev g0
+		ip addr add fd00:77::1/64 dev g0 nodad
+		ip link set g0 up
+		sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+		nft add table ip guests
+		nft add chain ip guests post '{ type nat hook postrouting priority 100; }'
+		nft add rule ip guests post oifname eth0 masquerade
+		nft add table ip6 guests
+		nft add chain ip6 guests post '{ type nat hook postrouting priority 100; }'
+		nft add rule ip6 guests post oifname eth0 masquerade`)
+	w.script(guest, `
+		ip addr add 172.30.0.2/24 dev eth0
+		ip addr add fd00:77::2/64 dev eth0 nodad
+		ip link set eth0 up
+		ip route add default via 172.30.0.1
+		ip -6 route add default via fd00:77::1`)
+	w.eventually("the guest reaches the internet", func() error {
+		for _, to := range []string{web4, web6} {
+			if out, err := w.try(guest, "ping", "-c1", "-W1", to); err != nil {
+				return fmt.Errorf("%w: %s", err, out)
+			}
+		}
+		return nil
+	})
+	return guest
+}

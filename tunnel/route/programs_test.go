@@ -27,7 +27,7 @@ func programs() func(request) (answer, error) {
 		for {
 			attempt()
 			rounds.Add(1)
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond)
 		}
 	}()
 	return func(request) (answer, error) { return answer{Count: rounds.Load()}, nil }

@@ -161,6 +161,8 @@ func (p *provider) handle(r request) (answer, error) {
 		p.exit, err = tunnel.NewExit(tunnel.ExitConfig{
 			Listen: netip.AddrPortFrom(netip.IPv4Unspecified(), port), Policy: policy,
 			DNS: []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr(dns4), 53)},
+			// The programs of these tests open more flows than the usual limits of a session allow.
+			Limits: tunnel.Limits{Flows: 1 << 16, NewFlows: 1 << 16},
 		})
 		return answer{}, err
 	case "add":
