@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
 import {PlainToken} from "./tokens/Tokens.sol";
+import {IDevToken} from "./tokens/TokenSignatures.sol";
 import {Vm, vm} from "./Vm.sol";
 
 /// @title Two payers, their session keys and two payees around one Channels contract
@@ -44,7 +45,16 @@ abstract contract Fixture {
     }
 
     function newChannels(uint40 delay) internal returns (IChannels) {
-        return IChannels(vm.deployCode("Channels.sol:Channels", abi.encode(delay)));
+        return IChannels(vm.deployCode(artifact("Channels"), abi.encode(delay)));
+    }
+
+    function newDevToken() internal returns (IDevToken) {
+        return IDevToken(vm.deployCode(artifact("DevToken"), ""));
+    }
+
+    /// @dev Where a contract's code comes from: what forge has compiled, or a mutant that the tests shall catch.
+    function artifact(string memory name) internal view returns (string memory) {
+        return vm.envOr(string.concat("MUTANT_", name), string.concat(name, ".sol:", name));
     }
 
     /// @dev Gives an account tokens and approves the contract for them.

@@ -22,6 +22,7 @@ interface Vm {
     function stopPrank() external;
     function warp(uint256 time) external;
     function chainId(uint256 id) external;
+    function getBlockTimestamp() external view returns (uint256);
     function load(address target, bytes32 slot) external view returns (bytes32);
     function store(address target, bytes32 slot, bytes32 value) external;
     function etch(address target, bytes calldata code) external;
@@ -37,6 +38,8 @@ interface Vm {
     function assume(bool) external pure;
     function label(address account, string calldata) external;
     function deployCode(string calldata artifact, bytes calldata args) external returns (address);
+    function getCode(string calldata artifact) external view returns (bytes memory);
+    function envOr(string calldata name, string calldata otherwise) external view returns (string memory);
     function readFile(string calldata path) external view returns (string memory);
     function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
     function parseJsonAddress(string calldata json, string calldata key) external pure returns (address);

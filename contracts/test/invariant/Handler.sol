@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
-import {PlainToken} from "../tokens/Tokens.sol";
+import {Authorization, IDevToken, Signature, TokenSignatures} from "../tokens/TokenSignatures.sol";
 import {vm} from "../Vm.sol";
 
 /// @title Everything that three payers with two session keys each and three payees can do, in any order, and time
@@ -23,7 +23,7 @@ contract Handler {
     }
 
     IChannels public immutable channels;
-    PlainToken public immutable token;
+    IDevToken public immutable token;
     uint40 public immutable delay;
 
     /// @notice The highest total that was ever signed for a channel.
@@ -34,13 +34,14 @@ contract Handler {
     mapping(bytes4 => uint256) public calls;
 
     uint256 private time = 1_800_000_000;
+    uint256 private salts;
 
     // Deriving an address is slow.
     address[PAYERS] private payers;
     address[SIGNERS] private signers;
     address[PAYEES] private payees;
 
-    constructor(IChannels channels_, PlainToken token_) {
+    constructor(IChannels channels_, IDevToken token_) {
         (channels, token, delay) = (channels_, token_, channels_.EXIT_DELAY());
         for (uint256 i; i < PAYERS; ++i) {
             payers[i] = vm.addr(payerKey(i));
@@ -199,6 +200,64 @@ contract Handler {
         channels.open(address(token), signerAt(s), payeeAt(e), amount, ceiling);
         compare(b, p, e, false);
         count();
+    }
+
+    /// @dev Sometimes somebody has used the permit before.
+    function openWithPermit(uint256 p, uint256 s, uint256 e, uint96 amount, uint96 more, bool used) external {
+        (p, s, e) = (p % PAYERS, s % SIGNERS, e % PAYEES);
+        uint256 balance = token.balanceOf(payerAt(p));
+        State memory st = state(p, s, e);
+        if (balance == 0 || st.exitAt != 0) return;
+        amount = uint96(within(amount, 1, balance));
+        uint96 ceiling = uint96(within(more, 0, st.ceiling + st.free + amount));
+        Signature memory sig = TokenSignatures.permit(payerKey(p), address(token), address(channels), amount, time);
+        if (used) token.permit(payerAt(p), address(channels), amount, time, sig.v, sig.r, sig.s);
+        Before memory b = look();
+        vm.prank(payerAt(p));
+        channels.openWithPermit(
+            address(token), signerAt(s), payeeAt(e), amount, ceiling, time, sig.v, sig.r, sig.s
+        );
+        compare(b, p, e, false);
+        vm.prank(payerAt(p));
+        token.approve(address(channels), type(uint256).max);
+        count();
+    }
+
+    function openWithAuthorization(uint256 p, uint256 s, uint256 e, uint96 amount, uint96 more) external {
+        (p, s, e) = (p % PAYERS, s % SIGNERS, e % PAYEES);
+        uint256 balance = token.balanceOf(payerAt(p));
+        State memory st = state(p, s, e);
+        if (balance == 0 || st.exitAt != 0) return;
+        amount = uint96(within(amount, 1, balance));
+        uint96 ceiling = uint96(within(more, 0, st.ceiling + st.free + amount));
+        Before memory b = look();
+        authorized(p, s, e, amount, ceiling);
+        compare(b, p, e, false);
+        count();
+    }
+
+    function authorized(uint256 p, uint256 s, uint256 e, uint96 amount, uint96 ceiling) private {
+        bytes32 salt = bytes32(++salts);
+        bytes32 nonce = channels.authorizationNonce(
+            address(token), payerAt(p), signerAt(s), payeeAt(e), amount, ceiling, 0, time + 1, salt
+        );
+        Signature memory sig = TokenSignatures.receiving(
+            payerKey(p), address(token), Authorization(payerAt(p), address(channels), amount, 0, time + 1, nonce)
+        );
+        channels.openWithAuthorization(
+            address(token),
+            payerAt(p),
+            signerAt(s),
+            payeeAt(e),
+            amount,
+            ceiling,
+            0,
+            time + 1,
+            salt,
+            sig.v,
+            sig.r,
+            sig.s
+        );
     }
 
     function reserve(uint256 p, uint256 s, uint256 e, uint96 more) external {

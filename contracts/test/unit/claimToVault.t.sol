@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {IChannels} from "src/interfaces/IChannels.sol";
+import {Fixture} from "../Fixture.sol";
+import {vm} from "../Vm.sol";
+
+contract ClaimToVaultTest is Fixture {
+    function claim(bytes memory rows) private returns (uint256) {
+        vm.prank(payee);
+        return channels.claimToVault(token, otherSigner, rows);
+    }
+
+    function test_RevertWhen_TheRowsAreNotWhole() external {
+        bytes memory row = promised(60);
+        refuse(abi.encodeWithSelector(IChannels.RowsLength.selector, 97, 96));
+        claim(abi.encodePacked(row, uint8(0)));
+    }
+
+    function test_RevertWhen_TheSignerIsZero() external {
+        open(100, 100);
+        bytes memory rows = promised(60);
+        vm.prank(payee);
+        refuse(IChannels.ZeroSigner.selector);
+        channels.claimToVault(token, address(0), rows);
+    }
+
+    function test_RevertWhen_TheVaultWouldOverflow() external {
+        plain.mint(payee, MAX);
+        vm.startPrank(payee);
+        plain.approve(address(channels), MAX);
+        channels.deposit(token, payee, otherSigner, MAX);
+        vm.stopPrank();
+        open(100, 100);
+        bytes memory rows = promised(1);
+        refuse(abi.encodeWithSelector(IChannels.AmountOverflow.selector, 2 ** 96));
+        claim(rows);
+    }
+
+    function test_WhenNothingIsOwed() external {
+        open(100, 100);
+        vm.recordLogs();
+        eq(claim(""), 0, "paid");
+        eq(vm.getRecordedLogs().length, 0, "events");
+        vm.prank(payee);
+        eq(channels.claimToVault(token, address(0), ""), 0, "paid to no signer");
+    }
+
+    function test_WhenSomethingIsOwed_ThePayeesVaultGrows() external {
+        open(100, 100);
+        bytes memory rows = promised(60);
+        vm.expectEmit(address(channels));
+        emit IChannels.Claimed(
+            token, payee, abi.encodePacked(bytes20(keccak256(abi.encode(token, payer, signer))), uint96(60))
+        );
+        vm.expectEmit(address(channels));
+        emit IChannels.Deposited(token, payee, otherSigner, 60);
+        eq(claim(rows), 60, "paid");
+        expectChannel(0, 60, 100, 0, 0);
+        eq(channels.vaultOf(token, payee, otherSigner), 60, "the payee's vault");
+        eq(plain.balanceOf(payee), 0, "payee");
+        eq(plain.balanceOf(address(channels)), 100, "held");
+    }
+
+    function test_WhenAnotherCalls_NothingIsOwedToIt() external {
+        open(100, 100);
+        bytes memory rows = promised(60);
+        vm.prank(stranger);
+        eq(channels.claimToVault(token, otherSigner, rows), 0, "paid");
+    }
+}
