@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -208,6 +209,7 @@ type user struct {
 	session *Session
 	acct    *account
 	name    string
+	leave   func() // takes the interface away
 }
 
 // still is a device whose interface never goes down, as far as the engine knows.
@@ -251,7 +253,8 @@ func (n network) join(t testing.TB, e *Exit, limit uint64) user {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(eng.Close)
+	u.leave = sync.OnceFunc(eng.Close)
+	t.Cleanup(u.leave)
 	err = eng.AddPeer(enginePeer{
 		Public: e.PublicKey(), Endpoint: netip.AddrPortFrom(provider4, e.Port()), Keepalive: keepalive,
 		AllowedIPs: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
