@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"byway/tunnel/route"
 )
@@ -488,4 +489,53 @@ func TestNetWorksWithoutIPv6(t *testing.T) {
 	daemon.do(request{Op: "hangup"})
 	daemon.do(request{Op: "close"})
 	w.sameMachine("without IPv6", before)
+}
+
+func TestNetKillSwitchComesBackWhenAnotherProgramFlushesIt(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.internet, "internet").do(request{Op: "check"})
+	daemon := w.start(w.consumer, "consumer")
+	daemon.do(request{Op: "lock", Config: &route.Config{StateDir: w.stateDir}})
+	loaded := w.in(w.consumer, "nft", "list", "table", "inet", "byway-route")
+	for range 3 {
+		w.in(w.consumer, "nft", "flush", "ruleset")
+		began := time.Now()
+		w.eventually("the kill switch is back", func() error {
+			out, err := w.try(w.consumer, "nft", "list", "table", "inet", "byway-route")
+			if err == nil && out != loaded {
+				err = errors.New("it is another one")
+			}
+			return err
+		})
+		t.Logf("back within %s", time.Since(began).Round(time.Millisecond))
+	}
+	daemon.do(request{Op: "close"})
+	if out := w.in(w.consumer, "nft", "list", "ruleset"); out != "" {
+		t.Errorf("after closing there is %s", out)
+	}
+}
+
+func TestNetResolvConfOfEveryKindComesBack(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.internet, "internet").do(request{Op: "check"})
+	provider := w.start(w.provider, "provider")
+	provider.do(request{Op: "start"})
+	for _, kind := range []string{"file", "link", "dangling", "missing"} {
+		daemon := w.start(w.consumer, "consumer")
+		daemon.do(request{Op: "etc", Text: kind})
+		before := daemon.do(request{Op: "resolv.conf"}).Text
+		daemon.do(request{Op: "lock", Config: &route.Config{StateDir: w.stateDir}})
+		w.session(daemon, provider, plenty, provider4)
+		daemon.do(request{Op: "up"})
+		during := daemon.do(request{Op: "resolv.conf"}).Text
+		if !strings.Contains(during, "\nnameserver 10.213.0.1\n") {
+			t.Errorf("%s: while the tunnel is up: %s", kind, during)
+		}
+		daemon.do(request{Op: "hangup"})
+		daemon.do(request{Op: "close"})
+		if after := daemon.do(request{Op: "resolv.conf"}).Text; after != before {
+			t.Errorf("%s: was %s, and is %s", kind, before, after)
+		}
+		daemon.kill()
+	}
 }

@@ -137,10 +137,40 @@ func (c *consumer) handle(r request) (answer, error) {
 			return answer{}, err
 		}
 		return answer{Text: conn.LocalAddr().String()}, conn.Close()
+	case "etc":
+		return answer{}, mountEtc(r.Text)
+	case "resolv.conf":
+		target, _ := os.Readlink("/etc/resolv.conf")
+		b, err := os.ReadFile("/etc/resolv.conf")
+		info, _ := os.Lstat("/etc/resolv.conf")
+		list, _ := os.ReadDir("/etc")
+		text := fmt.Sprintf("link %q, %d files, %s (%v)", target, len(list), b, err)
+		if info != nil {
+			text = fmt.Sprint(info.Mode(), " ", text)
+		}
+		return answer{Text: text}, nil
 	case "counters":
 		return answer{Count: c.client.Counters().Total()}, nil
 	}
 	return answer{}, fmt.Errorf("unknown request %q", r.Op)
+}
+
+// mountEtc gives this process an /etc of its own, with a resolv.conf of some kind. "ip netns exec" has made a mount
+// namespace for it.
+func mountEtc(kind string) error {
+	if err := unix.Mount("none", "/etc", "tmpfs", 0, ""); err != nil {
+		return err
+	}
+	switch kind {
+	case "file":
+		return os.WriteFile("/etc/resolv.conf", []byte(formerResolv), 0o604)
+	case "link":
+		return errors.Join(os.Symlink("managed.conf", "/etc/resolv.conf"),
+			os.WriteFile("/etc/managed.conf", []byte(formerResolv), 0o644))
+	case "dangling":
+		return os.Symlink("nowhere", "/etc/resolv.conf")
+	}
+	return nil
 }
 
 // provider is an exit in userspace, which needs nothing of its machine.

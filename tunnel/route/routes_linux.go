@@ -22,6 +22,9 @@ type Routes struct {
 	lock   *os.File // nil when closed
 	state  *state
 	groups groups
+	link   *Link // that of the latest Up
+
+	watcher *watcher
 }
 
 // Lock closes the machine: from its return on, nothing leaves but what Config lets out and sockets with MarkUnderlay. It
@@ -106,7 +109,11 @@ func (r *Routes) close(ctx context.Context) (err error) {
 	if err := writeSysctl(srcValidMark, "1"); err != nil {
 		return err
 	}
-	return addPolicy(r.cfg)
+	if err := addPolicy(r.cfg); err != nil {
+		return err
+	}
+	r.watcher, err = r.watch()
+	return err
 }
 
 // Up sends the machine's traffic through the interface of a session: addresses, routes, DNS. After another session was
@@ -136,7 +143,8 @@ func (r *Routes) Up(ctx context.Context, link Link) error {
 			return err
 		}
 	}
-	if err := r.firewall(&link).load(); err != nil {
+	r.link = &link
+	if err := r.firewall(r.link).load(); err != nil {
 		return err
 	}
 	if err := addRoutes(r.cfg, index, link); err != nil {
@@ -160,17 +168,17 @@ func (r *Routes) Release() error { return r.end(false) }
 
 func (r *Routes) end(stay bool) error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.lock == nil {
+	lock := r.lock
+	r.lock = nil
+	r.mu.Unlock()
+	if lock == nil {
 		return nil
 	}
-	var err error
+	err := r.watcher.close()
 	if !stay {
-		err = lift(r.cfg.StateDir, r.state)
+		err = errors.Join(err, lift(r.cfg.StateDir, r.state))
 	}
-	err = errors.Join(err, r.lock.Close())
-	r.lock = nil
-	return err
+	return errors.Join(err, lock.Close())
 }
 
 // Restore gives the machine back as it was before a daemon that no longer runs, also where that one had locked it. It
