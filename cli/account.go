@@ -1,11 +1,18 @@
 package cli
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 
 	"byway/node"
 )
@@ -18,10 +25,25 @@ func (e env) accountCommand() *cli.Command {
 			{
 				Name:  "new",
 				Usage: "make an account, and the session key that signs its promises",
+				Description: "On a terminal it shows a phrase of twelve words (BIP-39), once: both keys come back from it with\n" +
+					"byway account restore, on any machine. With --owner the account's key stays elsewhere: this home gets\n" +
+					"a session key alone, and what the account is to do is printed with --unsigned.",
 				Flags: []cli.Flag{
-					&cli.BoolFlag{Name: "light", Usage: "a key file that opens at once but is easy to guess at: devnets only"},
+					&cli.StringFlag{Name: "phrase-file", Usage: "write the phrase to a new `FILE` instead of showing it"},
+					&cli.StringFlag{Name: "owner", Usage: "`ADDRESS` of an account whose key is kept elsewhere"},
+					lightFlag(),
 				},
 				Action: e.accountNew,
+			},
+			{
+				Name:  "restore",
+				Usage: "make the account and the session key again that a phrase stands for",
+				Description: "It asks for the phrase on the terminal and does not show it, or reads it from --phrase-file. What was\n" +
+					"promised before comes back from the providers; byway channel list --since BLOCK finds every channel.",
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "phrase-file", Usage: "read the phrase from a `FILE`"}, lightFlag(),
+				},
+				Action: e.accountRestore,
 			},
 			{Name: "list", Usage: "show the addresses of this home", Action: e.accountList},
 			{Name: "balance", Usage: "show what the account owns on the chain", Action: e.accountBalance},
@@ -37,29 +59,172 @@ type accountJSON struct {
 	Session common.Address `json:"session_key"`
 }
 
-func (e env) accountNew(c *cli.Context) error {
+func lightFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "light", Usage: "a key file that opens at once but is easy to guess at: devnets only"}
+}
+
+// vacantHome opens the folder of a home that has no account yet.
+func (e env) vacantHome(c *cli.Context) (node.Home, error) {
 	if err := noArgs(c); err != nil {
-		return err
+		return node.Home{}, err
 	}
 	home, err := e.home(c)
 	if err != nil {
-		return err
+		return home, err
 	}
 	if address, _, err := home.Accounts(); err == nil {
-		return fmt.Errorf("%s already holds the account %s: use another --home for another account",
+		return home, fmt.Errorf("%s already holds the account %s: use another --home for another account",
 			home.Dir(), address)
+	}
+	return home, nil
+}
+
+func (e env) accountNew(c *cli.Context) error {
+	home, err := e.vacantHome(c)
+	if err != nil {
+		return err
+	}
+	if c.IsSet("owner") {
+		return e.accountCold(c, home)
 	}
 	password, err := e.password(c, true)
 	if err != nil {
 		return err
 	}
-	if _, err := home.NewAccount(password, node.Strength(c.Bool("light"))); err != nil {
+	phrase := node.NewPhrase()
+	note := "New account. Only its key file and your password together open it: keep copies of both."
+	switch path := c.String("phrase-file"); {
+	case path != "":
+		if err := writePhrase(path, phrase); err != nil {
+			return err
+		}
+		note = "New account. " + path + " brings it back without any password: keep it where nobody else can read it."
+	case e.asks() && !c.Bool("json"):
+		if err := showPhrase(e.Err, e.In, phrase); err != nil {
+			return err
+		}
+		note = "New account. The phrase brings it back; it is not kept here."
+	}
+	if _, err := home.RestoreAccount(phrase, password, node.Strength(c.Bool("light"))); err != nil {
 		return err
 	}
 	if !c.Bool("json") {
-		fmt.Fprintln(e.Err, "New account. Only its key file and your password together open it: keep copies of both.")
+		fmt.Fprintln(e.Err, note)
 	}
 	return e.showAccount(c, home)
+}
+
+// asks reports whether there is a person to ask.
+func (e env) asks() bool { return e.In != nil && term.IsTerminal(int(e.In.Fd())) }
+
+// accountCold makes a home for an account whose key is elsewhere.
+func (e env) accountCold(c *cli.Context, home node.Home) error {
+	owner, err := parseAddress("--owner", c.String("owner"))
+	if err != nil {
+		return err
+	}
+	if c.IsSet("phrase-file") {
+		return usagef("--phrase-file is for a key that is made here, and --owner names one that is not")
+	}
+	password, err := e.password(c, true)
+	if err != nil {
+		return err
+	}
+	if err := home.NewColdAccount(owner, password, node.Strength(c.Bool("light"))); err != nil {
+		return err
+	}
+	if !c.Bool("json") {
+		fmt.Fprintln(e.Err, "New session key. It can spend what the account deposits for it, and no more.\n"+
+			"Next: byway vault deposit AMOUNT --unsigned")
+	}
+	return e.showAccount(c, home)
+}
+
+func (e env) accountRestore(c *cli.Context) error {
+	home, err := e.vacantHome(c)
+	if err != nil {
+		return err
+	}
+	text, err := e.readPhrase(c)
+	if err != nil {
+		return err
+	}
+	phrase, err := node.ParsePhrase(text)
+	if err != nil {
+		return fmt.Errorf("phrase: %w", err)
+	}
+	password, err := e.password(c, true)
+	if err != nil {
+		return err
+	}
+	if _, err := home.RestoreAccount(phrase, password, node.Strength(c.Bool("light"))); err != nil {
+		return err
+	}
+	return e.showAccount(c, home)
+}
+
+// readPhrase reads a phrase from --phrase-file, else from the terminal.
+func (e env) readPhrase(c *cli.Context) (string, error) {
+	if path := c.String("phrase-file"); path != "" {
+		f, err := os.Open(path)
+		if err != nil {
+			return "", fmt.Errorf("phrase file: %w", err)
+		}
+		defer f.Close()
+		b, err := io.ReadAll(io.LimitReader(f, maxPassword))
+		if err != nil {
+			return "", fmt.Errorf("phrase file: %w", err)
+		}
+		return string(b), nil
+	}
+	if !e.asks() {
+		return "", usagef("no terminal to ask for the phrase: give --phrase-file")
+	}
+	fmt.Fprint(e.Err, "Phrase (it is not shown): ")
+	b, err := term.ReadPassword(int(e.In.Fd()))
+	fmt.Fprintln(e.Err)
+	if err != nil {
+		return "", fmt.Errorf("read phrase: %w", err)
+	}
+	return string(b), nil
+}
+
+// writePhrase writes a phrase to a file that this user alone can read; it never overwrites one.
+func writePhrase(path string, phrase node.Phrase) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("phrase file: %w", err)
+	}
+	_, err = fmt.Fprintln(f, strings.Join(phrase.Reveal(), " "))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("phrase file: %w", err)
+	}
+	return nil
+}
+
+// showPhrase shows a phrase once and makes sure that it was written down: two of its words are asked for. Nothing is
+// made before.
+func showPhrase(w io.Writer, in io.Reader, phrase node.Phrase) error {
+	words := phrase.Reveal()
+	fmt.Fprintln(w, "Write these words down, in this order. Whoever has them has the account; they are never shown again.")
+	fmt.Fprintln(w)
+	for i, word := range words {
+		fmt.Fprintf(w, "  %2d %-10s", i+1, word)
+		if i%4 == 3 {
+			fmt.Fprintln(w)
+		}
+	}
+	fmt.Fprintln(w)
+	lines := bufio.NewScanner(in)
+	half := len(words) / 2
+	for _, at := range []int{rand.IntN(half), half + rand.IntN(half)} {
+		fmt.Fprintf(w, "Word %d, to make sure: ", at+1)
+		if !lines.Scan() || strings.TrimSpace(lines.Text()) != words[at] {
+			return fmt.Errorf("that is not word %d: nothing was made, begin again with byway account new", at+1)
+		}
+	}
+	fmt.Fprint(w, "\x1b[2J\x1b[3J\x1b[H") // off the screen, and out of what can be scrolled back to
+	return nil
 }
 
 func (e env) accountList(c *cli.Context) error {

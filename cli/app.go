@@ -164,7 +164,8 @@ func newApp(s Streams) *cli.App {
 		Before: func(c *cli.Context) error { _, err := e.logger(c); return err },
 		Commands: []*cli.Command{
 			e.demoCommand(), e.devnetCommand(), e.providerCommand(), e.offersCommand(), e.connectCommand(),
-			e.disconnectCommand(), e.statusCommand(), e.accountCommand(),
+			e.disconnectCommand(), e.statusCommand(), e.earningsCommand(), e.accountCommand(), e.vaultCommand(),
+			e.channelCommand(), e.ledgerCommand(), e.txCommand(),
 		},
 		OnUsageError:   onUsageError,
 		ExitErrHandler: func(*cli.Context, error) {},

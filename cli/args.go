@@ -21,6 +21,14 @@ var idle = map[string][]string{
 	"account new":     {"network", "rpc"},
 	"account list":    {"network", "rpc", "password-file"},
 	"account balance": {"password-file"},
+	"account restore": {"network", "rpc"},
+	"earnings":        {"password-file"},
+	"vault show":      {"password-file"},
+	"channel list":    {"password-file"},
+	"ledger verify":   {"password-file"},
+	"ledger backup":   {"network", "rpc", "password-file"},
+	"ledger restore":  {"network", "rpc", "password-file"},
+	"tx submit":       {"home", "password-file"},
 }
 
 // commandLine is what was typed, in the order that the parser of flags wants: global flags, then each command with its

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,9 +24,10 @@ func (e env) demoCommand() *cli.Command {
 		Usage: "run a whole market on this machine: the first paid 64 MiB, in seconds",
 		Description: "Starts a chain, deploys the contracts, starts two providers and a consumer with an IPFS node each,\n" +
 			"downloads 64 MiB through the cheaper provider over WireGuard, pays for it and claims the payment on chain.\n" +
-			"It needs no root and leaves nothing behind.\n\n" +
+			"It needs no root and, without --keep, leaves nothing behind.\n\n" +
 			"With --rpc it uses a chain that runs already; --funder-key then names a key that has gas there.",
 		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "keep", Usage: "keep the nodes' folders and the chain in `FOLDER`, for byway ledger verify"},
 			funderFlag(),
 		},
 		Action: e.demo,
@@ -134,7 +136,12 @@ func (e env) demo(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.demoReceipt(result)
+	if err := e.demoReceipt(result); err != nil || c.String("keep") == "" {
+		return err
+	}
+	fmt.Fprintf(e.Out, "Kept in %[1]s. Its chain runs again with byway --home %[1]s devnet up --keep, and then\n"+
+		"byway --home %[1]s/consumer ledger verify checks every figure.\n", c.String("keep"))
+	return nil
 }
 
 func (e env) runDemo(c *cli.Context) (result devnet.DemoResult, err error) {
@@ -149,8 +156,16 @@ func (e env) runDemo(c *cli.Context) (result devnet.DemoResult, err error) {
 	if err != nil {
 		return result, err
 	}
+	cfg := devnet.Config{RPC: rpc, Funder: key, Log: log}
+	if keep := c.String("keep"); keep != "" {
+		// The very places where devnet up --keep finds the chain again, and --home the nodes.
+		cfg.Dir, cfg.Homes = filepath.Join(keep, "devnet"), keep
+		if _, err := os.Stat(cfg.Dir); err == nil {
+			return result, usagef("--keep %s: a demo or a devnet is kept there already, choose another folder", keep)
+		}
+	}
 	steps := e.newSteps(!c.Bool("json"))
-	result, err = devnet.RunDemo(c.Context, devnet.Config{RPC: rpc, Funder: key, Log: log},
+	result, err = devnet.RunDemo(c.Context, cfg,
 		devnet.Observer{Step: steps.begin, Progress: steps.progress})
 	steps.end(err == nil)
 	return result, err

@@ -26,7 +26,7 @@ func (e env) providerCommand() *cli.Command {
 			{
 				Name:   "up",
 				Usage:  "publish an offer, serve sessions and stay",
-				Flags:  providerFlags(),
+				Flags:  append(providerFlags(), claimFlags()...),
 				Action: e.providerUp,
 			},
 			{
@@ -180,7 +180,7 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	if cfg.Log, err = e.logger(c); err != nil {
 		return cfg, err
 	}
-	if err = checkNumbers(c, "price", "stake"); err != nil {
+	if err = checkNumbers(c, "price", "stake", "gas-price", "reserve-above", "trust"); err != nil {
 		return cfg, err
 	}
 	if cfg.Home, _, _, err = e.account(c); err != nil {
@@ -233,6 +233,9 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 		return cfg, usagef("--price must be above zero: nobody would have to pay")
 	}
 	if cfg.Stake, err = tokenFlag(c, "stake", token); err != nil {
+		return cfg, err
+	}
+	if err = claimPolicy(c, token, &cfg); err != nil {
 		return cfg, err
 	}
 	password, err := e.password(c, false)

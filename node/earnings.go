@@ -63,6 +63,9 @@ func (p *parts) earningsReport(ctx context.Context, owner common.Address, e Earn
 
 // EarningsReport is that of a provider whose daemon does not run.
 func (w *Wallet) EarningsReport(ctx context.Context) (EarningsReport, error) {
+	if w.ledger == nil {
+		return EarningsReport{}, payments.ErrLedgerInUse
+	}
 	e, err := w.ledger.Earnings(ctx, w.domain, w.network.Token, w.cfg.Owner)
 	if err != nil {
 		return EarningsReport{}, err

@@ -483,6 +483,7 @@ func (p *Provider) routes() map[string]http.HandlerFunc {
 			report, err := p.EarningsReport(r.Context())
 			answer(w, report, err)
 		},
+		"POST /v1/backup": p.backup,
 		"POST /v1/claim": func(w http.ResponseWriter, r *http.Request) {
 			claimed, err := p.Claim(r.Context())
 			answer(w, claimed, err)

@@ -400,6 +400,7 @@ func (s *Session) ServeAPI(ctx context.Context, proxy string) error {
 			vault, err := s.consumer.vault(r.Context())
 			answer(w, vault, err)
 		},
+		"POST /v1/backup": s.consumer.backup,
 		"POST /v1/disconnect": func(w http.ResponseWriter, r *http.Request) {
 			receipt, err := s.Close(r.Context())
 			answer(w, receipt, err)

@@ -21,8 +21,8 @@ type WalletConfig struct {
 	Network Network
 	// Owner is the account: it owns vault, deposits and earnings. Session is the key that its vault belongs to.
 	Owner, Session common.Address
-	// Key is the owner's. Nil: every transaction is collected for [Wallet.Unsigned] instead of being sent, so that it
-	// can be signed where the key is.
+	// Key is the owner's. Nil: nothing is sent. Every transaction is collected for [Wallet.Unsigned], so that it can be
+	// signed where the key is; and the home may be another process's.
 	Key contracts.Signer
 	Log *slog.Logger
 }
@@ -40,7 +40,7 @@ type Wallet struct {
 func OpenWallet(ctx context.Context, cfg WalletConfig) (*Wallet, error) {
 	open := openMoney
 	if cfg.Key == nil {
-		open = openChain
+		open = openView
 	}
 	parts, err := open(ctx, partsConfig{Home: cfg.Home, Network: cfg.Network, Key: cfg.Key, Log: cfg.Log})
 	if err != nil {
@@ -53,20 +53,33 @@ func OpenWallet(ctx context.Context, cfg WalletConfig) (*Wallet, error) {
 	return w, nil
 }
 
-// openChain opens the chain alone. It takes neither the home's lock nor its ledger: what is signed elsewhere may be
-// prepared while a daemon runs here.
-func openChain(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
+// openView opens what it takes to look, and to prepare what is signed elsewhere: the chain, and the ledger where no
+// daemon holds it. It does not take the home's lock.
+func openView(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &parts{home: cfg.Home, network: cfg.Network, log: cfg.Log, domain: payments.DomainOf(cfg.Network.Deployment)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
 	if p.chain, err = dialChain(ctx, cfg.Network, cfg.Log); err != nil {
 		return nil, err
 	}
 	p.closers = append(p.closers, closerFunc(func() error { p.chain.Close(); return nil }))
 	p.view = payments.NewChainView(agreedChain{p.chain.Agreed()}, cfg.Network.Deployment)
 	if p.token, err = readToken(ctx, p.chain, cfg.Network.Token); err != nil {
-		return nil, errors.Join(err, p.close())
+		return nil, err
+	}
+	switch p.ledger, err = payments.OpenLedger(cfg.Home.path("ledger.db")); {
+	case errors.Is(err, payments.ErrLedgerInUse):
+		p.ledger = nil
+	case err != nil:
+		return nil, err
+	default:
+		p.closers = append(p.closers, p.ledger)
 	}
 	return p, nil
 }

@@ -1,6 +1,7 @@
 package devnet
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -191,11 +192,14 @@ func (d *demo) startInternet(ctx context.Context) (err error) {
 	return nil
 }
 
+// home is where a party's folder is.
+func (d *demo) home(name string) string { return filepath.Join(cmp.Or(d.cfg.Homes, d.dir), name) }
+
 // startProviders starts one provider for each price, each with a key, a folder and an IPFS node of its own, and waits
 // until their offers are published.
 func (d *demo) startProviders(ctx context.Context) error {
 	for i, price := range demoPrices {
-		home, err := node.OpenHome(filepath.Join(d.dir, "provider-"+strconv.Itoa(i+1)))
+		home, err := node.OpenHome(d.home("provider-" + strconv.Itoa(i+1)))
 		if err != nil {
 			return err
 		}
@@ -227,7 +231,7 @@ func (d *demo) startProviders(ctx context.Context) error {
 }
 
 func (d *demo) startConsumer(ctx context.Context) error {
-	home, err := node.OpenHome(filepath.Join(d.dir, "consumer"))
+	home, err := node.OpenHome(d.home("consumer"))
 	if err != nil {
 		return err
 	}

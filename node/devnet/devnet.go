@@ -32,6 +32,8 @@ type Config struct {
 	// Dir keeps the chain, the meeting point's blocks and the funder's journal; empty: a temporary folder that goes
 	// with the devnet.
 	Dir string
+	// Homes keeps the folders of a demo's providers and of its consumer; empty: they are in Dir.
+	Homes string
 	// RPC is a chain that runs already, instead of an embedded one; Funder is then a key that has gas there.
 	RPC    []string
 	Funder *contracts.Key

@@ -1,0 +1,284 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/urfave/cli/v2"
+
+	"byway/contracts"
+	"byway/node"
+)
+
+func (e env) channelCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "channel",
+		Usage: "what is set aside for providers, and the way out",
+		Subcommands: []*cli.Command{
+			{
+				Name:  "list",
+				Usage: "show every channel: promised, settled, set aside, exits",
+				Flags: []cli.Flag{&cli.Uint64Flag{Name: "since", Usage: "look for channels that this home has forgotten in the " +
+					"chain's events from this `BLOCK` on (default: on a devnet all, elsewhere none)"}},
+				Action: e.channelList,
+			},
+			{
+				Name:        "open",
+				Usage:       "set tokens aside for a provider, deposited where the vault lacks them",
+				ArgsUsage:   "PROVIDER AMOUNT",
+				Description: "byway connect does this by itself. It is for an account whose key is kept elsewhere, with --unsigned.",
+				Flags:       []cli.Flag{unsignedFlag()},
+				Action:      e.channelOpen,
+			},
+			{
+				Name:      "exit",
+				Usage:     "take back what is set aside for a provider, without it",
+				ArgsUsage: "PROVIDER",
+				Description: "The first time it announces the exit: from then on the provider has the exit delay to claim what it was\n" +
+					"promised. When the delay is over, the same command finishes the exit, and what is left is free in the vault.",
+				Flags: []cli.Flag{
+					&cli.BoolFlag{Name: "cancel", Usage: "take the announcement back"},
+					&cli.BoolFlag{Name: "wait", Usage: "stay until the delay is over, and finish"},
+					unsignedFlag(),
+				},
+				Action: e.channelExit,
+			},
+			{
+				Name:      "close",
+				Usage:     "end a channel at once, with the provider's consent",
+				ArgsUsage: "PROVIDER",
+				Description: "Asks the provider to agree, then pays what is owed, takes back what was set aside and withdraws all that is\n" +
+					"free in the vault, in one transaction. Where the provider does not answer, byway channel exit needs nobody.",
+				Flags:  []cli.Flag{&cli.StringFlag{Name: "to", Usage: "`ADDRESS` that receives it (default: the account)"}},
+				Action: e.channelClose,
+			},
+		},
+	}
+}
+
+// channelJSON is byway.channel/1: the channels of a vault, or the one that something was done with.
+type channelJSON struct {
+	Schema   string               `json:"schema"`
+	Sent     *node.Sent           `json:"sent,omitempty"`
+	Token    node.Token           `json:"token"`
+	Channel  *node.ChannelStatus  `json:"channel,omitempty"`
+	Channels []node.ChannelStatus `json:"channels,omitempty"`
+	Next     string               `json:"next,omitempty"` // the command to type next
+}
+
+const channelSchema = "byway.channel/1"
+
+func (e env) channelList(c *cli.Context) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	var since *uint64
+	if c.IsSet("since") {
+		block := c.Uint64("since")
+		since = &block
+	}
+	v, err := e.lookVault(c, since)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return e.printJSON(struct {
+			channelJSON
+			Channels []node.ChannelStatus `json:"channels"` // also where there is none
+		}{channelJSON{Schema: channelSchema, Token: v.Token}, v.Channels})
+	}
+	if len(v.Channels) == 0 {
+		fmt.Fprintln(e.Out, "No channels: nothing was ever set aside for a provider.")
+	}
+	for _, channel := range v.Channels {
+		e.channelRows(v.Token, channel)
+		fmt.Fprintln(e.Out)
+	}
+	e.vaultRows(v)
+	return nil
+}
+
+func (e env) channelRows(token node.Token, c node.ChannelStatus) {
+	exit := "none"
+	switch c.Exit {
+	case node.ExitRunning:
+		exit = "under way, to be finished from " + showTime(*c.ExitAt)
+	case node.ExitReady:
+		exit = "over: byway channel exit " + c.Provider.Hex() + " finishes it"
+	}
+	e.rows(e.Out,
+		row{"provider", c.Provider.Hex()},
+		row{"promised", show(token, c.Promised)},
+		row{"settled", show(token, c.Settled) + ", owed " + show(token, c.Owed)},
+		row{"set aside", show(token, c.Reserved)},
+		row{"exit", exit},
+	)
+}
+
+func (e env) channelOpen(c *cli.Context) error {
+	if c.Args().Len() != 2 {
+		return usagef("byway channel open takes a PROVIDER and an AMOUNT of tokens")
+	}
+	provider, err := parseAddress("PROVIDER", c.Args().First())
+	if err != nil {
+		return err
+	}
+	return e.act(c, func(w *node.Wallet) (node.Sent, error) {
+		amount, err := parseTokens(w.Token(), c.Args().Get(1))
+		if err != nil {
+			return node.Sent{}, err
+		}
+		return w.Reserve(c.Context, provider, amount)
+	}, func(w *node.Wallet, sent node.Sent) error {
+		return e.channelAfter(c, w, provider, sent, "Set aside.", "byway connect --provider "+provider.Hex())
+	})
+}
+
+// channelAfter shows a transaction, the channel after it, and what comes next.
+func (e env) channelAfter(
+	c *cli.Context, w *node.Wallet, provider common.Address, sent node.Sent, said, next string,
+) error {
+	status, err := w.Channel(c.Context, provider)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return e.printJSON(channelJSON{Schema: channelSchema, Sent: &sent, Token: w.Token(), Channel: &status, Next: next})
+	}
+	fmt.Fprintln(e.Out, said)
+	e.rows(e.Out, append(sentRows(w.Token(), sent), row{})...)
+	e.channelRows(w.Token(), status)
+	fmt.Fprintf(e.Out, "\nNext: %s\n", next)
+	return nil
+}
+
+func (e env) channelExit(c *cli.Context) error {
+	text, err := oneArg(c, "PROVIDER")
+	if err != nil {
+		return err
+	}
+	provider, err := parseAddress("PROVIDER", text)
+	if err != nil {
+		return err
+	}
+	if c.Bool("wait") && (c.Bool("cancel") || c.Bool("unsigned")) {
+		return usagef("--wait goes with neither --cancel nor --unsigned")
+	}
+	var said, next string
+	exit := "byway channel exit " + provider.Hex()
+	return e.act(c, func(w *node.Wallet) (node.Sent, error) {
+		status, err := w.Channel(c.Context, provider)
+		if err != nil {
+			return node.Sent{}, err
+		}
+		if c.Bool("cancel") {
+			said, next = "The exit is cancelled: what is set aside stays so.", exit
+			return w.CancelExit(c.Context, provider)
+		}
+		sent := node.Sent{}
+		if status.Exit == node.ExitNone {
+			said, next = "The exit is announced. The provider can claim what it was promised until it is over.", exit
+			if sent, err = w.StartExit(c.Context, provider); err != nil || !c.Bool("wait") {
+				return sent, err
+			}
+			e.waiting(c, "The exit is announced.")
+		}
+		if status, err = e.awaitExit(c, w, provider); err != nil {
+			return sent, err
+		}
+		said, next = "The exit is finished: what the provider had not claimed is free in the vault.", "byway vault withdraw all"
+		return w.FinishExit(c.Context, provider)
+	}, func(w *node.Wallet, sent node.Sent) error { return e.channelAfter(c, w, provider, sent, said, next) })
+}
+
+func (e env) waiting(c *cli.Context, text string) {
+	if !c.Bool("json") {
+		fmt.Fprintln(e.Err, text)
+	}
+}
+
+// awaitExit waits, where it was told to, until an exit can be finished.
+func (e env) awaitExit(c *cli.Context, w *node.Wallet, provider common.Address) (node.ChannelStatus, error) {
+	for said := false; ; said = true {
+		status, err := w.Channel(c.Context, provider)
+		if err != nil || status.Exit != node.ExitRunning || !c.Bool("wait") {
+			return status, err
+		}
+		if !said {
+			e.waiting(c, "It can be finished from "+showTime(*status.ExitAt)+".")
+		}
+		select {
+		case <-c.Context.Done():
+			return status, c.Context.Err()
+		case <-time.After(min(max(time.Until(*status.ExitAt), 200*time.Millisecond), time.Minute)):
+		}
+	}
+}
+
+// closePatience bounds what a cooperative close may take.
+const closePatience = 3 * time.Minute
+
+func (e env) channelClose(c *cli.Context) (err error) {
+	text, err := oneArg(c, "PROVIDER")
+	if err != nil {
+		return err
+	}
+	provider, err := parseAddress("PROVIDER", text)
+	if err != nil {
+		return err
+	}
+	var to common.Address
+	if c.IsSet("to") {
+		if to, err = parseAddress("--to", c.String("to")); err != nil {
+			return err
+		}
+	}
+	home, _, _, err := e.account(c)
+	if err != nil {
+		return err
+	}
+	network, err := e.network(c)
+	if err != nil {
+		return err
+	}
+	log, err := e.logger(c)
+	if err != nil {
+		return err
+	}
+	password, err := e.password(c, false)
+	if err != nil {
+		return err
+	}
+	owner, session, err := home.Unlock(password)
+	if err != nil {
+		return err
+	}
+	consumer, err := node.OpenConsumer(c.Context, node.ConsumerConfig{
+		Home: home, Network: network, Key: owner, Session: session, SpendCap: contracts.NewAmount(1), Log: log, // opens no session
+	})
+	if err != nil {
+		return notUp(network, err)
+	}
+	defer func() { err = errors.Join(err, consumer.Close()) }()
+	ctx, cancel := context.WithTimeout(c.Context, closePatience)
+	defer cancel()
+	if err := consumer.WaitReady(ctx); err != nil {
+		return err
+	}
+	sent, err := consumer.CloseChannel(ctx, provider, to)
+	switch {
+	case errors.Is(err, node.ErrNoReserve):
+		return err
+	case err != nil:
+		return fmt.Errorf("%w: byway channel exit %s needs nobody's consent", err, provider)
+	}
+	w, err := consumer.Wallet()
+	if err != nil {
+		return err
+	}
+	return e.channelAfter(c, w, provider, sent, "The channel is closed: what was owed is paid, and the rest is withdrawn.",
+		"byway account balance")
+}

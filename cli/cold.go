@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/urfave/cli/v2"
+
+	"byway/node"
+)
+
+func (e env) txCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "tx",
+		Usage: "send what was signed elsewhere",
+		Subcommands: []*cli.Command{{
+			Name:      "submit",
+			Usage:     "send signed transactions and wait until they are mined",
+			ArgsUsage: "SIGNED...",
+			Description: "Each SIGNED is a raw transaction in hexadecimal, or a file that holds it, as wallets give it out. They are\n" +
+				"sent in the order given. It needs no home and no password, and the same one may be submitted again.",
+			Action: e.txSubmit,
+		}},
+	}
+}
+
+// txJSON is byway.tx/1, one for each transaction.
+type txJSON struct {
+	Schema string         `json:"schema"`
+	From   common.Address `json:"from"`
+	node.Sent
+}
+
+func (e env) txSubmit(c *cli.Context) error {
+	if !c.Args().Present() {
+		return usagef("byway tx submit takes signed transactions: hexadecimal, or files")
+	}
+	network, err := e.network(c)
+	if err != nil {
+		return err
+	}
+	var list [][]byte
+	for _, arg := range c.Args().Slice() {
+		raw, err := readSigned(arg)
+		if err != nil {
+			return err
+		}
+		list = append(list, raw)
+	}
+	for _, raw := range list {
+		from, sent, err := node.SubmitSigned(c.Context, network, raw)
+		if err != nil {
+			return notUp(network, err)
+		}
+		if c.Bool("json") {
+			if err := e.printJSON(txJSON{"byway.tx/1", from, sent}); err != nil {
+				return err
+			}
+			continue
+		}
+		e.rows(e.Out,
+			row{"from", from.Hex()},
+			row{"gas", fmt.Sprintf("%d, %s", sent.Gas, showEther(orZero(sent.Fee.Int)))},
+			row{"block", fmt.Sprintf("%d, %s", sent.Block, sent.TxHash)},
+		)
+	}
+	return nil
+}
+
+// maxSigned bounds a signed transaction as text, in bytes: nodes take no larger ones.
+const maxSigned = 300 << 10
+
+func readSigned(arg string) ([]byte, error) {
+	text := arg
+	if f, err := os.Open(arg); err == nil {
+		defer f.Close()
+		b, err := io.ReadAll(io.LimitReader(f, maxSigned+1))
+		if err != nil {
+			return nil, fmt.Errorf("signed transaction: %w", err)
+		}
+		if text = string(b); len(b) > maxSigned {
+			return nil, fmt.Errorf("signed transaction %s: longer than %d bytes", arg, maxSigned)
+		}
+	}
+	raw, err := hex.DecodeString(strings.TrimPrefix(strings.TrimSpace(text), "0x"))
+	if err != nil || len(raw) == 0 {
+		return nil, usagef("%.40q is neither a file nor a signed transaction in hexadecimal", arg)
+	}
+	return raw, nil
+}

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"byway/contracts"
+	"byway/node"
+	"byway/payments"
+)
+
+func (e env) earningsCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "earnings",
+		Usage: "show what a provider was promised and where that money is now",
+		Description: "unsettled + claiming + settled is all that was ever promised. The numbers are the ledger's, the same as in\n" +
+			"byway status and in the metrics; it asks the daemon where one runs.",
+		Action: e.earnings,
+	}
+}
+
+func (e env) earnings(c *cli.Context) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	r, err := e.readEarnings(c)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return e.printJSON(r)
+	}
+	e.rows(e.Out,
+		row{"promised", show(r.Token, r.Promised)},
+		row{"unsettled", show(r.Token, r.Unsettled)},
+		row{"claiming", show(r.Token, r.Claiming)},
+		row{"settled", fmt.Sprintf("%s in %s", show(r.Token, r.Settled), plural(r.Claims, "claim"))},
+		row{"in wallet", show(r.Token, r.Wallet)},
+		row{"gas spent", showEther(orZero(r.GasSpent.Int)) + ", left " + showEther(orZero(r.Gas.Int))},
+	)
+	return nil
+}
+
+func (e env) readEarnings(c *cli.Context) (r node.EarningsReport, err error) {
+	home, _, _, err := e.account(c)
+	if err != nil {
+		return r, err
+	}
+	if api, err := node.DialAPI(home); err == nil {
+		if err = api.Get(c.Context, "/v1/earnings", &r); !errors.Is(err, node.ErrNotRunning) {
+			return r, err
+		}
+	}
+	w, err := e.openWallet(c, false)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	return w.EarningsReport(c.Context)
+}
+
+// claimFlags are the thresholds of a provider's claims and trust.
+func claimFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.Uint64Flag{Name: "claim-gas", Value: 20, Usage: "claim when its gas costs at most so many `THOUSANDTHS` of what it brings; " +
+			"needs --gas-price"},
+		&cli.StringFlag{Name: "gas-price", Usage: "what one whole coin of the chain (10^18 wei) is worth, in `TOKENS`"},
+		&cli.Uint64Flag{Name: "claim-full", Value: 800, Usage: "claim a channel when what it owes is so many `THOUSANDTHS` of what it can pay"},
+		&cli.DurationFlag{Name: "claim-age", Usage: "claim a channel when something was owed for that `TIME` (default 24h)"},
+		&cli.IntFlag{Name: "claim-batch", Value: 100, Usage: "`NUMBER` of channels that one transaction settles at most"},
+		&cli.StringFlag{Name: "reserve-above", Usage: "post a consumer's signed reserve when its promises exceed what is set aside by so " +
+			"many `TOKENS` (default: by anything)"},
+		&cli.StringFlag{Name: "trust", Usage: "how many `TOKENS` one consumer may owe beyond what it has set aside; 0 for none " +
+			"(default: the price of 64 MiB)"},
+	}
+}
+
+// claimPolicy reads them.
+func claimPolicy(c *cli.Context, token node.Token, cfg *node.ProviderConfig) error {
+	for name, most := range map[string]uint64{"claim-gas": 1000, "claim-full": 1000} {
+		if n := c.Uint64(name); n == 0 || n > most {
+			return usagef("--%s must be between 1 and %d", name, most)
+		}
+	}
+	if n := c.Int("claim-batch"); n < 1 || n > 500 {
+		return usagef("--claim-batch must be between 1 and 500")
+	}
+	if c.Duration("claim-age") < 0 {
+		return usagef("--claim-age is below zero")
+	}
+	cfg.Claims = payments.Policy{
+		GasPerMille: c.Uint64("claim-gas"), CeilingPerMille: c.Uint64("claim-full"), MaxAge: c.Duration("claim-age"),
+		Batch: c.Int("claim-batch"),
+	}
+	for _, f := range []struct {
+		name string
+		to   *contracts.Amount
+	}{{"gas-price", &cfg.Claims.GasTokenPrice}, {"reserve-above", &cfg.Claims.ReserveAbove}, {"trust", &cfg.Trust}} {
+		if !c.IsSet(f.name) {
+			continue
+		}
+		amount, err := tokenFlag(c, f.name, token)
+		if err != nil {
+			return err
+		}
+		*f.to = amount
+	}
+	cfg.NoTrust = c.IsSet("trust") && cfg.Trust.IsZero()
+	return nil
+}
