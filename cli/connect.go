@@ -25,8 +25,9 @@ func (e env) connectCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "connect",
 		Usage: "open a paid session with a provider, and stay",
-		Description: "Chooses the cheapest offer that fits, deposits what the channel lacks, opens a WireGuard session\n" +
-			"and offers it as a SOCKS5 and HTTP proxy on this machine. It needs no root.",
+		Description: "Chooses among the offers that fit by what earlier sessions measured and by price, deposits what the\n" +
+			"channel lacks, opens a WireGuard session and offers it as a SOCKS5 and HTTP proxy on this machine.\n" +
+			"It needs no root.",
 		Flags: append(criteriaFlags(),
 			&cli.StringFlag{Name: "spend", Value: "1", Usage: "the most that this session may cost, in `TOKENS`"},
 			&cli.StringFlag{Name: "proxy", Value: "127.0.0.1:1080", Usage: "`ADDRESS:PORT` for the proxy"},
@@ -56,7 +57,7 @@ func (e env) connect(c *cli.Context) (err error) {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	if err := checkNumbers(c, "max-price", "spend"); err != nil {
+	if err := checkNumbers(c, "max-price", "min-stake", "spend"); err != nil {
 		return err
 	}
 	listener, err := e.listenProxy(c.String("proxy"))
@@ -157,18 +158,31 @@ func (e env) openSession(c *cli.Context, consumer *consumer) (session *node.Sess
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := registry.Choose(offers, consumer.want)
+	ranked, err := consumer.Market().Rank(offers, consumer.want)
 	if err != nil {
 		return nil, explainNoOffer(err, consumer.want, consumer.Token(), len(skipped))
 	}
-	steps.begin("deposit")
-	if _, err = consumer.Fund(ctx, chosen.Offer, consumer.spend); err != nil {
-		return nil, err
+	for i, chosen := range ranked[:min(len(ranked), attempts)] {
+		if i > 0 {
+			fmt.Fprintf(e.Err, "byway: note: %s; trying the next\n", safe(err.Error()))
+		}
+		steps.begin("deposit")
+		if _, err = consumer.Fund(ctx, chosen.Offer, consumer.spend); err != nil {
+			if consumer.Market().Reach(ctx, chosen.Offer) != nil && ctx.Err() == nil {
+				consumer.Market().Unreached(chosen.Offer.Provider)
+				continue // nothing was deposited for a host that does not answer
+			}
+			return nil, err
+		}
+		steps.begin("session")
+		session, err = consumer.Connect(ctx, chosen.Signed)
+		break
 	}
-	steps.begin("session")
-	session, err = consumer.Connect(ctx, chosen.Signed)
 	return session, explainEnd(err, consumer)
 }
+
+// attempts is how many providers one connect turns to before it gives up.
+const attempts = 3
 
 // carry runs the proxy and the local API until the session ends, by a signal, by byway disconnect or by itself.
 func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, listener net.Listener) error {

@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,19 +18,42 @@ import (
 	"byway/contracts"
 	"byway/node"
 	"byway/registry"
+	"byway/registry/choose"
 )
 
 func (e env) offersCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "offers",
 		Usage: "see who sells, and for how much",
-		Subcommands: []*cli.Command{{
-			Name:  "list",
-			Usage: "list the registered offers, each fetched from IPFS and verified",
-			Flags: append(criteriaFlags(),
-				&cli.BoolFlag{Name: "skipped", Usage: "show the offers that were skipped too, and why"}),
-			Action: e.offersList,
-		}},
+		Subcommands: []*cli.Command{
+			{
+				Name:  "list",
+				Usage: "list the registered offers, each fetched from IPFS and verified",
+				Description: "What the home remembers is shown at once, and alone where chain or IPFS are down; then its age\n" +
+					"is told. An offer marked stale is a provider's last good one: its present one could not be fetched.",
+				Flags: append(criteriaFlags(),
+					&cli.BoolFlag{Name: "reachable", Usage: "only providers whose host answers now"},
+					&cli.StringFlag{Name: "sort", Value: "price", Usage: "by price, stake, country, age, expires or score, `KEY`"},
+					&cli.IntFlag{Name: "limit", Usage: "show the first `NUMBER` only"},
+					&cli.BoolFlag{Name: "explain", Usage: "rank as byway connect would, and show each term of the score"},
+					&cli.BoolFlag{Name: "skipped", Usage: "show the offers that were skipped too, and why"},
+				),
+				Action: e.offersList,
+			},
+			{
+				Name:      "show",
+				Usage:     "show everything that a provider's offer says",
+				ArgsUsage: "ADDRESS",
+				Action:    e.offersShow,
+			},
+			{
+				Name:  "watch",
+				Usage: "stay, and tell of each offer that comes, changes or goes",
+				Flags: append(criteriaFlags(),
+					&cli.DurationFlag{Name: "every", Value: 5 * time.Second, Usage: "ask the chain that often, `DURATION`"}),
+				Action: e.offersWatch,
+			},
+		},
 	}
 }
 
@@ -36,11 +63,19 @@ func criteriaFlags() []cli.Flag {
 		&cli.StringFlag{Name: "max-price", Usage: "the most to pay for a gigabyte, in `TOKENS`"},
 		&cli.StringFlag{Name: "country", Usage: "only exits that claim this country: two letters, `CC`"},
 		&cli.StringFlag{Name: "provider", Usage: "only the provider of this `ADDRESS`"},
+		&cli.StringSliceFlag{Name: "feature", Usage: "only offers with this feature, such as ipv6 or pq, `WORD`"},
+		&cli.StringFlag{Name: "transport", Usage: "only offers with this transport, `WORD`"},
+		&cli.StringFlag{Name: "min-stake", Usage: "only providers that have staked this many `TOKENS`"},
+		&cli.DurationFlag{Name: "min-age", Usage: "only providers registered for so long, such as 720h, `DURATION`"},
+		&cli.BoolFlag{Name: "p2p", Usage: "only exits that welcome file sharing between peers"},
 	}
 }
 
 func criteria(c *cli.Context, token node.Token) (registry.Criteria, error) {
-	var out registry.Criteria
+	out := registry.Criteria{
+		Features: c.StringSlice("feature"), Transport: c.String("transport"), MinAge: c.Duration("min-age"),
+		P2P: c.Bool("p2p"),
+	}
 	if c.IsSet("max-price") { // checked for its form by [checkNumbers]
 		price, err := priceFlag(c, "max-price", token)
 		if err != nil {
@@ -51,18 +86,34 @@ func criteria(c *cli.Context, token node.Token) (registry.Criteria, error) {
 		}
 		out.MaxPricePerGiB = price
 	}
+	if c.IsSet("min-stake") {
+		var err error
+		if out.MinStake, err = tokenFlag(c, "min-stake", token); err != nil {
+			return out, err
+		}
+	}
+	if out.MinAge < 0 {
+		return out, usagef("--min-age %s lies in the future", out.MinAge)
+	}
 	out.Country = strings.ToUpper(c.String("country"))
 	if n := len(out.Country); n > 0 && (n != 2 || strings.Trim(out.Country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
 		return out, usagef("--country %q is no country: give two letters, such as DE", c.String("country"))
 	}
 	if text := c.String("provider"); text != "" {
-		if !common.IsHexAddress(text) {
-			return out, usagef("--provider %q is no address: 40 hexadecimal digits after 0x", text)
+		provider, err := addressArg("--provider", text)
+		if err != nil {
+			return out, err
 		}
-		provider := common.HexToAddress(text)
 		out.Provider = &provider
 	}
 	return out, nil
+}
+
+func addressArg(name, text string) (common.Address, error) {
+	if !common.IsHexAddress(text) {
+		return common.Address{}, usagef("%s %q is no address: 40 hexadecimal digits after 0x", name, text)
+	}
+	return common.HexToAddress(text), nil
 }
 
 // explainNoOffer rewrites a [registry.NoOfferError] for people; other errors stay as they are.
@@ -86,14 +137,37 @@ type offersJSON struct {
 	Schema   string        `json:"schema"`
 	Token    string        `json:"token"`
 	Decimals uint8         `json:"decimals"`
+	AsOf     *asOfJSON     `json:"as_of,omitempty"`
 	Offers   []offerJSON   `json:"offers"`
 	Skipped  []skippedJSON `json:"skipped"`
+}
+
+// asOfJSON says how fresh a listing is. Lapse is why it is not of now.
+type asOfJSON struct {
+	Block  uint64    `json:"block"`
+	Synced time.Time `json:"synced"`
+	Lapse  string    `json:"lapse,omitempty"`
 }
 
 type offerJSON struct {
 	CID   string           `json:"cid"`
 	Stake contracts.Amount `json:"stake"`
+	Since *time.Time       `json:"since,omitempty"`
+	Stale bool             `json:"stale,omitempty"`
+	Score *scoreJSON       `json:"score,omitempty"`
 	registry.Offer
+}
+
+// scoreJSON has the terms of a score: total = draw + evidence - price, draw being one sample from mean and deviation.
+type scoreJSON struct {
+	Total     float64 `json:"total"`
+	Draw      float64 `json:"draw"`
+	Mean      float64 `json:"mean"`
+	Deviation float64 `json:"deviation"`
+	Sessions  float64 `json:"sessions"`
+	Evidence  float64 `json:"evidence"`
+	Price     float64 `json:"price"`
+	Benched   bool    `json:"benched"`
 }
 
 type skippedJSON struct {
@@ -103,69 +177,204 @@ type skippedJSON struct {
 	Reason   string         `json:"reason"`
 }
 
+// lines are the offers of a listing that fit, in the order asked for; ranked has the scores where they were asked for.
+type lines struct {
+	offers  []registry.Listing
+	ranked  map[common.Address]choose.Ranked
+	skipped []*registry.Skipped
+	state   node.MarketState
+	took    time.Duration
+}
+
 func (e env) offersList(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	if err := checkNumbers(c, "max-price"); err != nil {
+	if err := checkNumbers(c, "max-price", "min-stake"); err != nil {
 		return err
 	}
-	log, err := e.logger(c)
+	order, ok := offerOrders[c.String("sort")]
+	if !ok {
+		return usagef("--sort %q: use price, stake, country, age, expires or score", c.String("sort"))
+	}
+	market, want, err := e.openMarket(c)
 	if err != nil {
 		return err
 	}
-	network, err := e.network(c)
+	defer market.Close()
+	all, err := e.readMarket(c.Context, market, want, order)
 	if err != nil {
 		return err
 	}
-	browser, err := node.OpenBrowser(c.Context, network, log)
-	if err != nil {
-		return notUp(network, err)
-	}
-	defer browser.Close()
-	want, err := criteria(c, browser.Token())
-	if err != nil {
-		return err
-	}
-	began := time.Now()
-	fmt.Fprintln(e.Err, "Reading the registry and fetching offers …")
-	offers, skipped, err := collect(browser.Offers(c.Context))
-	if err != nil {
-		return err
-	}
-	fit, none := want.Filter(offers)
-	if len(offers) == 0 {
+	fit, none := want.Filter(all.offers)
+	if len(all.offers) == 0 {
 		none = nil // Nobody sells anything, and that is a list too.
 	}
-	offers = fit
-	none = explainNoOffer(none, want, browser.Token(), len(skipped))
+	if c.Bool("reachable") && len(fit) > 0 {
+		up := market.Reachable(c.Context, fit)
+		if len(up) == 0 {
+			none = &registry.NoOfferError{Considered: len(fit), Dropped: map[string]int{"do not answer": len(fit)}}
+		}
+		fit = up
+	}
+	all.offers = fit
+	if c.Bool("explain") || c.String("sort") == "score" {
+		if err := all.rank(market, want); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(all.offers, func(a, b registry.Listing) int { return order(all, a, b) })
+	if n := c.Int("limit"); n > 0 && n < len(all.offers) {
+		all.offers = all.offers[:n]
+	}
+	none = explainNoOffer(none, want, market.Token(), len(all.skipped))
 	if c.Bool("json") {
-		return errors.Join(e.printJSON(newOffersJSON(browser.Token(), offers, skipped)), none)
+		return errors.Join(e.printJSON(newOffersJSON(market.Token(), all)), none)
 	}
 	if none != nil && !c.Bool("skipped") {
 		return none
 	}
-	if len(offers) > 0 {
-		if err := e.offersTable(browser.Token(), offers); err != nil {
-			return err
+	if err := e.printOffers(c, market.Token(), all); err != nil {
+		return err
+	}
+	return none
+}
+
+// openMarket opens the market with what the home remembers of it, where there is a home, and reads the criteria.
+func (e env) openMarket(c *cli.Context) (*node.Market, registry.Criteria, error) {
+	var want registry.Criteria
+	log, err := e.logger(c)
+	if err != nil {
+		return nil, want, err
+	}
+	network, err := e.network(c)
+	if err != nil {
+		return nil, want, err
+	}
+	cfg := node.MarketConfig{Network: network, Log: log}
+	if _, err := os.Stat(c.String("home")); err == nil {
+		home, err := e.home(c)
+		if err != nil {
+			return nil, want, err
+		}
+		cfg.Home = &home
+	}
+	market, err := node.OpenMarket(c.Context, cfg)
+	if err != nil {
+		return nil, want, notUp(network, err)
+	}
+	if want, err = criteria(c, market.Token()); err != nil {
+		return nil, want, errors.Join(err, market.Close())
+	}
+	return market, want, nil
+}
+
+// readMarket lists the market. On a terminal the first page stands there at once and grows better as offers come.
+func (e env) readMarket(
+	ctx context.Context, market *node.Market, want registry.Criteria, order offerOrder,
+) (*lines, error) {
+	began := time.Now()
+	if !e.Terminal {
+		fmt.Fprintln(e.Err, "Reading the registry and fetching offers …")
+	}
+	page := e.newPage(market.Token(), want, order)
+	defer page.end()
+	if e.Terminal {
+		for l, err := range market.Known(ctx) {
+			page.add(l, err)
 		}
 	}
-	if len(offers)+len(skipped) == 0 {
+	all := &lines{}
+	var err error
+	all.offers, all.skipped, err = collect(func(yield func(registry.Listing, error) bool) {
+		for l, err := range market.Offers(ctx) {
+			page.add(l, err)
+			if !yield(l, err) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	all.took = time.Since(began)
+	all.state, err = market.State(ctx)
+	return all, err
+}
+
+// rank adds the scores, and drops who was caught lying.
+func (l *lines) rank(market *node.Market, want registry.Criteria) error {
+	if len(l.offers) == 0 {
+		return nil
+	}
+	ranked, err := market.Rank(l.offers, want)
+	if err != nil {
+		return err
+	}
+	l.ranked, l.offers = map[common.Address]choose.Ranked{}, nil
+	for _, r := range ranked {
+		l.ranked[r.Offer.Provider] = r
+		l.offers = append(l.offers, r.Listing)
+	}
+	return nil
+}
+
+// offerOrder compares two offers of a listing.
+type offerOrder func(l *lines, a, b registry.Listing) int
+
+var offerOrders = map[string]offerOrder{
+	"price": func(_ *lines, a, b registry.Listing) int { return a.Offer.PricePerGiB.Cmp(b.Offer.PricePerGiB) },
+	"stake": func(_ *lines, a, b registry.Listing) int { return b.Registration.Stake.Cmp(a.Registration.Stake) },
+	"country": func(_ *lines, a, b registry.Listing) int {
+		return cmp.Or(strings.Compare(a.Offer.Country, b.Offer.Country), a.Offer.PricePerGiB.Cmp(b.Offer.PricePerGiB))
+	},
+	"age":     func(_ *lines, a, b registry.Listing) int { return a.Registration.Since.Compare(b.Registration.Since) },
+	"expires": func(_ *lines, a, b registry.Listing) int { return a.Offer.Expires.Compare(b.Offer.Expires) },
+	"score": func(l *lines, a, b registry.Listing) int {
+		x, y := l.ranked[a.Offer.Provider], l.ranked[b.Offer.Provider]
+		if x.Benched != y.Benched {
+			if x.Benched {
+				return 1
+			}
+			return -1
+		}
+		return cmp.Compare(y.Score, x.Score)
+	},
+}
+
+func (e env) printOffers(c *cli.Context, token node.Token, all *lines) error {
+	if len(all.offers) > 0 {
+		text, err := offersTable(token, all.offers)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(e.Out, text)
+	}
+	if c.Bool("explain") {
+		for _, l := range all.offers {
+			fmt.Fprintf(e.Out, "%s: %s\n", l.Offer.Provider, all.ranked[l.Offer.Provider].Explain())
+		}
+	}
+	if len(all.offers)+len(all.skipped) == 0 {
 		fmt.Fprintln(e.Out, "Nobody sells here yet: byway provider up makes the first offer.")
 		return nil
 	}
-	fmt.Fprintf(e.Out, "%s, %d skipped, in %s.", plural(len(offers), "offer"), len(skipped),
-		formatDuration(time.Since(began)))
-	if len(skipped) > 0 && !c.Bool("skipped") {
+	fmt.Fprintf(e.Out, "%s, %d skipped, in %s.", plural(len(all.offers), "offer"), len(all.skipped),
+		formatDuration(all.took))
+	if len(all.skipped) > 0 && !c.Bool("skipped") {
 		fmt.Fprint(e.Out, " Why: --skipped.")
 	}
 	fmt.Fprintln(e.Out)
+	if lapse := all.state.Lapse; lapse != nil {
+		fmt.Fprintf(e.Out, "This is what was known %s ago, at block %d: %s\n",
+			formatDuration(time.Since(all.state.Synced)), all.state.Block, safe(lapse.Error()))
+	}
 	if c.Bool("skipped") {
-		for _, s := range skipped {
+		for _, s := range all.skipped {
 			fmt.Fprintf(e.Out, "  skipped %s: %s\n", s.Provider, safe(s.Reason.Error()))
 		}
 	}
-	return none
+	return nil
 }
 
 // collect gathers a listing; an error of the chain itself ends it.
@@ -186,21 +395,39 @@ func collect(
 	return offers, skipped, nil
 }
 
-func newOffersJSON(token node.Token, offers []registry.Listing, skipped []*registry.Skipped) offersJSON {
+func newOffersJSON(token node.Token, all *lines) offersJSON {
 	out := offersJSON{
 		Schema: "byway.offers/1", Token: token.Symbol, Decimals: token.Decimals, Offers: []offerJSON{},
 		Skipped: []skippedJSON{},
 	}
-	for _, l := range offers {
-		out.Offers = append(out.Offers, offerJSON{l.CID.String(), l.Registration.Stake, l.Offer})
+	if all.state.Known {
+		out.AsOf = &asOfJSON{Block: all.state.Block, Synced: all.state.Synced.UTC()}
+		if all.state.Lapse != nil {
+			out.AsOf.Lapse = all.state.Lapse.Error()
+		}
 	}
-	for _, s := range skipped {
+	for _, l := range all.offers {
+		o := newOfferJSON(l)
+		if r, ok := all.ranked[l.Offer.Provider]; ok {
+			o.Score = &scoreJSON{r.Score, r.Draw, r.Mean, r.Deviation, r.Sessions, r.Evidence, r.Price, r.Benched}
+		}
+		out.Offers = append(out.Offers, o)
+	}
+	for _, s := range all.skipped {
 		out.Skipped = append(out.Skipped, skippedJSON{s.Provider, s.CID.String(), s.Kind(), s.Reason.Error()})
 	}
 	return out
 }
 
-func (e env) offersTable(token node.Token, offers []registry.Listing) error {
+func newOfferJSON(l registry.Listing) offerJSON {
+	o := offerJSON{CID: l.CID.String(), Stake: l.Registration.Stake, Stale: l.Stale, Offer: l.Offer}
+	if since := l.Registration.Since; !since.IsZero() {
+		o.Since = &since
+	}
+	return o
+}
+
+func offersTable(token node.Token, offers []registry.Listing) (string, error) {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Options.DrawBorder, t.Style().Options.SeparateColumns = false, false
@@ -208,23 +435,26 @@ func (e env) offersTable(token node.Token, offers []registry.Listing) error {
 	for _, l := range offers {
 		perMB, err := node.PerMB(l.Offer.PricePerGiB)
 		if err != nil {
-			return err
+			return "", err
 		}
 		perGB, err := node.PerGB(l.Offer.PricePerGiB)
 		if err != nil {
-			return err
+			return "", err
 		}
 		country := l.Offer.Country
 		if country == "" {
 			country = "–"
 		}
+		expires := days(time.Until(l.Offer.Expires))
+		if l.Stale {
+			expires += ", stale"
+		}
 		t.AppendRow(table.Row{
 			l.Offer.Provider.Hex(), country, show(token, perMB), show(token, perGB), show(token, l.Registration.Stake),
-			days(time.Until(l.Offer.Expires)),
+			expires,
 		})
 	}
-	fmt.Fprintln(e.Out, t.Render())
-	return nil
+	return t.Render(), nil
 }
 
 func days(d time.Duration) string {

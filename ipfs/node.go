@@ -229,6 +229,19 @@ func (n *Node) Drop(ctx context.Context, c cid.Cid) error {
 	return nil
 }
 
+// Collect deletes every block that is not pinned and that keep does not want, and returns how many. Pinned ones stay:
+// they are this node's own, see [Node.Drop].
+func (n *Node) Collect(ctx context.Context, keep func(cid.Cid) bool) (int, error) {
+	gone, err := n.store.collect(ctx, keep)
+	if err != nil {
+		return gone, fmt.Errorf("collect blocks: %w", err)
+	}
+	return gone, nil
+}
+
+// Pinned lists the blocks that were put and not dropped, of this life and earlier ones.
+func (n *Node) Pinned(ctx context.Context) ([]cid.Cid, error) { return n.store.pins(ctx) }
+
 // WaitReady waits until at least one bootstrap node is in the routing table; with none configured it returns at once.
 func (n *Node) WaitReady(ctx context.Context) error {
 	select {

@@ -109,6 +109,36 @@ func (s *store) batch(ctx context.Context, fill func(ds.Batch) error) error {
 	return s.data.Sync(ctx, ds.NewKey("/"))
 }
 
+// collect deletes the blocks that are neither pinned nor wanted.
+func (s *store) collect(ctx context.Context, keep func(cid.Cid) bool) (int, error) {
+	pins, err := s.pins(ctx)
+	if err != nil {
+		return 0, err
+	}
+	pinned := make(map[cid.Cid]struct{}, len(pins))
+	for _, c := range pins {
+		pinned[c] = struct{}{}
+	}
+	all, err := s.AllKeysChan(ctx)
+	if err != nil {
+		return 0, err
+	}
+	gone := 0
+	err = s.batch(ctx, func(b ds.Batch) error {
+		for c := range all {
+			if _, own := pinned[c]; own || keep(c) {
+				continue
+			}
+			if err := b.Delete(ctx, blockKey(c)); err != nil {
+				return err
+			}
+			gone++
+		}
+		return nil
+	})
+	return gone, err
+}
+
 // pins lists the CIDs of all pinned blocks.
 func (s *store) pins(ctx context.Context) ([]cid.Cid, error) {
 	var pins []cid.Cid

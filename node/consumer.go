@@ -49,6 +49,7 @@ type ConsumerConfig struct {
 type Consumer struct {
 	*parts
 	cfg     ConsumerConfig
+	market  *Market
 	funding *payments.Funding
 }
 
@@ -69,11 +70,18 @@ func OpenConsumer(ctx context.Context, cfg ConsumerConfig) (*Consumer, error) {
 	if err != nil {
 		return nil, errors.Join(err, parts.close())
 	}
-	return &Consumer{parts: parts, cfg: cfg, funding: funding}, nil
+	market, err := openMarket(ctx, parts)
+	if err != nil {
+		return nil, errors.Join(err, parts.close())
+	}
+	return &Consumer{parts: parts, cfg: cfg, funding: funding, market: market}, nil
 }
 
 // Close closes the home. Sessions must be closed before.
-func (c *Consumer) Close() error { return c.close() }
+func (c *Consumer) Close() error { return errors.Join(c.market.Close(), c.close()) }
+
+// Market is this consumer's view of who sells.
+func (c *Consumer) Market() *Market { return c.market }
 
 // Token returns the metadata of the network's token.
 func (c *Consumer) Token() Token { return c.token }
@@ -81,10 +89,9 @@ func (c *Consumer) Token() Token { return c.token }
 // WaitReady waits until the IPFS network can be asked for offers.
 func (c *Consumer) WaitReady(ctx context.Context) error { return c.ipfs.WaitReady(ctx) }
 
-// Offers lists what is registered, each offer fetched and verified. One that fails is a *[registry.Skipped] with its
-// reason, and the sequence goes on.
+// Offers lists what is registered, each offer fetched and verified. See [Market.Offers].
 func (c *Consumer) Offers(ctx context.Context) iter.Seq2[registry.Listing, error] {
-	return c.registry.List(ctx)
+	return c.market.Offers(ctx)
 }
 
 // Channel is the payment channel from this consumer to the provider of an offer.
@@ -151,11 +158,14 @@ func (c *Consumer) Connect(ctx context.Context, offer registry.Signed) (*Session
 	}
 	opened, err := c.open(ctx, offer, terms, payer)
 	if err != nil {
+		c.market.failed(offer.Offer.Provider, err)
 		return nil, err
 	}
 	s := newSession(c, offer, payer, opened, began)
 	s.move(StateOpen)
 	s.use(s.wire)
+	c.market.measuring.Add(1)
+	go c.market.measure(s)
 	// The session outlives the call that opened it; Close and the provider end it.
 	go s.run(context.WithoutCancel(ctx))
 	return s, nil

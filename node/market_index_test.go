@@ -1,0 +1,123 @@
+package node_test
+
+import (
+	"testing"
+	"time"
+
+	"byway/contracts"
+	"byway/node"
+	"byway/node/devnet"
+	"byway/registry"
+)
+
+// TestMarketIsListedWithItsAgeWhenChainAndPeersAreDown is about a home that was online once.
+func TestMarketIsListedWithItsAgeWhenChainAndPeersAreDown(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{deposit: "0"})
+	provider := m.offer().Offer.Provider
+	for l, err := range m.consumer.Offers(m.ctx) {
+		if err != nil || l.Offer.Provider != provider {
+			t.Fatal(l.Offer.Provider, err)
+		}
+	}
+	if gone, err := m.consumer.Market().Collect(m.ctx); err != nil || gone != 0 {
+		t.Errorf("collected %d blocks of offers that are registered, %v", gone, err)
+	}
+	check(t, m.consumer.Close())
+	m.consumer = nil
+	dead := m.Network
+	dead.RPC, dead.Bootstrap = []string{"http://127.0.0.1:1"}, nil
+	list := func(home node.Home) (got []registry.Listing, state node.MarketState) {
+		t.Helper()
+		market, err := node.OpenMarket(m.ctx, node.MarketConfig{Network: dead, Home: &home})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer market.Close()
+		began := time.Now()
+		for l, err := range market.Known(m.ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, l)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("what is known took %s", took)
+		}
+		for l, err := range market.Offers(m.ctx) {
+			if err != nil || l.Offer.Provider != provider {
+				t.Fatal(l.Offer.Provider, err)
+			}
+			got = append(got, l)
+		}
+		if market.Token().Symbol == "" {
+			t.Error("the token's name is forgotten")
+		}
+		if state, err = market.State(m.ctx); err != nil {
+			t.Fatal(err)
+		}
+		return got, state
+	}
+	got, state := list(m.cfg.Home)
+	if len(got) != 2 || state.Lapse == nil || !state.Known || time.Since(state.Synced) > time.Minute {
+		t.Errorf("%d offers, state %+v", len(got), state)
+	}
+	other, err := node.OpenHome(t.TempDir())
+	check(t, err)
+	if _, err := node.OpenMarket(m.ctx, node.MarketConfig{Network: dead, Home: &other}); err == nil {
+		t.Error("a home that knows nothing opened a market that is down")
+	}
+}
+
+func TestTwoMarketsShareAHome(t *testing.T) {
+	t.Parallel()
+	d, err := devnet.Start(t.Context(), devnet.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, d.Close()) })
+	home, err := node.OpenHome(t.TempDir())
+	check(t, err)
+	for range 2 { // the second works on a copy
+		market, err := node.OpenMarket(t.Context(), node.MarketConfig{Network: d.Network, Home: &home})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { check(t, market.Close()) })
+		for l, err := range market.Offers(t.Context()) {
+			t.Errorf("an empty market lists %v, %v", l, err)
+		}
+	}
+}
+
+func TestSessionsAreRememberedByTheChoice(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{})
+	offer := m.offer()
+	ranked, err := m.consumer.Market().Rank([]registry.Listing{{Signed: offer}}, registry.Criteria{})
+	if err != nil || len(ranked) != 1 || ranked[0].Sessions != 0 {
+		t.Fatal(ranked, err)
+	}
+	s, err := m.consumer.Connect(m.ctx, offer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Close(m.ctx); err != nil {
+		t.Fatal(err)
+	}
+	check(t, m.consumer.Close()) // waits for the measurement
+	m.openConsumer()
+	met := m.consumer.Market().Book().Opinion(offer.Offer.Provider)
+	if met.Sessions < 0.9 || met.Worth < 0.3 || met.Liar {
+		t.Errorf("after a good session the opinion is %+v", met)
+	}
+	check(t, m.stop())
+	gone := offer
+	gone.Offer.PricePerGiB = contracts.NewAmount(1)
+	if _, err := m.consumer.Connect(m.ctx, gone); err == nil {
+		t.Fatal("connected to a provider that is gone")
+	}
+	if now := m.consumer.Market().Book().Opinion(offer.Offer.Provider); now.Worth >= met.Worth {
+		t.Errorf("a provider that is gone is worth %.2f after %.2f", now.Worth, met.Worth)
+	}
+}
