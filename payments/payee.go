@@ -47,8 +47,9 @@ type Credit struct {
 	// Paid is what the session has paid, in base units, and Bytes how many bytes that covers.
 	Paid  contracts.Amount
 	Bytes uint64
-	// Window is how many bytes may be forwarded beyond Bytes: the session's window, grown by what the payer has
-	// settled in the past, and the tolerance for loss. It is zero until the first tick is paid.
+	// Window is how many bytes may be forwarded beyond Bytes: the window of the terms, grown by the speed at which the
+	// session pays ([SpeedWindow]) and by what the payer has settled in the past, and the tolerance for loss. It is zero
+	// until the first tick is paid.
 	Window uint64
 	// Limit is Bytes + Window: how far the gate may open.
 	Limit uint64
@@ -59,6 +60,7 @@ type Credit struct {
 type Payee struct {
 	cfg PayeeConfig
 	log *slog.Logger
+	now func() time.Time // paces sessions
 
 	mu       sync.Mutex // taken after payeeChannel.mu
 	sessions map[SessionID]*payeeSession
@@ -87,6 +89,7 @@ type payeeSession struct {
 
 	// Guarded by channel.mu.
 	share contracts.Amount
+	pace  pace // of what it has paid for
 }
 
 // NewPayee makes a payee out of what its ledger remembers.
@@ -104,7 +107,7 @@ func NewPayee(cfg PayeeConfig) (*Payee, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Payee{
-		cfg: cfg, log: cfg.Log,
+		cfg: cfg, log: cfg.Log, now: time.Now,
 		sessions: map[SessionID]*payeeSession{},
 		channels: map[contracts.Channel]*payeeChannel{},
 		payers:   map[common.Address][]*payeeChannel{},
@@ -232,6 +235,7 @@ func (p *Payee) Accept(ctx context.Context, id SessionID, promise Promise) (Cred
 		}
 		ch.account = a
 		s.share = share
+		s.pace.add(p.now(), Bytes(s.terms.PricePerGiB, share))
 	}
 	credit := s.creditLocked(p.cfg.LossPerMille)
 	if ch.state.Exiting() {
@@ -443,7 +447,8 @@ func (s *payeeSession) creditLocked(loss int) Credit {
 	c := Credit{Paid: s.share, Bytes: Bytes(s.terms.PricePerGiB, s.share)}
 	if !s.share.Less(s.tick) {
 		history := Bytes(s.terms.PricePerGiB, s.channel.state.Settled)
-		c.Window = addSat(grownWindow(s.terms.Window, history), c.Bytes/1000*uint64(max(0, loss)))
+		window := grownWindow(SpeedWindow(s.terms.Window, c.Bytes, s.pace.rate), history)
+		c.Window = addSat(window, c.Bytes/1000*uint64(max(0, loss)))
 	}
 	c.Limit = addSat(c.Bytes, c.Window)
 	return c

@@ -37,6 +37,7 @@ type Payer struct {
 	first contracts.Amount // price of one tick
 	book  *vaultBook
 	ch    *payerChannel
+	now   func() time.Time
 
 	mu       sync.Mutex
 	row      int64
@@ -44,6 +45,7 @@ type Payer struct {
 	usage    Usage
 	promises int
 	last     Promise
+	lastAt   time.Time // when it was signed
 	closed   bool
 }
 
@@ -82,7 +84,7 @@ func NewPayer(ctx context.Context, cfg PayerConfig) (*Payer, error) {
 	if got := cfg.Signer.Address(); got != terms.Channel.Signer {
 		return nil, fmt.Errorf("%w: key is %s, the channel's is %s", ErrSecondSigner, got, terms.Channel.Signer)
 	}
-	p := &Payer{cfg: cfg}
+	p := &Payer{cfg: cfg, now: time.Now}
 	if p.first, err = Cost(terms.PricePerGiB, terms.Tick); err != nil {
 		return nil, err
 	}
@@ -177,21 +179,19 @@ func (p *Payer) Adopt(ctx context.Context, latest Promise) error {
 	return nil
 }
 
-// Due returns the next promise where one is due: when the bytes have come to a tick more than what is paid. It is
-// stored before it is returned. At the cap it pays what the cap still covers; once that is used up it returns
-// [ErrSpendCap]. The same holds for the funds.
+// Due returns the next promise where one is due: when a tick or more is unpaid, and not more often than every 100 ms on
+// a session that has reached its speed ([TickDue]). It is stored before it is returned. At the cap it pays what the cap
+// still covers; once that is used up it returns [ErrSpendCap]. The same holds for the funds.
 func (p *Payer) Due(ctx context.Context, u Usage) (Promise, bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	cost, err := p.countLocked(u)
-	if err != nil {
+	if err != nil || !p.share.Less(cost) {
 		return Promise{}, false, err
 	}
-	next, err := p.share.Add(p.first)
-	if err != nil {
-		next = contracts.MaxAmount()
-	}
-	if !p.share.Less(cost) || (cost.Less(next) && cost.Less(p.cfg.SpendCap)) {
+	billed := p.usage.Billed()
+	unpaid := billed - min(billed, Bytes(p.cfg.Terms.PricePerGiB, p.share))
+	if cost.Less(p.cfg.SpendCap) && !TickDue(p.cfg.Terms.Tick, billed, unpaid, p.now().Sub(p.lastAt)) {
 		return Promise{}, false, nil
 	}
 	return p.payLocked(ctx, cost, false)
@@ -335,7 +335,7 @@ func (p *Payer) raiseLocked(ctx context.Context, want contracts.Amount, whole, f
 		return false, err
 	}
 	p.ch.account = a
-	p.share, p.last, p.closed = share, promise, final
+	p.share, p.last, p.lastAt, p.closed = share, promise, p.now(), final
 	p.promises++
 	return true, nil
 }
