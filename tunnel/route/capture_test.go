@@ -5,6 +5,7 @@ package route_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -44,10 +45,11 @@ func (w *world) capture() *capture {
 	}
 	w.t.Cleanup(func() { c.cmd.Process.Kill(); c.cmd.Wait() })
 	w.eventually("tcpdump listens", func() error {
-		if info, err := os.Stat(c.path); err != nil || info.Size() < 24 {
-			return fmt.Errorf("no capture yet: %v", err)
+		info, err := os.Stat(c.path)
+		if err == nil && info.Size() < 24 {
+			err = errors.New("the capture has no header yet")
 		}
-		return nil
+		return err
 	})
 	return c
 }

@@ -104,7 +104,7 @@ func (f *firewall) marks() {
 		for _, proto := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
 			f.add(sides, l4(proto), port(dstPort, 53), accept)
 		}
-		f.add(sides, outLoopback(), accept)
+		f.add(sides, oif("lo", expr.CmpOpEq), accept)
 		f.add(sides, unmarked(), inGroup(f.groups.outside), mark(markOutside))
 	}
 	if f.groups.inside != 0 {
@@ -121,6 +121,7 @@ func (f *firewall) addresses() {
 		return
 	}
 	raw := f.base("spoofed", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw, true)
+	f.add(raw, iif(f.cfg.Interface, expr.CmpOpEq), daddr(netip.MustParsePrefix("127.0.0.0/8")), drop)
 	for _, a := range f.link.Addrs {
 		whole := netip.PrefixFrom(a, a.BitLen())
 		f.add(raw, iif(f.cfg.Interface, expr.CmpOpNeq), daddr(whole), match{
@@ -192,6 +193,10 @@ func (f *firewall) closeMachine() {
 // closePrograms lets programs inside out through the tunnel alone, and does not mind others.
 func (f *firewall) closePrograms() {
 	last := f.base("leave", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, prio(200), true)
+	for _, proto := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
+		// A resolver on loopback that their names could not be led away from.
+		f.add(last, equal32(expr.MetaKeyMARK, markInside), oif("lo", expr.CmpOpEq), l4(proto), port(dstPort, 53), drop)
+	}
 	f.add(last, oif("lo", expr.CmpOpEq), accept)
 	f.add(last, oif(f.cfg.Interface, expr.CmpOpEq), accept)
 	f.add(last, equal32(expr.MetaKeyMARK, markInside), drop)
@@ -317,7 +322,6 @@ func ifname(key expr.MetaKey, name string, op expr.CmpOp) match {
 
 func oif(name string, op expr.CmpOp) match { return ifname(expr.MetaKeyOIFNAME, name, op) }
 func iif(name string, op expr.CmpOp) match { return ifname(expr.MetaKeyIIFNAME, name, op) }
-func outLoopback() match                   { return oif("lo", expr.CmpOpEq) }
 
 func nfproto(a netip.Addr) byte {
 	if a.Is4() {

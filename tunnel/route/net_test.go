@@ -5,15 +5,18 @@ package route_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -54,6 +57,9 @@ type world struct {
 	resolv                       string // the consumer's resolv.conf, as seen from here
 }
 
+// worlds counts them, for their names.
+var worlds atomic.Int64
+
 // need skips the test where it can't run.
 func need(t *testing.T, tools ...string) {
 	t.Helper()
@@ -68,18 +74,20 @@ func need(t *testing.T, tools ...string) {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		t.Skip("needs /dev/net/tun")
 	}
-	if out, err := exec.Command("ip", "netns", "add", "byway-probe").CombinedOutput(); err != nil {
+	probe := fmt.Sprintf("byway%d-probe%d", os.Getpid(), worlds.Add(1))
+	if out, err := exec.Command("ip", "netns", "add", probe).CombinedOutput(); err != nil {
 		t.Skipf("needs network namespaces: %s", out)
 	}
-	exec.Command("ip", "netns", "del", "byway-probe").Run()
+	exec.Command("ip", "netns", "del", probe).Run()
 }
 
 const formerResolv = "# the machine's own\nsearch home.example\nnameserver " + dns4 + "\noptions timeout:1 attempts:1\n"
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	t.Parallel()
 	need(t, "ip", "nft", "tcpdump", "curl", "dig", "ping")
-	id := fmt.Sprintf("byway%d", os.Getpid())
+	id := fmt.Sprintf("byway%d-%d", os.Getpid(), worlds.Add(1))
 	w := &world{t: t, consumer: id + "c", provider: id + "p", internet: id + "i", stateDir: t.TempDir()}
 	dir := filepath.Join("/etc/netns", w.consumer)
 	t.Cleanup(func() {
@@ -279,7 +287,7 @@ func (c *child) try(r request) (answer, error) {
 		return answer{}, fmt.Errorf("%s: %s: %w", c.role, r.Op, err)
 	}
 	if !c.out.Scan() {
-		return answer{}, fmt.Errorf("%s: %s: no answer: %v", c.role, r.Op, c.out.Err())
+		return answer{}, fmt.Errorf("%s: %s: %w", c.role, r.Op, cmp.Or(c.out.Err(), io.EOF))
 	}
 	var a answer
 	if err := json.Unmarshal(c.out.Bytes(), &a); err != nil {

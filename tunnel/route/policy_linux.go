@@ -151,7 +151,8 @@ func removeRouting() error {
 }
 
 // prepareLink gives the interface its addresses and takes it up. It returns its index.
-func prepareLink(name string, link Link) (int, error) {
+func prepareLink(c Config, link Link) (int, error) {
+	name := c.Interface
 	dev, err := netlink.LinkByName(name)
 	if err != nil {
 		return 0, fmt.Errorf("interface %s: %w", name, err)
@@ -162,6 +163,14 @@ func prepareLink(name string, link Link) (int, error) {
 		"addr_gen_mode": "1", "accept_ra": "0", "router_solicitations": "0", "disable_ipv6": "0",
 	} {
 		_ = os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", name, setting), []byte(value), 0o644)
+	}
+	if c.OnlyPrograms {
+		// Names are asked of a resolver on loopback, and led into the tunnel from there. The firewall lets nothing come
+		// in for loopback this way.
+		path := filepath.Join("/proc/sys/net/ipv4/conf", name, "route_localnet")
+		if err := os.WriteFile(path, []byte("1"), 0o644); err != nil {
+			return 0, fmt.Errorf("set interface %s: %w", name, err)
+		}
 	}
 	if err := netlink.LinkSetMulticastOff(dev); err != nil {
 		return 0, fmt.Errorf("set interface %s: %w", name, err)

@@ -36,6 +36,15 @@ func (f *fakeResolved) note(format string, args ...any) *dbus.Error {
 	return nil
 }
 
+// told returns what was noted since the last time.
+func (f *fakeResolved) told() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	calls := f.calls
+	f.calls = nil
+	return calls
+}
+
 func (f *fakeResolved) SetLinkDNS(link int32, list []linkAddress) *dbus.Error {
 	return f.note("SetLinkDNS %d %v", link, list)
 }
@@ -131,14 +140,16 @@ func TestResolvedIsToldOfTheTunnelsResolverAndForgetsIt(t *testing.T) {
 		"SetLinkDNS 7 [{2 [10 213 0 1]}]", "SetLinkDomains 7 [{. true}]", "SetLinkDefaultRoute 7 true", "SetLinkLLMNR 7 no",
 		"SetLinkMulticastDNS 7 no", "SetLinkDNSOverTLS 7 no", "SetLinkDNSSEC 7 no", "FlushCaches",
 	}
-	if !slices.Equal(fake.calls, want) {
-		t.Errorf("resolved was told %q", fake.calls)
+	if got := fake.told(); !slices.Equal(got, want) {
+		t.Errorf("resolved was told %q", got)
 	}
-	fake.calls = nil
-	if err := s.revert(ctx); err != nil || !slices.Equal(fake.calls, []string{"RevertLink 7", "FlushCaches"}) {
-		t.Errorf("reverting told resolved %q (%v)", fake.calls, err)
+	err = s.revert(ctx)
+	if got := fake.told(); err != nil || !slices.Equal(got, []string{"RevertLink 7", "FlushCaches"}) {
+		t.Errorf("reverting told resolved %q (%v)", got, err)
 	}
+	fake.mu.Lock()
 	fake.gone = true
+	fake.mu.Unlock()
 	if err := s.revert(ctx); err != nil {
 		t.Errorf("reverting a link that is gone: %v", err)
 	}

@@ -128,7 +128,7 @@ func (r *Routes) Up(ctx context.Context, link Link) error {
 		return errors.New("bring routes up: inner addresses and a DNS address are required")
 	}
 	// Nothing is sent to a provider but what has been paid for: the stack's own chatter stays off before the link is up.
-	index, err := prepareLink(r.cfg.Interface, link)
+	index, err := prepareLink(r.cfg, link)
 	if err != nil {
 		return err
 	}
