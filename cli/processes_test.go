@@ -357,6 +357,19 @@ func TestThreeProcessesFindEachOtherThroughChainAndIPFSAlone(t *testing.T) {
 	if code := consumer.interrupt(t); code != 0 || !strings.Contains(consumer.out.String(), "Receipt") {
 		t.Errorf("connect ended with %d after Ctrl-C: %s", code, &consumer.out)
 	}
+
+	// A provider that falls silent, as one whose power is cut, is noticed within seconds.
+	consumer = byway.start(with(buyer, "connect", "--proxy", "127.0.0.1:0")...)
+	consumer.says(t, "socks5h://")
+	if err := provider.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if code := consumer.wait(t); code != exitFailure || !strings.Contains(consumer.out.String(), "Receipt") {
+		t.Errorf("connect ended with %d after its provider froze: %s%s", code, &consumer.out, &consumer.err)
+	}
+	if err := provider.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
 	if code := provider.interrupt(t); code != 0 {
 		t.Errorf("the provider ended with %d after Ctrl-C", code)
 	}
