@@ -309,22 +309,34 @@ func (n *Node) accept(ctx context.Context, b *batch, c cid.Cid, block []byte) er
 	if !b.wants(c) {
 		return nil
 	}
-	err := check(c, block)
-	if errors.Is(err, ErrHash) || errors.Is(err, ErrEmpty) {
+	err, refused := check(c, block), ""
+	switch {
+	case errors.Is(err, ErrHash):
+		n.counts.refuse("hash")
 		return err
-	}
-	if err == nil {
-		err = b.admit(block)
+	case errors.Is(err, ErrEmpty):
+		n.counts.refuse("empty")
+		return err
+	case err != nil:
+		refused = "too_large"
+	default:
+		if err = b.admit(block); err != nil {
+			refused = "not_admitted"
+		}
 	}
 	if !b.take(c) {
 		return nil // another source was faster
 	}
 	if err == nil {
-		if err = n.store.write(ctx, c, block); err == nil {
+		if err = n.store.write(ctx, c, block); err != nil {
+			refused = "not_stored"
+		} else {
+			n.counts.fetched.Add(1)
 			n.offer(ctx, c, block)
 		}
 	}
 	if err != nil {
+		n.counts.refuse(refused)
 		b.send(result{cid: c, err: &NotFoundError{c, err}})
 		return nil
 	}

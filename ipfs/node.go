@@ -73,6 +73,7 @@ type Node struct {
 	provider  *provider
 	web       *web
 	seeds     *seeds
+	counts    counts
 	bootstrap []peer.AddrInfo
 	searches  chan struct{} // one slot for each DHT search for providers that is under way
 

@@ -141,11 +141,12 @@ func (n *Node) fetchSeeds(ctx context.Context, b *batch, want []cid.Cid) {
 				return
 			case ctx.Err() != nil:
 				return // it was we who ended it
-			case errors.Is(err, ErrHash), errors.Is(err, ErrTooLarge), errors.Is(err, errBitmap):
+			case lied(err):
 				pause.ban()
 			default:
 				pause.fail()
 			}
+			n.counts.giveUp(err)
 			n.log.Debug("seed given up", "peer", info.ID, "err", err)
 		})
 	}
@@ -264,6 +265,8 @@ func (n *Node) fetchSeed(ctx context.Context, run *seedRun, self int, info peer.
 	}
 }
 
+var errSlow = errors.New("answer is too slow")
+
 // patientReader reads from a stream with two limits on the time that it waits: for any byte, and for all of an answer.
 type patientReader struct {
 	stream network.Stream
@@ -272,7 +275,7 @@ type patientReader struct {
 
 func (r *patientReader) Read(p []byte) (int, error) {
 	if r.budget <= 0 {
-		return 0, errors.New("answer is too slow")
+		return 0, errSlow
 	}
 	start := time.Now()
 	if err := r.stream.SetReadDeadline(start.Add(min(seedStall, r.budget))); err != nil {

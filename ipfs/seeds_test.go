@@ -164,6 +164,9 @@ func TestLyingSeedIsBannedAndNothingOfItStored(t *testing.T) {
 			if n.seeds.ready(bad.host.ID()) {
 				t.Error("the liar would be asked again")
 			}
+			if stats := n.Stats(); stats.SeedsGivenUp["lied"] == 0 {
+				t.Errorf("the lie is not counted: %+v", stats)
+			}
 			if ok, _ := n.store.Has(t.Context(), sum([]byte("a lie"))); ok {
 				t.Error("the lie is stored")
 			}
