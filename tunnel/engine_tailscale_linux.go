@@ -28,7 +28,7 @@ type tailscaleEngine struct {
 }
 
 func newTailscale(cfg engineConfig) (engine, error) {
-	bind := &roamingBind{sockets: newSockets(cfg.Listen.Addr()), peers: make(map[Key]*roamer)}
+	bind := &roamingBind{sockets: newSockets(cfg.Listen.Addr()), guard: newGuard(), peers: make(map[Key]*roamer)}
 	trace, fail := engineLog(cfg.Log)
 	var dev tun.Device = newSlabDevice(cfg.Device)
 	wg := device.NewDevice(dev, bind, &device.Logger{Verbosef: trace, Errorf: fail},
@@ -180,6 +180,7 @@ var (
 // roamingBind is the sockets as a conn.Bind of Tailscale's engine, with the roaming that the engine lacks.
 type roamingBind struct {
 	*sockets
+	guard *guard
 
 	peersMu sync.RWMutex
 	peers   map[Key]*roamer
@@ -243,6 +244,7 @@ func (b *roamingBind) Send(bufs [][]byte, to conn.Endpoint, offset int) error {
 	default:
 		return conn.ErrWrongEndpointType
 	}
+	b.guard.answered(bufs[0][offset:], ep)
 	return b.send(bufs, offset, ep)
 }
 
@@ -296,6 +298,9 @@ func (r *slabReceiver) receive(slab []byte, packets []conn.ReceivedPacket) (int,
 		for at := 0; at < m.N && count < len(packets); at += got.each {
 			size := min(got.each, m.N-at)
 			off := i*room + at
+			if !r.bind.guard.pass(slab[off:off+size], got.ep) {
+				continue
+			}
 			packets[count] = conn.ReceivedPacket{Offset: off, Size: size, Endpoint: r.source(got.ep, slab[off:off+size])}
 			count++
 		}

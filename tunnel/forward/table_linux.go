@@ -36,8 +36,8 @@ const (
 // How many handshake initiations one IPv4 address, or one IPv6 network of 64 bits, may send a second. A carrier's NAT
 // may stand for thousands of consumers, each of which makes one in two minutes.
 const (
-	knocks      = 100
-	knocksBurst = 200
+	knocks      = 200
+	knocksBurst = 400
 )
 
 // Timeouts of connections, in seconds (RFC 5382 asks for two hours and four minutes), where the kernel keeps them for
