@@ -135,7 +135,11 @@ func (c *Consumer) Fund(ctx context.Context, o registry.Offer, amount contracts.
 	if err := c.home.addPayee(channel.Payee); err != nil {
 		return chain.Result{}, err
 	}
-	if deposit := missing.SubFloor(state.Free); !deposit.IsZero() {
+	deposit := missing.SubFloor(state.Free)
+	if _, cold := c.cfg.Key.(coldSigner); cold && deposit.IsZero() {
+		return chain.Result{}, nil // The session key's signed reserve, in Hello, does it without the account.
+	}
+	if !deposit.IsZero() {
 		return c.funding.Open(ctx, "", channel.Signer, channel.Payee, deposit, ceiling)
 	}
 	return c.funding.Reserve(ctx, "", channel.Signer, channel.Payee, ceiling)
@@ -207,6 +211,9 @@ func (c *Consumer) open(
 	hello := &helloFrame{
 		Session: terms.Session, Offer: offer.CID.Bytes(), Payer: first.Payer, Signer: first.Signer, Token: first.Token,
 		WireGuard: private.Public(), KEM: kem.EncapsulationKey().Bytes(), First: toWire(first),
+	}
+	if hello.Reserve, err = c.signedReserve(ctx, terms.Channel); err != nil {
+		return nil, err
 	}
 	if err := wire.write(hello); err != nil {
 		return nil, err

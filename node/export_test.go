@@ -146,3 +146,6 @@ type sessionOf struct {
 }
 
 func (s sessionOf) Address() common.Address { return s.address }
+
+// ColdSigner is an account whose key is elsewhere.
+func ColdSigner(address common.Address) contracts.Signer { return coldSigner{address} }

@@ -298,6 +298,9 @@ func (p *Provider) welcome(
 	ctx context.Context, stream network.Stream, h *helloFrame, terms payments.Terms, latest *payments.Promise,
 ) (*served, error) {
 	wire := frameStream{stream}
+	if err := p.keepReserve(ctx, terms.Channel, h.Reserve); err != nil {
+		return nil, refusal(err)
+	}
 	credit, err := p.prepaid(ctx, terms, h.First)
 	if errors.Is(err, payments.ErrNotRising) && latest != nil {
 		credit, err = p.recall(ctx, wire, terms, *latest)

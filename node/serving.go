@@ -34,6 +34,7 @@ type served struct {
 
 	wire     frameStream
 	frames   chan incoming
+	secured  bool      // the consumer's reserve has been seen to
 	heldAt   time.Time // when the gate shut; zero while it is open
 	reported payments.Usage
 	saidAt   time.Time // when the last Status went out
@@ -187,6 +188,7 @@ func (s *served) accept(ctx context.Context, f *payFrame) error {
 	s.credit = credit
 	s.mu.Unlock()
 	s.inner.Allow(credit.Limit)
+	s.secure(credit.Paid)
 	if !s.heldAt.IsZero() {
 		s.heldAt = time.Time{}
 		s.move(StateOpen)

@@ -354,3 +354,37 @@ func TestColdOwnerPaysExitsAndWithdrawsWithoutItsKeyInTheHome(t *testing.T) {
 		t.Errorf("the wallet ends with %s, want %s", end, want)
 	}
 }
+
+// TestColdDepositPaysAnyProviderThroughTheSignedReserve: nothing was set aside on chain, and the session costs more than
+// a provider trusts anybody with; the reserve in the Hello, which the provider posts, carries it on.
+func TestColdDepositPaysAnyProviderThroughTheSignedReserve(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{deposit: "0"})
+	w, err := m.consumer.Wallet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Deposit(m.ctx, tokens("1")); err != nil {
+		t.Fatal(err)
+	}
+	check(t, m.consumer.Close())
+	m.cfg.Key = node.ColdSigner(m.cfg.Key.Address())
+	m.openConsumer()
+	if sent, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("0.5")); err != nil || sent.GasUsed != 0 {
+		t.Fatalf("funding from the vault sent %+v, %v", sent, err)
+	}
+	s := m.connect()
+	for range 20 {
+		if err := m.download(s.Tunnel(), 4<<20); err != nil {
+			t.Fatalf("%v; the session: %v", err, s.Err())
+		}
+	}
+	m.settled(s)
+	if w, err = m.consumer.Wallet(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := w.Channel(m.ctx, m.offer().Offer.Payee)
+	if err != nil || c.Ceiling != tokens("1") {
+		t.Errorf("the channel is %+v, %v: the reserve was not posted", c, err)
+	}
+}

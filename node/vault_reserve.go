@@ -1,0 +1,87 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"byway/contracts"
+	"byway/payments"
+)
+
+// A consumer whose vault holds more than is set aside for a provider signs a reserve over the rest into its Hello. The
+// provider keeps it and has it posted, at its own cost, when the consumer owes a good part of what it is trusted with:
+// so a short session needs no transaction for the pair, and an account whose key is elsewhere pays any provider.
+
+// reserveValid is how long a signed reserve may be posted.
+const reserveValid = 24 * time.Hour
+
+// signedReserve sets aside what the session may cost, as far as the vault goes; nil where that is set aside already.
+func (c *Consumer) signedReserve(ctx context.Context, channel contracts.Channel) (*wireReserve, error) {
+	state, err := c.view.State(ctx, channel)
+	if err != nil {
+		return nil, err
+	}
+	total, err := c.ledger.Promised(ctx, c.domain, channel)
+	if err != nil {
+		return nil, err
+	}
+	if total.Less(state.Settled) {
+		total = state.Settled
+	}
+	// Where the sum is beyond every amount the vault is what bounds it.
+	ceiling, err := total.Add(c.cfg.SpendCap)
+	most, mostErr := state.Ceiling.Add(state.Free)
+	if mostErr != nil {
+		return nil, fmt.Errorf("vault of %s: %w", channel.Payer, mostErr)
+	}
+	if err != nil || most.Less(ceiling) {
+		ceiling = most
+	}
+	if !state.Ceiling.Less(ceiling) || state.Exiting() {
+		return nil, nil
+	}
+	r, err := c.domain.SignReserve(payments.Reserve{
+		Channel: channel, Ceiling: ceiling, Epoch: state.Epoch, ValidUntil: uint64(time.Now().Add(reserveValid).Unix()),
+	}, c.cfg.Session)
+	if err != nil {
+		return nil, err
+	}
+	return &wireReserve{Ceiling: r.Ceiling.Bytes(), Epoch: r.Epoch, ValidUntil: r.ValidUntil, Signature: r.Sig}, nil
+}
+
+// keepReserve stores the reserve that came with a Hello. One that raises nothing is no fault.
+func (p *Provider) keepReserve(ctx context.Context, c contracts.Channel, r *wireReserve) error {
+	if r == nil {
+		return nil
+	}
+	err := p.payee.KeepReserve(ctx, payments.Reserve{
+		Channel: c, Ceiling: amountOf(r.Ceiling), Epoch: r.Epoch, ValidUntil: r.ValidUntil, Sig: r.Signature,
+	})
+	if errors.Is(err, payments.ErrStaleReserve) {
+		return nil
+	}
+	return err
+}
+
+// trustedPart is the part of what a consumer is trusted with from which on its reserve is posted: a quarter.
+const trustedPart = 4
+
+// secure wakes the claimer, once a session, when the consumer has promised so much that its reserve should be posted.
+func (s *served) secure(paid contracts.Amount) {
+	if s.secured {
+		return
+	}
+	trust := s.provider.cfg.Trust
+	if trust.IsZero() {
+		var err error
+		if trust, err = payments.Cost(s.terms.PricePerGiB, payments.TrustBytes); err != nil {
+			return
+		}
+	}
+	if part, err := trust.MulDiv(1, trustedPart); err == nil && !paid.Less(part) {
+		s.secured = true
+		s.provider.claimer.Wake()
+	}
+}
