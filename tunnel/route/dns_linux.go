@@ -155,6 +155,15 @@ func (s *dnsState) revert(ctx context.Context) error {
 	return nil
 }
 
+// isApplied reports whether resolvConf is still ours. The other methods look after themselves.
+func (s *dnsState) isApplied() bool {
+	if s.Method != dnsFile {
+		return true
+	}
+	b, err := readSmall(resolvConf)
+	return err == nil && bytes.HasPrefix(b, []byte(banner))
+}
+
 // revertFile leaves a file alone that somebody else has written since: it is newer than what we remember.
 func (s *dnsState) revertFile() error {
 	now, err := readSmall(resolvConf)

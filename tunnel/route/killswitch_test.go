@@ -439,23 +439,36 @@ func TestNetDaemonReachesItsOwnThroughTheKillSwitch(t *testing.T) {
 	daemon.do(request{Op: "close"})
 }
 
-func TestNetNewerResolvConfIsLeftAlone(t *testing.T) {
+func TestNetResolvConfOfAnotherNetworkIsKeptForLater(t *testing.T) {
 	w := newWorld(t)
 	w.start(w.internet, "internet").do(request{Op: "check"})
 	provider := w.start(w.provider, "provider")
 	provider.do(request{Op: "start"})
-	daemon := w.start(w.consumer, "consumer")
-	daemon.do(request{Op: "lock", Config: &route.Config{StateDir: w.stateDir}})
-	w.session(daemon, provider, plenty, provider4)
-	daemon.do(request{Op: "up"})
-	const newer = "nameserver 192.0.2.1\n" // as a DHCP client would, on another network
-	if err := os.WriteFile(w.resolv, []byte(newer), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	daemon.do(request{Op: "hangup"})
-	daemon.do(request{Op: "close"})
-	if b, err := os.ReadFile(w.resolv); err != nil || string(b) != newer {
-		t.Errorf("resolv.conf is now %q (%v)", b, err)
+	const newer = "nameserver 192.0.2.1\n" // as a DHCP client would write
+	for _, killed := range []bool{false, true} {
+		if err := os.WriteFile(w.resolv, []byte(formerResolv), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		daemon := w.start(w.consumer, "consumer")
+		daemon.do(request{Op: "lock", Config: &route.Config{StateDir: w.stateDir}})
+		w.session(daemon, provider, plenty, provider4)
+		daemon.do(request{Op: "up"})
+		if err := os.WriteFile(w.resolv, []byte(newer), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		w.works() // once the tunnel's resolver is back in its place
+		if killed {
+			daemon.kill()
+			if err := inNamespace(w, request{Op: "restore", Text: w.stateDir}); err != nil {
+				t.Error(err)
+			}
+		} else {
+			daemon.do(request{Op: "hangup"})
+			daemon.do(request{Op: "close"})
+		}
+		if b, err := os.ReadFile(w.resolv); err != nil || string(b) != newer {
+			t.Errorf("killed %v: resolv.conf is now %q (%v)", killed, b, err)
+		}
 	}
 }
 

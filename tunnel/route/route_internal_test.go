@@ -90,6 +90,30 @@ func TestFileIsReplacedWithItsModeAndOwner(t *testing.T) {
 	}
 }
 
+func TestResolvconfIsToldOfTheTunnelsResolverAndForgetsIt(t *testing.T) {
+	dir := t.TempDir()
+	script := "#!/bin/sh\n{ echo \"$@\"; [ \"$1\" = -d ] || cat; } >>" + dir + "/told\n[ \"$2\" != broken ]\n"
+	if err := os.WriteFile(filepath.Join(dir, "resolvconf"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	s := dnsState{Method: dnsResolvconf, Interface: "byway0", Server: netip.MustParseAddr("10.213.0.1")}
+	if err := s.apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.revert(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const want = "-a byway0 -m 0 -x\nnameserver 10.213.0.1\n-d byway0\n"
+	if b, err := os.ReadFile(filepath.Join(dir, "told")); err != nil || string(b) != want {
+		t.Errorf("resolvconf was told %q (%v)", b, err)
+	}
+	s.Interface = "broken"
+	if err := s.apply(t.Context()); err == nil || !strings.Contains(err.Error(), "resolvconf -a") {
+		t.Errorf("a failure of resolvconf: %v", err)
+	}
+}
+
 func TestStateSurvivesItsOwnEncoding(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +26,9 @@ type Routes struct {
 	link   *Link // that of the latest Up
 
 	watcher *watcher
+	stop    chan struct{} // closed at the end
+	keeping sync.WaitGroup
+	kept    bool // keepDNS runs
 }
 
 // Lock closes the machine: from its return on, nothing leaves but what Config lets out and sockets with MarkUnderlay. It
@@ -41,7 +45,7 @@ func Lock(ctx context.Context, cfg Config) (_ *Routes, err error) {
 	if os.Geteuid() != 0 {
 		return nil, fmt.Errorf("lock routes: changing the machine's network needs root: %w", os.ErrPermission)
 	}
-	r := &Routes{cfg: cfg}
+	r := &Routes{cfg: cfg, stop: make(chan struct{})}
 	if r.lock, err = lockDir(cfg.StateDir); err != nil {
 		return nil, err
 	}
@@ -132,7 +136,7 @@ func (r *Routes) Up(ctx context.Context, link Link) error {
 	if err != nil {
 		return err
 	}
-	if r.state.DNS == nil && !r.cfg.OnlyPrograms {
+	if !r.cfg.OnlyPrograms && (r.state.DNS == nil || !r.state.DNS.isApplied()) {
 		if r.state.DNS, err = planDNS(ctx, r.cfg.Interface); err != nil {
 			return err
 		}
@@ -153,7 +157,49 @@ func (r *Routes) Up(ctx context.Context, link Link) error {
 	if r.state.DNS == nil {
 		return nil
 	}
+	if !r.kept {
+		r.kept = true
+		r.keeping.Go(r.keepDNS)
+	}
 	return r.state.DNS.apply(ctx)
+}
+
+// keepDNS looks after resolv.conf until the end: a DHCP client replaces it on another network, and the resolvers that it
+// names there are out of reach.
+func (r *Routes) keepDNS() {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-r.stop:
+			return
+		case <-t.C:
+			if err := r.checkDNS(); err != nil {
+				r.cfg.Log.Warn("names can't be resolved through the tunnel", "error", err)
+			}
+		}
+	}
+}
+
+// checkDNS takes what another program has written for what comes back on disconnect, and puts ours in its place.
+func (r *Routes) checkDNS() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lock == nil || r.state.DNS.isApplied() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), dnsTimeout)
+	defer cancel()
+	newer, err := planDNS(ctx, r.cfg.Interface)
+	if err != nil {
+		return err
+	}
+	newer.Server, newer.Index = r.state.DNS.Server, r.state.DNS.Index
+	r.state.DNS = newer
+	if err := r.state.write(r.cfg.StateDir); err != nil {
+		return err
+	}
+	return newer.apply(ctx)
 }
 
 // Resolver resolves names past the tunnel, with the servers that the machine had before: a daemon needs it to find its
@@ -174,6 +220,8 @@ func (r *Routes) end(stay bool) error {
 	if lock == nil {
 		return nil
 	}
+	close(r.stop)
+	r.keeping.Wait()
 	err := r.watcher.close()
 	if !stay {
 		err = errors.Join(err, lift(r.cfg.StateDir, r.state))
