@@ -41,6 +41,7 @@ interface Vm {
     function getCode(string calldata artifact) external view returns (bytes memory);
     function envOr(string calldata name, string calldata otherwise) external view returns (string memory);
     function readFile(string calldata path) external view returns (string memory);
+    function parseJsonString(string calldata json, string calldata key) external pure returns (string memory);
     function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
     function parseJsonAddress(string calldata json, string calldata key) external pure returns (address);
     function parseJsonBytes32(string calldata json, string calldata key) external pure returns (bytes32);
