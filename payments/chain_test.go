@@ -513,31 +513,55 @@ func TestExitSeenInItsLastTenthIsClaimedInTime(t *testing.T) {
 	wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), last.Cumulative)
 }
 
+// Reorganisations from 1 to 12 blocks deep throw a claim out of the chain, and with it the transaction or not.
 func TestLedgerFollowsAReorganisation(t *testing.T) {
 	t.Parallel()
-	for _, drop := range []bool{false, true} {
-		n := newNetwork(t)
-		mine, theirs := newLedger(t), newLedger(t)
-		f := n.funding(t, n.payer)
-		key := testKey(1)
-		must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
-		last := n.serve(t, mine, theirs, key, 5*mib)
-		claimer := n.run(t, theirs, Policy{MaxAge: time.Millisecond})
-		settled := func() bool {
-			v := must(VerifyLedger(t.Context(), theirs.path, n.view))(t)
-			return len(v.Problems) == 0 && must(claimer.Earnings(t.Context()))(t).Settled == last.Cumulative
-		}
-		eventually(t, "claim", settled)
-		time.Sleep(300 * time.Millisecond) // the follower has seen it
-		if err := n.chain.Reorg(1, drop); err != nil {
-			t.Fatal(err)
-		}
-		if err := n.chain.Mine(3); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the same on chain and in the ledger again", settled)
-		wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), last.Cumulative)
+	depths := []int{1, 5, 12}
+	if *chaos {
+		depths = []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
 	}
+	n := reorganisations(t, depths)
+	t.Logf("%d reorganisations, ledger and chain equal after each", n)
+}
+
+func reorganisations(t *testing.T, depths []int) (done int) {
+	n := newNetwork(t)
+	mine, theirs := newLedger(t), newLedger(t)
+	f := n.funding(t, n.payer)
+	key := testKey(1)
+	must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
+	claimer := n.run(t, theirs, Policy{MaxAge: time.Millisecond})
+	for _, depth := range depths {
+		for _, drop := range []bool{false, true} {
+			if err := n.chain.Mine(depth); err != nil { // what came before is not to be touched
+				t.Fatal(err)
+			}
+			last := n.serve(t, mine, theirs, key, 5*mib)
+			claimer.Wake()
+			equal := func() bool {
+				v := must(VerifyLedger(t.Context(), theirs.path, n.view))(t)
+				claims := must(theirs.claimsInState(t.Context(), claimer.group, claimSending))(t)
+				return len(v.Problems) == 0 && len(claims) == 0 &&
+					must(claimer.Earnings(t.Context()))(t).Settled == last.Cumulative
+			}
+			eventually(t, "claim", equal)
+			if err := n.chain.Mine(depth - 1); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(300 * time.Millisecond) // the follower has seen it
+			if err := n.chain.Reorg(depth, drop); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.chain.Mine(1); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the same on chain and in the ledger again", func() bool {
+				return equal() && must(f.Balance(t.Context(), n.payee.Address()))(t) == last.Cumulative
+			})
+			done++
+		}
+	}
+	return done
 }
 
 func TestKeptReserveIsPostedWhenExposureDeservesIt(t *testing.T) {
@@ -632,5 +656,61 @@ func TestRowIsWhatTheContractPays(t *testing.T) {
 		bytes.Repeat(row[:], 2)), abi.UnpackClaim)
 	if err != nil || paid.Int64() != 42 {
 		t.Fatalf("the contract would pay %v, %v", paid, err)
+	}
+}
+
+func TestDepositOfOneIDIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	f := n.funding(t, n.payer)
+	signer := testKey(1).Address()
+	all := must(f.Balance(t.Context(), n.payer.Address()))(t)
+	first := must(f.Deposit(t.Context(), "all that I have", signer, all))(t)
+	again := must(f.Deposit(t.Context(), "all that I have", signer, all))(t)
+	if first.TxHash != again.TxHash || first.Block != again.Block {
+		t.Fatalf("the same deposit is %s and then %s", first.TxHash, again.TxHash)
+	}
+	if s := must(n.view.State(t.Context(), f.Channel(signer, n.payee.Address())))(t); s.Free != all {
+		t.Fatalf("deposited are %s of %s", s.Free, all)
+	}
+}
+
+// stubbornToken is a sender whose token lets an allowance be changed from nothing only, as some large tokens do.
+type stubbornToken struct {
+	*chain.Sender
+	f       *Funding
+	refused int
+}
+
+func (s *stubbornToken) Send(ctx context.Context, i chain.Intent) (chain.Result, error) {
+	approve, _ := s.f.erc20.TryPackApprove(common.Address{}, common.Big0)
+	if *i.To == s.f.token && bytes.HasPrefix(i.Data, approve[:4]) && new(big.Int).SetBytes(i.Data[36:]).Sign() > 0 {
+		allowed, err := bind.Call(s.f.bound, &bind.CallOpts{Context: ctx},
+			s.f.erc20.PackAllowance(s.Address(), s.f.cfg.Deployment.Channels), s.f.erc20.UnpackAllowance)
+		if err != nil {
+			return chain.Result{}, err
+		}
+		if allowed.Sign() > 0 {
+			s.refused++
+			return chain.Result{}, &chain.RevertError{Reason: "approve from non-zero to non-zero allowance"}
+		}
+	}
+	return s.Sender.Send(ctx, i)
+}
+
+func TestTokenThatWantsItsAllowanceZeroFirstIsApproved(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	stubborn := &stubbornToken{Sender: n.payer}
+	f := must(NewFunding(FundingConfig{Backend: n.client, Sender: stubborn, Deployment: n.deployment}))(t)
+	stubborn.f = f
+	if err := f.sendApproval(t.Context(), "left over", big.NewInt(5)); err != nil {
+		t.Fatal(err)
+	}
+	signer := testKey(1).Address()
+	must(f.Deposit(t.Context(), "", signer, testPrice))(t)
+	if s := must(n.view.State(t.Context(), f.Channel(signer, n.payee.Address())))(t); s.Free != testPrice ||
+		stubborn.refused != 1 {
+		t.Fatalf("deposited %s, %d approvals refused", s.Free, stubborn.refused)
 	}
 }

@@ -148,6 +148,12 @@ func (a *acknowledged) check(t *testing.T, l *Ledger) {
 
 func TestKillLosesNoAcknowledgedPromise(t *testing.T) {
 	t.Parallel()
+	n := killLedger(t)
+	t.Logf("%d kills, %d promises acknowledged, 0 lost", *kills, n)
+}
+
+// killLedger kills a process under load, again and again, and returns how many promises that had acknowledged.
+func killLedger(t *testing.T) int {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	acks := &acknowledged{totals: map[string]contracts.Amount{}}
 	self, err := os.Executable()
@@ -185,11 +191,18 @@ func TestKillLosesNoAcknowledgedPromise(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d kills, %d promises acknowledged, 0 lost", *kills, acks.count)
+	return acks.count
 }
 
 func TestPowerCutLosesNoAcknowledgedPromise(t *testing.T) {
 	t.Parallel()
+	n, syncs := cutPower(t)
+	t.Logf("%d power cuts, %d promises acknowledged, %d syncs, 0 lost", *cuts, n, syncs)
+}
+
+// cutPower looks at what cuts of the power at random moments would leave of a busy ledger's disk, and returns how many
+// promises were acknowledged and how often the disk was synced.
+func cutPower(t *testing.T) (acknowledgedPromises, syncs int) {
 	dir := t.TempDir()
 	d := newDisk(t, dir)
 	l, err := openLedger(filepath.Join(dir, "ledger.db"), faultVFS)
@@ -221,7 +234,7 @@ func TestPowerCutLosesNoAcknowledgedPromise(t *testing.T) {
 	if err := <-done; !errors.Is(err, ErrLedger) {
 		t.Fatal(err)
 	}
-	t.Logf("%d power cuts, %d promises acknowledged, %d syncs, 0 lost", *cuts, acks.count, d.syncs)
+	return acks.count, d.syncs
 }
 
 func TestFailingDiskStopsServiceAndLosesNothing(t *testing.T) {

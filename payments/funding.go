@@ -201,8 +201,21 @@ func (f *Funding) PostReserves(ctx context.Context, id string, payee common.Addr
 	return f.send(ctx, "post reserves", intentID(id), data, err)
 }
 
-// approve lets the Channels contract take that much, where it may not already.
+// Sent is a [Sender] that knows what it has sent before: a deposit that is repeated need not find its tokens or its
+// approval once more. [chain.Sender] is one.
+type Sent interface {
+	// Sent reports whether a transaction of that id was recorded, mined or not.
+	Sent(ctx context.Context, id string) (bool, error)
+}
+
+// approve lets the Channels contract take that much for the deposit of that id, where it may not already and the
+// deposit was not sent before.
 func (f *Funding) approve(ctx context.Context, id string, amount contracts.Amount) error {
+	if before, ok := f.cfg.Sender.(Sent); ok {
+		if sent, err := before.Sent(ctx, id); err != nil || sent {
+			return err
+		}
+	}
 	self := f.cfg.Sender.Address()
 	have, err := f.Balance(ctx, self)
 	if err != nil {
@@ -219,11 +232,24 @@ func (f *Funding) approve(ctx context.Context, id string, amount contracts.Amoun
 	if allowed.Cmp(amount.Big()) >= 0 {
 		return nil
 	}
-	data, err := f.erc20.TryPackApprove(f.cfg.Deployment.Channels, amount.Big())
+	err = f.sendApproval(ctx, id+"/approve", amount.Big())
+	var reverted *chain.RevertError
+	if errors.As(err, &reverted) && allowed.Sign() > 0 {
+		// Some tokens, among them the largest, let an allowance be changed from nothing only.
+		if err := f.sendApproval(ctx, id+"/approve-zero", new(big.Int)); err != nil {
+			return err
+		}
+		err = f.sendApproval(ctx, id+"/approve-again", amount.Big())
+	}
+	return err
+}
+
+func (f *Funding) sendApproval(ctx context.Context, id string, amount *big.Int) error {
+	data, err := f.erc20.TryPackApprove(f.cfg.Deployment.Channels, amount)
 	if err != nil {
 		return fmt.Errorf("encode approval: %w", err)
 	}
-	if _, err := f.cfg.Sender.Send(ctx, chain.Intent{ID: id + "/approve", To: &f.token, Data: data}); err != nil {
+	if _, err := f.cfg.Sender.Send(ctx, chain.Intent{ID: id, To: &f.token, Data: data}); err != nil {
 		return fmt.Errorf("approve deposit: %w", err)
 	}
 	return nil
