@@ -429,7 +429,7 @@ func TestNetDaemonReachesItsOwnThroughTheKillSwitch(t *testing.T) {
 	if a := daemon.do(request{Op: "resolve", Text: webName}); !strings.Contains(a.Text, web4) {
 		t.Errorf("resolved %s to %s", webName, a.Text)
 	}
-	for _, host := range []string{web4, web6} {
+	for _, host := range []string{web4, web6, webName} {
 		daemon.do(request{Op: "underlay", Text: net.JoinHostPort(host, "80")})
 	}
 	if err := inNamespace(w, request{Op: "lock", Config: &route.Config{StateDir: w.stateDir}}); err == nil ||

@@ -131,7 +131,7 @@ func (c *consumer) handle(r request) (answer, error) {
 		list, err := c.routes.Resolver().LookupHost(ctx, r.Text)
 		return answer{Text: fmt.Sprint(list)}, err
 	case "underlay": // a connection of the daemon's own
-		d := net.Dialer{Control: route.Control, Timeout: 5 * time.Second}
+		d := net.Dialer{Control: route.Control, Resolver: c.routes.Resolver()}
 		conn, err := d.DialContext(ctx, "tcp", r.Text)
 		if err != nil {
 			return answer{}, err
