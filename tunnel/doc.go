@@ -4,7 +4,8 @@
 // gates every packet by session, and forwards flows to the hosts that its Policy allows. A Client is a consumer's side
 // of one session, and a Proxy offers it to programs as SOCKS5 and HTTP.
 //
-// From the outside in, a packet passes the engine (WireGuard), the meter (who pays for it, and may it pass), and the
-// stack (package netstack) with its forwarders. The package knows nothing about money: it counts bytes, and lets
-// through as many as it is told to.
+// From the outside in, a packet passes the guard (can it be WireGuard, and is it one too many), the engine (WireGuard),
+// the meter (who pays for it, and may it pass), and the router: the stack (package netstack) with its forwarders or,
+// where the host allows it, the kernel (package forward). The package knows nothing about money: it counts bytes, and
+// lets through as many as it is told to.
 package tunnel

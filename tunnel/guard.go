@@ -20,7 +20,7 @@ import (
 const (
 	guardEach       = 200 // handshakes a second from one source, which may be a carrier's NAT
 	guardEachBurst  = 400
-	guardAll        = 500 // from all that are not known
+	guardAll        = 200 // from all that are not known
 	guardAllBurst   = 100 // below the 128 that make an engine think that it is under load
 	guardSources    = 4096
 	guardKnown      = 1 << 16

@@ -78,7 +78,8 @@ func (s *Session) SetTick(n uint64) { s.acct.setTick(n) }
 // Notify wakes when a tick is crossed or the gate closes. Wake-ups that nobody waited for become one.
 func (s *Session) Notify() <-chan struct{} { return s.acct.wake }
 
-// Flows is how many connections, sockets and queries are being forwarded.
+// Flows is how many connections, sockets and queries are being forwarded by this process. In privileged mode those are
+// queries alone: the kernel forwards, and counts, the rest.
 func (s *Session) Flows() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
