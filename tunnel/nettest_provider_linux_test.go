@@ -411,3 +411,33 @@ func TestNetExitAnswersDNSOnItsInnerAddresses(t *testing.T) {
 		}
 	})
 }
+
+func TestNetRateOfASessionIsKeptInBothModes(t *testing.T) {
+	inNetwork(t, func(t *testing.T, n network) {
+		for _, mode := range []Mode{Privileged, Userspace} {
+			e := n.exit(t, ExitConfig{Mode: mode})
+			u := n.join(t, e, math.MaxUint64)
+			const rate = 4 << 20
+			u.session.SetRate(rate)
+			source := n.listen(t, "i", netip.AddrPortFrom(host4, 0), func(c net.Conn) { io.Copy(c, zeros{}) })
+			c, err := n.dial(t, "c", "tcp", source, 5*time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			go io.Copy(io.Discard, c)
+			time.Sleep(500 * time.Millisecond)
+			start, before, consumer := time.Now(), u.session.Counters().Total(), u.acct.counters().Rx
+			time.Sleep(3 * time.Second)
+			took := time.Since(start).Seconds()
+			got := float64(u.session.Counters().Total()-before) / took / rate
+			useful := float64(u.acct.counters().Rx-consumer) / took / rate
+			t.Logf("%s: %.2f of the rate, %.2f of it to the consumer", mode, got, useful)
+			if got > 1.1 || got < 0.4 {
+				t.Errorf("%s: %.2f of the rate", mode, got)
+			}
+			c.Close()
+			u.leave()
+			e.Close()
+		}
+	})
+}
