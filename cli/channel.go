@@ -21,8 +21,8 @@ func (e env) channelCommand() *cli.Command {
 			{
 				Name:  "list",
 				Usage: "show every channel: promised, settled, set aside, exits",
-				Flags: []cli.Flag{&cli.Uint64Flag{Name: "since", Usage: "look for channels that this home has forgotten in the " +
-					"chain's events from this `BLOCK` on (default: on a devnet all, elsewhere none)"}},
+				Flags: []cli.Flag{&cli.Uint64Flag{Name: "since", Usage: "look for channels that this home has forgotten " +
+					"in the chain's events from this `BLOCK` on (default: on a devnet all, elsewhere none)"}},
 				Action: e.channelList,
 			},
 			{
@@ -37,8 +37,8 @@ func (e env) channelCommand() *cli.Command {
 				Name:      "exit",
 				Usage:     "take back what is set aside for a provider, without it",
 				ArgsUsage: "PROVIDER",
-				Description: "The first time it announces the exit: from then on the provider has the exit delay to claim what it was\n" +
-					"promised. When the delay is over, the same command finishes the exit, and what is left is free in the vault.",
+				Description: "The first time it announces the exit: from then on the provider has the exit delay to claim what it\n" +
+					"was promised. When the delay is over, the same command finishes the exit, and what is left is free.",
 				Flags: []cli.Flag{
 					&cli.BoolFlag{Name: "cancel", Usage: "take the announcement back"},
 					&cli.BoolFlag{Name: "wait", Usage: "stay until the delay is over, and finish"},
@@ -50,8 +50,8 @@ func (e env) channelCommand() *cli.Command {
 				Name:      "close",
 				Usage:     "end a channel at once, with the provider's consent",
 				ArgsUsage: "PROVIDER",
-				Description: "Asks the provider to agree, then pays what is owed, takes back what was set aside and withdraws all that is\n" +
-					"free in the vault, in one transaction. Where the provider does not answer, byway channel exit needs nobody.",
+				Description: "Asks the provider to agree, then pays what is owed, takes back what was set aside and withdraws all\n" +
+					"that is free in the vault, in one transaction. byway channel exit needs no provider that answers.",
 				Flags:  []cli.Flag{&cli.StringFlag{Name: "to", Usage: "`ADDRESS` that receives it (default: the account)"}},
 				Action: e.channelClose,
 			},
@@ -189,7 +189,8 @@ func (e env) channelExit(c *cli.Context) error {
 		if status, err = e.awaitExit(c, w, provider); err != nil {
 			return sent, err
 		}
-		said, next = "The exit is finished: what the provider had not claimed is free in the vault.", "byway vault withdraw all"
+		said = "The exit is finished: what the provider had not claimed is free in the vault."
+		next = "byway vault withdraw all"
 		return w.FinishExit(c.Context, provider)
 	}, func(w *node.Wallet, sent node.Sent) error { return e.channelAfter(c, w, provider, sent, said, next) })
 }
@@ -257,7 +258,8 @@ func (e env) channelClose(c *cli.Context) (err error) {
 		return err
 	}
 	consumer, err := node.OpenConsumer(c.Context, node.ConsumerConfig{
-		Home: home, Network: network, Key: owner, Session: session, SpendCap: contracts.NewAmount(1), Log: log, // opens no session
+		Home: home, Network: network, Key: owner, Session: session, Log: log,
+		SpendCap: contracts.NewAmount(1), // it opens no session
 	})
 	if err != nil {
 		return notUp(network, err)

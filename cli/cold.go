@@ -21,8 +21,8 @@ func (e env) txCommand() *cli.Command {
 			Name:      "submit",
 			Usage:     "send signed transactions and wait until they are mined",
 			ArgsUsage: "SIGNED...",
-			Description: "Each SIGNED is a raw transaction in hexadecimal, or a file that holds it, as wallets give it out. They are\n" +
-				"sent in the order given. It needs no home and no password, and the same one may be submitted again.",
+			Description: "Each SIGNED is a raw transaction in hexadecimal, or a file that holds it, as wallets give it out.\n" +
+				"They are sent in the order given. It needs no home and no password, and the same one may be submitted again.",
 			Action: e.txSubmit,
 		}},
 	}

@@ -15,8 +15,8 @@ func (e env) earningsCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "earnings",
 		Usage: "show what a provider was promised and where that money is now",
-		Description: "unsettled + claiming + settled is all that was ever promised. The numbers are the ledger's, the same as in\n" +
-			"byway status and in the metrics; it asks the daemon where one runs.",
+		Description: "unsettled + claiming + settled is all that was ever promised. The numbers are the ledger's, the\n" +
+			"same as in byway status and in the metrics; it asks the daemon where one runs.",
 		Action: e.earnings,
 	}
 }
@@ -64,16 +64,18 @@ func (e env) readEarnings(c *cli.Context) (r node.EarningsReport, err error) {
 // claimFlags are the thresholds of a provider's claims and trust.
 func claimFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.Uint64Flag{Name: "claim-gas", Value: 20, Usage: "claim when its gas costs at most so many `THOUSANDTHS` of what it brings; " +
-			"needs --gas-price"},
+		&cli.Uint64Flag{Name: "claim-gas", Value: 20, Usage: "claim when its gas costs at most so many " +
+			"`THOUSANDTHS` of what it brings; needs --gas-price"},
 		&cli.StringFlag{Name: "gas-price", Usage: "what one whole coin of the chain (10^18 wei) is worth, in `TOKENS`"},
-		&cli.Uint64Flag{Name: "claim-full", Value: 800, Usage: "claim a channel when what it owes is so many `THOUSANDTHS` of what it can pay"},
-		&cli.DurationFlag{Name: "claim-age", Usage: "claim a channel when something was owed for that `TIME` (default 24h)"},
+		&cli.Uint64Flag{Name: "claim-full", Value: 800, Usage: "claim a channel when what it owes is so many " +
+			"`THOUSANDTHS` of what it can pay"},
+		&cli.DurationFlag{Name: "claim-age", Usage: "claim a channel when something was owed for that " +
+			"`TIME` (default 24h)"},
 		&cli.IntFlag{Name: "claim-batch", Value: 100, Usage: "`NUMBER` of channels that one transaction settles at most"},
-		&cli.StringFlag{Name: "reserve-above", Usage: "post a consumer's signed reserve when its promises exceed what is set aside by so " +
-			"many `TOKENS` (default: by anything)"},
-		&cli.StringFlag{Name: "trust", Usage: "how many `TOKENS` one consumer may owe beyond what it has set aside; 0 for none " +
-			"(default: the price of 64 MiB)"},
+		&cli.StringFlag{Name: "reserve-above", Usage: "post a consumer's signed reserve when its promises exceed what " +
+			"is set aside by so many `TOKENS` (default: by anything)"},
+		&cli.StringFlag{Name: "trust", Usage: "how many `TOKENS` one consumer may owe beyond what it has set " +
+			"aside; 0 for none (default: the price of 64 MiB)"},
 	}
 }
 

@@ -18,8 +18,8 @@ func (e env) ledgerCommand() *cli.Command {
 			{
 				Name:  "verify",
 				Usage: "check every signature, every sum and, against the chain, every settlement",
-				Description: "Works on any home, also while a daemon runs on it, and asks for no password. Where the chain cannot be\n" +
-					"reached it says so and checks the rest. What is wrong is named by its row, and the exit code is 1.",
+				Description: "Works on any home, also while a daemon runs on it, and asks for no password. Where the chain cannot\n" +
+					"be reached it says so and checks the rest. What is wrong is named by its row, and the exit code is 1.",
 				Action: e.ledgerVerify,
 			},
 			{
@@ -57,7 +57,8 @@ type ledgerJSON struct {
 }
 
 // errNotExact is the verdict on a ledger that does not add up; what is wrong was printed.
-var errNotExact = errors.New("the ledger is not exact: keep this folder as it is, and restore a backup into another --home")
+var errNotExact = errors.New(
+	"the ledger is not exact: keep this folder as it is, and restore a backup into another --home")
 
 func (e env) ledgerVerify(c *cli.Context) error {
 	if err := noArgs(c); err != nil {

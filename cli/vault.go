@@ -32,8 +32,8 @@ func (e env) vaultCommand() *cli.Command {
 				Name:      "withdraw",
 				Usage:     "take out what is set aside for nobody",
 				ArgsUsage: "[AMOUNT | all]",
-				Description: "Nobody's consent is needed. What is set aside for a provider comes back first with byway channel exit,\n" +
-					"or at once with byway channel close where the provider answers.",
+				Description: "Nobody's consent is needed. What is set aside for a provider comes back first with byway channel\n" +
+					"exit, or at once with byway channel close where the provider answers.",
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "to", Usage: "`ADDRESS` that receives it (default: the account)"}, unsignedFlag(),
 				},
@@ -45,8 +45,8 @@ func (e env) vaultCommand() *cli.Command {
 }
 
 func unsignedFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "unsigned", Usage: "print the transaction as JSON instead of sending it, to be signed elsewhere " +
-		"and sent with byway tx submit; asks for no password"}
+	return &cli.BoolFlag{Name: "unsigned", Usage: "print the transaction as JSON instead of " +
+		"sending it, to be signed elsewhere and sent with byway tx submit; asks for no password"}
 }
 
 // vaultJSON is byway.vault/1: what was done, if anything, and how the vault stands now.
@@ -255,7 +255,11 @@ func (e env) lookVault(c *cli.Context, since *uint64) (v node.VaultStatus, err e
 	}
 	if api, err := node.DialAPI(home); err == nil {
 		var raw json.RawMessage
-		if err = api.Get(c.Context, "/v1/vault", &raw); err == nil {
+		err = api.Get(c.Context, "/v1/vault", &raw)
+		switch {
+		case err == nil && since != nil:
+			return v, fmt.Errorf("a daemon runs on %s: end it with byway disconnect, then look with --since", home.Dir())
+		case err == nil:
 			return v, json.Unmarshal(raw, &v)
 		}
 		if !errors.Is(err, node.ErrNotRunning) {

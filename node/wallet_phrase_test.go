@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -119,7 +120,7 @@ func TestColdHomeHoldsNoKeyOfTheAccount(t *testing.T) {
 	if owner.Address() != account || session.Address() == account {
 		t.Errorf("unlocked %s and %s", owner.Address(), session.Address())
 	}
-	if _, err := owner.SignDigest([32]byte{1}); err != ErrCold {
+	if _, err := owner.SignDigest([32]byte{1}); !errors.Is(err, ErrCold) {
 		t.Errorf("a cold account signed: %v", err)
 	}
 	if _, err := home.NewAccount("x", Light); err == nil {
