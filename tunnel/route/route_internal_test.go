@@ -146,6 +146,23 @@ func TestStateSurvivesItsOwnEncoding(t *testing.T) {
 	}
 }
 
+func TestAnotherBootLeavesFilesAloneToRestore(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		method dnsMethod
+		boot   string
+		left   bool
+	}{
+		{dnsFile, "this", true}, {dnsFile, "other", true}, {dnsResolved, "this", true}, {dnsResolved, "other", false},
+		{dnsResolvconf, "other", false},
+	} {
+		s := state{Boot: "this", DNS: &dnsState{Method: tc.method}}
+		if got := s.leftDNS(tc.boot) != nil; got != tc.left {
+			t.Errorf("%s after boot %s: %v", tc.method, tc.boot, got)
+		}
+	}
+}
+
 func TestStateThatIsNotOursIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{

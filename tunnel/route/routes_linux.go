@@ -64,7 +64,7 @@ func Lock(ctx context.Context, cfg Config) (_ *Routes, err error) {
 	}
 	r.state = &state{Version: stateVersion, Boot: boot, Interface: cfg.Interface, Lockdown: cfg.Lockdown}
 	if before != nil {
-		r.state.DNS = before.DNS
+		r.state.DNS = before.leftDNS(boot)
 		if before.Boot == boot {
 			r.state.Sysctls = before.Sysctls
 		}
@@ -262,8 +262,8 @@ func lift(dir string, s *state) error {
 		return err
 	}
 	var errs []error
-	if s.DNS != nil {
-		errs = append(errs, s.DNS.revert(context.Background()))
+	if dns := s.leftDNS(boot); dns != nil {
+		errs = append(errs, dns.revert(context.Background()))
 	}
 	if s.Boot == boot {
 		errs = append(errs, removeRouting())

@@ -91,6 +91,15 @@ func decodeState(path string, b []byte) (*state, error) {
 	return s, nil
 }
 
+// leftDNS is what there is to revert of DNS; nil for nothing. Another boot has forgotten all but files, and numbers its
+// interfaces anew.
+func (s *state) leftDNS(boot string) *dnsState {
+	if s.DNS != nil && s.Boot != boot && s.DNS.Method != dnsFile {
+		return nil
+	}
+	return s.DNS
+}
+
 func (s *state) write(dir string) error {
 	b, err := json.MarshalIndent(s, "", "\t")
 	if err == nil {
