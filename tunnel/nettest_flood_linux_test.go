@@ -216,7 +216,7 @@ func TestNetFloodOfHandshakesLeavesASessionItsGoodput(t *testing.T) {
 				t.Logf("%s, %s: %.0f packets/s flooded; goodput %.0f Mbit/s without, %.0f with (ratio %.3f), %.0f with the same flood at another port (ratio %.3f); memory grew %d MiB",
 					mode, name, floods, median("no flood"), median("flood"), none, median("flood elsewhere"), elsewhere, grown)
 				t.Logf("packets lost before anyone looked at them: %+v", lost)
-				if floods < floodRate {
+				if rate > 0 && floods < 0.9*floodRate {
 					t.Errorf("the flood was only %.0f packets/s", floods)
 				}
 				// At full rate the flood's making, carrying and refusing compete with the session for one machine's
