@@ -175,8 +175,19 @@ func (e env) openSession(c *cli.Context, consumer *consumer) (session *node.Sess
 			return nil, err
 		}
 		steps.begin("session")
-		session, err = consumer.Connect(ctx, chosen.Signed)
-		break
+		if session, err = consumer.Connect(ctx, chosen.Signed); err != nil {
+			break
+		}
+		// The first tick of the session pays for the probe; there is none where the network names no targets.
+		if _, err = consumer.Verify(ctx, session, nil); !errors.As(err, new(*node.LieError)) {
+			if err != nil {
+				fmt.Fprintf(e.Err, "byway: note: %s\n", safe(err.Error()))
+			}
+			err = nil
+			break
+		}
+		_, closeErr := session.Close(ctx)
+		session, err = nil, errors.Join(err, closeErr)
 	}
 	return session, explainEnd(err, consumer)
 }

@@ -30,6 +30,8 @@ type Network struct {
 	// Private networks keep to themselves: their own DHT, and addresses that the public network would refuse.
 	Private   bool     `toml:"private"`
 	Bootstrap []string `toml:"bootstrap"` // libp2p multiaddrs, each with /p2p/
+	// Probe says what exits are tried against; empty: they are not.
+	Probe ProbeTargets `toml:"probe,omitempty"`
 }
 
 // The devnet's fixed places: any process on the machine can find it without being told.

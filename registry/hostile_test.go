@@ -98,7 +98,6 @@ func TestTenThousandMutatedBlocksAreRefusedByName(t *testing.T) {
 
 // TestHundredThousandJunkRegistrationsCostBoundedMemory registers digests of blocks that nobody has.
 func TestHundredThousandJunkRegistrationsCostBoundedMemory(t *testing.T) {
-	t.Parallel()
 	const junk = 100_000
 	p := &pages{rows: make([]registryabi.IRegistryRegistration, junk)}
 	for i := range p.rows {

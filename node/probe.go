@@ -1,0 +1,267 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"byway/registry/choose"
+)
+
+// ProbeTargets says what an exit is tried against before it is trusted with more than a tick. They are the user's or
+// the network's choice, in the network file: anybody's servers, and none of ours. What is empty is not checked.
+type ProbeTargets struct {
+	// Echo lists http or https URLs that answer with the caller's address as text.
+	Echo []string `toml:"echo,omitempty"`
+	// Names are resolved through the exit; each must give one of the addresses listed for it.
+	Names map[string][]netip.Addr `toml:"names,omitempty"`
+	// TLS maps "host:port" to the SHA-256 of the server's public key (SubjectPublicKeyInfo, base64, as in RFC 7469).
+	// An empty pin is learned: then exits are held against each other, see [Findings.Against].
+	TLS map[string]string `toml:"tls,omitempty"`
+}
+
+// Empty reports whether there is nothing to probe.
+func (t ProbeTargets) Empty() bool { return len(t.Echo)+len(t.Names)+len(t.TLS) == 0 }
+
+const (
+	probeTimeout = 20 * time.Second // for all of a probe
+	probeStep    = 5 * time.Second  // for one of its steps
+	maxEcho      = 128              // bytes of an answer that are read: an address has 45
+)
+
+// Exit is what a probe looks through; *tunnel.Client is one.
+type Exit interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+	Resolve(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+// Lies that a probe can find.
+const (
+	LieForward = "does not forward"
+	LieAddress = "shows an address that is not its own"
+	LieNames   = "rewrites names"
+	LieTLS     = "intercepts TLS"
+)
+
+// LieError says what an exit was caught at.
+type LieError struct {
+	Lie    string // one of the lies above
+	Detail string
+}
+
+// Error implements error.
+func (e *LieError) Error() string { return fmt.Sprintf("the exit %s: %s", e.Lie, printable(e.Detail)) }
+
+// Findings is what a probe saw through an exit.
+type Findings struct {
+	Outside []netip.Addr      // its addresses as others see them
+	Pins    map[string]string // of the servers in ProbeTargets.TLS
+	// RTT is the time to open a TCP connection through the exit, the least that was seen; zero: none was opened.
+	RTT time.Duration
+}
+
+// Probe looks through an exit and holds what it sees against the targets. Own are addresses that the exit must not
+// show: ours and those of other hops. A lie is a [*LieError]; another error means that nothing could be found out, for
+// instance because every target is down, and is no verdict.
+func Probe(ctx context.Context, exit Exit, t ProbeTargets, own []netip.Addr) (Findings, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	p := prober{exit: exit, found: Findings{Pins: map[string]string{}}}
+	var failures []error
+	for _, step := range []func() error{
+		func() error { return p.names(ctx, t) },
+		func() error { return p.echo(ctx, t, own) },
+		func() error { return p.tls(ctx, t) },
+	} {
+		err := step()
+		if lie := (*LieError)(nil); errors.As(err, &lie) {
+			return p.found, err
+		}
+		if err != nil {
+			failures = append(failures, err)
+		}
+	}
+	if p.answers == 0 && !t.Empty() {
+		if p.asked >= 2 && ctx.Err() == nil {
+			// One target may be down; that all of them are, of different kinds, is the exit.
+			return p.found, &LieError{LieForward, fmt.Sprintf("none of %d targets answers through it", p.asked)}
+		}
+		return p.found, fmt.Errorf("probe of the exit: %w", errors.Join(failures...))
+	}
+	return p.found, nil
+}
+
+type prober struct {
+	exit    Exit
+	found   Findings
+	asked   int
+	answers int
+}
+
+// dial opens a connection through the exit and keeps the shortest time that it took.
+func (p *prober) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	began := time.Now()
+	conn, err := p.exit.DialContext(ctx, network, address)
+	if took := time.Since(began); err == nil && (p.found.RTT == 0 || took < p.found.RTT) {
+		p.found.RTT = took
+	}
+	return conn, err
+}
+
+// names resolves what has a known answer, and a name that cannot exist (RFC 6761): an exit that answers that one answers
+// anything.
+func (p *prober) names(ctx context.Context, t ProbeTargets) error {
+	if t.Empty() {
+		return nil
+	}
+	resolve := func(name string) ([]netip.Addr, error) {
+		ctx, cancel := context.WithTimeout(ctx, probeStep)
+		defer cancel()
+		return p.exit.Resolve(ctx, name)
+	}
+	nowhere := strings.ToLower(rand.Text()) + ".invalid"
+	if got, err := resolve(nowhere); err == nil && len(got) > 0 {
+		return &LieError{LieNames, fmt.Sprintf("%s does not exist, and it answers %s", nowhere, got[0])}
+	}
+	var failures []error
+	for name, want := range t.Names {
+		p.asked++
+		got, err := resolve(name)
+		if err != nil || len(got) == 0 {
+			failures = append(failures, fmt.Errorf("resolve %s: %w", name, errors.Join(err, errors.New("no answer"))))
+			continue
+		}
+		p.answers++
+		for _, a := range got {
+			if !slices.Contains(want, a.Unmap()) {
+				return &LieError{LieNames, fmt.Sprintf("%s is answered with %s", name, a)}
+			}
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// echo asks others which address the exit's traffic comes from.
+func (p *prober) echo(ctx context.Context, t ProbeTargets, own []netip.Addr) error {
+	transport := &http.Transport{DialContext: p.dial, DisableKeepAlives: true}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: probeStep}
+	var failures []error
+	for _, url := range t.Echo {
+		p.asked++
+		seen, err := askEcho(ctx, client, url)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("ask %s: %w", url, err))
+			continue
+		}
+		p.answers++
+		if slices.Contains(own, seen) {
+			return &LieError{LieAddress, fmt.Sprintf("traffic through it comes from %s, which is ours or another hop's", seen)}
+		}
+		if !slices.Contains(p.found.Outside, seen) {
+			p.found.Outside = append(p.found.Outside, seen)
+		}
+	}
+	return errors.Join(failures...)
+}
+
+func askEcho(ctx context.Context, client *http.Client, url string) (netip.Addr, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxEcho))
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	a, err := netip.ParseAddr(string(bytes.TrimSpace(body)))
+	return a.Unmap(), err
+}
+
+// tls looks at the key that each server shows through the exit. The pin stands for trust, so that a wrong clock or an
+// odd authority does not make a liar of an honest exit.
+func (p *prober) tls(ctx context.Context, t ProbeTargets) error {
+	var failures []error
+	for address, want := range t.TLS {
+		p.asked++
+		pin, err := p.pin(ctx, address)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("TLS to %s: %w", address, err))
+			continue
+		}
+		p.answers++
+		if want != "" && pin != want {
+			return &LieError{LieTLS, fmt.Sprintf("%s shows the key %s, not %s", address, pin, want)}
+		}
+		p.found.Pins[address] = pin
+	}
+	return errors.Join(failures...)
+}
+
+func (p *prober) pin(ctx context.Context, address string) (string, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeStep)
+	defer cancel()
+	raw, err := p.dial(ctx, "tcp", address)
+	if err != nil {
+		return "", err
+	}
+	defer raw.Close()
+	conn := tls.Client(raw, &tls.Config{
+		ServerName: host, MinVersion: tls.VersionTLS12,
+		InsecureSkipVerify: true, // nothing is said over it: its key is compared with a pin
+	})
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(conn.ConnectionState().PeerCertificates[0].RawSubjectPublicKeyInfo)
+	return base64.StdEncoding.EncodeToString(sum[:]), nil
+}
+
+// Against holds two exits' findings against each other: where no pin is known, one of two that see different keys at the
+// same server lies, and it takes a third to tell which. It returns the servers that they see differently.
+func (f Findings) Against(other Findings) []string {
+	var differ []string
+	for address, pin := range f.Pins {
+		if theirs, ok := other.Pins[address]; ok && theirs != pin {
+			differ = append(differ, address)
+		}
+	}
+	slices.Sort(differ)
+	return differ
+}
+
+// Verify probes the exit of a session that has just been opened, with the session's first tick, where the network names
+// targets. A liar is remembered and not chosen again; the caller closes the session.
+func (c *Consumer) Verify(ctx context.Context, s *Session, own []netip.Addr) (Findings, error) {
+	found, err := Probe(ctx, s.Tunnel(), c.network.Probe, own)
+	provider := s.offer.Offer.Provider
+	if lie := (*LieError)(nil); errors.As(err, &lie) {
+		c.market.observe(choose.Observation{Provider: provider, At: time.Now(), Lied: true})
+		return found, fmt.Errorf("provider %s: %w", provider, err)
+	}
+	if found.RTT > 0 {
+		c.market.observe(choose.Observation{Provider: provider, At: time.Now(), SetUp: s.setup, RTT: found.RTT})
+	}
+	return found, err
+}
