@@ -165,7 +165,7 @@ func newApp(s Streams) *cli.App {
 		Commands: []*cli.Command{
 			e.demoCommand(), e.devnetCommand(), e.providerCommand(), e.offersCommand(), e.connectCommand(),
 			e.disconnectCommand(), e.statusCommand(), e.earningsCommand(), e.accountCommand(), e.vaultCommand(),
-			e.channelCommand(), e.ledgerCommand(), e.txCommand(),
+			e.channelCommand(), e.ledgerCommand(), e.txCommand(), e.contractsCommand(),
 		},
 		OnUsageError:   onUsageError,
 		ExitErrHandler: func(*cli.Context, error) {},
