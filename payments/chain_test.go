@@ -37,7 +37,12 @@ type network struct {
 
 func newNetwork(t *testing.T) *network {
 	t.Helper()
-	c, err := devchain.Start(devchain.Config{})
+	return newNetworkOf(t, devchain.Config{})
+}
+
+func newNetworkOf(t *testing.T, cfg devchain.Config) *network {
+	t.Helper()
+	c, err := devchain.Start(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -712,5 +717,43 @@ func TestTokenThatWantsItsAllowanceZeroFirstIsApproved(t *testing.T) {
 	if s := must(n.view.State(t.Context(), f.Channel(signer, n.payee.Address())))(t); s.Free != testPrice ||
 		stubborn.refused != 1 {
 		t.Fatalf("deposited %s, %d approvals refused", s.Free, stubborn.refused)
+	}
+}
+
+// What the next fork changes in gas must not break what we send: contracts deploy, sessions are paid and claimed.
+func TestMoneyMovesUnderTheNextFork(t *testing.T) {
+	t.Parallel()
+	n := newNetworkOf(t, devchain.Config{Fork: devchain.NextFork})
+	mine, theirs := newLedger(t), newLedger(t)
+	f := n.funding(t, n.payer)
+	key := testKey(1)
+	open := must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
+	last := n.serve(t, mine, theirs, key, 5*mib)
+	done := must(n.claimer(t, theirs, n.payee, Policy{}).Claim(t.Context()))(t)
+	wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), last.Cumulative)
+	t.Logf("open %d gas, claim %d gas", open.GasUsed, done.GasUsed)
+}
+
+func TestReserveCountsOnceItIsDeepEnoughForItsValue(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	f := n.funding(t, n.payer)
+	signer := testKey(1).Address()
+	c := f.Channel(signer, n.payee.Address())
+	small := cost(testPrice, 4*mib)
+	view := DepthView{View: n.view, Depth: 6, Above: small}
+	state := func() ChannelState { t.Helper(); return must(view.State(t.Context(), c))(t) }
+	if err := n.chain.Mine(10); err != nil {
+		t.Fatal(err)
+	}
+	must(f.Open(t.Context(), "", signer, c.Payee, small, small))(t)
+	wantAmount(t, "little, at once", state().Ceiling, small)
+	must(f.Open(t.Context(), "", signer, c.Payee, testPrice, testPrice))(t)
+	wantAmount(t, "much, at once", state().CanPay(), small)
+	if err := n.chain.Mine(6); err != nil {
+		t.Fatal(err)
+	}
+	if s := state(); s.Ceiling != testPrice {
+		t.Fatalf("much, deep enough: %+v", s)
 	}
 }

@@ -27,14 +27,18 @@ var rpcFaults = []struct {
 	name string
 	do   func(w http.ResponseWriter, id json.RawMessage)
 }{
-	{"429 too many requests", func(w http.ResponseWriter, _ json.RawMessage) { http.Error(w, "slow down", 429) }},
-	{"503 with a page", func(w http.ResponseWriter, _ json.RawMessage) { http.Error(w, "<html>busy</html>", 503) }},
+	{"429 too many requests", func(w http.ResponseWriter, _ json.RawMessage) {
+		http.Error(w, "slow down", http.StatusTooManyRequests)
+	}},
+	{"503 with a page", func(w http.ResponseWriter, _ json.RawMessage) {
+		http.Error(w, "<html>busy</html>", http.StatusServiceUnavailable)
+	}},
 	{"dropped connection", func(http.ResponseWriter, json.RawMessage) { panic(http.ErrAbortHandler) }},
 	{"truncated body", func(w http.ResponseWriter, id json.RawMessage) {
 		w.Header().Set("Content-Length", "4000")
 		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":"0x`, id)
 	}},
-	{"empty body", func(w http.ResponseWriter, _ json.RawMessage) { w.WriteHeader(200) }},
+	{"empty body", func(w http.ResponseWriter, _ json.RawMessage) { w.WriteHeader(http.StatusOK) }},
 	{"internal error", func(w http.ResponseWriter, id json.RawMessage) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32603,"message":"internal error"}}`, id)
@@ -47,7 +51,8 @@ var rpcFaults = []struct {
 }
 
 // faultyEndpoint stands in front of a node and answers one request in three as a fault would have it.
-func faultyEndpoint(t *testing.T, node string, fault func(http.ResponseWriter, json.RawMessage), n *atomic.Int64) string {
+func faultyEndpoint(t *testing.T, node string, fault func(http.ResponseWriter, json.RawMessage), n *atomic.Int64,
+) string {
 	t.Helper()
 	u, err := url.Parse(node)
 	if err != nil {

@@ -183,7 +183,8 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 	policy, err := tunnel.NewPolicy(tunnel.PolicyConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
 	fatal(err)
 	exit, err := tunnel.NewExit(tunnel.ExitConfig{
-		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Policy: policy, DNS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")},
+		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Policy: policy,
+		DNS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")},
 	})
 	fatal(err)
 	closers = append(closers, func() { exit.Close() })
@@ -337,7 +338,8 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 	return r
 }
 
-// A real exit and a real client over a line that delays and loses: an honest session at full speed never meets the gate.
+// A real exit and a real client over a line that delays and loses: an honest session at full speed never meets the
+// gate.
 func TestGateStaysOpenOverARealLink(t *testing.T) {
 	long := os.Getenv(longTest) != ""
 	for _, link := range []struct {

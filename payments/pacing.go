@@ -75,8 +75,8 @@ func Window(tick, paidBefore uint64) uint64 {
 	return grownWindow(max(MinWindow, mulSat(windowTicks, tick)), paidBefore)
 }
 
-// OfferWindow returns the window that a provider with a line of that many bytes a second should offer to a stranger: what
-// passes in 10 ms, while two ledgers sync the first promise after the prepaid one, and 4 MiB at least.
+// OfferWindow returns the window that a provider with a line of that many bytes a second should offer to a stranger:
+// what passes in 10 ms, while two ledgers sync the first promise after the prepaid one, and 4 MiB at least.
 func OfferWindow(bytesPerSecond uint64) uint64 { return max(MinWindow, bytesPerSecond/100) }
 
 // SpeedWindow returns the window of a session whose terms say base, that has paid for so many bytes and at most so many

@@ -200,7 +200,9 @@ func runSchedules(t *testing.T) bounds {
 	rapid.Check(t, func(r *rapid.T) {
 		b.schedules++
 		c, key := testChannel(1000 + int64(b.schedules))
-		s := &schedule{t: t, r: r, b: &b, mine: mine, theirs: theirs, signer: key, terms: testTerms(c), now: time.Unix(1e9, 0)}
+		s := &schedule{
+			t: t, r: r, b: &b, mine: mine, theirs: theirs, signer: key, terms: testTerms(c), now: time.Unix(1e9, 0),
+		}
 		s.terms.PricePerGiB = drawAmount(r, 80, "price")
 		if s.terms.PricePerGiB.IsZero() {
 			return

@@ -39,6 +39,9 @@ var ErrAlone = errors.New("two endpoints must agree and fewer than two answer")
 // Agreed is a view of the chain for decisions about money. Where the client has two endpoints or more, whatever it
 // reads of the state is what two of them said of the same block; with one endpoint it is that one's word. It can stand
 // in for a [Client] wherever bindings want a backend.
+//
+// Whatever credit, claims, deposits or withdrawals hang on is to be read through it: a payee's and a payer's view of
+// channels, balances before a deposit, receipts. Lists that a person looks at may come from one endpoint.
 type Agreed struct{ *Client }
 
 // Agreed returns the view of the chain that decisions about money must use.

@@ -32,6 +32,8 @@ type Config struct {
 	// Accounts is how many accounts of [Mnemonic] hold 10,000 ether each, 10 by default. A chain kept in a folder
 	// must always be opened with the same number.
 	Accounts int
+	// Fork is the set of rules, [Osaka] by default. A chain kept in a folder must always be opened with the same.
+	Fork Fork
 	// Log receives the node's messages, each one level below what the node finds it worth. nil: none.
 	Log *slog.Logger
 }
@@ -167,7 +169,7 @@ func nodeConfig(cfg Config) (*node.Config, error) {
 
 func ethConfig(cfg Config) *eth.Config {
 	c := ethconfig.Defaults
-	c.Genesis = genesis(cfg.Accounts)
+	c.Genesis = genesis(cfg.Accounts, cfg.Fork)
 	c.SyncMode = ethconfig.FullSync
 	// Together these keep every state of the past on disk as soon as its block is, so that nothing is lost with the
 	// process and a reorganisation can start anywhere.

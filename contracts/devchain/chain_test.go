@@ -132,7 +132,7 @@ func TestStartsWithFundedAccountsFactoryAndBlockOne(t *testing.T) {
 func TestGenesisIsTheSameForEver(t *testing.T) {
 	t.Parallel()
 	const want = "0x03d9c7996eebe723a431904832536b1176cce7ffae36772f2130df37708ae717"
-	if got := genesis(10).ToBlock().Hash().Hex(); got != want {
+	if got := genesis(10, Osaka).ToBlock().Hash().Hex(); got != want {
 		t.Errorf("genesis hash %s, want %s: folders of earlier versions can no longer be opened", got, want)
 	}
 }

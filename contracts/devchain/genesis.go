@@ -17,6 +17,25 @@ const (
 	gasLimit    = 60_000_000
 )
 
+// Fork names the rules of a chain.
+type Fork int
+
+const (
+	// Osaka is what public chains run.
+	Osaka Fork = iota
+	// NextFork is what the library knows of the fork that is being designed, Amsterdam: other gas prices and limits,
+	// for finding out early what would break. It changes with the library.
+	NextFork
+)
+
+func (f Fork) config() *params.ChainConfig {
+	c := osaka()
+	if f == NextFork {
+		c.AmsterdamTime = new(uint64)
+	}
+	return c
+}
+
 // osaka is a chain at the rules of the Osaka fork, pinned: the library's own development profiles switch on the fork
 // that is being designed, where the same transaction costs up to three times the gas.
 func osaka() *params.ChainConfig {
@@ -52,14 +71,14 @@ func osaka() *params.ChainConfig {
 
 // genesis funds that many accounts with 10,000 ether each and holds the system contracts of the fork, among them the
 // deterministic deployment factory.
-func genesis(accounts int) *core.Genesis {
+func genesis(accounts int, fork Fork) *core.Genesis {
 	alloc := core.SystemContractAllocs()
 	for i := range accounts {
 		balance := new(big.Int).Mul(big.NewInt(10_000), big.NewInt(params.Ether))
 		alloc[Account(i).Address()] = types.Account{Balance: balance}
 	}
 	return &core.Genesis{
-		Config:     osaka(),
+		Config:     fork.config(),
 		Timestamp:  genesisTime,
 		GasLimit:   gasLimit,
 		BaseFee:    big.NewInt(params.InitialBaseFee),

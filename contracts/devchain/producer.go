@@ -40,14 +40,20 @@ func (p *producer) head() *types.Header { return p.eth.BlockChain().CurrentBlock
 // build makes a block on parent without adopting it.
 func (p *producer) build(parent common.Hash, o order) (*types.Block, error) {
 	p.salt++
-	block, _, err := p.eth.Miner().BuildTestingPayload(&miner.BuildPayloadArgs{
+	args := &miner.BuildPayloadArgs{
 		Parent:      parent,
 		Timestamp:   o.time,
 		Random:      common.BigToHash(new(big.Int).SetUint64(p.salt)),
 		Withdrawals: types.Withdrawals{},
 		BeaconRoot:  &common.Hash{},
 		Version:     engine.PayloadV3,
-	}, o.txs, o.empty, binary.BigEndian.AppendUint64([]byte("byway/"), p.salt))
+	}
+	chain := p.eth.BlockChain()
+	if h := chain.GetHeaderByHash(parent); h != nil && chain.Config().IsAmsterdam(h.Number, o.time) {
+		slot := h.Number.Uint64() + 1
+		args.SlotNum, args.Version = &slot, engine.PayloadV4
+	}
+	block, _, err := p.eth.Miner().BuildTestingPayload(args, o.txs, o.empty, binary.BigEndian.AppendUint64([]byte("byway/"), p.salt))
 	if err != nil {
 		return nil, fmt.Errorf("build block on %s: %w", parent, err)
 	}
