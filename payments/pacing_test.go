@@ -101,3 +101,22 @@ func TestTickAndWindow(t *testing.T) {
 		t.Errorf("billed is %d, want 107", got)
 	}
 }
+
+func TestWindowIsEarnedByPayingFast(t *testing.T) {
+	t.Parallel()
+	const base = MinWindow
+	for _, test := range []struct{ paid, rate, want uint64 }{
+		{0, 0, base},
+		{mib, math.MaxUint64, base},               // the prepaid tick alone
+		{3 * mib, 0, 12 * mib},                    // four times what was paid
+		{GiB, 125_000, 16 * mib},                  // a slow session: four times base
+		{GiB, 12_500_000, 16 * mib},               // 100 Mbit/s
+		{GiB, 125_000_000, 100_000_000},           // 1 Gbit/s: eight ticks
+		{GiB, 1_250_000_000, 1_000_000_000},       // 10 Gbit/s
+		{math.MaxUint64, math.MaxUint64, 1 * GiB}, // the end
+	} {
+		if got := SpeedWindow(base, test.paid, test.rate); got != test.want {
+			t.Errorf("window after %d bytes at %d a second is %d, want %d", test.paid, test.rate, got, test.want)
+		}
+	}
+}
