@@ -593,6 +593,12 @@ contract AttacksTest is Fixture {
         vm.prank(payer);
         channels.withdraw(token, signer, 80, payer);
         eq(abi.decode(reentrant.answer(), (uint96)), 0, "free during the withdrawal");
+        reentrant = reenter("", true);
+        reentrant.arm(address(channels), abi.encodeCall(IChannels.vaultOf, (token, payer, signer)), true);
+        bytes memory rows = promised(100);
+        vm.prank(payer);
+        channels.closeAndWithdraw(token, signer, payee, rows, 0, 0, 0, "", payer);
+        eq(abi.decode(reentrant.answer(), (uint96)), 0, "free during the closing");
     }
 
     function test_TheLockOpensAgainWithinATransaction() external {

@@ -382,6 +382,7 @@ contract RegistryTest is Fixture {
         eq(registry.providers(type(uint256).max, type(uint256).max).length, 0, "as far as can be");
         eq(registry.providers(0, 2).length, 2, "a full page");
         eq(registry.providers(1, 2).length, 2, "up to the end");
+        eq(registry.providers(1, 3).length, 2, "one more than there is");
         IRegistry.Registration[] memory page = registry.providers(1, type(uint256).max);
         eq(page.length, 2, "all the rest");
         same(page[0], BEN, "b", 1, 2, uint64(START));

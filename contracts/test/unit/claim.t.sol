@@ -130,4 +130,48 @@ contract ClaimTest is Fixture {
         deposit(payer, payer, 10);
         eq(claim(promised(PAYER_KEY, payer, payee, 4)), 4, "paid");
     }
+
+    function test_WhenNothingIsFree_TheVaultsWordIsNotWritten() external {
+        open(60, 60);
+        bytes memory rows = promised(70);
+        vm.record();
+        eq(claim(rows), 60, "paid");
+        (, bytes32[] memory writes) = vm.accesses(address(channels));
+        eq(writes.length, 1, "words written");
+    }
+
+    function test_WhenARowOwesNothing_TheEventDoesNotNameIt() external {
+        open(100, 100);
+        deposit(otherPayer, otherSigner, 50);
+        claim(promised(40));
+        bytes memory rows = bytes.concat(promised(40), promised(OTHER_SIGNER_KEY, otherPayer, payee, 10));
+        vm.expectEmit(address(channels));
+        emit IChannels.Claimed(
+            token,
+            payee,
+            abi.encodePacked(bytes20(keccak256(abi.encode(token, otherPayer, otherSigner))), uint96(10))
+        );
+        eq(claim(rows), 10, "paid");
+    }
+
+    function test_WhenARowStandsBehindTheEnd_ItIsNotRead() external {
+        open(100, 100);
+        bytes memory call = abi.encodeCall(IChannels.claim, (token, payee, promised(40)));
+        (bool ok, bytes memory answer) = address(channels).call(bytes.concat(call, promised(90)));
+        vm.assertTrue(ok, "the call fails");
+        eq(abi.decode(answer, (uint256)), 40, "paid");
+    }
+
+    function test_WhenSIsTheHighestOne_TheSignatureCounts() external {
+        uint256 s = ORDER / 2;
+        bytes32 r = 0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798;
+        address who = ecrecover(channels.promiseDigest(payer, payee, token, 60), 27, r, bytes32(s));
+        deposit(payer, who, 100);
+        eq(claim(abi.encodePacked(payer, uint96(60), r, s)), 60, "paid");
+        eq(claim(abi.encodePacked(payer, uint96(60), r, s + 1)), 0, "paid above it");
+        who = ecrecover(channels.reserveDigest(payer, payee, token, 70, 0, uint40(START)), 27, r, bytes32(s));
+        deposit(payer, who, 100);
+        bytes memory row = abi.encodePacked(payer, uint96(70), START, r, s);
+        eq(channels.reserveSigned(token, payee, row), 70, "reserved");
+    }
 }
