@@ -143,8 +143,10 @@ func TestConsumersChild(t *testing.T) {
 	}
 }
 
-// answer sends back what comes. It is io.Copy without its pipes, which the runtime keeps for a while.
+// answer sends back what comes. It is io.Copy without its pipes, which the runtime keeps for a while. A host is not
+// told of a session that ended, so it gives up by itself.
 func answer(c net.Conn) {
+	c.SetDeadline(time.Now().Add(2 * time.Second))
 	for buf := make([]byte, 4096); ; {
 		n, err := c.Read(buf)
 		if err != nil {
