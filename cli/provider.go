@@ -29,6 +29,7 @@ func (e env) providerCommand() *cli.Command {
 				Flags:  append(providerFlags(), claimFlags()...),
 				Action: e.providerUp,
 			},
+			e.providerOfferCommand(),
 			{
 				Name:   "claim",
 				Usage:  "turn every promise into tokens now",
