@@ -359,13 +359,18 @@ func (k *keeper) flush(ctx context.Context) bool {
 		return !k.stopped
 	}
 	marks, err := k.store(context.WithoutCancel(ctx))
-	k.batch = k.batch[:0]
+	batch := k.batch
+	k.batch = nil // the caller may still be reading from it
 	if err != nil {
 		k.failure = err
 		return false
 	}
-	for _, m := range marks {
-		if !k.yield(k.r.known(m)) {
+	for i, m := range marks {
+		listing, err := batch[i].listing, batch[i].err
+		if err != nil { // an earlier offer may stand in
+			listing, err = k.r.known(m)
+		}
+		if !k.yield(listing, err) {
 			k.stopped = true
 			return false
 		}
