@@ -78,6 +78,10 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	if err == nil {
 		return exitOK
 	}
+	var program programError
+	if errors.As(err, &program) {
+		return int(program)
+	}
 	code := exitCode(ctx, err)
 	if code == exitInterrupted {
 		fmt.Fprintln(s.Err, "byway: interrupted")
@@ -164,7 +168,7 @@ func newApp(s Streams) *cli.App {
 		Before: func(c *cli.Context) error { _, err := e.logger(c); return err },
 		Commands: []*cli.Command{
 			e.demoCommand(), e.devnetCommand(), e.providerCommand(), e.offersCommand(), e.connectCommand(),
-			e.disconnectCommand(), e.statusCommand(), e.earningsCommand(), e.accountCommand(), e.vaultCommand(),
+			e.disconnectCommand(), e.unlockCommand(), e.execCommand(), e.statusCommand(), e.earningsCommand(), e.accountCommand(), e.vaultCommand(),
 			e.channelCommand(), e.ledgerCommand(), e.txCommand(), e.contractsCommand(),
 		},
 		OnUsageError:   onUsageError,

@@ -20,6 +20,8 @@ var idle = map[string][]string{
 	"offers watch":    {"password-file"},
 	"disconnect":      {"network", "rpc", "password-file"},
 	"status":          {"network", "rpc", "password-file"},
+	"exec":            {"network", "rpc", "password-file"},
+	"unlock":          {"home", "network", "rpc", "password-file"},
 	"account new":     {"network", "rpc"},
 	"account list":    {"network", "rpc", "password-file"},
 	"account balance": {"password-file"},

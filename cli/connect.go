@@ -27,10 +27,15 @@ func (e env) connectCommand() *cli.Command {
 		Usage: "open a paid session with a provider, and stay",
 		Description: "Chooses among the offers that fit by what earlier sessions measured and by price, deposits what the\n" +
 			"channel lacks, opens a WireGuard session and offers it as a SOCKS5 and HTTP proxy on this machine.\n" +
-			"It needs no root.",
+			"It needs no root. With --tun the whole machine goes through it instead.",
 		Flags: append(criteriaFlags(),
 			&cli.StringFlag{Name: "spend", Value: "1", Usage: "the most that this session may cost, in `TOKENS`"},
 			&cli.StringFlag{Name: "proxy", Value: "127.0.0.1:1080", Usage: "`ADDRESS:PORT` for the proxy"},
+			engineFlag(),
+			&cli.BoolFlag{Name: "tun", Usage: "send the whole machine through the session, behind a kill switch; needs root"},
+			&cli.BoolFlag{Name: "lan", Usage: "with --tun: let the local network be reached directly"},
+			&cli.StringSliceFlag{Name: "exclude", Usage: "with --tun: `PREFIX` that goes past the tunnel"},
+			&cli.BoolFlag{Name: "lockdown", Usage: "with --tun: keep the kill switch on after the session, until byway unlock"},
 		),
 		Action: e.connect,
 	}
@@ -60,11 +65,13 @@ func (e env) connect(c *cli.Context) (err error) {
 	if err := checkNumbers(c, "max-price", "min-stake", "spend"); err != nil {
 		return err
 	}
-	listener, err := e.listenProxy(c.String("proxy"))
-	if err != nil {
-		return err
+	var listener net.Listener // nil where the whole machine goes through the session
+	if !c.Bool("tun") {
+		if listener, err = e.listenProxy(c.String("proxy")); err != nil {
+			return err
+		}
+		defer listener.Close()
 	}
-	defer listener.Close()
 	consumer, err := e.openConsumer(c)
 	if err != nil {
 		return err
@@ -139,8 +146,17 @@ func (e env) openConsumer(c *cli.Context) (*consumer, error) {
 	if err != nil {
 		return nil, err
 	}
+	engine, err := tunnel.ParseEngine(c.String("engine"))
+	if err != nil {
+		return nil, usagef("--engine: %v", err)
+	}
+	machine, err := machineConfig(c, log)
+	if err != nil {
+		return nil, err
+	}
 	out.Consumer, err = node.OpenConsumer(c.Context, node.ConsumerConfig{
-		Home: home, Network: network, Key: owner, Session: session, SpendCap: out.spend, Log: log,
+		Home: home, Network: network, Key: owner, Session: session, SpendCap: out.spend, Engine: engine,
+		Machine: machine, Log: log,
 	})
 	return out, err
 }
@@ -201,7 +217,10 @@ func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, li
 	if err != nil {
 		return err
 	}
-	address := listener.Addr().String()
+	address := ""
+	if listener != nil {
+		address = listener.Addr().String()
+	}
 	if c.Bool("json") {
 		err = e.printJSON(connectJSON{
 			Schema: "byway.connect/1", Event: "connected", Proxy: address, Session: session.Receipt(),
@@ -211,8 +230,10 @@ func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, li
 	}
 	ctx, cancel := context.WithCancel(c.Context)
 	group, running := errgroup.WithContext(ctx)
-	proxy := tunnel.NewProxy(tunnel.ProxyConfig{Dialer: session.Tunnel(), Log: log})
-	group.Go(func() error { return proxy.Serve(running, listener) })
+	if listener != nil {
+		proxy := tunnel.NewProxy(tunnel.ProxyConfig{Dialer: session.Tunnel(), Log: log})
+		group.Go(func() error { return proxy.Serve(running, listener) })
+	}
 	group.Go(func() error { return session.ServeAPI(running, address) })
 	group.Go(func() error {
 		defer cancel()
@@ -271,12 +292,16 @@ func (e env) connected(token node.Token, session *node.Session, address string) 
 	}
 	fmt.Fprintln(e.Out, "Connected. Ctrl-C, or byway disconnect, ends the session.")
 	fmt.Fprintln(e.Out)
-	e.rows(e.Out,
-		row{"provider", offer.Provider.Hex()},
-		row{"price", show(token, perGB) + " per GB"},
-		row{"proxy", "socks5h://" + address + "  and  http://" + address},
-		row{"try", "curl --proxy socks5h://" + address + " https://example.org"},
-	)
+	rows := []row{{"provider", offer.Provider.Hex()}, {"price", show(token, perGB) + " per GB"}}
+	if address == "" {
+		rows = append(rows, row{"this machine", "goes through the provider whole; nothing leaves past the tunnel"})
+	} else {
+		rows = append(rows,
+			row{"proxy", "socks5h://" + address + "  and  http://" + address},
+			row{"try", "curl --proxy socks5h://" + address + " https://example.org"},
+		)
+	}
+	e.rows(e.Out, rows...)
 	fmt.Fprintln(e.Out)
 	return nil
 }

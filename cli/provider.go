@@ -16,6 +16,7 @@ import (
 	"byway/contracts"
 	"byway/node"
 	"byway/registry"
+	"byway/tunnel"
 )
 
 func (e env) providerCommand() *cli.Command {
@@ -53,6 +54,9 @@ func providerFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "allow", Usage: "`PREFIX` that may be reached although it is private: an exact exception"},
 		&cli.StringSliceFlag{Name: "deny", Usage: "`PREFIX` that may not be reached"},
 		&cli.StringSliceFlag{Name: "dns", Usage: "`ADDRESS:PORT` of a resolver for the consumers, instead of the system's"},
+		&cli.StringFlag{Name: "mode", Usage: "how to forward, as `MODE`: privileged (the kernel does it; needs root), " +
+			"userspace, or auto for the better one that works (default: auto; on a devnet userspace)"},
+		engineFlag(),
 		&cli.IntFlag{Name: "max-sessions", Value: node.DefaultMaxSessions, Usage: "`NUMBER` of sessions at once"},
 	}
 }
@@ -220,6 +224,19 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 		cfg.Endpoints = append(cfg.Endpoints, text)
 	}
 	cfg.HostListen, cfg.Country = c.StringSlice("host-listen"), c.String("country")
+	mode := c.String("mode")
+	switch {
+	case mode == "" && cfg.Network.Private:
+		mode = string(tunnel.Userspace)
+	case mode == "":
+		mode = string(tunnel.Auto)
+	}
+	if cfg.Mode, err = tunnel.ParseMode(mode); err != nil {
+		return cfg, usagef("--mode: %v", err)
+	}
+	if cfg.Engine, err = tunnel.ParseEngine(c.String("engine")); err != nil {
+		return cfg, usagef("--engine: %v", err)
+	}
 	if cfg.MaxSessions = c.Int("max-sessions"); cfg.MaxSessions < 1 {
 		return cfg, usagef("--max-sessions must be at least 1")
 	}
@@ -323,4 +340,9 @@ func (e env) providerClaim(c *cli.Context) error {
 	fmt.Fprintf(e.Out, "Claimed %s from %s, %d gas: %s\n", show(status.Token, claimed.Total),
 		plural(claimed.Channels, "channel"), claimed.GasUsed, claimed.TxHash)
 	return nil
+}
+
+func engineFlag() cli.Flag {
+	return &cli.StringFlag{Name: "engine", Value: string(tunnel.Upstream),
+		Usage: "WireGuard implementation: upstream or tailscale, as `ENGINE`; the two sides may differ"}
 }

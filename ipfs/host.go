@@ -1,8 +1,10 @@
 package ipfs
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -87,7 +90,6 @@ func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (_ ho
 		libp2p.Identity(cfg.Key),
 		libp2p.ListenAddrs(listen...),
 		libp2p.Transport(quic.NewTransport),
-		libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.DefaultSecurity,
 		libp2p.DefaultMuxers,
 		libp2p.UserAgent("byway"),
@@ -96,6 +98,19 @@ func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (_ ho
 		libp2p.WithDialTimeout(dialTimeout),
 		libp2p.DisableMetrics(),
 		libp2p.DisableRelay(),
+	}
+	if cfg.Dialer == nil {
+		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport))
+	} else {
+		opts = append(opts,
+			libp2p.Transport(tcp.NewTCPTransport, tcp.WithDialerForAddr(func(ma.Multiaddr) (tcp.ContextDialer, error) {
+				return cfg.Dialer, nil
+			})),
+			libp2p.QUICReuse(quicreuse.NewConnManager, quicreuse.OverrideListenUDP(
+				func(network string, local *net.UDPAddr) (net.PacketConn, error) {
+					listen := net.ListenConfig{Control: cfg.Dialer.Control}
+					return listen.ListenPacket(context.Background(), network, local.String())
+				})))
 	}
 	if cfg.Network.Private {
 		opts = append(opts,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -58,6 +59,9 @@ type Config struct {
 	// HTTP carries requests to routers and gateways; nil stands for a transport with the defaults of net/http. Close
 	// closes its idle connections.
 	HTTP http.RoundTripper
+	// Dialer opens TCP connections, and its Control prepares the QUIC socket too, where the node must take a way of its
+	// own; nil for plain ones. It does not serve HTTP where HTTP is set.
+	Dialer *net.Dialer
 	// Log takes the node's messages; nil discards them.
 	Log *slog.Logger
 }

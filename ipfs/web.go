@@ -63,7 +63,11 @@ func newWeb(cfg Config) (*web, error) {
 	transport := cfg.HTTP
 	if transport == nil {
 		// One of our own, so that nothing of it outlives the node. A proxy is the caller's to configure.
-		transport = &http.Transport{ForceAttemptHTTP2: true}
+		own := &http.Transport{ForceAttemptHTTP2: true}
+		if cfg.Dialer != nil {
+			own.DialContext = cfg.Dialer.DialContext
+		}
+		transport = own
 	}
 	w := &web{client: &http.Client{
 		Transport: transport,

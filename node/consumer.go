@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"math"
+	"net"
 	"net/netip"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"byway/payments"
 	"byway/registry"
 	"byway/tunnel"
+	"byway/tunnel/route"
 )
 
 // The patience of a consumer.
@@ -42,13 +44,19 @@ type ConsumerConfig struct {
 	HostListen []string // libp2p multiaddrs; empty: ipfs's default
 	// SpendCap is the most that one session may cost; more is never signed for.
 	SpendCap contracts.Amount
-	Log      *slog.Logger
+	// Engine is the WireGuard implementation; empty: upstream's.
+	Engine tunnel.Engine
+	// Machine sends the whole machine through the sessions; nil offers them to single programs. It needs root. The machine
+	// is locked from the opening of the consumer until its Close.
+	Machine *route.Config
+	Log     *slog.Logger
 }
 
 // Consumer pays for traffic: it lists offers, deposits, and opens sessions with providers.
 type Consumer struct {
 	*parts
 	cfg     ConsumerConfig
+	routes  *route.Routes // nil without cfg.Machine
 	market  *Market
 	funding *payments.Funding
 }
@@ -58,27 +66,59 @@ func OpenConsumer(ctx context.Context, cfg ConsumerConfig) (*Consumer, error) {
 	if cfg.SpendCap.IsZero() {
 		return nil, errors.New("the spend cap is zero: say how much a session may cost")
 	}
-	parts, err := openParts(ctx, partsConfig{
+	c := &Consumer{cfg: cfg}
+	if err := c.lockMachine(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.openMarket(ctx); err != nil {
+		return nil, errors.Join(err, c.unlockMachine())
+	}
+	return c, nil
+}
+
+// lockMachine shuts the kill switch where the whole machine is to go through the tunnel, before anything else is done.
+// The node's own connections go past it from then on.
+func (c *Consumer) lockMachine(ctx context.Context) (err error) {
+	if c.cfg.Machine == nil {
+		return nil
+	}
+	if c.routes, err = route.Lock(ctx, *c.cfg.Machine); err != nil {
+		return err
+	}
+	c.cfg.Network.Dialer = &net.Dialer{Timeout: dialTimeout, Control: route.Control, Resolver: c.routes.Resolver()}
+	return nil
+}
+
+// unlockMachine gives the machine back, as far as its configuration lets it.
+func (c *Consumer) unlockMachine() error {
+	if c.routes == nil {
+		return nil
+	}
+	return c.routes.Close()
+}
+
+func (c *Consumer) openMarket(ctx context.Context) (err error) {
+	cfg := c.cfg
+	c.parts, err = openParts(ctx, partsConfig{
 		Home: cfg.Home, Network: cfg.Network, Key: cfg.Key, HostListen: cfg.HostListen, Client: true, Log: cfg.Log,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	funding, err := payments.NewFunding(payments.FundingConfig{
-		Backend: parts.chain.Agreed(), Sender: parts.sender, Deployment: cfg.Network.Deployment, Log: parts.log,
+	c.funding, err = payments.NewFunding(payments.FundingConfig{
+		Backend: c.parts.chain.Agreed(), Sender: c.sender, Deployment: cfg.Network.Deployment, Log: c.log,
 	})
 	if err != nil {
-		return nil, errors.Join(err, parts.close())
+		return errors.Join(err, c.close())
 	}
-	market, err := openMarket(ctx, parts)
-	if err != nil {
-		return nil, errors.Join(err, parts.close())
+	if c.market, err = openMarket(ctx, c.parts); err != nil {
+		return errors.Join(err, c.close())
 	}
-	return &Consumer{parts: parts, cfg: cfg, funding: funding, market: market}, nil
+	return nil
 }
 
-// Close closes the home. Sessions must be closed before.
-func (c *Consumer) Close() error { return errors.Join(c.market.Close(), c.close()) }
+// Close closes the home and gives the machine back. Sessions must be closed before.
+func (c *Consumer) Close() error { return errors.Join(c.market.Close(), c.close(), c.unlockMachine()) }
 
 // Market is this consumer's view of who sells.
 func (c *Consumer) Market() *Market { return c.market }
@@ -179,7 +219,16 @@ func (c *Consumer) Connect(ctx context.Context, offer registry.Signed) (*Session
 type opened struct {
 	wire   frameStream
 	id     payments.SessionID
-	tunnel *tunnel.Client
+	tunnel carrier
+}
+
+// carrier is a session's tunnel as the one who pays for it sees it: [tunnel.Client] or [tunnel.TUNClient].
+type carrier interface {
+	Handshake(ctx context.Context) error
+	Counters() tunnel.Counters
+	SetTick(n uint64)
+	Notify() <-chan struct{}
+	Close() error
 }
 
 // open runs the opening: stream, Hello, Welcome, tunnel, handshake.
@@ -230,19 +279,46 @@ func (c *Consumer) open(
 	if err != nil {
 		return nil, &ProtocolError{err}
 	}
-	cfg.Private, cfg.Preshared, cfg.Log = private, psk, c.log
-	client, err := tunnel.Dial(cfg)
+	cfg.Private, cfg.Preshared, cfg.Engine, cfg.Log = private, psk, c.cfg.Engine, c.log
+	carrier, err := c.raise(ctx, cfg, offer.Offer.Tick)
 	if err != nil {
 		return nil, err
 	}
-	client.SetTick(offer.Offer.Tick)
+	return &opened{wire, terms.Session, carrier}, nil
+}
+
+// raise starts the consumer's end of a tunnel and, where the whole machine is to go through it, sends it there.
+func (c *Consumer) raise(ctx context.Context, cfg tunnel.ClientConfig, tick uint64) (_ carrier, err error) {
+	var end carrier
+	if c.routes == nil {
+		end, err = tunnel.Dial(cfg)
+	} else {
+		name := c.cfg.Machine.Interface
+		if name == "" {
+			name = route.DefaultInterface
+		}
+		end, err = tunnel.DialTUN(cfg, tunnel.TUNConfig{Name: name, Mark: route.MarkUnderlay})
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, end.Close())
+		}
+	}()
+	end.SetTick(tick)
 	handshake, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	if err := client.Handshake(handshake); err != nil {
-		return nil, errors.Join(
-			fmt.Errorf("no WireGuard handshake with %s within %s: %w", cfg.Endpoint, handshakeTimeout, err), client.Close())
+	if err := end.Handshake(handshake); err != nil {
+		return nil, fmt.Errorf("no WireGuard handshake with %s within %s: %w", cfg.Endpoint, handshakeTimeout, err)
 	}
-	return &opened{wire, terms.Session, client}, nil
+	if c.routes != nil {
+		if err := c.routes.Up(ctx, route.Link{Addrs: cfg.Addrs, DNS: cfg.DNS, MTU: cfg.MTU}); err != nil {
+			return nil, err
+		}
+	}
+	return end, nil
 }
 
 // dial opens a session's stream to the host that the offer names; libp2p proves that it is that host.

@@ -74,7 +74,7 @@ func (c *Consumer) OpenFreeloader(ctx context.Context, offer registry.Signed) (*
 			}
 		}
 	}()
-	return &Freeloader{terms.Session, o.tunnel, o.wire.deadlineStream.(network.Stream), o.wire, payer}, nil
+	return &Freeloader{terms.Session, o.tunnel.(*tunnel.Client), o.wire.deadlineStream.(network.Stream), o.wire, payer}, nil
 }
 
 // PayFor pays for the usage, once.

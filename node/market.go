@@ -226,7 +226,7 @@ func (n Network) joinPatience() time.Duration {
 
 // dialLazy connects to a network's chain, or will once an endpoint answers.
 func dialLazy(ctx context.Context, n Network, log *slog.Logger) (*chain.Client, error) {
-	return chain.Dial(ctx, chain.Config{URLs: n.RPC, ChainID: n.ChainID, Lazy: n.ChainID != 0, Log: log})
+	return chain.Dial(ctx, chain.Config{URLs: n.RPC, ChainID: n.ChainID, Lazy: n.ChainID != 0, Dialer: n.Dialer, Log: log})
 }
 
 // check makes sure, once the chain answers, that the contracts there are the ones this binary knows.

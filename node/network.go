@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"time"
 
@@ -32,6 +33,8 @@ type Network struct {
 	Bootstrap []string `toml:"bootstrap"` // libp2p multiaddrs, each with /p2p/
 	// Probe says what exits are tried against; empty: they are not.
 	Probe ProbeTargets `toml:"probe,omitempty"`
+	// Dialer opens this process's own connections to it, where they must go past a tunnel; nil for a plain one.
+	Dialer *net.Dialer `toml:"-"`
 }
 
 // The devnet's fixed places: any process on the machine can find it without being told.

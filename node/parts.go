@@ -68,7 +68,7 @@ func openParts(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	}
 	p.ipfs, err = ipfs.Open(ctx, ipfs.Config{
 		Dir: cfg.Home.path("blocks"), Key: p.hostKey, Listen: cfg.HostListen, Network: cfg.Network.ipfs(),
-		Client: cfg.Client, Timeout: cfg.Network.fetchTimeout(), Log: p.log,
+		Client: cfg.Client, Timeout: cfg.Network.fetchTimeout(), Dialer: cfg.Network.Dialer, Log: p.log,
 	})
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (p *parts) close() error {
 
 // dialChain connects to a network's chain and makes sure that the contracts there are the ones this binary knows.
 func dialChain(ctx context.Context, n Network, log *slog.Logger) (*chain.Client, error) {
-	client, err := chain.Dial(ctx, chain.Config{URLs: n.RPC, ChainID: n.ChainID, Log: log})
+	client, err := chain.Dial(ctx, chain.Config{URLs: n.RPC, ChainID: n.ChainID, Dialer: n.Dialer, Log: log})
 	if err != nil {
 		return nil, err
 	}

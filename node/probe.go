@@ -252,8 +252,12 @@ func (f Findings) Against(other Findings) []string {
 }
 
 // Verify probes the exit of a session that has just been opened, with the session's first tick, where the network names
-// targets. A liar is remembered and not chosen again; the caller closes the session.
+// targets. A liar is remembered and not chosen again; the caller closes the session. A session that carries the whole
+// machine has no way in for a probe, which is an error.
 func (c *Consumer) Verify(ctx context.Context, s *Session, own []netip.Addr) (Findings, error) {
+	if s.Tunnel() == nil {
+		return Findings{}, errors.New("a session that carries the whole machine cannot be probed")
+	}
 	found, err := Probe(ctx, s.Tunnel(), c.network.Probe, own)
 	provider := s.offer.Offer.Provider
 	if lie := (*LieError)(nil); errors.As(err, &lie) {

@@ -51,6 +51,8 @@ type ProviderConfig struct {
 	Listen      netip.AddrPort // UDP for WireGuard
 	Endpoints   []string       // "address:port" for WireGuard as consumers reach it; empty: where they reached the host
 	Policy      tunnel.PolicyConfig
+	Mode        tunnel.Mode      // how the exit forwards; empty: in userspace
+	Engine      tunnel.Engine    // the WireGuard implementation; empty: upstream's
 	DNS         []netip.AddrPort // upstream resolvers; empty: the system's
 	MaxSessions int              // 0: DefaultMaxSessions
 	// Trust is how far one payer's promises may exceed its reserves, in base units; zero: the price of 64 MiB. With
@@ -100,7 +102,9 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 	if p.policy, err = tunnel.NewPolicy(cfg.Policy); err != nil {
 		return nil, err
 	}
-	p.exit, err = tunnel.NewExit(tunnel.ExitConfig{Listen: cfg.Listen, Policy: p.policy, DNS: cfg.DNS, Log: p.log})
+	p.exit, err = tunnel.NewExit(tunnel.ExitConfig{
+		Listen: cfg.Listen, Policy: p.policy, DNS: cfg.DNS, Mode: cfg.Mode, Engine: cfg.Engine, Log: p.log,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -51,8 +51,11 @@ func newSession(c *Consumer, offer registry.Signed, payer *payments.Payer, o *op
 	}
 }
 
-// Tunnel is the way through the provider.
-func (s *Session) Tunnel() *tunnel.Client { return s.tunnel }
+// Tunnel is the way through the provider for one program; nil where the whole machine goes through it.
+func (s *Session) Tunnel() *tunnel.Client {
+	client, _ := s.tunnel.(*tunnel.Client)
+	return client
+}
 
 // Offer is what the session was opened on.
 func (s *Session) Offer() registry.Signed { return s.offer }

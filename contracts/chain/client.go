@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
+	"net"
 	"sync"
 	"time"
 
@@ -32,7 +33,9 @@ type Config struct {
 	Lazy bool
 	// Timeout bounds one request to one endpoint, 10 s by default.
 	Timeout time.Duration
-	Log     *slog.Logger
+	// Dialer opens the connections to the endpoints, where they must take a way of their own; nil for a plain one.
+	Dialer *net.Dialer
+	Log    *slog.Logger
 }
 
 // Block names a block.
@@ -86,7 +89,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	for _, url := range cfg.URLs {
-		e, err := newEndpoint(url)
+		e, err := newEndpoint(url, cfg.Dialer)
 		if err != nil {
 			c.Close()
 			return nil, fmt.Errorf("dial chain: %w", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/ethereum/go-ethereum/rpc"
+	"github.com/gorilla/websocket"
 )
 
 const (
@@ -28,12 +30,13 @@ const (
 
 // endpoint is one JSON-RPC server and what is known of its health.
 type endpoint struct {
-	name    string // scheme and host: the rest of the URL may hold an access key
-	url     string
-	chainID atomic.Uint64 // 0: not asked yet
-	rpc     *rpc.Client
-	eth     *ethclient.Client
-	http    *http.Client
+	name      string // scheme and host: the rest of the URL may hold an access key
+	url       string
+	chainID   atomic.Uint64 // 0: not asked yet
+	rpc       *rpc.Client
+	eth       *ethclient.Client
+	http      *http.Client
+	webSocket websocket.Dialer
 
 	mu         sync.Mutex
 	pause      *backoff.ExponentialBackOff
@@ -57,7 +60,7 @@ func (e *EndpointError) Error() string { return fmt.Sprintf("endpoint %s: %v", e
 // Unwrap returns the cause.
 func (e *EndpointError) Unwrap() error { return e.Err }
 
-func newEndpoint(raw string) (*endpoint, error) {
+func newEndpoint(raw string, dialer *net.Dialer) (*endpoint, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("endpoint URL %.60q is not a URL such as https://host:port", raw)
@@ -71,6 +74,10 @@ func newEndpoint(raw string) (*endpoint, error) {
 	e.pause.InitialInterval, e.pause.MaxInterval = 100*time.Millisecond, 30*time.Second
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 32
+	e.webSocket = websocket.Dialer{Proxy: http.ProxyFromEnvironment}
+	if dialer != nil {
+		transport.DialContext, e.webSocket.NetDialContext = dialer.DialContext, dialer.DialContext
+	}
 	e.http = &http.Client{
 		Transport: &guard{transport, e},
 		// A request must not wander off to where nobody configured.
@@ -136,7 +143,8 @@ func (e *endpoint) connect(ctx context.Context) error {
 	if e.rpc != nil {
 		return nil
 	}
-	client, err := rpc.DialOptions(ctx, e.url, rpc.WithHTTPClient(e.http), rpc.WithWebsocketMessageSizeLimit(maxBody))
+	client, err := rpc.DialOptions(ctx, e.url, rpc.WithHTTPClient(e.http), rpc.WithWebsocketMessageSizeLimit(maxBody),
+		rpc.WithWebsocketDialer(e.webSocket))
 	if err != nil {
 		return fmt.Errorf("connect: %w", redact(err))
 	}

@@ -72,7 +72,8 @@ func (c *Client) subscribe(ctx context.Context, e *endpoint) bool {
 	}
 	dialled, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	conn, err := rpc.DialOptions(dialled, address, rpc.WithWebsocketMessageSizeLimit(1<<20))
+	conn, err := rpc.DialOptions(dialled, address, rpc.WithWebsocketMessageSizeLimit(1<<20),
+		rpc.WithWebsocketDialer(e.webSocket))
 	if err != nil {
 		return false
 	}

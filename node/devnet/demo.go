@@ -323,9 +323,21 @@ func (d *demo) deposit(ctx context.Context) error {
 }
 
 func (d *demo) connect(ctx context.Context) (err error) {
-	d.session, err = d.consumer.Connect(ctx, d.seller().Offer())
-	return err
+	if d.session, err = d.consumer.Connect(ctx, d.seller().Offer()); err != nil {
+		return err
+	}
+	// A run that fails later on still ends its session, before its consumer.
+	d.onEnd(func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPatience)
+		defer cancel()
+		d.session.Close(ctx) //nolint:errcheck // the disconnect step has said what there was to say
+		return nil
+	})
+	return nil
 }
+
+// endPatience bounds the end of a session that a failure left open.
+const endPatience = 20 * time.Second
 
 // download fetches the file through the tunnel, and nothing but the tunnel.
 func (d *demo) download(ctx context.Context) error {
