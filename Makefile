@@ -36,8 +36,28 @@ lint: $(LINT) ## Check style, the import rules and go.mod
 	go mod verify >/dev/null
 
 .PHONY: bench
-bench: ## Run the benchmarks
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m $(PKGS)
+bench: ## Run the benchmarks; the discovery rows go to build/bench-discovery.json
+	mkdir -p build
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./contracts/... ./payments/... ./registry/... ./tunnel/... ./node/...
+	BYWAY_BENCH_JSON=$(CURDIR)/build/bench-discovery.json go test ./ipfs -run '^$$' -bench Discovery -benchtime 1x -timeout 30m
+
+.PHONY: bench-tunnel
+bench-tunnel: ## Measure the tunnel in network namespaces (root; BENCH_QUICK=1 for two minutes)
+	mkdir -p build
+	go build -o build/bench-tunnel ./tunnel/bench
+	build/bench-tunnel -json build/bench-tunnel.json
+
+.PHONY: test-net
+test-net: ## The tunnel's long tests in network namespaces (root)
+	BYWAY_NET_TEST=1 go test -count=1 -v -run 'TestNet|TestKillSwitch' -timeout 30m ./tunnel/...
+
+.PHONY: chaos
+chaos: ## Kill, cut the power, reorganise and cheat under the payment engine
+	go test ./payments -run '^TestChaos$$' -count=1 -v -timeout 20m -args -chaos -kills 200 -cuts 200 -rapid.checks 3000
+
+.PHONY: interop-ipfs
+interop-ipfs: ## Exchange offers with stock kubo, both ways (builds it)
+	go test -tags interop -run Kubo -count=1 -v -timeout 20m ./ipfs
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (60s)

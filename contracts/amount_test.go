@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
 )
 
 func amount(t testing.TB, s string) Amount {
@@ -163,11 +164,7 @@ func TestKeyPrintsItsAddressAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := key.Private().Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret := fmt.Sprintf("%x", raw)
+	secret := fmt.Sprintf("%x", crypto.FromECDSA(key.Private()))
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("made", "key", key.String())
 	for _, text := range []string{fmt.Sprint(key), fmt.Sprintf("%v %+v %#v %s", key, key, key, key), log.String()} {

@@ -142,9 +142,9 @@ func (p *Provider) Publish(ctx context.Context) (registry.Receipt, error) {
 		return registry.Receipt{}, err
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.offer = signed
-	return receipt, nil
+	p.mu.Unlock()
+	return receipt, p.letGo(ctx, signed.CID)
 }
 
 // Run serves sessions, renews the offer, claims what is due and answers the local API, until ctx ends. Then it ends
