@@ -343,7 +343,9 @@ func TestEnginesFollowNeitherReplaysNorForgeries(t *testing.T) {
 		relay := newRelayUDP(t, b.at())
 		var mu sync.Mutex
 		var seen [][]byte
+		relay.mu.Lock()
 		relay.copy = func(p []byte) { mu.Lock(); seen = append(seen, p); mu.Unlock() }
+		relay.mu.Unlock()
 		b.know(t, a, netip.AddrPort{}, Key{})
 		a.know(t, b, relay.near.LocalAddr().(*net.UDPAddr).AddrPort(), Key{})
 		if !reaches(a, b, 10*time.Second) || !reaches(b, a, 5*time.Second) {

@@ -216,13 +216,17 @@ func TestNetFloodOfHandshakesLeavesASessionItsGoodput(t *testing.T) {
 				t.Logf("%s, %s: %.0f packets/s flooded; goodput %.0f Mbit/s without, %.0f with (ratio %.3f), %.0f with the same flood at another port (ratio %.3f); memory grew %d MiB",
 					mode, name, floods, median("no flood"), median("flood"), none, median("flood elsewhere"), elsewhere, grown)
 				t.Logf("packets lost before anyone looked at them: %+v", lost)
-				if rate > 0 && floods < 0.9*floodRate {
+				// The short form runs beside other tests, under the race detector too: rates are asserted in the long one.
+				if long() && rate > 0 && floods < 0.9*floodRate {
 					t.Errorf("the flood was only %.0f packets/s", floods)
 				}
 				// At full rate the flood's making, carrying and refusing compete with the session for one machine's
 				// processors: that figure is printed, and is not a promise.
-				if rate > 0 && none < 0.9 {
+				if long() && rate > 0 && none < 0.9 {
 					t.Errorf("goodput fell to %.3f", none)
+				}
+				if median("flood") == 0 {
+					t.Error("nothing came through the flood")
 				}
 				if grown > 64 {
 					t.Errorf("memory grew by %d MiB", grown)

@@ -201,7 +201,8 @@ func TestNetChurnOfSessionsLeavesNothingBehind(t *testing.T) {
 			if after.goroutines > before.goroutines+5 || after.files > before.files+3 {
 				t.Errorf("goroutines or descriptors are left: %s", run(t, "ls", "-l", fmt.Sprintf("/proc/%d/fd", os.Getpid())))
 			}
-			if after.heap > before.heap+8<<20 || after.rss > before.rss+24<<20 {
+			// The race detector's own memory is part of the RSS in the short form.
+			if after.heap > before.heap+8<<20 || long() && after.rss > before.rss+24<<20 {
 				t.Error("memory is left")
 			}
 			if after.rules != before.rules {

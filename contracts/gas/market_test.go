@@ -192,16 +192,6 @@ func (m *market) advance(d time.Duration) {
 	}
 }
 
-// now is the time of the latest block.
-func (m *market) now() uint64 {
-	m.t.Helper()
-	h, err := m.eth.HeaderByNumber(m.t.Context(), nil)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	return h.Time
-}
-
 // sessionKey is the nth key that signs promises.
 func sessionKey(n int) contracts.Key { return derived("session", n) }
 

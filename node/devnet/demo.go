@@ -330,7 +330,7 @@ func (d *demo) connect(ctx context.Context) (err error) {
 	d.onEnd(func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPatience)
 		defer cancel()
-		d.session.Close(ctx) //nolint:errcheck // the disconnect step has said what there was to say
+		d.session.Close(ctx) // the disconnect step has said what there was to say
 		return nil
 	})
 	return nil

@@ -112,7 +112,7 @@ func (p *part) end() {
 		return
 	}
 	p.in.Close()
-	t := time.AfterFunc(5*time.Second, func() { p.cmd.Process.Kill() })
+	t := time.AfterFunc(5*time.Second, func() { _ = p.cmd.Process.Kill() }) // it may have ended meanwhile
 	defer t.Stop()
 	_ = p.cmd.Wait() // how it ended does not matter any more
 }
@@ -123,7 +123,7 @@ func serveParts(in io.Reader, out io.Writer) {
 	var s side
 	defer func() {
 		if l != nil {
-			l.stop()
+			_ = l.stop() // nobody asks any more
 		}
 		if s != nil {
 			s.close()

@@ -113,10 +113,7 @@ func plainForwarder() (*single, error) {
 			host.Close()
 			return
 		}
-		c := gonet.NewTCPConn(&wq, ep)
-		go func() { io.Copy(c, host); c.Close() }()
-		io.Copy(host, c)
-		host.Close()
+		pipe(gonet.NewTCPConn(&wq, ep), host)
 	})
 	d.stack.SetTransportProtocolHandler(tcp.ProtocolNumber, f.HandlePacket)
 	u := udp.NewForwarder(d.stack, func(r *udp.ForwarderRequest) bool {
@@ -131,13 +128,18 @@ func plainForwarder() (*single, error) {
 			host.Close()
 			return false
 		}
-		c := gonet.NewUDPConn(&wq, ep)
-		go func() { io.Copy(c, host); c.Close() }()
-		go func() { io.Copy(host, c); host.Close() }()
+		go pipe(gonet.NewUDPConn(&wq, ep), host)
 		return true
 	})
 	d.stack.SetTransportProtocolHandler(udp.ProtocolNumber, u.HandlePacket)
 	return d, nil
+}
+
+// pipe copies both ways until both ends are closed. How a direction ended does not matter to a load.
+func pipe(a, b net.Conn) {
+	go func() { _, _ = io.Copy(a, b); a.Close() }()
+	_, _ = io.Copy(b, a)
+	b.Close()
 }
 
 // bareConf is the configuration of a bare engine.
