@@ -23,7 +23,7 @@ const read = (name) => readFileSync(own(name) ? join(root, name) : join(root, "n
 
 const entries = ["src/Channels.sol", "src/DevToken.sol", "src/Registry.sol"];
 
-// The settings stand in settings.json alone; foundry.toml repeats them and a test compares the bytecode.
+// The settings stand in settings.json alone, and foundry.toml repeats them: change both.
 const settings = JSON.parse(readFileSync(join(root, "settings.json"), "utf8"));
 
 // All sources are named in the input, sorted, so that it can be handed to a verifier as it is.
