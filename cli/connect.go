@@ -35,6 +35,8 @@ func (e env) connectCommand() *cli.Command {
 			&cli.BoolFlag{Name: "tun", Usage: "send the whole machine through the session, behind a kill switch; needs root"},
 			&cli.BoolFlag{Name: "lan", Usage: "with --tun: let the local network be reached directly"},
 			&cli.StringSliceFlag{Name: "exclude", Usage: "with --tun: `PREFIX` that goes past the tunnel"},
+			&cli.StringSliceFlag{Name: "include", Usage: "with --tun: `PREFIX` that alone goes through the tunnel"},
+			&cli.BoolFlag{Name: "programs", Usage: "with --tun: only what byway exec starts goes through the tunnel"},
 			&cli.BoolFlag{Name: "lockdown", Usage: "with --tun: keep the kill switch on after the session, until byway unlock"},
 		),
 		Action: e.connect,
@@ -49,10 +51,11 @@ func (e env) disconnectCommand() *cli.Command {
 	}
 }
 
-// connectJSON is byway.connect/1: one line when the session is up, one when it has ended.
+// connectJSON is byway.connect/1: one line when the session is up, one when it has ended. A disconnect that finds no session
+// but what one has left of the machine's network says that this is restored.
 type connectJSON struct {
 	Schema  string       `json:"schema"`
-	Event   string       `json:"event"` // "connected" or "closed"
+	Event   string       `json:"event"` // "connected", "closed" or "restored"
 	Proxy   string       `json:"proxy,omitempty"`
 	Error   string       `json:"error,omitempty"`
 	Session node.Receipt `json:"session"`
@@ -293,9 +296,14 @@ func (e env) connected(token node.Token, session *node.Session, address string) 
 	fmt.Fprintln(e.Out, "Connected. Ctrl-C, or byway disconnect, ends the session.")
 	fmt.Fprintln(e.Out)
 	rows := []row{{"provider", offer.Provider.Hex()}, {"price", show(token, perGB) + " per GB"}}
-	if address == "" {
+	switch session.Machine() {
+	case node.MachineWhole:
 		rows = append(rows, row{"this machine", "goes through the provider whole; nothing leaves past the tunnel"})
-	} else {
+	case node.MachinePrograms:
+		rows = append(rows, row{"programs", "go through the provider when started by: byway exec -- PROGRAM"})
+	case node.MachineSplit:
+		rows = append(rows, row{"this machine", "goes through the provider, but for what --include and --exclude leave out"})
+	default:
 		rows = append(rows,
 			row{"proxy", "socks5h://" + address + "  and  http://" + address},
 			row{"try", "curl --proxy socks5h://" + address + " https://example.org"},
@@ -356,6 +364,17 @@ func (e env) disconnect(c *cli.Context) error {
 		return err
 	}
 	home, api, raw, err := e.daemon(c)
+	if errors.Is(err, node.ErrNotRunning) {
+		restored, recoverErr := node.RecoverMachine()
+		if restored && c.Bool("json") {
+			return e.printJSON(connectJSON{Schema: "byway.connect/1", Event: "restored"})
+		}
+		if restored {
+			fmt.Fprintln(e.Out, "No session runs any more; its kill switch, routes and resolver are gone from this machine.")
+			return nil
+		}
+		err = errors.Join(recoverErr, err)
+	}
 	if err != nil {
 		return err
 	}

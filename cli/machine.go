@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -21,16 +22,28 @@ func machineConfig(c *cli.Context, log *slog.Logger) (*route.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	include, err := prefixes(c, "include")
+	if err != nil {
+		return nil, err
+	}
 	if !c.Bool("tun") {
-		if c.Bool("lan") || c.Bool("lockdown") || len(exclude) > 0 {
-			return nil, usagef("--lan, --exclude and --lockdown go with --tun")
+		for _, name := range []string{"lan", "exclude", "include", "programs", "lockdown"} {
+			if c.IsSet(name) {
+				return nil, usagef("--%s goes with --tun", name)
+			}
 		}
 		return nil, nil
+	}
+	if c.Bool("programs") && len(exclude)+len(include) > 0 {
+		return nil, usagef("--programs sends single programs through the session: it does not go with --exclude and --include")
 	}
 	if os.Geteuid() != 0 {
 		return nil, usagef("--tun changes the machine's routes and needs root: without it the session is a proxy")
 	}
-	return &route.Config{LAN: c.Bool("lan"), Exclude: exclude, Lockdown: c.Bool("lockdown"), Log: log}, nil
+	return &route.Config{
+		LAN: c.Bool("lan"), Exclude: exclude, Include: include, OnlyPrograms: c.Bool("programs"),
+		Lockdown: c.Bool("lockdown"), Log: log,
+	}, nil
 }
 
 func (e env) unlockCommand() *cli.Command {
@@ -47,14 +60,19 @@ func (e env) unlock(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	err := route.Restore("")
-	if errors.Is(err, route.ErrInUse) {
+	restored, err := route.Restore("")
+	switch {
+	case errors.Is(err, route.ErrInUse):
 		return plainly(err, "a session runs and holds the machine's routes: end it first with byway disconnect")
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrPermission):
+		return plainly(err, "the machine's network is root's to change: sudo byway unlock")
+	case err != nil:
 		return err
+	case restored:
+		fmt.Fprintln(e.Out, "The machine's network is as it was before.")
+	default:
+		fmt.Fprintln(e.Out, "Nothing to unlock: no session holds this machine's network.")
 	}
-	fmt.Fprintln(e.Out, "The machine's network is as it was before.")
 	return nil
 }
 
@@ -64,7 +82,12 @@ func (e env) execCommand() *cli.Command {
 		Usage:     "run one program through the session of this home",
 		ArgsUsage: "-- PROGRAM [ARGUMENT …]",
 		Description: "Any user: the program is told of the session's proxy by the usual environment variables; what\n" +
-			"ignores them does not go through. Where the whole machine goes through the session, so does the program.",
+			"ignores them does not go through. Where the whole machine goes through the session, so does the program;\n" +
+			"--outside lets it go past. After connect --tun --programs, only what this command starts goes through.\n" +
+			"Both put the program into a control group and need root; add sudo -u NAME to run it as somebody else.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "outside", Usage: "past the session of the whole machine; names are still resolved through it"},
+		},
 		Action: e.exec,
 	}
 }
@@ -89,6 +112,9 @@ func (e env) exec(c *cli.Context) error {
 	if status.Role != "consumer" {
 		return fmt.Errorf("a %s runs on %s: byway exec needs a consumer's session", status.Role, home.Dir())
 	}
+	if err := joinSide(c.Bool("outside"), status); err != nil {
+		return err
+	}
 	program := exec.CommandContext(c.Context, c.Args().First(), c.Args().Tail()...)
 	program.Stdout, program.Stderr = e.Out, e.Err
 	if e.In != nil {
@@ -109,4 +135,21 @@ func (e env) exec(c *cli.Context) error {
 		return programError(failed.ExitCode())
 	}
 	return err
+}
+
+// joinSide moves this process, and what it starts, to its side of a machine's session.
+func joinSide(outside bool, status node.ConsumerStatus) error {
+	side := route.Inside
+	switch {
+	case outside && status.Machine != node.MachineWhole && status.Machine != node.MachineSplit:
+		return usagef("--outside goes past a session of the whole machine: this one takes only what is sent to it")
+	case outside:
+		side = route.Outside
+	case status.Machine != node.MachinePrograms:
+		return nil
+	}
+	if os.Geteuid() != 0 {
+		return usagef("the program must be put into a control group, which needs root: sudo byway exec")
+	}
+	return route.Join(side, os.Getpid())
 }

@@ -42,7 +42,11 @@ func (e env) status(c *cli.Context) error {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
-	e.rows(e.Out, row{"role", "consumer, session " + s.Session.State.String()}, row{"proxy", s.Proxy})
+	way := row{"proxy", s.Proxy}
+	if s.Machine != "" {
+		way = row{"this machine", s.Machine}
+	}
+	e.rows(e.Out, row{"role", "consumer, session " + s.Session.State.String()}, way)
 	fmt.Fprintln(e.Out, "Session so far")
 	return e.sessionRows(s.Token, s.Session)
 }

@@ -80,7 +80,8 @@ func OpenConsumer(ctx context.Context, cfg ConsumerConfig) (*Consumer, error) {
 // The node's own connections go past it from then on.
 func (c *Consumer) lockMachine(ctx context.Context) (err error) {
 	if c.cfg.Machine == nil {
-		return nil
+		_, err := RecoverMachine()
+		return err
 	}
 	if c.routes, err = route.Lock(ctx, *c.cfg.Machine); err != nil {
 		return err

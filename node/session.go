@@ -387,6 +387,7 @@ type ConsumerStatus struct {
 	Token   Token   `json:"token"`
 	Country string  `json:"country,omitempty"`
 	Proxy   string  `json:"proxy,omitempty"`
+	Machine string  `json:"machine,omitempty"` // one of the Machine constants; empty for a proxy
 	Session Receipt `json:"session"`
 }
 
@@ -396,7 +397,7 @@ func (s *Session) ServeAPI(ctx context.Context, proxy string) error {
 		"GET /v1/status": func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, ConsumerStatus{
 				Schema: "byway.status/1", Role: "consumer", Token: s.consumer.token, Country: s.offer.Offer.Country,
-				Proxy: proxy, Session: s.Receipt(),
+				Proxy: proxy, Machine: s.Machine(), Session: s.Receipt(),
 			}, nil)
 		},
 		"GET /v1/vault": func(w http.ResponseWriter, r *http.Request) {

@@ -31,10 +31,10 @@ func (*Routes) Close() error { return nil }
 func (*Routes) Release() error { return nil }
 
 // Restore does nothing on this system.
-func Restore(string) error { return nil }
+func Restore(string) (bool, error) { return false, nil }
 
 // Recover does nothing on this system.
-func Recover(string) error { return nil }
+func Recover(string) (bool, error) { return false, nil }
 
 // Join fails on this system.
 func Join(Side, int) error { return errOther }

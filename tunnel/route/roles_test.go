@@ -122,9 +122,13 @@ func (c *consumer) handle(r request) (answer, error) {
 	case "release":
 		return answer{}, c.routes.Release()
 	case "restore":
-		return answer{}, route.Restore(r.Text)
+		_, err := route.Restore(r.Text)
+		return answer{}, err
 	case "recover":
-		return answer{}, route.Recover(r.Text)
+		if _, err := route.Recover(r.Text); !errors.Is(err, route.ErrLockdown) {
+			return answer{}, fmt.Errorf("recover under lockdown: %w", err)
+		}
+		return answer{}, nil
 	case "join":
 		return answer{}, route.Join(route.Side(r.Limit), os.Getpid())
 	case "resolve":

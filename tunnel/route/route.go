@@ -44,6 +44,8 @@ const (
 var (
 	// ErrInUse means that a running daemon holds the machine's routes.
 	ErrInUse = errors.New("the machine's routes are held by a running daemon")
+	// ErrLockdown means that the kill switch was to stay on until [Restore].
+	ErrLockdown = errors.New("the machine's network is locked down")
 	// ErrNoCgroups means that the machine has no cgroup v2 hierarchy, by which programs are told apart.
 	ErrNoCgroups = errors.New("this machine has no cgroup v2 file system mounted")
 )

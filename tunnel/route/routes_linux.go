@@ -230,29 +230,32 @@ func (r *Routes) end(stay bool) error {
 }
 
 // Restore gives the machine back as it was before a daemon that no longer runs, also where that one had locked it. It
-// does nothing where there is nothing to do, and returns ErrInUse where a daemon runs.
-func Restore(stateDir string) error { return restore(stateDir, true) }
+// does nothing where there is nothing to do, and says whether there was. It returns ErrInUse where a daemon runs.
+func Restore(stateDir string) (restored bool, err error) { return restore(stateDir, true) }
 
-// Recover is Restore for the next start: it leaves a machine locked that was to stay so.
-func Recover(stateDir string) error { return restore(stateDir, false) }
+// Recover is Restore for the next start: it leaves a machine locked that was to stay so, and returns ErrLockdown.
+func Recover(stateDir string) (restored bool, err error) { return restore(stateDir, false) }
 
-func restore(dir string, unlock bool) error {
+func restore(dir string, unlock bool) (bool, error) {
 	if dir == "" {
 		dir = DefaultStateDir
 	}
 	if s, err := readState(dir); s == nil || err != nil {
-		return err // before the lock: a user who is not root has nothing to restore either
+		return false, err // before the lock: a user who is not root has nothing to restore either
 	}
 	lock, err := lockDir(dir)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer lock.Close()
 	s, err := readState(dir)
-	if s == nil || err != nil || s.Lockdown && !unlock {
-		return err
+	if s == nil || err != nil {
+		return false, err
 	}
-	return lift(dir, s)
+	if s.Lockdown && !unlock {
+		return false, ErrLockdown
+	}
+	return true, lift(dir, s)
 }
 
 // lift undoes everything, the kill switch last. What fails can be tried again: the state stays until all is done.
