@@ -10,6 +10,9 @@
 // A mutant that behaves as the original does can't be caught. Each such is named in mutants.json with the reason, is
 // printed, and an entry that no mutant matches any more is an error. Fails unless all others are caught.
 //
+// mutants.json also names, for each of the properties that the stateful tests watch, a change that breaks it: the short
+// campaign of `make test` must fail on it, and with that property's own sentence.
+//
 // node mutate.mjs [--list] [--only TEXT] [--jobs N]
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -27,45 +30,65 @@ const sourcesOf = {
   Registry: ["src/Registry.sol"],
   DevToken: ["src/DevToken.sol"],
 };
+// What gives tests a look inside a contract is compiled with each of its mutants.
+const harnessOf = { Channels: { file: "test/harness/Settling.sol", name: "Settling" } };
 const testsOf = { Channels: "test/{unit/[a-z]*,Attacks*,Fuzz*}", Registry: "test/unit/Registry*", DevToken: "test/unit/DevToken*" };
 
-function compile(solc, sources, contract, selection) {
-  const file = `src/${contract}.sol`;
-  const outputs = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"];
-  const settings = { ...base.settings, outputSelection: selection ?? { [file]: { [contract]: outputs } } };
-  return JSON.parse(solc.compile(JSON.stringify({ ...base, sources, settings })));
+function compile(solc, sources, outputSelection) {
+  return JSON.parse(solc.compile(JSON.stringify({ ...base, sources, settings: { ...base.settings, outputSelection } })));
 }
 
-// Compiles changed sources; a string says why that does not work.
-function build(solc, contract, changed) {
-  const out = compile(solc, { ...base.sources, ...changed }, contract);
+// Compiles changed sources into artifacts by contract; a string says why that does not work. Bytecode is made from
+// nothing else, so that a harness need not be compiled where its contract's own functions are not changed.
+function build(solc, contract, changed, harness) {
+  const wanted = [{ file: `src/${contract}.sol`, name: contract }, ...(harness ? [harness] : [])];
+  const sources = { ...base.sources, ...changed };
+  if (harness) sources[harness.file] = { content: readFileSync(join(root, harness.file), "utf8") };
+  const outputs = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"];
+  const out = compile(solc, sources, Object.fromEntries(wanted.map(({ file, name }) => [file, { [name]: outputs }])));
   const error = (out.errors ?? []).find((e) => e.severity === "error");
   if (error) return error.formattedMessage;
-  const made = out.contracts[`src/${contract}.sol`][contract];
-  return {
-    abi: made.abi,
-    bytecode: { object: "0x" + made.evm.bytecode.object },
-    deployedBytecode: { object: "0x" + made.evm.deployedBytecode.object },
-  };
+  return Object.fromEntries(wanted.map(({ file, name }) => {
+    const { abi, evm } = out.contracts[file][name];
+    return [name, {
+      abi,
+      bytecode: { object: "0x" + evm.bytecode.object },
+      deployedBytecode: { object: "0x" + evm.deployedBytecode.object },
+    }];
+  }));
 }
 
 // A worker makes one mutant and runs the tests on it.
 function work() {
   let solc;
-  parentPort.on("message", async ({ id, contract, file, edits, patched }) => {
-    const name = join(root, "build/mutants", `${workerData.worker}.json`);
+  parentPort.on("message", async ({ id, contract, file, edits, patched, tests }) => {
     const made = patched ?? build((solc ??= require("solc")), contract, { [file]: { content: apply(base.sources[file].content, edits) } });
     if (typeof made === "string") return parentPort.postMessage({ id, result: "invalid", why: made });
-    writeFileSync(name, JSON.stringify(made));
-    parentPort.postMessage({ id, ...(await test(contract, name)) });
+    parentPort.postMessage({ id, ...(await test(contract, made, `worker${workerData.worker}`, tests)) });
   });
 }
 
-function test(contract, artifact) {
+// Runs the tests of a contract on what forge has compiled, or on other artifacts.
+function test(contract, made = {}, name = "sound", tests = testsOf[contract]) {
+  const folder = join(root, "build/mutants", name);
+  // Forge would try inputs that failed before on the next mutant.
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const env = {
+    ...process.env,
+    FOUNDRY_FUZZ_RUNS: "64",
+    FOUNDRY_FUZZ_FAILURE_PERSIST_DIR: join(folder, "fuzz"),
+    FOUNDRY_INVARIANT_FAILURE_PERSIST_DIR: join(folder, "invariant"),
+    FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT: "0",
+    FOUNDRY_DISABLE_NIGHTLY_WARNING: "1",
+    NO_COLOR: "1",
+  };
+  for (const [contract, artifact] of Object.entries(made)) {
+    env[`MUTANT_${contract}`] = join(folder, `${contract}.json`);
+    writeFileSync(env[`MUTANT_${contract}`], JSON.stringify(artifact));
+  }
   return new Promise((done) => {
-    const env = { ...process.env, FOUNDRY_FUZZ_RUNS: "64", FOUNDRY_DISABLE_NIGHTLY_WARNING: "1", NO_COLOR: "1" };
-    if (artifact) env[`MUTANT_${contract}`] = artifact;
-    const child = spawn(process.env.FORGE, ["test", "--match-path", testsOf[contract], "--fail-fast"], { cwd: root, env });
+    const child = spawn(process.env.FORGE, ["test", "--match-path", tests, "--fail-fast"], { cwd: root, env });
     let text = "";
     // A mutant may loop for ever; the tests themselves take a second.
     const timer = setTimeout(() => child.kill("SIGKILL"), 120_000);
@@ -74,8 +97,9 @@ function test(contract, artifact) {
     child.on("close", (code, signal) => {
       clearTimeout(timer);
       const by = /\[FAIL.*\] (\w+)\(/.exec(text)?.[1];
+      const says = /\[FAIL: ([^\]]*)\]/.exec(text)?.[1];
       if (code === 0) done({ result: "survived" });
-      else if (by || signal) done({ result: "caught", by: by ?? "the time limit" });
+      else if (by || says || signal) done({ result: "caught", by: by ?? says ?? "the time limit", says });
       else done({ result: "broken", why: text.slice(-2000) });
     });
   });
@@ -232,18 +256,18 @@ function together(solc, contract, mutants) {
     "    modifier nonReentrantUnless(bool off) {\n if (!off) _nonReentrantBefore();\n _;\n if (!off) _nonReentrantAfter();\n }\n$&");
   mkdirSync(join(root, "build/mutants"), { recursive: true });
   writeFileSync(join(root, `build/mutants/${contract}.sol`), text);
-  const made = build(solc, contract, { [file]: { content: text }, [lock]: { content: unless } });
+  const made = build(solc, contract, { [file]: { content: text }, [lock]: { content: unless } }, harnessOf[contract]);
   if (typeof made === "string") throw new Error(`build/mutants/${contract}.sol: ${made}`);
-  if (!made.bytecode.object.includes(magic)) throw new Error(`${contract}: the number of the mutant is not in the code`);
-  return (id) => ({
-    ...made,
-    bytecode: { object: made.bytecode.object.replaceAll(magic, id.toString(16).padStart(64, "0")) },
-  });
+  for (const [name, { bytecode }] of Object.entries(made)) {
+    if (!bytecode.object.includes(magic)) throw new Error(`${name}: the number of the mutant is not in the code`);
+  }
+  return (id) => Object.fromEntries(Object.entries(made).map(([name, { bytecode, ...rest }]) =>
+    [name, { ...rest, bytecode: { object: bytecode.object.replaceAll(magic, id.toString(16).padStart(64, "0")) } }]));
 }
 
 // What mutants.json asks for beside: a text of a file, exchanged for another.
 function moreOf(list) {
-  return list.map(({ contract, file, was, now, rule }) => {
+  return list.map(({ contract, file, was, now, rule, says }) => {
     const content = base.sources[file].content;
     const at = content.indexOf(was);
     if (at < 0 || content.indexOf(was, at + 1) >= 0) throw new Error(`mutants.json: not exactly once in ${file}: ${was}`);
@@ -251,7 +275,7 @@ function moreOf(list) {
     const short = (s) => s.replace(/\s+/g, " ").trim();
     return {
       contract, file, line: content.slice(0, at).split("\n").length, where: "", rule, was: short(was), now: short(now),
-      edits: [[start, Buffer.byteLength(was), now]],
+      edits: [[start, Buffer.byteLength(was), now]], says, tests: says && "test/invariant/*",
     };
   });
 }
@@ -272,10 +296,10 @@ async function main() {
     }
   }
   const solc = require("solc");
-  const trees = compile(solc, base.sources, "", { "*": { "": ["ast"] } });
+  const trees = compile(solc, base.sources, { "*": { "": ["ast"] } });
   let mutants = Object.entries(sourcesOf).flatMap(([contract, files]) =>
     files.flatMap((file) => mutantsOf(contract, file, trees.sources[file].ast)));
-  mutants.push(...moreOf(spec.more));
+  mutants.push(...moreOf(spec.more), ...moreOf(spec.invariants.map((m) => ({ contract: "Channels", ...m }))));
   mutants.forEach((m, i) => (m.id = i + 1));
   // A constructor runs before the number is there, and libraries can't read it: those are compiled one by one.
   const apart = (m) => !m.both || m.where === "constructor" || m.file !== `src/${m.contract}.sol`;
@@ -313,9 +337,7 @@ async function main() {
   const codes = {};
   for (const contract of new Set(todo.filter((m) => !apart(m)).map((m) => m.contract))) {
     codes[contract] = together(solc, contract, schemes.filter((m) => m.contract === contract));
-    const file = join(root, "build/mutants/none.json");
-    writeFileSync(file, JSON.stringify(codes[contract](0)));
-    const sound = await test(contract, file);
+    const sound = await test(contract, codes[contract](0));
     if (sound.result !== "survived") {
       console.error(`the tests fail on ${contract} with all mutants asleep: ${sound.by ?? sound.why}`);
       process.exit(1);
@@ -332,13 +354,17 @@ async function main() {
       if (next === todo.length) return w.terminate().then(resolve);
       const id = next++;
       const m = todo[id];
-      const { contract, file, edits } = m;
-      w.postMessage({ id, contract, file, edits, patched: apart(m) ? undefined : codes[contract](m.id) });
+      const { contract, file, edits, tests } = m;
+      w.postMessage({ id, contract, file, edits, tests, patched: apart(m) ? undefined : codes[contract](m.id) });
     };
     w.on("error", reject);
     w.on("message", (r) => {
       results[r.id] = r;
       done++;
+      const want = todo[r.id].says;
+      if (want && r.result === "caught" && r.says !== want) {
+        [r.result, r.why] = ["survived", `caught as ${JSON.stringify(r.says)}, not ${JSON.stringify(want)}`];
+      }
       if (r.result !== "caught") console.log(`${r.result.toUpperCase()}  ${nameOf(todo[r.id])}${r.why ? "\n" + r.why : ""}`);
       else if (process.env.VERBOSE) console.log(`caught by ${r.by}: ${nameOf(todo[r.id])}`);
       if (done % 20 === 0) console.log(`${done}/${todo.length} after ${seconds()}`);
@@ -351,8 +377,11 @@ async function main() {
   const invalid = count("invalid");
   for (const m of equivalent) console.log(`the same: ${nameOf(m)}\n    ${m.equivalent}`);
   const judged = todo.length - invalid;
-  console.log(`mutants: ${count("caught")} of ${judged} caught in ${seconds()}; ${equivalent.length} behave as the original` +
-    (invalid ? `; ${invalid} do not compile` : ""));
+  const properties = todo.filter((m) => m.says);
+  for (const m of properties) console.log(`${results[todo.indexOf(m)].result}: ${m.rule}: "${m.says}"`);
+  const percent = Math.floor((1000 * count("caught")) / judged) / 10;
+  console.log(`mutants: ${count("caught")} of ${judged} caught (${percent} %) in ${seconds()}, ${properties.length} of them by ` +
+    `the stateful tests; ${equivalent.length} behave as the original` + (invalid ? `; ${invalid} do not compile` : ""));
   if (count("caught") !== judged) process.exit(1);
 }
 

@@ -527,7 +527,7 @@ contract Channels is IChannels, ReentrancyGuardTransient {
 
     /// @dev Settles rows of promises and returns what the payee is owed for them. This loop is the reason for the
     /// contract's gas figures. For a row that its reserve covers it touches one word of storage.
-    function _settle(address token, address payee, bytes calldata rows) private returns (uint256 paid) {
+    function _settle(address token, address payee, bytes calldata rows) internal returns (uint256 paid) {
         if (rows.length % PROMISE_ROW != 0) revert RowsLength(rows.length, PROMISE_ROW);
         bytes32 separator = domainSeparator();
         bytes32 typehash = TypedData.PROMISE_TYPEHASH;

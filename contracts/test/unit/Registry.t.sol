@@ -330,7 +330,15 @@ contract RegistryTest is Fixture {
         register(ANN, "a", 0);
         register(BEN, "b", 0);
         register(CAT, "c", 0);
+        vm.record();
         leave(CAT);
+        (, bytes32[] memory writes) = vm.accesses(address(registry));
+        // The list has slot 0: its length, its last place, and the three words of the one that leaves.
+        uint256 times;
+        for (uint256 i; i < writes.length; ++i) {
+            if (uint256(writes[i]) == uint256(keccak256(abi.encode(0))) + 2) ++times;
+        }
+        eq(times, 1, "its place is written once, to clear it");
         expectProviders(list(ANN, BEN));
         vm.prank(CAT);
         refuse(abi.encodeWithSelector(IRegistry.NotRegistered.selector, CAT));

@@ -79,6 +79,17 @@ contract ViewsTest is Fixture {
         eq(chainId, 77, "chain");
     }
 
+    function test_WhenTheChainIsTheOneItWasMadeOn_TheDomainIsNotHashedAgain() external {
+        channels.domainSeparator();
+        uint256 start = gasleft();
+        channels.domainSeparator();
+        uint256 here = start - gasleft();
+        vm.chainId(77);
+        start = gasleft();
+        channels.domainSeparator();
+        vm.assertTrue(here + 200 < start - gasleft(), "hashed again");
+    }
+
     function test_WhenADigestIsAsked() external view {
         vm.assertEq(
             channels.promiseDigest(payer, payee, token, 7),
