@@ -92,6 +92,8 @@ func (s *Sender) await(ctx context.Context, sn *send) (Result, error) {
 	if sn.taken {
 		sent = priced
 	}
+	below := s.startBelow(ctx)
+	defer below.stop()
 	for {
 		wake := s.client.heads.wake()
 		receipt, confirmed, err := s.lookUp(ctx, sn)
@@ -127,6 +129,12 @@ func (s *Sender) await(ctx context.Context, sn *send) (Result, error) {
 			}
 			if time.Since(sent) < s.stuckAfter/4 {
 				break
+			}
+			if !sent.IsZero() {
+				// It has waited for a while: perhaps not for its own sake.
+				if err := below.heal(sn); err != nil {
+					trouble = err
+				}
 			}
 			sent = time.Now()
 			err := s.client.SendTransaction(ctx, sn.last())
@@ -195,10 +203,9 @@ func (s *Sender) settle(ctx context.Context, sn *send, r *types.Receipt) (Result
 	if err := s.hook("mined"); err != nil {
 		return Result{}, err
 	}
-	state, reason := succeeded, ""
-	if r.Status == types.ReceiptStatusFailed {
-		state, reason = reverted, sn.reason
-		if sn.state != reverted {
+	state, reason := stateOf(r), ""
+	if state == reverted {
+		if reason = sn.reason; sn.state != reverted {
 			reason = s.whyReverted(ctx, sn, r)
 		}
 	}
@@ -206,6 +213,7 @@ func (s *Sender) settle(ctx context.Context, sn *send, r *types.Receipt) (Result
 		if err := s.sends.settle(ctx, sn, state, r.TxHash, r.BlockNumber.Uint64(), reason); err != nil {
 			return Result{}, err
 		}
+		s.watchOver(sn.ID)
 	}
 	if err := s.hook("settled"); err != nil {
 		return Result{}, err

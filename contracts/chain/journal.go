@@ -68,6 +68,18 @@ var migrations = []string{
 	) STRICT;`,
 	// Nothing below the floor is scanned again, since what was delivered from there is forgotten.
 	`ALTER TABLE cursors ADD COLUMN floor INTEGER NOT NULL DEFAULT 0`,
+	// 1: so many blocks stand on it that no reorganisation takes it back. Until then it is looked at after each.
+	`ALTER TABLE sends ADD COLUMN final INTEGER NOT NULL DEFAULT 0;
+	UPDATE sends SET final = 1 WHERE state <> 0
+		AND block + 64 < (SELECT max(b.block) FROM sends b WHERE b.chain = sends.chain AND b.sender = sends.sender);
+	CREATE INDEX sends_open ON sends (chain, sender, nonce) WHERE final = 0;
+	-- The first blocks of a chain, by which it is told from another with the same id.
+	CREATE TABLE origins (
+		chain   INTEGER NOT NULL,
+		number  INTEGER NOT NULL,
+		hash    BLOB    NOT NULL,
+		PRIMARY KEY (chain, number)
+	) STRICT`,
 }
 
 // Journal is the memory of senders and followers on disk: SQLite in write-ahead mode, synced with every write, so
@@ -80,14 +92,15 @@ type Journal struct {
 
 // OpenJournal opens or creates the journal in the file path, whose folder must exist.
 func OpenJournal(path string) (*Journal, error) {
-	j, err := openJournal(path)
+	j, err := openJournal(path, "")
 	if err != nil {
 		return nil, fmt.Errorf("open journal %s: %w", path, err)
 	}
 	return j, nil
 }
 
-func openJournal(path string) (*Journal, error) {
+// openJournal works through the SQLite VFS of that name, the system's where it is empty.
+func openJournal(path, vfs string) (*Journal, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -100,10 +113,14 @@ func openJournal(path string) (*Journal, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
+	query := url.Values{
 		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
 		"_txlock": {"immediate"},
-	}.Encode()}
+	}
+	if vfs != "" {
+		query.Set("vfs", vfs)
+	}
+	dsn := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
 	db, err := sql.Open("sqlite", dsn.String())
 	if err != nil {
 		return nil, err

@@ -47,6 +47,9 @@ type SenderConfig struct {
 	// Confirmations is how many blocks must stand on a transaction, its own counted, before Send returns. 0 and 1:
 	// its own.
 	Confirmations uint64
+	// Finality is how many blocks must stand on a transaction before no reorganisation can take it back; until then
+	// [Sender.Watch] keeps an eye on it. 64 by default, and no less than Confirmations.
+	Finality uint64
 	// StuckAfter is how long a transaction may wait before it is replaced by one that pays more, 20 s by default.
 	StuckAfter time.Duration
 	// MaxGasPrice bounds what is paid for a unit of gas in wei, 2,000 gwei by default.
@@ -56,12 +59,15 @@ type SenderConfig struct {
 
 // Sender sends the transactions of one account, each exactly once. Before anything leaves, the nonce, the intent and
 // the hash of the signed transaction are on disk; so after a crash at any point [Sender.Send] with the same ID, or
-// [Sender.Resume], goes on where it stopped. No two senders may share an account's journal, or an account.
+// [Sender.Resume], goes on where it stopped. What a reorganisation drops is sent again: by [Sender.Watch] wherever that
+// runs, and by any send that waits for the nonce below its own. No two senders may share an account's journal, or an
+// account.
 type Sender struct {
 	client        *Client
 	signer        contracts.Signer
 	sends         sends
 	confirmations uint64
+	finality      uint64
 	stuckAfter    time.Duration
 	maxGasPrice   *big.Int
 	log           *slog.Logger
@@ -71,8 +77,14 @@ type Sender struct {
 
 	nonces sync.Mutex // held while a nonce is chosen, recorded and first broadcast
 
+	identity   sync.Mutex
+	identified bool // the chain is the journal's, as far as is known; guarded by identity
+
 	mu     sync.Mutex
 	active map[string]chan struct{} // sends under way, by ID; closed at their end
+	fresh  map[string]bool          // sends settled since Watch looked last
+
+	changed chan struct{} // wakes Watch
 }
 
 var (
@@ -104,12 +116,19 @@ func NewSender(cfg SenderConfig) (*Sender, error) {
 		signer:        cfg.Signer,
 		sends:         sends{cfg.Journal, cfg.Client.ChainID(), cfg.Signer.Address()},
 		confirmations: max(cfg.Confirmations, 1),
+		finality:      cfg.Finality,
 		stuckAfter:    cfg.StuckAfter,
 		maxGasPrice:   cfg.MaxGasPrice,
 		log:           cfg.Log,
 		hook:          func(string) error { return nil },
 		active:        make(map[string]chan struct{}),
+		fresh:         make(map[string]bool),
+		changed:       make(chan struct{}, 1),
 	}
+	if s.finality == 0 {
+		s.finality = defaultFinality
+	}
+	s.finality = max(s.finality, s.confirmations)
 	if s.stuckAfter <= 0 {
 		s.stuckAfter = 20 * time.Second
 	}
@@ -150,6 +169,9 @@ func (s *Sender) sendOnce(ctx context.Context, i Intent) (Result, error) {
 		return Result{}, err
 	}
 	defer release()
+	if err := s.checkChain(ctx); err != nil {
+		return Result{}, err
+	}
 	known, err := s.sends.find(ctx, i.ID)
 	if err != nil {
 		return Result{}, err
@@ -167,26 +189,33 @@ func (s *Sender) sendOnce(ctx context.Context, i Intent) (Result, error) {
 // enter makes the caller the only one who works on that ID.
 func (s *Sender) enter(ctx context.Context, id string) (release func(), err error) {
 	for {
-		s.mu.Lock()
-		other, busy := s.active[id]
-		if !busy {
-			done := make(chan struct{})
-			s.active[id] = done
-			s.mu.Unlock()
-			return func() {
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				delete(s.active, id)
-				close(done)
-			}, nil
+		release, other := s.tryEnter(id)
+		if release != nil {
+			return release, nil
 		}
-		s.mu.Unlock()
 		select {
 		case <-other:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// tryEnter is enter where nobody works on the ID; other is closed when somebody who does has finished.
+func (s *Sender) tryEnter(id string) (release func(), other <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other, busy := s.active[id]; busy {
+		return nil, other
+	}
+	done := make(chan struct{})
+	s.active[id] = done
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.active, id)
+		close(done)
+	}, nil
 }
 
 // begin gives an intent a nonce, records it and broadcasts its first attempt.
@@ -225,6 +254,7 @@ func (s *Sender) begin(ctx context.Context, i Intent) (*send, error) {
 	if err := s.sends.insert(ctx, sn); err != nil {
 		return nil, err
 	}
+	s.wakeWatch()
 	if err := s.hook("recorded"); err != nil {
 		return nil, err
 	}
@@ -335,9 +365,16 @@ func (s *Sender) fill(ctx context.Context, nonce uint64) error {
 	return s.broadcast(ctx, sn)
 }
 
-// Resume takes up everything that the journal says is in flight: it sends it again and waits until all of it is mined.
-// Transactions that revert are settled as such and are no error. Call it at start, before or beside the first Send.
+// Resume takes up everything that the journal says is in flight, and what a reorganisation has dropped meanwhile: it
+// sends it again and waits until all of it is mined. Transactions that revert are settled as such and are no error.
+// Call it at start, before or beside the first Send. [ErrChainReset] says that the journal is another chain's.
 func (s *Sender) Resume(ctx context.Context) error {
+	if err := s.checkChain(ctx); err != nil {
+		return fmt.Errorf("resume sending: %w", err)
+	}
+	if _, err := s.look(ctx, anchor{}); err != nil {
+		return fmt.Errorf("resume sending: %w", err)
+	}
 	open, err := s.sends.pending(ctx)
 	if err != nil {
 		return fmt.Errorf("resume sending: %w", err)
@@ -356,8 +393,7 @@ func (s *Sender) Resume(ctx context.Context) error {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			_, err := s.sendOnce(ctx, sn.Intent)
-			if r := (*RevertError)(nil); err != nil && !errors.As(err, &r) {
+			if err := s.finish(ctx, sn.ID); err != nil {
 				errs[n] = fmt.Errorf("%q: %w", sn.ID, err)
 			}
 		})
@@ -367,6 +403,25 @@ func (s *Sender) Resume(ctx context.Context) error {
 		return fmt.Errorf("resume sending: %w", err)
 	}
 	return nil
+}
+
+// finish brings a send that is in the journal to its end. One that is not there any more was taken back. That it
+// reverts is an end too.
+func (s *Sender) finish(ctx context.Context, id string) error {
+	release, err := s.enter(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer release()
+	sn, err := s.sends.find(ctx, id)
+	if err != nil || sn == nil {
+		return err
+	}
+	_, err = s.await(ctx, sn)
+	if r := (*RevertError)(nil); errors.As(err, &r) {
+		return nil
+	}
+	return err
 }
 
 // fillGaps fills nonces below those in flight that neither the chain nor the journal knows anything about: a crash

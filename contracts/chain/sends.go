@@ -16,7 +16,7 @@ import (
 //
 //	inFlight ──mined──▶ succeeded
 //	   ▲  └────mined──▶ reverted
-//	   └──reorganised── (either)
+//	   └──reorganised── (either, until it is final)
 type sendState int
 
 const (
@@ -56,13 +56,49 @@ func (j sends) find(ctx context.Context, id string) (*send, error) {
 }
 
 // pending returns the sends in flight in the order of their nonces.
-func (j sends) pending(ctx context.Context) ([]*send, error) { return j.query(ctx, "state = 0", nil) }
+func (j sends) pending(ctx context.Context) ([]*send, error) { return j.query(ctx, "state = 0") }
 
-func (j sends) query(ctx context.Context, where string, arg any) ([]*send, error) {
-	args := []any{int64(j.chain), j.sender[:]}
-	if arg != nil {
-		args = append(args, arg)
+// mined returns the sends that are mined and that a reorganisation may still take back, in the order of their nonces.
+func (j sends) mined(ctx context.Context) ([]*send, error) {
+	return j.query(ctx, "final = 0 AND state <> 0")
+}
+
+// unsettled reports whether anything is in flight or not final.
+func (j sends) unsettled(ctx context.Context) (bool, error) {
+	var n int
+	err := j.db.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM sends
+		WHERE chain = ? AND sender = ? AND final = 0 LIMIT 1)`, int64(j.chain), j.sender[:]).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("journal: read sends: %w", err)
 	}
+	return n != 0, nil
+}
+
+// finalNonce is the highest nonce of a final send, false where there is none.
+func (j sends) finalNonce(ctx context.Context) (uint64, bool, error) {
+	var n sql.NullInt64
+	err := j.db.QueryRowContext(ctx, `SELECT max(nonce) FROM sends WHERE chain = ? AND sender = ? AND final = 1`,
+		int64(j.chain), j.sender[:]).Scan(&n)
+	if err != nil {
+		return 0, false, fmt.Errorf("journal: read nonce: %w", err)
+	}
+	return uint64(n.Int64), n.Valid, nil
+}
+
+// finalise records that a mined send can't be taken back any more.
+func (j sends) finalise(ctx context.Context, s *send) error {
+	return j.update(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(`UPDATE sends SET final = 1 WHERE chain = ? AND sender = ? AND id = ? AND mined = ?
+			AND block = ?`, int64(j.chain), j.sender[:], s.ID, s.mined[:], int64(s.block))
+		if err != nil {
+			return fmt.Errorf("journal: finalise %q: %w", s.ID, err)
+		}
+		return nil
+	})
+}
+
+func (j sends) query(ctx context.Context, where string, args ...any) ([]*send, error) {
+	args = append([]any{int64(j.chain), j.sender[:]}, args...)
 	rows, err := j.db.QueryContext(ctx, `SELECT id, nonce, state, target, data, value, gas, mined, block, reason
 		FROM sends WHERE chain = ? AND sender = ? AND `+where+` ORDER BY nonce`, args...)
 	if err != nil {
@@ -191,7 +227,7 @@ func (j sends) insertAttempt(ctx context.Context, tx *sql.Tx, s *send, signed *t
 func (j sends) settle(ctx context.Context, s *send, state sendState, mined common.Hash, block uint64, reason string,
 ) error {
 	err := j.update(ctx, func(tx *sql.Tx) error {
-		_, err := tx.Exec(`UPDATE sends SET state = ?, mined = ?, block = ?, reason = ?
+		_, err := tx.Exec(`UPDATE sends SET state = ?, mined = ?, block = ?, reason = ?, final = 0
 			WHERE chain = ? AND sender = ? AND id = ?`, int(state), mined[:], int64(block), reason,
 			int64(j.chain), j.sender[:], s.ID)
 		if err != nil {
