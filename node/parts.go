@@ -119,6 +119,7 @@ func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	if err := p.sender.Resume(ctx); err != nil {
 		return nil, fmt.Errorf("take up earlier transactions: %w", err)
 	}
+	p.watchSender()
 
 	p.domain = payments.Domain{ChainID: cfg.Network.ChainID, Contract: cfg.Network.Channels}
 	if p.ledger, err = payments.OpenLedger(cfg.Home.path("ledger.db")); err != nil {
@@ -132,6 +133,19 @@ func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 		p.log.Warn("closed the sessions that a crash had left open", "sessions", n)
 	}
 	return p, nil
+}
+
+// watchSender keeps what the account has sent in the chain, through reorganisations, until the parts are closed.
+func (p *parts) watchSender() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := p.sender.Watch(ctx); ctx.Err() == nil {
+			p.log.Error("mined transactions are no longer watched", "error", err)
+		}
+	}()
+	p.closers = append(p.closers, closerFunc(func() error { cancel(); <-done; return nil }))
 }
 
 // close closes what was opened, the last first.
