@@ -16,53 +16,16 @@
 // node mutate.mjs [--list] [--only TEXT] [--jobs N]
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
-
-const root = dirname(fileURLToPath(import.meta.url));
-const require = createRequire(import.meta.url);
-const base = JSON.parse(readFileSync(join(root, "deploy/artifacts/input.json"), "utf8"));
-const sourcesOf = {
-  Channels: ["src/Channels.sol", "src/libraries/Channel.sol", "src/libraries/Slots.sol", "src/libraries/TypedData.sol"],
-  Registry: ["src/Registry.sol"],
-  DevToken: ["src/DevToken.sol"],
-};
-// What gives tests a look inside a contract is compiled with each of its mutants.
-const harnessOf = { Channels: { file: "test/harness/Settling.sol", name: "Settling" } };
-const testsOf = { Channels: "test/{unit/[a-z]*,Attacks*,Fuzz*}", Registry: "test/unit/Registry*", DevToken: "test/unit/DevToken*" };
-
-function compile(solc, sources, outputSelection) {
-  return JSON.parse(solc.compile(JSON.stringify({ ...base, sources, settings: { ...base.settings, outputSelection } })));
-}
-
-// Compiles changed sources into artifacts by contract; a string says why that does not work. Bytecode is made from
-// nothing else, so that a harness need not be compiled where its contract's own functions are not changed.
-function build(solc, contract, changed, harness) {
-  const wanted = [{ file: `src/${contract}.sol`, name: contract }, ...(harness ? [harness] : [])];
-  const sources = { ...base.sources, ...changed };
-  if (harness) sources[harness.file] = { content: readFileSync(join(root, harness.file), "utf8") };
-  const outputs = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"];
-  const out = compile(solc, sources, Object.fromEntries(wanted.map(({ file, name }) => [file, { [name]: outputs }])));
-  const error = (out.errors ?? []).find((e) => e.severity === "error");
-  if (error) return error.formattedMessage;
-  return Object.fromEntries(wanted.map(({ file, name }) => {
-    const { abi, evm } = out.contracts[file][name];
-    return [name, {
-      abi,
-      bytecode: { object: "0x" + evm.bytecode.object },
-      deployedBytecode: { object: "0x" + evm.deployedBytecode.object },
-    }];
-  }));
-}
+import { build, harnessOf, range, rewrite, root, sources, sourcesOf, testsOf, trees } from "./sources.mjs";
 
 // A worker makes one mutant and runs the tests on it.
 function work() {
-  let solc;
   parentPort.on("message", async ({ id, contract, file, edits, patched, tests }) => {
-    const made = patched ?? build((solc ??= require("solc")), contract, { [file]: { content: apply(base.sources[file].content, edits) } });
+    const made = patched ?? build(contract, { [file]: { content: edited(file, edits) } });
     if (typeof made === "string") return parentPort.postMessage({ id, result: "invalid", why: made });
     parentPort.postMessage({ id, ...(await test(contract, made, `worker${workerData.worker}`, tests)) });
   });
@@ -105,24 +68,15 @@ function test(contract, made = {}, name = "sound", tests = testsOf[contract]) {
   });
 }
 
-function apply(content, edits) {
-  const bytes = Buffer.from(content);
-  const parts = [];
-  let at = 0;
-  for (const [start, length, text] of [...edits].sort((a, b) => a[0] - b[0])) {
-    parts.push(bytes.subarray(at, start), Buffer.from(text));
-    at = start + length;
-  }
-  return Buffer.concat([...parts, bytes.subarray(at)]).toString();
-}
+const edited = (file, edits) =>
+  rewrite(file, edits.map(([start, length, text]) => ({ start, end: start + length, text: () => text })));
 
 // All mutants of one source file. `edits` makes one alone; `both` makes a text that behaves as the mutant where MUTANT is
 // its number, and as the original otherwise.
 function mutantsOf(contract, file, ast) {
-  const source = Buffer.from(base.sources[file].content);
+  const source = Buffer.from(sources[file].content);
   const text = (start, length) => source.subarray(start, start + length).toString();
-  const src = (node) => (node.nativeSrc ?? node.src).split(":").slice(0, 2).map(Number);
-  const of = (node) => text(...src(node));
+  const of = (node) => text(...range(node));
   const short = (t) => t.replace(/\s+/g, " ").trim();
   const found = [];
   let where = "";
@@ -133,14 +87,14 @@ function mutantsOf(contract, file, ast) {
       edits: [[start, length, now]], both,
     });
   };
-  const value = (node, now, rule) => push(src(node), `(${now})`, rule, (id, x) => `(MUTANT == ${id} ? (${now}) : (${x}))`);
+  const value = (node, now, rule) => push(range(node), `(${now})`, rule, (id, x) => `(MUTANT == ${id} ? (${now}) : (${x}))`);
   const left = (node) => {
-    const [start, length] = src(node);
+    const [start, length] = range(node);
     const whole = source.indexOf(";", start + length) + 1 - start;
     push([start, whole], "{}", "left out", (id, x) => `{ if (MUTANT != ${id}) { ${x} } }`);
   };
-  const yulValue = (node, now, rule) => push(src(node), now, rule, (id, x) => `pick(eq(mutant, ${id}), ${now}, ${x})`);
-  const yulLeft = (node) => push(src(node), "", "left out", (id, x) => `if iszero(eq(mutant, ${id})) { ${x} }`);
+  const yulValue = (node, now, rule) => push(range(node), now, rule, (id, x) => `pick(eq(mutant, ${id}), ${now}, ${x})`);
+  const yulLeft = (node) => push(range(node), "", "left out", (id, x) => `if iszero(eq(mutant, ${id})) { ${x} }`);
   const bound = { "<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==" };
   const visit = (node) => {
     if (Array.isArray(node)) return node.forEach(visit);
@@ -151,7 +105,7 @@ function mutantsOf(contract, file, ast) {
         where = node.name || node.kind;
         break;
       case "ModifierInvocation":
-        if (of(node) === "nonReentrant") push(src(node), "", "no lock", (id) => `nonReentrantUnless(MUTANT == ${id})`);
+        if (of(node) === "nonReentrant") push(range(node), "", "no lock", (id) => `nonReentrantUnless(MUTANT == ${id})`);
         break;
       case "IfStatement":
       case "Conditional":
@@ -187,13 +141,13 @@ function mutantsOf(contract, file, ast) {
         break;
       case "TryStatement": {
         const call = of(node.externalCall);
-        push(src(node), `${call};`, "not caught", (id, x) => `{ if (MUTANT == ${id}) { ${call}; } else { ${x} } }`);
-        push(src(node), "", "left out", (id, x) => `{ if (MUTANT != ${id}) { ${x} } }`);
+        push(range(node), `${call};`, "not caught", (id, x) => `{ if (MUTANT == ${id}) { ${call}; } else { ${x} } }`);
+        push(range(node), "", "left out", (id, x) => `{ if (MUTANT != ${id}) { ${x} } }`);
         break;
       }
       case "InlineAssembly":
         // Immutables can't be read inside.
-        push(src(node), of(node), "", (_, x) => "uint256 mutant = MUTANT;\n" +
+        push(range(node), of(node), "", (_, x) => "uint256 mutant = MUTANT;\n" +
           x.replace("{", "{ function pick(c, a, b) -> r { r := b if c { r := a } }"));
         break;
       case "YulIf":
@@ -229,34 +183,22 @@ function mutantsOf(contract, file, ast) {
 // behind a condition on an immutable number; one mutant's code is then made by exchanging that number.
 const magic = "c5a1f0e37b9d42866d1f83ab50e7c92413fd6c08b7e59a41d2f6083c7e91b54a";
 
-function together(solc, contract, mutants) {
+function together(contract, mutants) {
   const file = `src/${contract}.sol`;
-  const content = Buffer.from(base.sources[file].content);
-  const render = (from, to, points) => {
-    let out = "";
-    for (let i = 0; i < points.length; ) {
-      const p = points[i];
-      let j = i + 1;
-      while (j < points.length && points[j].start < p.end) j++;
-      out += content.subarray(from, p.start) + p.both(p.id, render(p.start, p.end, points.slice(i + 1, j)));
-      from = p.end;
-      i = j;
-    }
-    return out + content.subarray(from, to);
-  };
-  const points = mutants
-    .map((m) => ({ id: m.id, both: m.both, start: m.edits[0][0], end: m.edits[0][0] + m.edits[0][1] }))
-    .sort((a, b) => a.start - b.start || b.end - a.end);
   const head = new RegExp(`\ncontract ${contract} [^{]*{`);
-  const text = render(0, content.length, points)
+  const points = mutants.map((m) => {
+    const [start, length] = m.edits[0];
+    return { start, end: start + length, text: (inside) => m.both(m.id, inside) };
+  });
+  const text = rewrite(file, points)
     .replace(head, (m) => `${m}\n    uint256 private immutable MUTANT = 0x${magic};\n`)
     .replaceAll("private pure", "private view");
   const lock = "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-  const unless = base.sources[lock].content.replace("    modifier nonReentrant() {",
+  const unless = sources[lock].content.replace("    modifier nonReentrant() {",
     "    modifier nonReentrantUnless(bool off) {\n if (!off) _nonReentrantBefore();\n _;\n if (!off) _nonReentrantAfter();\n }\n$&");
   mkdirSync(join(root, "build/mutants"), { recursive: true });
   writeFileSync(join(root, `build/mutants/${contract}.sol`), text);
-  const made = build(solc, contract, { [file]: { content: text }, [lock]: { content: unless } }, harnessOf[contract]);
+  const made = build(contract, { [file]: { content: text }, [lock]: { content: unless } }, harnessOf[contract]);
   if (typeof made === "string") throw new Error(`build/mutants/${contract}.sol: ${made}`);
   for (const [name, { bytecode }] of Object.entries(made)) {
     if (!bytecode.object.includes(magic)) throw new Error(`${name}: the number of the mutant is not in the code`);
@@ -268,7 +210,7 @@ function together(solc, contract, mutants) {
 // What mutants.json asks for beside: a text of a file, exchanged for another.
 function moreOf(list) {
   return list.map(({ contract, file, was, now, rule, says }) => {
-    const content = base.sources[file].content;
+    const { content } = sources[file];
     const at = content.indexOf(was);
     if (at < 0 || content.indexOf(was, at + 1) >= 0) throw new Error(`mutants.json: not exactly once in ${file}: ${was}`);
     const start = Buffer.byteLength(content.slice(0, at));
@@ -289,16 +231,9 @@ async function main() {
     return i < 0 ? undefined : process.argv[i + 1];
   };
   const spec = JSON.parse(readFileSync(join(root, "mutants.json"), "utf8"));
-  for (const [file, { content }] of Object.entries(base.sources)) {
-    if (file.startsWith("src/") && readFileSync(join(root, file), "utf8") !== content) {
-      console.error(`deploy/artifacts/input.json is not of these sources (${file}): run make -C contracts generate`);
-      process.exit(1);
-    }
-  }
-  const solc = require("solc");
-  const trees = compile(solc, base.sources, { "*": { "": ["ast"] } });
+  const asts = trees();
   let mutants = Object.entries(sourcesOf).flatMap(([contract, files]) =>
-    files.flatMap((file) => mutantsOf(contract, file, trees.sources[file].ast)));
+    files.flatMap((file) => mutantsOf(contract, file, asts[file])));
   mutants.push(...moreOf(spec.more), ...moreOf(spec.invariants.map((m) => ({ contract: "Channels", ...m }))));
   mutants.forEach((m, i) => (m.id = i + 1));
   // A constructor runs before the number is there, and libraries can't read it: those are compiled one by one.
@@ -336,7 +271,7 @@ async function main() {
   const began = Date.now();
   const codes = {};
   for (const contract of new Set(todo.filter((m) => !apart(m)).map((m) => m.contract))) {
-    codes[contract] = together(solc, contract, schemes.filter((m) => m.contract === contract));
+    codes[contract] = together(contract, schemes.filter((m) => m.contract === contract));
     const sound = await test(contract, codes[contract](0));
     if (sound.result !== "survived") {
       console.error(`the tests fail on ${contract} with all mutants asleep: ${sound.by ?? sound.why}`);

@@ -1,0 +1,84 @@
+// The contracts' sources as they are deployed, their syntax trees, and changed versions of them compiled into artifacts
+// that the tests deploy in place of the real ones (MUTANT_<Contract>).
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = dirname(fileURLToPath(import.meta.url));
+const require = createRequire(import.meta.url);
+const base = JSON.parse(readFileSync(join(root, "deploy/artifacts/input.json"), "utf8"));
+export const sources = base.sources;
+export const settings = base.settings;
+
+// Which files make a contract, and the tests that look at it.
+export const sourcesOf = {
+  Channels: ["src/Channels.sol", "src/libraries/Channel.sol", "src/libraries/Slots.sol", "src/libraries/TypedData.sol"],
+  Registry: ["src/Registry.sol"],
+  DevToken: ["src/DevToken.sol"],
+};
+export const testsOf = { Channels: "test/{unit/[a-z]*,Attacks*,Fuzz*}", Registry: "test/unit/Registry*", DevToken: "test/unit/DevToken*" };
+// What gives tests a look inside a contract is compiled with each changed version of it.
+export const harnessOf = { Channels: { file: "test/harness/Settling.sol", name: "Settling" } };
+
+// The compiler takes a second to load.
+let loaded;
+export const solc = () => (loaded ??= require("solc"));
+
+export function compile(sources, outputSelection, more = {}) {
+  return JSON.parse(solc().compile(JSON.stringify({ ...base, sources, settings: { ...settings, outputSelection, ...more } })));
+}
+
+// Compiles changed sources into artifacts by contract; a string says why that does not work.
+export function build(contract, changed, harness) {
+  const wanted = [{ file: `src/${contract}.sol`, name: contract }, ...(harness ? [harness] : [])];
+  const all = { ...sources, ...changed };
+  if (harness) all[harness.file] = { content: readFileSync(join(root, harness.file), "utf8") };
+  const outputs = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"];
+  const out = compile(all, Object.fromEntries(wanted.map(({ file, name }) => [file, { [name]: outputs }])));
+  const error = (out.errors ?? []).find((e) => e.severity === "error");
+  if (error) return error.formattedMessage;
+  return Object.fromEntries(wanted.map(({ file, name }) => {
+    const { abi, evm } = out.contracts[file][name];
+    return [name, {
+      abi,
+      bytecode: { object: "0x" + evm.bytecode.object },
+      deployedBytecode: { object: "0x" + evm.deployedBytecode.object },
+    }];
+  }));
+}
+
+// Syntax trees by file. What they are of must be what lies in the folder.
+export function trees() {
+  for (const [file, { content }] of Object.entries(sources)) {
+    if (file.startsWith("src/") && readFileSync(join(root, file), "utf8") !== content) {
+      console.error(`deploy/artifacts/input.json is not of these sources (${file}): run make -C contracts generate`);
+      process.exit(1);
+    }
+  }
+  const out = compile(sources, { "*": { "": ["ast"] } });
+  return Object.fromEntries(Object.entries(out.sources).map(([file, { ast }]) => [file, ast]));
+}
+
+// Where a node of a tree stands in its file, in bytes.
+export const range = (node) => (node.nativeSrc ?? node.src).split(":").slice(0, 2).map(Number);
+
+// Rewrites a file at points {start, end, text}, where text(inside) gives what comes instead; points may lie within one
+// another.
+export function rewrite(file, points) {
+  const content = Buffer.from(sources[file].content);
+  const sorted = [...points].sort((a, b) => a.start - b.start || b.end - a.end);
+  const render = (from, to, points) => {
+    let out = "";
+    for (let i = 0; i < points.length; ) {
+      const p = points[i];
+      let j = i + 1;
+      while (j < points.length && points[j].start < p.end) j++;
+      out += content.subarray(from, p.start) + p.text(render(p.start, p.end, points.slice(i + 1, j)));
+      from = p.end;
+      i = j;
+    }
+    return out + content.subarray(from, to);
+  };
+  return render(0, content.length, sorted);
+}
