@@ -127,7 +127,7 @@ func (e env) openConsumer(c *cli.Context) (*consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := node.ReadToken(c.Context, network)
+	token, err := node.KnownToken(c.Context, network, home)
 	if err != nil {
 		return nil, notUp(network, err)
 	}
@@ -170,9 +170,6 @@ func (e env) openSession(c *cli.Context, consumer *consumer) (session *node.Sess
 	steps := e.newSteps(!c.Bool("json"))
 	defer func() { steps.end(err == nil) }()
 	steps.begin("offers")
-	if err = consumer.WaitReady(ctx); err != nil {
-		return nil, err
-	}
 	offers, skipped, err := collect(consumer.Offers(ctx))
 	if err != nil {
 		return nil, err
@@ -186,7 +183,13 @@ func (e env) openSession(c *cli.Context, consumer *consumer) (session *node.Sess
 			fmt.Fprintf(e.Err, "byway: note: %s; trying the next\n", safe(err.Error()))
 		}
 		steps.begin("deposit")
-		if _, err = consumer.Fund(ctx, chosen.Offer, consumer.spend); err != nil {
+		_, err = consumer.Fund(ctx, chosen.Offer, consumer.spend)
+		if offline := (*node.OfflineError)(nil); errors.As(err, &offline) && !offline.Can.IsZero() {
+			fmt.Fprintf(e.Err, "byway: note: the chain is down: opening from what this node knows, as of %s: "+
+				"%s is left to pay with\n", day(offline.AsOf), show(consumer.Token(), offline.Can))
+			err = nil
+		}
+		if err != nil {
 			if consumer.Market().Reach(ctx, chosen.Offer) != nil && ctx.Err() == nil {
 				consumer.Market().Unreached(chosen.Offer.Provider)
 				continue // nothing was deposited for a host that does not answer

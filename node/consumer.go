@@ -59,9 +59,11 @@ type Consumer struct {
 	routes  *route.Routes // nil without cfg.Machine
 	market  *Market
 	funding *payments.Funding
+	known   *knownFunds
 }
 
-// OpenConsumer opens a consumer's home and checks the chain's contracts.
+// OpenConsumer opens a consumer's home and checks the chain's contracts. Where the chain is down, and the home knows the
+// network, it opens all the same: see [Consumer.Fund].
 func OpenConsumer(ctx context.Context, cfg ConsumerConfig) (*Consumer, error) {
 	if cfg.SpendCap.IsZero() {
 		return nil, errors.New("the spend cap is zero: say how much a session may cost")
@@ -112,6 +114,9 @@ func (c *Consumer) openMarket(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, c.close())
 	}
+	if c.known, err = readKnownFunds(c.home, cfg.Network); err != nil {
+		return errors.Join(err, c.close())
+	}
 	if c.market, err = openMarket(ctx, c.parts); err != nil {
 		return errors.Join(err, c.close())
 	}
@@ -146,7 +151,8 @@ func (c *Consumer) Channel(o registry.Offer) contracts.Channel {
 // Fund makes sure that the channel to an offer's provider can pay amount beyond what has been promised on it: it reserves
 // what is missing, and deposits what the vault lacks for that, in one transaction. It sends nothing, and returns a zero
 // result, where the reserve suffices already, and fails without sending where the provider cannot be reached: no deposit
-// is made for a dead one.
+// is made for a dead one. While the chain is down the error is an [*OfflineError], which says what the channel can pay as
+// far as this home knows; a session can be opened on that.
 func (c *Consumer) Fund(ctx context.Context, o registry.Offer, amount contracts.Amount) (chain.Result, error) {
 	if _, err := c.reach(ctx, o); err != nil {
 		return chain.Result{}, err
@@ -156,7 +162,10 @@ func (c *Consumer) Fund(ctx context.Context, o registry.Offer, amount contracts.
 	if err != nil {
 		return chain.Result{}, err
 	}
-	state, err := c.view.State(ctx, channel)
+	state, err := c.readFunds(ctx, channel)
+	if errors.Is(err, errChainDown) {
+		return chain.Result{}, c.offline(channel, promised, err)
+	}
 	if err != nil {
 		return chain.Result{}, err
 	}
@@ -196,7 +205,7 @@ func (c *Consumer) Connect(ctx context.Context, offer registry.Signed) (*Session
 	}
 	payer, err := payments.NewPayer(ctx, payments.PayerConfig{
 		Domain: c.domain, Ledger: c.ledger, Signer: c.cfg.Session, Terms: terms, SpendCap: c.cfg.SpendCap,
-		Funds: c.view.State,
+		Funds: c.funds,
 	})
 	if err != nil {
 		return nil, err

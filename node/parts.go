@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
 	"github.com/ethereum/go-ethereum/common"
@@ -37,6 +38,9 @@ type parts struct {
 	domain   payments.Domain
 
 	closers []io.Closer // in the order of opening
+
+	waking sync.Mutex
+	awake  bool // the chain's contracts are the ones this binary knows, and nothing sent before a crash is forgotten
 }
 
 type closerFunc func() error
@@ -48,7 +52,7 @@ type partsConfig struct {
 	Network    Network
 	Key        contracts.Signer
 	HostListen []string
-	Client     bool // a DHT client: a consumer, who serves nobody
+	Client     bool // a consumer, who serves nobody: a DHT client, which starts while the chain is down too
 	Log        *slog.Logger
 }
 
@@ -81,7 +85,7 @@ func openParts(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 }
 
 // openMoney opens what an account needs to deal with the chain, and nothing of IPFS: the locked home, the chain, the
-// sender, and the ledger. It takes up the transactions that a crash left in flight.
+// sender, and the ledger. It takes up the transactions that a crash left in flight, a consumer once the chain answers.
 func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -98,11 +102,15 @@ func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	}
 	p.closers = append(p.closers, closerFunc(unlock))
 
-	if p.chain, err = dialChain(ctx, cfg.Network, cfg.Log); err != nil {
+	dial := dialChain
+	if cfg.Client {
+		dial = dialLazy
+	}
+	if p.chain, err = dial(ctx, cfg.Network, cfg.Log); err != nil {
 		return nil, err
 	}
 	p.closers = append(p.closers, closerFunc(func() error { p.chain.Close(); return nil }))
-	if p.token, err = readToken(ctx, p.chain, cfg.Network.Token); err != nil {
+	if p.token, err = rememberToken(ctx, p.chain, cfg.Network, &cfg.Home); err != nil {
 		return nil, err
 	}
 	p.view = payments.NewChainView(agreedChain{p.chain.Agreed()}, cfg.Network.Deployment)
@@ -116,8 +124,10 @@ func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.sender.Resume(ctx); err != nil {
-		return nil, fmt.Errorf("take up earlier transactions: %w", err)
+	if down := p.chain.Down(); down != nil {
+		p.log.Warn("the chain is down: going on with what this home knows", "error", down)
+	} else if err := p.online(ctx); err != nil {
+		return nil, err
 	}
 	p.watchSender()
 
@@ -146,6 +156,31 @@ func (p *parts) watchSender() {
 		}
 	}()
 	p.closers = append(p.closers, closerFunc(func() error { cancel(); <-done; return nil }))
+}
+
+// online makes sure, before anything is sent, that the chain answers, that its contracts are the ones this binary knows,
+// and that no transaction which a crash left in flight is forgotten.
+func (p *parts) online(ctx context.Context) error {
+	p.waking.Lock()
+	defer p.waking.Unlock()
+	if p.awake {
+		return nil
+	}
+	if p.chain.Down() != nil {
+		waiting, cancel := context.WithTimeout(ctx, chainPatience)
+		defer cancel()
+		if _, err := p.chain.Head(waiting); err != nil {
+			return err
+		}
+	}
+	if err := deploy.Check(ctx, p.chain, p.network.Deployment); err != nil {
+		return err
+	}
+	if err := p.sender.Resume(ctx); err != nil {
+		return fmt.Errorf("take up earlier transactions: %w", err)
+	}
+	p.awake = true
+	return nil
 }
 
 // close closes what was opened, the last first.
@@ -185,6 +220,21 @@ func ReadToken(ctx context.Context, n Network) (Token, error) {
 	}
 	defer client.Close()
 	return readToken(ctx, client, n.Token)
+}
+
+// KnownToken reads the network's token as [ReadToken] does and, while the chain is down, as the home knows it.
+func KnownToken(ctx context.Context, n Network, home Home) (Token, error) {
+	client, err := dialLazy(ctx, n, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return Token{}, err
+	}
+	defer client.Close()
+	if client.Down() == nil {
+		if err := deploy.Check(ctx, client, n.Deployment); err != nil {
+			return Token{}, err
+		}
+	}
+	return rememberToken(ctx, client, n, &home)
 }
 
 // maxSymbol bounds a token's symbol, in bytes: anyone can deploy a token with any symbol.

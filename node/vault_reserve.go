@@ -19,7 +19,7 @@ const reserveValid = 24 * time.Hour
 
 // signedReserve sets aside what the session may cost, as far as the vault goes; nil where that is set aside already.
 func (c *Consumer) signedReserve(ctx context.Context, channel contracts.Channel) (*wireReserve, error) {
-	state, err := c.view.State(ctx, channel)
+	state, err := c.funds(ctx, channel)
 	if err != nil {
 		return nil, err
 	}

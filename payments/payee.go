@@ -18,6 +18,8 @@ const (
 	stateAge = 10 * time.Second
 	// stateMaxAge is how old it may get while the chain can't be reached.
 	stateMaxAge = time.Minute
+	// statePatience is how long the chain may take to answer where an older answer would do.
+	statePatience = 3 * time.Second
 	// stateRetry is how soon the chain is asked again about a channel that could not pay.
 	stateRetry = 250 * time.Millisecond
 	// lossPerMille is how much of what is sent may get lost on the way without anyone paying for it.
@@ -58,9 +60,10 @@ type Credit struct {
 // Payee is the provider's side of all its sessions' payments. Safe for concurrent use; promises of different channels
 // are checked in parallel and share commits.
 type Payee struct {
-	cfg PayeeConfig
-	log *slog.Logger
-	now func() time.Time // paces sessions
+	cfg       PayeeConfig
+	separator common.Hash // of the domain
+	log       *slog.Logger
+	now       func() time.Time // paces sessions
 
 	mu       sync.Mutex // taken after payeeChannel.mu
 	sessions map[SessionID]*payeeSession
@@ -107,7 +110,7 @@ func NewPayee(cfg PayeeConfig) (*Payee, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Payee{
-		cfg: cfg, log: cfg.Log, now: time.Now,
+		cfg: cfg, separator: cfg.Domain.Separator(), log: cfg.Log, now: time.Now,
 		sessions: map[SessionID]*payeeSession{},
 		channels: map[contracts.Channel]*payeeChannel{},
 		payers:   map[common.Address][]*payeeChannel{},
@@ -199,7 +202,7 @@ func (p *Payee) Accept(ctx context.Context, id SessionID, promise Promise) (Cred
 		}
 		return Credit{}, fmt.Errorf("%w: promise is for %s, the session pays %s", ErrWrongChannel, promise.Channel, c)
 	}
-	if err := p.cfg.Domain.Verify(promise); err != nil {
+	if err := verifyPromise(p.separator, promise); err != nil {
 		return Credit{}, err
 	}
 	ch := s.channel
@@ -411,9 +414,15 @@ func (p *Payee) refreshLocked(ctx context.Context, ch *payeeChannel, age time.Du
 	if !ch.readAt.IsZero() && age > 0 && now.Sub(ch.triedAt) < age {
 		return nil
 	}
-	state, err := p.cfg.Chain.State(ctx, ch.account.channel)
+	forgiven := !ch.readAt.IsZero() && now.Sub(ch.readAt) < stateMaxAge
+	reading, cancel := ctx, context.CancelFunc(func() {})
+	if forgiven {
+		reading, cancel = context.WithTimeout(ctx, statePatience)
+	}
+	defer cancel()
+	state, err := p.cfg.Chain.State(reading, ch.account.channel)
 	if err != nil {
-		if ctx.Err() == nil && !ch.readAt.IsZero() && now.Sub(ch.readAt) < stateMaxAge {
+		if ctx.Err() == nil && forgiven {
 			ch.triedAt = now
 			p.log.Warn("channel state is old: chain can't be read", "age", now.Sub(ch.readAt), "error", err)
 			return nil

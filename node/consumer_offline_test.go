@@ -1,0 +1,118 @@
+package node_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"byway/contracts"
+	"byway/node"
+	"byway/payments"
+)
+
+// TestSessionOpensAndPaysWhileTheChainIsDown is about a home that has dealt with a provider before, and whose endpoint of
+// the chain is gone. No IPFS peer answers either: the provider is reached at the addresses in its offer.
+func TestSessionOpensAndPaysWhileTheChainIsDown(t *testing.T) {
+	t.Parallel()
+	deposit := tokens("0.002") // pays for 20 MiB
+	m := startMarket(t, marketConfig{deposit: "0.002"})
+	before := m.metBefore()
+	m.cfg.Network.RPC, m.cfg.Network.Bootstrap = []string{"http://127.0.0.1:1"}, nil
+	m.openConsumer()
+	listed := 0
+	for l, err := range m.consumer.Offers(m.ctx) {
+		if err != nil || l.Offer.Provider != m.offer().Offer.Provider {
+			t.Fatal(l.Offer.Provider, err)
+		}
+		listed++
+	}
+	state, err := m.consumer.Market().State(m.ctx)
+	if err != nil || listed != 1 || state.Lapse == nil || time.Since(state.Synced) > time.Hour {
+		t.Fatalf("%d offers, %+v, %v", listed, state, err)
+	}
+	var offline *node.OfflineError
+	_, err = m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1"))
+	if !errors.As(err, &offline) {
+		t.Fatalf("funding while the chain is down: %v", err)
+	}
+	left, err := deposit.Sub(before.Paid)
+	if err != nil || offline.Can != left || offline.AsOf.IsZero() || time.Since(offline.AsOf) > time.Hour {
+		t.Errorf("left are %s, known %+v, %v", left, offline, err)
+	}
+
+	s := m.connect()
+	check(t, m.download(s.Tunnel(), 3<<20))
+	second := m.settled(s)
+	if second.Paid.IsZero() {
+		t.Error("nothing was paid")
+	}
+
+	// What was known to be deposited is the most that is promised.
+	s = m.connect()
+	if err := m.download(s.Tunnel(), 60<<20); err == nil {
+		t.Error("60 MiB went through a deposit for 20")
+	}
+	select {
+	case <-s.Done():
+	case <-m.ctx.Done():
+		t.Fatal("the session goes on without money")
+	}
+	if err := s.Err(); !errors.Is(err, payments.ErrSpendCap) {
+		t.Errorf("the session ended with: %v", err)
+	}
+	total := sum(t, before.Paid, second.Paid, s.Receipt().Paid)
+	if deposit.Less(total) {
+		t.Errorf("promised %s of a deposit of %s", total, deposit)
+	}
+	_, err = m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1"))
+	if !errors.As(err, &offline) || sum(t, total, offline.Can) != deposit {
+		t.Errorf("promised %s, left %+v, %v", total, offline, err)
+	}
+}
+
+// TestSessionOpensWhileTheChainIsDownForBothSides: a provider serves a consumer whose channel it has read a moment ago.
+func TestSessionOpensWhileTheChainIsDownForBothSides(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{})
+	began := time.Now()
+	m.metBefore()
+	check(t, m.Chain().Close())
+	m.openConsumer()
+	s, err := m.consumer.Connect(m.ctx, m.offer())
+	if err == nil {
+		err = m.download(s.Tunnel(), 3<<20)
+	}
+	if time.Since(began) > 50*time.Second {
+		t.Skip("this machine is so slow that the provider's knowledge is too old to be relied on")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.settled(s).Paid.IsZero() {
+		t.Error("nothing was paid")
+	}
+}
+
+// metBefore lists the market, runs one session and closes the consumer.
+func (m *market) metBefore() node.Receipt {
+	m.t.Helper()
+	for _, err := range m.consumer.Offers(m.ctx) {
+		check(m.t, err)
+	}
+	s := m.connect()
+	check(m.t, m.download(s.Tunnel(), 6<<20))
+	receipt := m.settled(s)
+	check(m.t, m.consumer.Close())
+	return receipt
+}
+
+func sum(t *testing.T, amounts ...contracts.Amount) (out contracts.Amount) {
+	t.Helper()
+	for _, a := range amounts {
+		var err error
+		if out, err = out.Add(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
