@@ -55,20 +55,24 @@ func BenchmarkDiscovery(b *testing.B) {
 			{"seeds", 0, 2}, {"bitswap", 0, 2}, {"seeds-one-dead", 0, 2},
 			{"seeds", 80 * time.Millisecond, 4}, {"bitswap", 80 * time.Millisecond, 4},
 		} {
-			var whole, first, memory []float64
+			var whole, first, memory, rate, cpu []float64
 			for i := range repeat {
 				list := m.cold(b, c.way, c.roundTrip, fmt.Sprintf("%s-%s-%d-%d", c.way, c.roundTrip, size, i))
 				whole, first = append(whole, list.whole.Seconds()), append(first, list.page.Seconds())
 				memory = append(memory, float64(list.grown)/(1<<20))
+				rate = append(rate, float64(size)/list.whole.Seconds())
+				cpu = append(cpu, list.cpu.Seconds())
 			}
 			name := fmt.Sprintf("discovery/%s/rtt=%dms/%d", c.way, c.roundTrip.Milliseconds(), size)
 			if size < 10_000 {
 				c.target = 0
 			}
 			rows.add(name+"/list", "s", c.target, whole)
-			b.Logf("%s: %.2f s, first page %.3f s, heap +%.0f MiB", name, whole, first, memory)
+			b.Logf("%s: %.2f s, first page %.3f s, heap +%.0f MiB, CPU %.2f s", name, whole, first, memory, cpu)
 			rows.add(name+"/first-page", "s", 0.5, first)
 			rows.add(name+"/heap", "MiB", 0, memory)
+			rows.add(name+"/rate", "offers/s", 0, rate)
+			rows.add(name+"/cpu-of-all-nodes", "s", 0, cpu)
 			b.ReportMetric(slices.Min(whole)*1000, fmt.Sprintf("%s-%s-%d-ms", c.way, c.roundTrip, size))
 		}
 		var known, again []float64
@@ -329,11 +333,11 @@ func (m *benchMarket) registry(b *testing.B, n *Node, index string) *registry.Re
 	return r
 }
 
-// coldList is what one listing into an empty index took; page is when the first twenty offers were there, grown how
-// much larger the heap of all nodes together became.
+// coldList is what one listing into an empty index took; page is when the first twenty offers were there, cpu what the
+// chain and all nodes, holders included, used of the processors, grown how much larger the heap of all together became.
 type coldList struct {
-	whole, page time.Duration
-	grown       uint64
+	whole, page, cpu time.Duration
+	grown            uint64
 }
 
 func (m *benchMarket) cold(b *testing.B, way string, roundTrip time.Duration, index string) (list coldList) {
@@ -363,7 +367,7 @@ func (m *benchMarket) cold(b *testing.B, way string, roundTrip time.Duration, in
 	ctx, cancel := context.WithCancel(b.Context())
 	peak := make(chan uint64)
 	go func() { peak <- watchHeap(ctx) }()
-	start, got := time.Now(), 0
+	start, used, got := time.Now(), processorTime(b), 0
 	for l, err := range r.Refresh(b.Context()) {
 		if err != nil {
 			b.Fatalf("%s: %v", l.Registration.Provider, err)
@@ -372,7 +376,7 @@ func (m *benchMarket) cold(b *testing.B, way string, roundTrip time.Duration, in
 			list.page = time.Since(start)
 		}
 	}
-	list.whole = time.Since(start)
+	list.whole, list.cpu = time.Since(start), processorTime(b)-used
 	cancel()
 	list.grown = max(<-peak, before.HeapAlloc) - before.HeapAlloc
 	if got != m.size {

@@ -15,10 +15,14 @@ import (
 )
 
 const (
-	sessionWants    = 256 // wants of one bitswap session; a server drops what exceeds 1,024 of one peer
-	sessions        = 3   // sessions of one Get at a time, so that a peer sees less than 1,024 wants
-	exchangeWorkers = 16  // goroutines that read blocks for bitswap's server
-	maxCID          = 64  // bytes of a CID in a request; ours have 36
+	// A session asks every connected peer for its first 64 wants at once; small sessions are also the cheaper ones, since
+	// each message is held against all wants of its session. A default server drops what exceeds 1,024 wants of one
+	// peer, so all fresh sessions of a node together stay below that.
+	sessionWants    = 64
+	sessions        = 6  // sessions of one Get at a time
+	freshSessions   = 10 // and of the whole node, not counting those that found nothing at first
+	exchangeWorkers = 16 // goroutines that read blocks for bitswap's server
+	maxCID          = 64 // bytes of a CID in a request; ours have 36
 
 	smallGet  = 16                     // a list so short is asked of bitswap at once, beside the seeds
 	seedsIdle = 500 * time.Millisecond // without a block for so long, bitswap joins the seeds
@@ -197,6 +201,7 @@ type batch struct {
 	mu       sync.Mutex // guards what follows
 	left     map[cid.Cid]struct{}
 	progress time.Time // when the last block came, or when the batch began
+	sending  int       // results that wait for the caller to take them
 
 	done chan struct{} // closed when left is empty
 }
@@ -232,10 +237,13 @@ func (b *batch) wants(c cid.Cid) bool {
 	return ok
 }
 
-// idle gives how long no block has come.
+// idle gives how long no block has come. While the caller is the slow one, nobody else is idle.
 func (b *batch) idle() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.sending > 0 {
+		return 0
+	}
 	return time.Since(b.progress)
 }
 
@@ -257,10 +265,27 @@ func (b *batch) take(c cid.Cid) bool {
 // send hands over a result. It heeds the end of the whole fetch only, not that of the source it comes from: the want
 // has been taken, and nobody else would bring it.
 func (b *batch) send(r result) {
+	b.count(1)
 	select {
 	case b.results <- r:
 	case <-b.stop:
 	}
+	b.count(-1)
+}
+
+// count changes how many results wait for the caller.
+func (b *batch) count(by int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sending += by
+	b.progress = time.Now()
+}
+
+// blocked reports whether results wait for the caller.
+func (b *batch) blocked() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sending > 0
 }
 
 // part is the share of a batch that one bitswap session works on.
@@ -277,15 +302,22 @@ func newPart(b *batch, own []cid.Cid) *part {
 	return &part{batch: b, own: own, left: len(own), changed: time.Now()}
 }
 
+// begin starts the clock of a part that has waited for its turn.
+func (p *part) begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changed = time.Now()
+}
+
 // missing gives what has not come yet, whichever source brings it.
 func (p *part) missing() []cid.Cid { return p.batch.missing(p.own) }
 
 // idle gives how long the part has made no progress, to within the time between calls.
 func (p *part) idle() time.Duration {
-	left := len(p.missing())
+	left, blocked := len(p.missing()), p.blocked()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if left != p.left {
+	if left != p.left || blocked {
 		p.left, p.changed = left, time.Now()
 	}
 	return time.Since(p.changed)
@@ -351,12 +383,17 @@ func (n *Node) exchangePart(ctx context.Context, p *part) {
 	var others sync.WaitGroup
 	defer others.Wait()
 	defer cancel()
+	leave := n.enter(ctx)
+	defer leave()
+	p.begin()
 	others.Go(func() { n.find(ctx, p) })
 	others.Go(func() { n.fetchWeb(ctx, p) })
 	patience := sessionPatience
 	for ctx.Err() == nil && p.idle() < n.cfg.Timeout && len(p.missing()) > 0 {
 		before := len(p.missing())
 		err := n.session(ctx, p, min(patience, n.cfg.Timeout))
+		// What nobody had at once may take its time, but not that of others.
+		leave()
 		if len(p.missing()) < before {
 			patience = sessionPatience
 		} else {
@@ -369,6 +406,16 @@ func (n *Node) exchangePart(ctx context.Context, p *part) {
 			case <-time.After(findAgain):
 			}
 		}
+	}
+}
+
+// enter waits for one of the node's slots for a fresh session. The returned function frees it, and may be called twice.
+func (n *Node) enter(ctx context.Context) (leave func()) {
+	select {
+	case n.fresh <- struct{}{}:
+		return sync.OnceFunc(func() { <-n.fresh })
+	case <-ctx.Done():
+		return func() {}
 	}
 }
 

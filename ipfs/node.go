@@ -80,6 +80,7 @@ type Node struct {
 	counts    counts
 	bootstrap []peer.AddrInfo
 	searches  chan struct{} // one slot for each DHT search for providers that is under way
+	fresh     chan struct{} // one slot for each bitswap session that still expects quick answers
 
 	ctx   context.Context // of the node's life, cancelled with ErrClosed by Close; never that of a call
 	stop  context.CancelCauseFunc
@@ -132,7 +133,7 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 
 	n := &Node{
 		cfg: cfg, web: web, seeds: seeds, log: cfg.Log,
-		searches: make(chan struct{}, maxSearches), ready: make(chan struct{}),
+		searches: make(chan struct{}, maxSearches), fresh: make(chan struct{}, freshSessions), ready: make(chan struct{}),
 	}
 	n.ctx, n.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
@@ -157,6 +158,8 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	n.exchange = bitswap.New(n.ctx, bsnet.NewFromIpfsHost(n.host), nil, n.store,
 		// With simulated refusals on, long sessions with several peers hang.
 		bitswap.SetSimulateDontHavesOnTimeout(false),
+		// An offer is sent at once to who asks whether it is there: to tell first costs a round trip for each.
+		bitswap.WithWantHaveReplaceSize(2048),
 		bitswap.WithoutDuplicatedBlockStats(),
 		bitswap.MaxCidSize(maxCID),
 		bitswap.EngineBlockstoreWorkerCount(exchangeWorkers),
