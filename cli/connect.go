@@ -15,9 +15,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"byway/contracts"
+	"byway/contracts/chain"
 	"byway/node"
 	"byway/payments"
 	"byway/registry"
+	"byway/registry/choose"
 	"byway/tunnel"
 )
 
@@ -182,14 +184,22 @@ func (e env) openSession(c *cli.Context, consumer *consumer) (session *node.Sess
 		if i > 0 {
 			fmt.Fprintf(e.Err, "byway: note: %s; trying the next\n", safe(err.Error()))
 		}
-		steps.begin("deposit")
-		_, err = consumer.Fund(ctx, chosen.Offer, consumer.spend)
-		if offline := (*node.OfflineError)(nil); errors.As(err, &offline) && !offline.Can.IsZero() {
-			fmt.Fprintf(e.Err, "byway: note: the chain is down: opening from what this node knows, as of %s: "+
-				"%s is left to pay with\n", day(offline.AsOf), show(consumer.Token(), offline.Can))
-			err = nil
+		if consumer.Probes() {
+			steps.begin("deposit")
+			if err = e.fund(ctx, consumer, chosen.Offer, consumer.FundProbe); err == nil {
+				steps.begin("check")
+				err = consumer.Inspect(ctx, chosen.Signed, signed(ranked[i+1:]))
+			}
+			if errors.As(err, new(*node.LieError)) {
+				continue
+			}
+			if err != nil && ctx.Err() == nil && consumer.Market().Reach(ctx, chosen.Offer) == nil {
+				// Nothing is known against it: the targets may be down.
+				fmt.Fprintf(e.Err, "byway: note: not checked: %s\n", safe(err.Error()))
+			}
 		}
-		if err != nil {
+		steps.begin("deposit")
+		if err = e.fund(ctx, consumer, chosen.Offer, consumer.Fund); err != nil {
 			if consumer.Market().Reach(ctx, chosen.Offer) != nil && ctx.Err() == nil {
 				consumer.Market().Unreached(chosen.Offer.Provider)
 				continue // nothing was deposited for a host that does not answer
@@ -197,21 +207,30 @@ func (e env) openSession(c *cli.Context, consumer *consumer) (session *node.Sess
 			return nil, err
 		}
 		steps.begin("session")
-		if session, err = consumer.Connect(ctx, chosen.Signed); err != nil {
-			break
-		}
-		// The first tick of the session pays for the probe; there is none where the network names no targets.
-		if _, err = consumer.Verify(ctx, session, nil); !errors.As(err, new(*node.LieError)) {
-			if err != nil {
-				fmt.Fprintf(e.Err, "byway: note: %s\n", safe(err.Error()))
-			}
-			err = nil
-			break
-		}
-		_, closeErr := session.Close(ctx)
-		session, err = nil, errors.Join(err, closeErr)
+		session, err = consumer.Connect(ctx, chosen.Signed)
+		break
 	}
 	return session, explainEnd(err, consumer)
+}
+
+// fund deposits with what it is given. While the chain is down it goes by what this node knows.
+func (e env) fund(ctx context.Context, consumer *consumer, offer registry.Offer,
+	deposit func(context.Context, registry.Offer, contracts.Amount) (chain.Result, error),
+) error {
+	_, err := deposit(ctx, offer, consumer.spend)
+	if offline := (*node.OfflineError)(nil); errors.As(err, &offline) && !offline.Can.IsZero() {
+		fmt.Fprintf(e.Err, "byway: note: the chain is down: opening from what this node knows, as of %s: "+
+			"%s is left to pay with\n", day(offline.AsOf), show(consumer.Token(), offline.Can))
+		return nil
+	}
+	return err
+}
+
+func signed(ranked []choose.Ranked) (out []registry.Signed) {
+	for _, r := range ranked {
+		out = append(out, r.Signed)
+	}
+	return out
 }
 
 // attempts is how many providers one connect turns to before it gives up.

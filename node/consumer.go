@@ -60,6 +60,8 @@ type Consumer struct {
 	market  *Market
 	funding *payments.Funding
 	known   *knownFunds
+	mark    uint32    // of the sockets that go past the machine's own tunnel; 0: there is none
+	self    *ownAddrs // how others see this machine
 }
 
 // OpenConsumer opens a consumer's home and checks the chain's contracts. Where the chain is down, and the home knows the
@@ -68,7 +70,7 @@ func OpenConsumer(ctx context.Context, cfg ConsumerConfig) (*Consumer, error) {
 	if cfg.SpendCap.IsZero() {
 		return nil, errors.New("the spend cap is zero: say how much a session may cost")
 	}
-	c := &Consumer{cfg: cfg}
+	c := &Consumer{cfg: cfg, self: &ownAddrs{}}
 	if err := c.lockMachine(ctx); err != nil {
 		return nil, err
 	}
@@ -88,6 +90,7 @@ func (c *Consumer) lockMachine(ctx context.Context) (err error) {
 	if c.routes, err = route.Lock(ctx, *c.cfg.Machine); err != nil {
 		return err
 	}
+	c.mark = route.MarkUnderlay
 	c.cfg.Network.Dialer = &net.Dialer{Timeout: dialTimeout, Control: route.Control, Resolver: c.routes.Resolver()}
 	return nil
 }
@@ -154,6 +157,24 @@ func (c *Consumer) Channel(o registry.Offer) contracts.Channel {
 // is made for a dead one. While the chain is down the error is an [*OfflineError], which says what the channel can pay as
 // far as this home knows; a session can be opened on that.
 func (c *Consumer) Fund(ctx context.Context, o registry.Offer, amount contracts.Amount) (chain.Result, error) {
+	return c.fund(ctx, o, amount, amount)
+}
+
+// FundProbe deposits as [Consumer.Fund] does, and sets aside for the provider what a probe of it may cost and no more:
+// the rest stays the vault's, to be spent with anybody. See [Consumer.Inspect].
+func (c *Consumer) FundProbe(ctx context.Context, o registry.Offer, amount contracts.Amount) (chain.Result, error) {
+	worth, err := ProbeWorth(o)
+	if err != nil {
+		return chain.Result{}, err
+	}
+	if amount.Less(worth) {
+		worth = amount
+	}
+	return c.fund(ctx, o, amount, worth)
+}
+
+// fund makes the vault able to pay amount, of which aside is for this provider alone.
+func (c *Consumer) fund(ctx context.Context, o registry.Offer, amount, aside contracts.Amount) (chain.Result, error) {
 	if _, err := c.reach(ctx, o); err != nil {
 		return chain.Result{}, err
 	}
@@ -186,6 +207,17 @@ func (c *Consumer) Fund(ctx context.Context, o registry.Offer, amount contracts.
 		return chain.Result{}, err
 	}
 	deposit := missing.SubFloor(state.Free)
+	if aside.Less(amount) {
+		if deposit.IsZero() {
+			return chain.Result{}, nil // The vault's free balance covers a probe.
+		}
+		if ceiling, err = spent.Add(aside); err != nil {
+			return chain.Result{}, fmt.Errorf("fund %s: %w", channel, err)
+		}
+		if ceiling.Less(state.Ceiling) {
+			ceiling = state.Ceiling
+		}
+	}
 	if _, cold := c.cfg.Key.(coldSigner); cold && deposit.IsZero() {
 		return chain.Result{}, nil // The session key's signed reserve, in Hello, does it without the account.
 	}
@@ -230,6 +262,7 @@ type opened struct {
 	wire   frameStream
 	id     payments.SessionID
 	tunnel carrier
+	shake  time.Duration // WireGuard's handshake, which is a round trip
 }
 
 // carrier is a session's tunnel as the one who pays for it sees it: [tunnel.Client] or [tunnel.TUNClient].
@@ -290,17 +323,22 @@ func (c *Consumer) open(
 		return nil, &ProtocolError{err}
 	}
 	cfg.Private, cfg.Preshared, cfg.Engine, cfg.Log = private, psk, c.cfg.Engine, c.log
-	carrier, err := c.raise(ctx, cfg, offer.Offer.Tick)
+	carrier, shake, err := c.raise(ctx, cfg, offer.Offer.Tick)
 	if err != nil {
 		return nil, err
 	}
-	return &opened{wire, terms.Session, carrier}, nil
+	return &opened{wire, terms.Session, carrier, shake}, nil
 }
 
-// raise starts the consumer's end of a tunnel and, where the whole machine is to go through it, sends it there.
-func (c *Consumer) raise(ctx context.Context, cfg tunnel.ClientConfig, tick uint64) (_ carrier, err error) {
+// raise starts the consumer's end of a tunnel and, where the whole machine is to go through it, sends it there. It tells
+// how long the handshake took.
+func (c *Consumer) raise(
+	ctx context.Context, cfg tunnel.ClientConfig, tick uint64,
+) (_ carrier, shake time.Duration, err error) {
 	var end carrier
+	began := time.Now()
 	if c.routes == nil {
+		cfg.Mark = c.mark
 		end, err = tunnel.Dial(cfg)
 	} else {
 		name := c.cfg.Machine.Interface
@@ -310,7 +348,7 @@ func (c *Consumer) raise(ctx context.Context, cfg tunnel.ClientConfig, tick uint
 		end, err = tunnel.DialTUN(cfg, tunnel.TUNConfig{Name: name, Mark: route.MarkUnderlay})
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer func() {
 		if err != nil {
@@ -321,14 +359,15 @@ func (c *Consumer) raise(ctx context.Context, cfg tunnel.ClientConfig, tick uint
 	handshake, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := end.Handshake(handshake); err != nil {
-		return nil, fmt.Errorf("no WireGuard handshake with %s within %s: %w", cfg.Endpoint, handshakeTimeout, err)
+		return nil, 0, fmt.Errorf("no WireGuard handshake with %s within %s: %w", cfg.Endpoint, handshakeTimeout, err)
 	}
+	shake = time.Since(began)
 	if c.routes != nil {
 		if err := c.routes.Up(ctx, route.Link{Addrs: cfg.Addrs, DNS: cfg.DNS, MTU: cfg.MTU}); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	return end, nil
+	return end, shake, nil
 }
 
 // dial opens a session's stream to the host that the offer names; libp2p proves that it is that host.

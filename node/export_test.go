@@ -149,3 +149,6 @@ func (s sessionOf) Address() common.Address { return s.address }
 
 // ColdSigner is an account whose key is elsewhere.
 func ColdSigner(address common.Address) contracts.Signer { return coldSigner{address} }
+
+// Ledger is where the consumer's promises are recorded.
+func (c *Consumer) Ledger() *payments.Ledger { return c.ledger }

@@ -82,8 +82,8 @@ func (m *Market) measure(s *Session) {
 	err := s.Err()
 	var protocol *ProtocolError
 	m.observe(choose.Observation{
-		Provider: s.offer.Offer.Provider, At: time.Now(), SetUp: s.setup, Rate: meter.rate(), Stalls: meter.stalls,
-		Length: time.Since(s.began), Failed: errors.Is(err, ErrProviderGone) || errors.As(err, &protocol),
+		Provider: s.offer.Offer.Provider, At: time.Now(), SetUp: s.setup, RTT: s.leastRTT(), Rate: meter.rate(),
+		Stalls: meter.stalls, Length: time.Since(s.began), Failed: errors.Is(err, ErrProviderGone) || errors.As(err, &protocol),
 	})
 }
 

@@ -86,6 +86,12 @@ func check(t *testing.T, err error) {
 
 func (m *market) startProvider(price contracts.Amount) {
 	m.t.Helper()
+	m.startProviderWith(func(cfg *node.ProviderConfig) { cfg.Price = price })
+}
+
+// startProviderWith starts one more provider, which may reach 127.0.0.1 unless told otherwise; it is m.provider then.
+func (m *market) startProviderWith(change func(*node.ProviderConfig)) {
+	m.t.Helper()
 	key, err := contracts.GenerateKey()
 	if err != nil {
 		m.t.Fatal(err)
@@ -97,10 +103,12 @@ func (m *market) startProvider(price contracts.Amount) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	p, err := node.OpenProvider(m.ctx, node.ProviderConfig{
-		Home: home, Network: m.Network, Key: key, Price: price, Listen: netip.MustParseAddrPort("127.0.0.1:0"),
+	cfg := node.ProviderConfig{
+		Home: home, Network: m.Network, Key: key, Price: tokens("0.1"), Listen: netip.MustParseAddrPort("127.0.0.1:0"),
 		Policy: tunnel.PolicyConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}},
-	})
+	}
+	change(&cfg)
+	p, err := node.OpenProvider(m.ctx, cfg)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -111,7 +119,7 @@ func (m *market) startProvider(price contracts.Amount) {
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(running) }()
 	stopped := false
-	m.stop = func() error {
+	halt := func() error {
 		if stopped {
 			return nil
 		}
@@ -119,8 +127,8 @@ func (m *market) startProvider(price contracts.Amount) {
 		stop()
 		return <-ended
 	}
-	m.t.Cleanup(func() { check(m.t, m.stop()) })
-	m.provider = p
+	m.t.Cleanup(func() { check(m.t, halt()) })
+	m.stop, m.provider = halt, p
 }
 
 func (m *market) startConsumer(spendCap contracts.Amount) {

@@ -16,8 +16,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"byway/registry/choose"
 )
 
 // ProbeTargets says what an exit is tried against before it is trusted with more than a tick. They are the user's or
@@ -25,7 +23,8 @@ import (
 type ProbeTargets struct {
 	// Echo lists http or https URLs that answer with the caller's address as text.
 	Echo []string `toml:"echo,omitempty"`
-	// Names are resolved through the exit; each must give one of the addresses listed for it.
+	// Names are resolved through the exit; it may give none but the addresses listed for each. What a name without a list
+	// gives is learned, and exits are held against each other: take names that are answered alike everywhere.
 	Names map[string][]netip.Addr `toml:"names,omitempty"`
 	// TLS maps "host:port" to the SHA-256 of the server's public key (SubjectPublicKeyInfo, base64, as in RFC 7469).
 	// An empty pin is learned: then exits are held against each other, see [Findings.Against].
@@ -34,6 +33,21 @@ type ProbeTargets struct {
 
 // Empty reports whether there is nothing to probe.
 func (t ProbeTargets) Empty() bool { return len(t.Echo)+len(t.Names)+len(t.TLS) == 0 }
+
+// learns reports whether there are targets whose right answer only other exits can tell.
+func (t ProbeTargets) learns() bool {
+	for _, pin := range t.TLS {
+		if pin == "" {
+			return true
+		}
+	}
+	for _, addrs := range t.Names {
+		if len(addrs) == 0 {
+			return true
+		}
+	}
+	return false
+}
 
 const (
 	probeTimeout = 20 * time.Second // for all of a probe
@@ -68,6 +82,8 @@ func (e *LieError) Error() string { return fmt.Sprintf("the exit %s: %s", e.Lie,
 type Findings struct {
 	Outside []netip.Addr      // its addresses as others see them
 	Pins    map[string]string // of the servers in ProbeTargets.TLS
+	// Names has the answers for those of ProbeTargets.Names that have no known one.
+	Names map[string][]netip.Addr
 	// RTT is the time to open a TCP connection through the exit, the least that was seen; zero: none was opened.
 	RTT time.Duration
 }
@@ -78,7 +94,7 @@ type Findings struct {
 func Probe(ctx context.Context, exit Exit, t ProbeTargets, own []netip.Addr) (Findings, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	p := prober{exit: exit, found: Findings{Pins: map[string]string{}}}
+	p := prober{exit: exit, found: Findings{Pins: map[string]string{}, Names: map[string][]netip.Addr{}}}
 	var failures []error
 	for _, step := range []func() error{
 		func() error { return p.names(ctx, t) },
@@ -144,6 +160,10 @@ func (p *prober) names(ctx context.Context, t ProbeTargets) error {
 			continue
 		}
 		p.answers++
+		if len(want) == 0 {
+			p.found.Names[name] = got
+			continue
+		}
 		for _, a := range got {
 			if !slices.Contains(want, a.Unmap()) {
 				return &LieError{LieNames, fmt.Sprintf("%s is answered with %s", name, a)}
@@ -238,8 +258,9 @@ func (p *prober) pin(ctx context.Context, address string) (string, error) {
 	return base64.StdEncoding.EncodeToString(sum[:]), nil
 }
 
-// Against holds two exits' findings against each other: where no pin is known, one of two that see different keys at the
-// same server lies, and it takes a third to tell which. It returns the servers that they see differently.
+// Against holds two exits' findings against each other: where the right answer is not known, one of two that see different
+// keys at the same server, or no common address for the same name, lies, and it takes a third to tell which. It returns
+// the servers and names that they see differently.
 func (f Findings) Against(other Findings) []string {
 	var differ []string
 	for address, pin := range f.Pins {
@@ -247,25 +268,13 @@ func (f Findings) Against(other Findings) []string {
 			differ = append(differ, address)
 		}
 	}
+	for name, addrs := range f.Names {
+		theirs := other.Names[name]
+		common := func(a netip.Addr) bool { return slices.Contains(theirs, a) }
+		if len(theirs) > 0 && len(addrs) > 0 && !slices.ContainsFunc(addrs, common) {
+			differ = append(differ, name)
+		}
+	}
 	slices.Sort(differ)
 	return differ
-}
-
-// Verify probes the exit of a session that has just been opened, with the session's first tick, where the network names
-// targets. A liar is remembered and not chosen again; the caller closes the session. A session that carries the whole
-// machine has no way in for a probe, which is an error.
-func (c *Consumer) Verify(ctx context.Context, s *Session, own []netip.Addr) (Findings, error) {
-	if s.Tunnel() == nil {
-		return Findings{}, errors.New("a session that carries the whole machine cannot be probed")
-	}
-	found, err := Probe(ctx, s.Tunnel(), c.network.Probe, own)
-	provider := s.offer.Offer.Provider
-	if lie := (*LieError)(nil); errors.As(err, &lie) {
-		c.market.observe(choose.Observation{Provider: provider, At: time.Now(), Lied: true})
-		return found, fmt.Errorf("provider %s: %w", provider, err)
-	}
-	if found.RTT > 0 {
-		c.market.observe(choose.Observation{Provider: provider, At: time.Now(), SetUp: s.setup, RTT: found.RTT})
-	}
-	return found, err
 }

@@ -39,6 +39,7 @@ type Session struct {
 	ended   time.Time
 	receipt Receipt
 	err     error
+	rtt     time.Duration // the least that was seen through the tunnel; zero: none was
 }
 
 // ErrProviderGone says that the provider went away in the middle of a session.
@@ -46,7 +47,7 @@ var ErrProviderGone = errors.New("the provider went away")
 
 func newSession(c *Consumer, offer registry.Signed, payer *payments.Payer, o *opened, began time.Time) *Session {
 	return &Session{
-		consumer: c, offer: offer, payer: payer, opened: *o, began: began, setup: time.Since(began),
+		consumer: c, offer: offer, payer: payer, opened: *o, began: began, setup: time.Since(began), rtt: o.shake,
 		closing: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -55,6 +56,22 @@ func newSession(c *Consumer, offer registry.Signed, payer *payments.Payer, o *op
 func (s *Session) Tunnel() *tunnel.Client {
 	client, _ := s.tunnel.(*tunnel.Client)
 	return client
+}
+
+// sawRTT notes a round trip through the tunnel.
+func (s *Session) sawRTT(rtt time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rtt == 0 || rtt < s.rtt {
+		s.rtt = rtt
+	}
+}
+
+// leastRTT returns the least round trip that was seen through the tunnel; zero where none was.
+func (s *Session) leastRTT() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rtt
 }
 
 // Offer is what the session was opened on.

@@ -31,6 +31,7 @@ type ClientConfig struct {
 	DNS       netip.Addr     // inner address of the provider's DNS; invalid: names can't be resolved
 	MTU       int            // 0 means DefaultMTU
 	Engine    Engine         // the WireGuard implementation; empty means Upstream
+	Mark      uint32         // firewall mark of the WireGuard sockets of a Client; 0: none
 	Log       *slog.Logger   // may be nil
 }
 
@@ -75,7 +76,7 @@ func Dial(cfg ClientConfig) (*Client, error) {
 		return nil, fmt.Errorf("dial tunnel: %w", err)
 	}
 	dev := &meter{Device: c.net.Device(), only: c.acct}
-	c.engine, err = newEngine(cfg.Engine, engineConfig{Private: cfg.Private, Device: dev, Log: cfg.Log})
+	c.engine, err = newEngine(cfg.Engine, engineConfig{Private: cfg.Private, Device: dev, Mark: cfg.Mark, Log: cfg.Log})
 	if err != nil {
 		c.net.Close()
 		return nil, fmt.Errorf("dial tunnel: %w", err)
