@@ -20,6 +20,7 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/crypto"
 
+	"byway/contracts"
 	"byway/contracts/chain"
 	"byway/contracts/deploy"
 	"byway/ipfs"
@@ -37,6 +38,8 @@ const (
 	chainPatience       = 2 * time.Second
 	joinPatience        = 15 * time.Second
 	joinPatiencePrivate = 3 * time.Second
+
+	settledPatience = time.Second // beyond the listing, for the events of settlements
 
 	reachTimeout = 3 * time.Second // to dial one provider's host
 	reachAtOnce  = 32
@@ -309,6 +312,8 @@ func (m *Market) Offers(ctx context.Context) iter.Seq2[registry.Listing, error] 
 		seen := map[common.Address]struct{}{}
 		failure := m.ready(ctx)
 		if failure == nil {
+			settled := m.readSettled(ctx)
+			defer settled()
 			for l, err := range m.registry.Refresh(ctx) {
 				var skip *registry.Skipped
 				if err != nil && !errors.As(err, &skip) {
@@ -343,6 +348,27 @@ func (m *Market) Offers(ctx context.Context) iter.Seq2[registry.Listing, error] 
 				return
 			}
 		}
+	}
+}
+
+// readSettled reads meanwhile what was settled on chain since the last time. The returned function waits a moment for it
+// and then ends it: a choice without it is little worse.
+func (m *Market) readSettled(ctx context.Context) (wait func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := m.registry.ReadSettled(ctx); err != nil {
+			m.log.Debug("settlements not read", "error", err)
+		}
+	}()
+	return func() {
+		select {
+		case <-done:
+		case <-time.After(settledPatience):
+		}
+		cancel()
+		<-done
 	}
 }
 
@@ -389,10 +415,47 @@ func (m *Market) State(ctx context.Context) (MarketState, error) {
 	return MarketState{state, m.lapse}, err
 }
 
-// Rank orders the offers that fit by what this home has measured, and by price: the first is the one to take. See
-// [choose.Book.Rank].
+// Rank orders the offers that fit by what this home has measured, by price, and a little by what was settled on chain:
+// the first is the one to take. See [choose.Book.Rank].
 func (m *Market) Rank(offers []registry.Listing, want registry.Criteria) ([]choose.Ranked, error) {
-	return m.book.Rank(offers, choose.Config{Criteria: want})
+	cfg := choose.Config{Criteria: want}
+	if perPayer, scale, ok := evidenceScale(offers); ok {
+		paid, err := m.registry.Settled(context.Background(), perPayer) // from the index
+		if err != nil {
+			m.log.Warn("choosing without what was settled on chain", "error", err)
+		}
+		cfg.EvidenceScale, cfg.Settled = scale, make(map[common.Address]contracts.Amount, len(paid))
+		for _, l := range offers {
+			if sum, ok := paid[l.Offer.Payee]; ok {
+				cfg.Settled[l.Offer.Provider] = sum
+			}
+		}
+	}
+	return m.book.Rank(offers, cfg)
+}
+
+const (
+	// evidenceGiB is how much traffic, at the market's median price, counts of what one payer settled, and evidencePayers
+	// how many such payers earn two thirds of what settlements can add to a score.
+	evidenceGiB, evidencePayers = 10, 20
+)
+
+// evidenceScale says what counts of one payer's settlements, and how much in all counts for two thirds.
+func evidenceScale(offers []registry.Listing) (perPayer, scale contracts.Amount, ok bool) {
+	if len(offers) == 0 {
+		return perPayer, scale, false
+	}
+	prices := make([]contracts.Amount, len(offers))
+	for i := range offers {
+		prices[i] = offers[i].Offer.PricePerGiB
+	}
+	slices.SortFunc(prices, contracts.Amount.Cmp)
+	perPayer, err := prices[len(prices)/2].MulDiv(evidenceGiB, 1)
+	if err != nil || perPayer.IsZero() {
+		return perPayer, scale, false
+	}
+	scale, err = perPayer.MulDiv(evidencePayers, 1)
+	return perPayer, scale, err == nil
 }
 
 // Reachable returns those of the offers whose host answers a dial now, in their order. It dials a bounded number at a

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"byway/node"
 	"byway/node/devnet"
 	"byway/registry"
+	"byway/registry/choose"
 )
 
 // TestMarketIsListedWithItsAgeWhenChainAndPeersAreDown is about a home that was online once.
@@ -120,4 +122,40 @@ func TestSessionsAreRememberedByTheChoice(t *testing.T) {
 	if now := m.consumer.Market().Book().Opinion(offer.Offer.Provider); now.Worth >= met.Worth {
 		t.Errorf("a provider that is gone is worth %.2f after %.2f", now.Worth, met.Worth)
 	}
+}
+
+// TestSettlementsAreWeakEvidence is about what others paid a provider, which the chain tells.
+func TestSettlementsAreWeakEvidence(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{})
+	ranked := func() choose.Ranked {
+		t.Helper()
+		var offers []registry.Listing
+		for l, err := range m.consumer.Offers(m.ctx) {
+			check(t, err)
+			offers = append(offers, l)
+		}
+		r, err := m.consumer.Market().Rank(offers, registry.Criteria{})
+		if err != nil || len(r) != 1 {
+			t.Fatal(r, err)
+		}
+		return r[0]
+	}
+	if before := ranked(); before.Evidence != 0 {
+		t.Errorf("nothing was settled, and that counts for %f", before.Evidence)
+	}
+	s := m.connect()
+	check(t, m.download(s.Tunnel(), 8<<20))
+	m.settled(s)
+	if m.claimed().IsZero() {
+		t.Fatal("nothing was claimed")
+	}
+	after := ranked()
+	// One payer, whatever it pays, earns a provider no more than a twentieth of the weight of settlements.
+	if after.Evidence <= 0 || after.Evidence > 0.003 || !strings.Contains(after.Explain(), "settled") {
+		t.Errorf("evidence %f: %s", after.Evidence, after.Explain())
+	}
+	eventually(t, time.Minute, "the session's measurements are kept", func() bool {
+		return m.consumer.Market().Book().Opinion(m.offer().Offer.Provider).Sessions > 0
+	})
 }

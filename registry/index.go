@@ -45,6 +45,29 @@ var indexFormats = []string{`
 		block    BLOB,
 		pass     INTEGER NOT NULL, -- the last full reading of the registry that saw this provider
 		PRIMARY KEY (chain, registry, provider)
+	) STRICT;`, `
+	-- What the chain has settled, for weak evidence. vault is the first 20 bytes of a vault's id, total the greatest
+	-- lifetime total that was settled from it to payee.
+	CREATE TABLE settled (
+		chain    INTEGER NOT NULL,
+		channels BLOB    NOT NULL,
+		payee    BLOB    NOT NULL,
+		vault    BLOB    NOT NULL,
+		total    BLOB    NOT NULL,
+		PRIMARY KEY (chain, channels, payee, vault)
+	) STRICT, WITHOUT ROWID;
+	CREATE TABLE vaults (
+		chain    INTEGER NOT NULL,
+		channels BLOB    NOT NULL,
+		vault    BLOB    NOT NULL,
+		payer    BLOB    NOT NULL,
+		PRIMARY KEY (chain, channels, vault)
+	) STRICT, WITHOUT ROWID;
+	CREATE TABLE settled_to (
+		chain    INTEGER NOT NULL,
+		channels BLOB    NOT NULL,
+		number   INTEGER NOT NULL, -- the block up to which the events were read
+		PRIMARY KEY (chain, channels)
 	) STRICT;`,
 }
 

@@ -1,0 +1,189 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/big"
+
+	ethereum "github.com/ethereum/go-ethereum"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"byway/contracts"
+	channelsabi "byway/contracts/bindings/channels"
+)
+
+const (
+	// claimRow is a row of a Claimed event: 20 bytes of the vault's id, and the channel's new settled total in 12.
+	claimRow  = 32
+	vaultPart = 20
+	// maxClaims bounds the events that one reading keeps in memory; the next one goes on from there.
+	maxClaims = 20_000
+)
+
+var (
+	claimedTopic   = crypto.Keccak256Hash([]byte("Claimed(address,address,bytes)"))
+	depositedTopic = crypto.Keccak256Hash([]byte("Deposited(address,address,address,uint96)"))
+	openedTopic    = crypto.Keccak256Hash([]byte("Opened(address,address,address,address,uint96,uint96)"))
+)
+
+// ReadSettled brings what the index knows of settlements up to the chain's head, by events of the Channels contract
+// since the last reading, of the last 50,000 blocks at most. A settlement that a reorganisation takes back stays in it:
+// this is weak evidence, and no account of money.
+func (r *Registry) ReadSettled(ctx context.Context) error {
+	if r.index == nil {
+		return ErrNoIndex
+	}
+	head, err := r.backend.HeaderByNumber(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("read the chain's head: %w", err)
+	}
+	rows, now := r.rows(), head.Number.Uint64()
+	from, err := rows.settledTo(ctx)
+	if err != nil {
+		return err
+	}
+	from -= min(from, rescan)
+	if now > maxBehind {
+		from = max(from, now-maxBehind)
+	}
+	for ; from <= now; from += logRange {
+		to := min(from+logRange-1, now)
+		logs, err := r.backend.FilterLogs(ctx, ethereum.FilterQuery{
+			FromBlock: new(big.Int).SetUint64(from), ToBlock: new(big.Int).SetUint64(to),
+			Addresses: []common.Address{r.deployment.Channels},
+			Topics: [][]common.Hash{
+				{claimedTopic, depositedTopic, openedTopic}, {common.BytesToHash(r.deployment.Token[:])},
+			},
+		})
+		if err != nil {
+			return fmt.Errorf("read settlements: %w", err)
+		}
+		if len(logs) > maxClaims {
+			logs = logs[:maxClaims]
+			to = logs[len(logs)-1].BlockNumber
+		}
+		if err := rows.keepSettled(ctx, logs, to); err != nil {
+			return err
+		}
+		if len(logs) == maxClaims {
+			return nil
+		}
+	}
+	return nil
+}
+
+// settledTo gives the block up to which settlements were read.
+func (m indexed) settledTo(ctx context.Context) (uint64, error) {
+	var number int64
+	err := m.x.db.QueryRowContext(ctx, `SELECT number FROM settled_to WHERE chain = ? AND channels = ?`,
+		int64(m.d.ChainID), m.d.Channels[:]).Scan(&number)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("read offer index: %w", err)
+	}
+	return uint64(number), nil
+}
+
+// keepSettled stores what some events say.
+func (m indexed) keepSettled(ctx context.Context, logs []types.Log, to uint64) error {
+	abi := channelsabi.NewChannels()
+	chain, channels := int64(m.d.ChainID), m.d.Channels[:]
+	return m.write(ctx, func(tx *sql.Tx) error {
+		vault := func(payer, signer common.Address) error {
+			id := contracts.Vault{Token: m.d.Token, Payer: payer, Signer: signer}.ID()
+			_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO vaults (chain, channels, vault, payer) VALUES (?, ?, ?, ?)`,
+				chain, channels, id[:vaultPart], payer[:])
+			return err
+		}
+		for i := range logs {
+			log := &logs[i]
+			if log.Removed || len(log.Topics) == 0 {
+				continue
+			}
+			var err error
+			switch log.Topics[0] {
+			case depositedTopic:
+				if e, bad := abi.UnpackDepositedEvent(log); bad == nil {
+					err = vault(e.Payer, e.Signer)
+				}
+			case openedTopic:
+				if e, bad := abi.UnpackOpenedEvent(log); bad == nil {
+					err = vault(e.Payer, e.Signer)
+				}
+			case claimedTopic:
+				e, bad := abi.UnpackClaimedEvent(log)
+				if bad != nil {
+					continue
+				}
+				for row := e.Rows; len(row) >= claimRow && err == nil; row = row[claimRow:] {
+					// Totals have one width, so their bytes compare as they do.
+					_, err = tx.ExecContext(ctx, `INSERT INTO settled (chain, channels, payee, vault, total) VALUES (?, ?, ?, ?, ?)
+						ON CONFLICT DO UPDATE SET total = max(total, excluded.total)`,
+						chain, channels, e.Payee[:], row[:vaultPart], row[vaultPart:claimRow])
+				}
+			}
+			if err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO settled_to (chain, channels, number) VALUES (?, ?, ?)`,
+			chain, channels, int64(to))
+		return err
+	})
+}
+
+// Settled gives what payees were paid on chain as far as the index knows, in base units: at most perPayer from any one
+// payer, however many vaults it has, and nothing from themselves. Payers whose deposits are older than what was read
+// count as one together.
+func (r *Registry) Settled(ctx context.Context, perPayer contracts.Amount) (map[common.Address]contracts.Amount, error) {
+	if r.index == nil {
+		return nil, ErrNoIndex
+	}
+	rows, err := r.index.db.QueryContext(ctx, `SELECT s.payee, coalesce(v.payer, x''), s.total FROM settled s
+		LEFT JOIN vaults v ON v.chain = s.chain AND v.channels = s.channels AND v.vault = s.vault
+		WHERE s.chain = ? AND s.channels = ? ORDER BY s.payee, 2`,
+		int64(r.deployment.ChainID), r.deployment.Channels[:])
+	if err != nil {
+		return nil, fmt.Errorf("read offer index: %w", err)
+	}
+	defer rows.Close()
+	out := map[common.Address]contracts.Amount{}
+	var payee, payer common.Address
+	var sum contracts.Amount // of the pair
+	book := func() {
+		if sum.IsZero() || payer == payee {
+			return
+		}
+		if perPayer.Less(sum) {
+			sum = perPayer
+		}
+		if all, err := out[payee].Add(sum); err == nil {
+			out[payee] = all
+		}
+	}
+	for rows.Next() {
+		var to, from, total []byte
+		if err := rows.Scan(&to, &from, &total); err != nil {
+			return nil, fmt.Errorf("read offer index: %w", err)
+		}
+		amount, err := contracts.AmountFromBytes(total)
+		if err != nil {
+			return nil, fmt.Errorf("read offer index: %w", err)
+		}
+		if p, f := common.BytesToAddress(to), common.BytesToAddress(from); p != payee || f != payer {
+			book()
+			payee, payer, sum = p, f, contracts.Amount{}
+		}
+		if sum, err = sum.Add(amount); err != nil {
+			sum = perPayer
+		}
+	}
+	book()
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read offer index: %w", err)
+	}
+	return out, nil
+}

@@ -1,0 +1,135 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"math/big"
+	"path/filepath"
+	"testing"
+
+	ethereum "github.com/ethereum/go-ethereum"
+	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"byway/contracts"
+	"byway/registry"
+)
+
+// ledger is a chain that has nothing but events.
+type ledger struct {
+	bind.ContractBackend
+	head  uint64
+	logs  []types.Log
+	calls int
+}
+
+func (l *ledger) HeaderByNumber(context.Context, *big.Int) (*types.Header, error) {
+	return &types.Header{Number: new(big.Int).SetUint64(l.head)}, nil
+}
+
+func (l *ledger) FilterLogs(_ context.Context, q ethereum.FilterQuery) (out []types.Log, err error) {
+	l.calls++
+	for _, log := range l.logs {
+		if n := log.BlockNumber; n >= q.FromBlock.Uint64() && n <= q.ToBlock.Uint64() {
+			out = append(out, log)
+		}
+	}
+	return out, nil
+}
+
+func word(a common.Address) []byte { return common.LeftPadBytes(a[:], 32) }
+
+func (l *ledger) deposit(v contracts.Vault) {
+	l.head++
+	l.logs = append(l.logs, types.Log{
+		BlockNumber: l.head, Data: make([]byte, 32), Topics: []common.Hash{
+			crypto.Keccak256Hash([]byte("Deposited(address,address,address,uint96)")), common.BytesToHash(word(v.Token)),
+			common.BytesToHash(word(v.Payer)), common.BytesToHash(word(v.Signer)),
+		},
+	})
+}
+
+// claim settles totals of vaults towards a payee.
+func (l *ledger) claim(payee common.Address, totals map[contracts.Vault]uint64) {
+	l.head++
+	var rows []byte
+	var token common.Address
+	for v, total := range totals {
+		id, amount := v.ID(), contracts.NewAmount(total).Bytes()
+		rows = append(append(rows, id[:20]...), amount[:]...)
+		token = v.Token
+	}
+	data := append(common.LeftPadBytes([]byte{32}, 32), common.LeftPadBytes(big.NewInt(int64(len(rows))).Bytes(), 32)...)
+	l.logs = append(l.logs, types.Log{
+		BlockNumber: l.head, Data: append(data, rows...), Topics: []common.Hash{
+			crypto.Keccak256Hash([]byte("Claimed(address,address,bytes)")), common.BytesToHash(word(token)),
+			common.BytesToHash(word(payee)),
+		},
+	})
+}
+
+func TestSettlementsAreCappedForEachPayer(t *testing.T) {
+	t.Parallel()
+	chain := &ledger{head: 10}
+	x := openIndex(t, filepath.Join(t.TempDir(), "x.db"))
+	r, err := registry.New(registry.Config{Backend: chain, Deployment: pagesMarket, Blobs: newShelf(), Index: x})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vault := func(payer, signer byte) contracts.Vault {
+		return contracts.Vault{Token: pagesMarket.Token, Payer: common.Address{payer}, Signer: common.Address{signer}}
+	}
+	popular, washer, selfish := common.Address{1}, common.Address{2}, common.Address{3}
+	for payer := byte(10); payer < 15; payer++ { // five payers, each a little
+		chain.deposit(vault(payer, 1))
+		chain.claim(popular, map[contracts.Vault]uint64{vault(payer, 1): 60})
+		chain.claim(popular, map[contracts.Vault]uint64{vault(payer, 1): 80}) // a lifetime total, not one more payment
+	}
+	for signer := byte(1); signer < 50; signer++ { // one payer with many vaults, and much money
+		chain.deposit(vault(20, signer))
+		chain.claim(washer, map[contracts.Vault]uint64{vault(20, signer): 1 << 60})
+	}
+	chain.deposit(vault(3, 1))
+	chain.claim(selfish, map[contracts.Vault]uint64{vault(3, 1): 1 << 60})
+	for signer := byte(1); signer < 9; signer++ { // nobody knows whose vaults these are
+		chain.claim(selfish, map[contracts.Vault]uint64{vault(30, signer): 1000})
+	}
+	chain.logs = append(chain.logs, types.Log{ // no Claimed event that this contract can have raised
+		BlockNumber: chain.head, Topics: chain.logs[1].Topics[:1], Data: []byte{1, 2, 3},
+	})
+	check := func(what string) {
+		t.Helper()
+		if err := r.ReadSettled(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Settled(t.Context(), contracts.NewAmount(100))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for payee, want := range map[common.Address]uint64{popular: 5 * 80, washer: 100, selfish: 100} {
+			if got[payee] != contracts.NewAmount(want) {
+				t.Errorf("%s: %s was paid %s, want %d", what, payee, got[payee], want)
+			}
+		}
+	}
+	check("first")
+	calls := chain.calls
+	check("again")
+	if chain.calls != calls+1 {
+		t.Errorf("nothing new cost %d requests", chain.calls-calls)
+	}
+	chain.head += 1_000_000
+	check("after a long pause")
+	if more := chain.calls - calls; more > 12 {
+		t.Errorf("a long pause cost %d requests", more)
+	}
+	bare, err := registry.New(registry.Config{Backend: chain, Deployment: pagesMarket, Blobs: newShelf()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bare.ReadSettled(t.Context()); !errors.Is(err, registry.ErrNoIndex) {
+		t.Errorf("without an index: %v", err)
+	}
+}
