@@ -76,6 +76,11 @@ func claimFlags() []cli.Flag {
 			"is set aside by so many `TOKENS` (default: by anything)"},
 		&cli.StringFlag{Name: "trust", Usage: "how many `TOKENS` one consumer may owe beyond what it has set " +
 			"aside; 0 for none (default: the price of 64 MiB)"},
+		&cli.DurationFlag{Name: "claim-interval", Usage: "how often all this is looked at, as `TIME` (default 30s)"},
+		&cli.IntFlag{Name: "depth", Usage: "how many `BLOCKS` deep a deposit worth more than --trust must be before it " +
+			"counts; -1 for none (default: 12, none on a private network)"},
+		&cli.Uint64Flag{Name: "line", Usage: "what this machine's line does each way, in `MBIT/S`: a claim in the offer, " +
+			"from which the unpaid window follows (default: not said)"},
 	}
 }
 
@@ -89,12 +94,21 @@ func claimPolicy(c *cli.Context, token node.Token, cfg *node.ProviderConfig) err
 	if n := c.Int("claim-batch"); n < 1 || n > 500 {
 		return usagef("--claim-batch must be between 1 and 500")
 	}
-	if c.Duration("claim-age") < 0 {
-		return usagef("--claim-age is below zero")
+	for _, name := range []string{"claim-age", "claim-interval"} {
+		if c.Duration(name) < 0 {
+			return usagef("--%s is below zero", name)
+		}
 	}
+	if n := c.Int("depth"); n < -1 || n > 100 {
+		return usagef("--depth must be between -1 and 100: nodes keep the state of 128 blocks")
+	}
+	if c.Uint64("line") > 1_000_000 {
+		return usagef("--line is in Mbit/s, and at most 1000000")
+	}
+	cfg.Depth, cfg.Line = c.Int("depth"), c.Uint64("line")*1_000_000
 	cfg.Claims = payments.Policy{
 		GasPerMille: c.Uint64("claim-gas"), CeilingPerMille: c.Uint64("claim-full"), MaxAge: c.Duration("claim-age"),
-		Batch: c.Int("claim-batch"),
+		Batch: c.Int("claim-batch"), Interval: c.Duration("claim-interval"),
 	}
 	for _, f := range []struct {
 		name string

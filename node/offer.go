@@ -75,7 +75,7 @@ func (p *Provider) draftOffer() (registry.Offer, error) {
 	}
 	window := p.cfg.Window
 	if window == 0 {
-		window = payments.Window(tick, 0)
+		window = max(payments.Window(tick, 0), payments.OfferWindow(p.cfg.Line/8))
 	}
 	return registry.Offer{
 		ChainID: d.ChainID, Channels: d.Channels, Registry: d.Registry,
@@ -88,7 +88,7 @@ func (p *Provider) draftOffer() (registry.Offer, error) {
 
 		PricePerGiB: p.cfg.Price, Tick: tick, Window: window,
 		Country:  p.cfg.Country,
-		Capacity: registry.Capacity{Sessions: uint32(p.cfg.MaxSessions)},
+		Capacity: registry.Capacity{Down: p.cfg.Line, Up: p.cfg.Line, Sessions: uint32(p.cfg.MaxSessions)},
 		Exit: &registry.ExitPolicy{
 			Denied: p.policy.Denied(), Allowed: p.policy.Allowed(), DeniedPorts: p.policy.DeniedPorts(), P2P: true,
 		},

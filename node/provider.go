@@ -44,7 +44,13 @@ type ProviderConfig struct {
 	Price  contracts.Amount // for 2^30 bytes, both directions together
 	Stake  contracts.Amount // locked in the registry
 	Tick   uint64           // bytes that one promise covers; 0: the default
-	Window uint64           // bytes forwarded before they are paid; 0: the default
+	Window uint64           // bytes forwarded before they are paid; 0: what the line needs
+	// Line is what this machine's line does each way, in bit/s: a claim in the offer, and the window follows from it.
+	// 0: not said.
+	Line uint64
+	// Depth is how many blocks a deposit or reserve worth more than the trust in one payer must be old before it counts.
+	// 0: the default, none on a private network. Negative: none.
+	Depth int
 
 	Country     string         // two letters, a claim
 	HostListen  []string       // libp2p multiaddrs; empty: ipfs's default
@@ -109,8 +115,12 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 		return nil, err
 	}
 	p.closers = append(p.closers, p.exit)
+	view, err := p.payeeView()
+	if err != nil {
+		return nil, err
+	}
 	p.payee, err = payments.NewPayee(payments.PayeeConfig{
-		Domain: p.domain, Ledger: p.ledger, Chain: p.view, Payee: cfg.Key.Address(), Token: cfg.Network.Token,
+		Domain: p.domain, Ledger: p.ledger, Chain: view, Payee: cfg.Key.Address(), Token: cfg.Network.Token,
 		Trust: cfg.Trust, NoTrust: cfg.NoTrust, Log: p.log,
 	})
 	if err != nil {
@@ -125,6 +135,33 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 		Gas: p.chain, Events: events, Log: p.log,
 	})
 	return p, err
+}
+
+// DefaultDepth is how many blocks deep what guarantees much money must be: the reorganisations of a chain with proof of
+// stake that were ever seen are shorter.
+const DefaultDepth = 12
+
+// payeeView is the chain as sessions are funded by it: what is worth more than the trust in one payer must be so deep
+// that no reorganisation takes it back.
+func (p *Provider) payeeView() (payments.Chain, error) {
+	depth := p.cfg.Depth
+	if depth == 0 && !p.network.Private {
+		depth = DefaultDepth
+	}
+	if depth <= 0 {
+		return p.view, nil
+	}
+	above := p.cfg.Trust
+	if above.IsZero() {
+		var err error
+		if above, err = payments.Cost(p.cfg.Price, payments.TrustBytes); err != nil {
+			return nil, fmt.Errorf("price of the trust in one payer: %w", err)
+		}
+	}
+	if p.cfg.NoTrust {
+		above = contracts.Amount{}
+	}
+	return payments.DepthView{View: p.view, Depth: uint64(depth), Above: above}, nil
 }
 
 // Publish puts the offer on IPFS and into the registry. An offer that is published already and still says the same is

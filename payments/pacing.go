@@ -28,8 +28,10 @@ const (
 	historyTimes = 8
 	// rampTimes is how much faster a flow may be within a round trip than it was in the last one.
 	rampTimes = 2
-	// slackTimes is how many times base a slow session's window may earn: bursts, and disks and schedulers that are busy.
-	slackTimes = 4
+	// slackTimes is how many times base a slow session's window may earn, up to slackWindow: bursts, and disks and
+	// schedulers that are busy.
+	slackTimes  = 4
+	slackWindow = 16 << 20
 	// maxTimes bounds what speed can do: 1 GiB where the terms say 4 MiB.
 	maxTimes = 256
 	// paidPart is the part (one in so many) of what a session has been billed that a promise may leave unpaid while
@@ -76,15 +78,18 @@ func Window(tick, paidBefore uint64) uint64 {
 }
 
 // OfferWindow returns the window that a provider with a line of that many bytes a second should offer to a stranger:
-// what passes in 10 ms, while two ledgers sync the first promise after the prepaid one, and 4 MiB at least.
-func OfferWindow(bytesPerSecond uint64) uint64 { return max(MinWindow, bytesPerSecond/100) }
+// what passes in 50 ms, while two ledgers on busy disks sync the first promise after the prepaid one; 4 MiB at least, and
+// no more than a stranger is trusted with anyway.
+func OfferWindow(bytesPerSecond uint64) uint64 {
+	return max(MinWindow, min(TrustBytes, bytesPerSecond/20))
+}
 
 // SpeedWindow returns the window of a session whose terms say base, that has paid for so many bytes and at most so many
-// a second: four ticks of that rate, twice since a flow may double its rate in a round trip, and four times base at any
-// rate; but the growth is earned, four bytes for each that this session has paid for, as the prepaid tick earns the
+// a second: four ticks of that rate, twice since a flow may double its rate in a round trip, and at any rate four times
+// base, up to 16 MiB; but the growth is earned, four bytes for each that this session has paid for, as the prepaid tick earns the
 // first window, and it ends at 256 times base. Both sides can work it out.
 func SpeedWindow(base, paid, bytesPerSecond uint64) uint64 {
-	fast := max(mulSat(slackTimes, base), mulSat(windowTicks*rampTimes, Tick(bytesPerSecond)))
+	fast := max(min(mulSat(slackTimes, base), slackWindow), mulSat(windowTicks*rampTimes, Tick(bytesPerSecond)))
 	earned := mulSat(windowTicks, paid)
 	return max(base, min(fast, earned, mulSat(maxTimes, base)))
 }

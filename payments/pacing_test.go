@@ -102,6 +102,23 @@ func TestTickAndWindow(t *testing.T) {
 	}
 }
 
+func TestOfferedWindowCoversTwoBusyDisksAndNoMoreThanTrust(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ rate, want uint64 }{
+		{0, 4 * mib}, {12_500_000, 4 * mib}, {125_000_000, 6_250_000}, {1_250_000_000, 62_500_000},
+		{math.MaxUint64, TrustBytes},
+	} {
+		got := OfferWindow(test.rate)
+		if got != test.want {
+			t.Errorf("window for a line of %d bytes a second is %d, want %d", test.rate, got, test.want)
+		}
+		// A slow session earns no more slack than 16 MiB by it.
+		if slow := SpeedWindow(got, GiB, 0); slow > max(got, 16*mib) {
+			t.Errorf("a slow session's window grows from %d to %d", got, slow)
+		}
+	}
+}
+
 func TestWindowIsEarnedByPayingFast(t *testing.T) {
 	t.Parallel()
 	const base = MinWindow
