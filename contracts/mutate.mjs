@@ -32,7 +32,7 @@ function work() {
 }
 
 // Runs the tests of a contract on what forge has compiled, or on other artifacts.
-function test(contract, made = {}, name = "sound", tests = testsOf[contract]) {
+async function test(contract, made = {}, name = "sound", tests = testsOf[contract]) {
   const folder = join(root, "build/mutants", name);
   // Forge would try inputs that failed before on the next mutant.
   rmSync(folder, { recursive: true, force: true });
@@ -50,23 +50,31 @@ function test(contract, made = {}, name = "sound", tests = testsOf[contract]) {
     env[`MUTANT_${contract}`] = join(folder, `${contract}.json`);
     writeFileSync(env[`MUTANT_${contract}`], JSON.stringify(artifact));
   }
-  return new Promise((done) => {
-    const child = spawn(process.env.FORGE, ["test", "--match-path", tests, "--fail-fast"], { cwd: root, env });
-    let text = "";
-    // A mutant may loop for ever; the tests themselves take a second.
-    const timer = setTimeout(() => child.kill("SIGKILL"), 120_000);
-    child.stdout.on("data", (d) => (text += d));
-    child.stderr.on("data", (d) => (text += d));
-    child.on("close", (code, signal) => {
-      clearTimeout(timer);
-      const by = /\[FAIL.*\] (\w+)\(/.exec(text)?.[1];
-      const says = /\[FAIL: ([^\]]*)\]/.exec(text)?.[1];
-      if (code === 0) done({ result: "survived" });
-      else if (by || says || signal) done({ result: "caught", by: by ?? says ?? "the time limit", says });
-      else done({ result: "broken", why: text.slice(-2000) });
+  // Stopping at the first failure saves time, but forge does not always come back from it. A mutant may also loop for
+  // ever, so that the second time counts.
+  const first = await forge(["--fail-fast"], 60_000);
+  return first.result === "caught" && first.by === late ? forge([], 120_000) : first;
+
+  function forge(more, limit) {
+    return new Promise((done) => {
+      const child = spawn(process.env.FORGE, ["test", "--match-path", tests, ...more], { cwd: root, env });
+      let text = "";
+      const timer = setTimeout(() => child.kill("SIGKILL"), limit);
+      child.stdout.on("data", (d) => (text += d));
+      child.stderr.on("data", (d) => (text += d));
+      child.on("close", (code, signal) => {
+        clearTimeout(timer);
+        const by = /\[FAIL.*\] (\w+)\(/.exec(text)?.[1];
+        const says = /\[FAIL: ([^\]]*)\]/.exec(text)?.[1];
+        if (code === 0) done({ result: "survived" });
+        else if (by || says || signal) done({ result: "caught", by: by ?? says ?? late, says });
+        else done({ result: "broken", why: text.slice(-2000) });
+      });
     });
-  });
+  }
 }
+
+const late = "the time limit";
 
 const edited = (file, edits) =>
   rewrite(file, edits.map(([start, length, text]) => ({ start, end: start + length, text: () => text })));

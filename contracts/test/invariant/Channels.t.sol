@@ -13,10 +13,10 @@ import {vm} from "../Vm.sol";
 ///   1. tokens held = Σ vaults + Σ (ceiling − settled)                      "held is not what is owed"
 ///   2. a payee is never paid more than was signed                          "more was paid than signed"
 ///   3. settled never falls                                                 "settled fell"
-///   4. a reserve can't shrink before its exit delay without the payee      "an exit ended before its delay",
+///   4. a reserve can't shrink before its exit delay without the payee      "an exit ended before its delay" or
 ///                                                                          "a reserve shrank by itself"
 ///   5. anybody's claim pays only the payee                                 "a claim did not pay the payee alone"
-///   6. no action of one payer moves another's word                         "another's vault changed",
+///   6. no action of one payer moves another's word                         "another's vault changed" or
 ///                                                                          "another's channel changed"
 contract ChannelsInvariants is Fixture {
     Handler private handler;

@@ -508,8 +508,8 @@ contract Handler {
         (bool ok,) = address(channels).call(
             abi.encodeCall(IChannels.finishExit, (address(token), payerAt(p), signerAt(s), payeeAt(e)))
         );
-        check(scope);
         require(ok == due, due ? "an exit did not end" : "an exit ended before its delay");
+        check(scope);
     }
 
     function release(uint256 p, uint256 s, uint256 e, uint96 to, bool bySignature) external {
