@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,11 +26,17 @@ func (e env) providerOfferCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			{Name: "edit", Usage: "make an offer file with every key explained, and check the one that is there",
 				Flags: []cli.Flag{file}, Action: e.offerEdit},
+			{Name: "host", Usage: "write down which host is to serve, for byway provider offer sign on another machine",
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "out", Required: true, Usage: "write it to this `FILE`"},
+					&cli.StringSliceFlag{Name: "host-addr", Required: true, Usage: "`MULTIADDR` at which this host is reached"},
+				}, Action: e.offerHost},
 			{Name: "sign", Usage: "sign the offer file; with --sequence this needs no network",
 				Flags: []cli.Flag{
 					file,
 					&cli.StringFlag{Name: "out", Required: true, Usage: "write the signed offer to this `FILE`"},
-					&cli.StringSliceFlag{Name: "host-addr", Required: true, Usage: "`MULTIADDR` at which the serving host is reached"},
+					&cli.StringSliceFlag{Name: "host-addr", Usage: "`MULTIADDR` at which this home's host is reached, which is to serve"},
+					&cli.StringFlag{Name: "host", Usage: "the `FILE` of byway provider offer host, where another home is to serve"},
 					&cli.Uint64Flag{Name: "sequence", Usage: "the `NUMBER` of this offer, where the chain cannot be asked"},
 				}, Action: e.offerSign},
 			{Name: "publish", Usage: "put a signed offer on IPFS and into the registry", ArgsUsage: "FILE",
@@ -140,7 +147,11 @@ func (e env) offerSign(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	signed, err := desk.Sign(draft, facts.Sequence, c.StringSlice("host-addr"))
+	host, err := offerHostOf(c, desk)
+	if err != nil {
+		return err
+	}
+	signed, err := desk.Sign(draft, facts.Sequence, host)
 	if err != nil {
 		return err
 	}
@@ -148,6 +159,76 @@ func (e env) offerSign(c *cli.Context) error {
 		return fmt.Errorf("signed offer: %w", err)
 	}
 	return e.offerDone(c, "signed", signed, nil)
+}
+
+// offerHost writes the host's consent to serve this home's account.
+func (e env) offerHost(c *cli.Context) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	home, owner, _, err := e.account(c)
+	if err != nil {
+		return err
+	}
+	network, err := e.network(c)
+	if err != nil {
+		return err
+	}
+	host, err := node.OfferDesk{Home: home, Network: network}.Host(owner, c.StringSlice("host-addr"))
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(host, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(c.String("out"), append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("host file: %w", err)
+	}
+	if c.Bool("json") {
+		return e.printJSON(struct {
+			Schema   string         `json:"schema"`
+			Provider common.Address `json:"provider"`
+			registry.Host
+		}{"byway.provider-host/1", owner, host})
+	}
+	fmt.Fprintf(e.Out, "Host %s serves %s: byway provider offer sign --host takes this file.\n", host.Peer, owner)
+	return nil
+}
+
+// offerHostOf is the host that a new offer is to be served by.
+func offerHostOf(c *cli.Context, desk node.OfferDesk) (registry.Host, error) {
+	path, addrs := c.String("host"), c.StringSlice("host-addr")
+	switch {
+	case path == "" && len(addrs) == 0:
+		return registry.Host{}, usagef("say who serves: --host-addr for this home's host, or --host FILE for another one")
+	case path == "":
+		return desk.Host(desk.Key.Address(), addrs)
+	case len(addrs) > 0:
+		return registry.Host{}, usagef("--host names the addresses already: leave --host-addr out")
+	}
+	text, err := readOfferFile(path)
+	if err != nil {
+		return registry.Host{}, err
+	}
+	var host registry.Host
+	if err := json.Unmarshal(text, &host); err != nil {
+		return host, fmt.Errorf("%s is no host file: %w", path, err)
+	}
+	return host, nil
+}
+
+// readSigned reads what byway provider offer sign wrote.
+func readSignedOffer(path string) (registry.Signed, error) {
+	block, err := readOfferFile(path)
+	if err != nil {
+		return registry.Signed{}, err
+	}
+	signed, err := registry.Decode(block)
+	if err != nil {
+		return signed, fmt.Errorf("%s is no signed offer: %w", path, err)
+	}
+	return signed, nil
 }
 
 // offerDoneJSON is byway.provider-offer/1.
@@ -184,13 +265,9 @@ func (e env) offerPublish(c *cli.Context) error {
 	if err := checkNumbers(c, "stake"); err != nil {
 		return err
 	}
-	block, err := readOfferFile(c.Args().First())
+	signed, err := readSignedOffer(c.Args().First())
 	if err != nil {
 		return err
-	}
-	signed, err := registry.Decode(block)
-	if err != nil {
-		return fmt.Errorf("%s is no signed offer: %w", c.Args().First(), err)
 	}
 	desk, err := e.desk(c)
 	if err != nil {

@@ -44,6 +44,8 @@ func providerFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "price", Value: "0.05",
 			Usage: "`TOKENS` for a gigabyte (10^9 bytes), both directions together"},
+		&cli.StringFlag{Name: "offer", Usage: "serve the signed offer in `FILE` as it stands, and sign none: " +
+			"see byway provider offer"},
 		&cli.StringFlag{Name: "stake", Value: "0", Usage: "`TOKENS` to lock in the registry"},
 		&cli.StringFlag{Name: "country", Usage: "where the exit is: two letters, `CC`"},
 		&cli.StringFlag{Name: "listen",
@@ -252,6 +254,16 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	}
 	if cfg.Stake, err = tokenFlag(c, "stake", token); err != nil {
 		return cfg, err
+	}
+	if path := c.String("offer"); path != "" {
+		if c.IsSet("price") || c.IsSet("country") {
+			return cfg, usagef("--offer has its own price and country: leave --price and --country out")
+		}
+		signed, err := readSignedOffer(path)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Offer, cfg.Price, cfg.Country = &signed, signed.Offer.PricePerGiB, signed.Offer.Country
 	}
 	if err = claimPolicy(c, token, &cfg); err != nil {
 		return cfg, err

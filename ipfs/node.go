@@ -247,6 +247,9 @@ func (n *Node) Collect(ctx context.Context, keep func(cid.Cid) bool) (int, error
 	return gone, nil
 }
 
+// Holds reports whether a block is in the store, pinned or not. It asks nobody.
+func (n *Node) Holds(ctx context.Context, c cid.Cid) (bool, error) { return n.store.Has(ctx, c) }
+
 // Pinned lists the blocks that were put and not dropped, of this life and earlier ones.
 func (n *Node) Pinned(ctx context.Context) ([]cid.Cid, error) { return n.store.pins(ctx) }
 

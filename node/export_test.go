@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 
@@ -152,3 +153,8 @@ func ColdSigner(address common.Address) contracts.Signer { return coldSigner{add
 
 // Ledger is where the consumer's promises are recorded.
 func (c *Consumer) Ledger() *payments.Ledger { return c.ledger }
+
+// Holds reports whether a block is in the consumer's store.
+func (c *Consumer) Holds(ctx context.Context, block cid.Cid) (bool, error) {
+	return c.ipfs.Holds(ctx, block)
+}

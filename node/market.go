@@ -41,6 +41,8 @@ const (
 
 	settledPatience = time.Second // beyond the listing, for the events of settlements
 
+	collectTime = 10 * time.Second // for the deletion of superseded blocks
+
 	reachTimeout = 3 * time.Second // to dial one provider's host
 	reachAtOnce  = 32
 )
@@ -56,7 +58,9 @@ type Market struct {
 	registry *registry.Registry
 	book     *choose.Book
 
-	measuring sync.WaitGroup // sessions whose measurements are not written yet
+	measuring sync.WaitGroup // sessions whose measurements are not written yet, and the collection of blocks
+	collects  bool           // the block store is this home's own: superseded blocks are deleted once a life
+	collected sync.Once
 
 	mu      sync.Mutex
 	checked bool  // the chain's contracts are the ones this binary knows
@@ -119,7 +123,7 @@ func OpenMarket(ctx context.Context, cfg MarketConfig) (_ *Market, err error) {
 
 // openMarket is the market of a consumer whose home is locked and whose parts are open. It keeps what it learns.
 func openMarket(ctx context.Context, p *parts) (_ *Market, err error) {
-	m := &Market{network: p.network, token: p.token, log: p.log, chain: p.chain, ipfs: p.ipfs}
+	m := &Market{network: p.network, token: p.token, log: p.log, chain: p.chain, ipfs: p.ipfs, collects: true}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.Close())
@@ -348,7 +352,22 @@ func (m *Market) Offers(ctx context.Context) iter.Seq2[registry.Listing, error] 
 				return
 			}
 		}
+		if failure == nil && m.collects {
+			m.collected.Do(func() { m.measuring.Go(m.collect) })
+		}
 	}
+}
+
+// collect deletes what a complete listing has superseded. It ends by itself, and Close waits for it.
+func (m *Market) collect() {
+	ctx, cancel := context.WithTimeout(context.Background(), collectTime)
+	defer cancel()
+	gone, err := m.Collect(ctx)
+	if err != nil {
+		m.log.Warn("blocks of superseded offers are left", "error", err)
+		return
+	}
+	m.log.Debug("blocks of superseded offers deleted", "blocks", gone)
 }
 
 // readSettled reads meanwhile what was settled on chain since the last time. The returned function waits a moment for it

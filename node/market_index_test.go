@@ -159,3 +159,48 @@ func TestSettlementsAreWeakEvidence(t *testing.T) {
 		return m.consumer.Market().Book().Opinion(m.offer().Offer.Provider).Sessions > 0
 	})
 }
+
+// TestSupersededBlocksAreCollectedByTheNextLife is about a consumer's block store.
+func TestSupersededBlocksAreCollectedByTheNextLife(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{deposit: "0"})
+	list := func() registry.Signed {
+		t.Helper()
+		var only registry.Signed
+		for l, err := range m.consumer.Offers(m.ctx) {
+			check(t, err)
+			only = l.Signed
+		}
+		return only
+	}
+	old := list()
+	if held, err := m.consumer.Holds(m.ctx, old.CID); err != nil || !held {
+		t.Fatalf("a listed offer's block is not held: %v", err)
+	}
+	desk := node.OfferDesk{Network: m.Network, Key: m.providerKey, Home: m.providerHome}
+	check(t, m.stop())
+	host, err := desk.Host(m.providerKey.Address(), old.Offer.Host.Addrs)
+	check(t, err)
+	draft, err := registry.ParseDraft([]byte("price = \"0.3\"\n"), 18)
+	check(t, err)
+	next, err := desk.Sign(draft, old.Offer.Sequence+1, host)
+	check(t, err)
+	if _, err := desk.Publish(m.ctx, next, contracts.Amount{}); err != nil {
+		t.Fatal(err)
+	}
+	m.startProviderWith(func(cfg *node.ProviderConfig) {
+		cfg.Home, cfg.Key, cfg.Offer, cfg.Price = m.providerHome, m.providerKey, &next, next.Offer.PricePerGiB
+	})
+	check(t, m.consumer.Close())
+	m.openConsumer()
+	if got := list(); got.CID != next.CID {
+		t.Fatalf("listed is %s, want %s", got.CID, next.CID)
+	}
+	eventually(t, time.Minute, "the superseded block is deleted", func() bool {
+		held, err := m.consumer.Holds(m.ctx, old.CID)
+		return err == nil && !held
+	})
+	if held, err := m.consumer.Holds(m.ctx, next.CID); err != nil || !held {
+		t.Errorf("the block that is registered now is gone: %v", err)
+	}
+}

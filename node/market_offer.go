@@ -56,22 +56,23 @@ func (d OfferDesk) Facts(ctx context.Context, provider common.Address) (OfferFac
 	return facts, err
 }
 
-// Sign makes the draft an offer of this provider, served by the host whose key is in the home, at those multiaddrs. It
-// asks nobody.
-func (d OfferDesk) Sign(draft registry.Draft, sequence uint64, addrs []string) (registry.Signed, error) {
+// Host is the consent of the host whose key is in the home to serve this provider at those multiaddrs. It asks nobody, and
+// needs no key of the provider's: it is made where the offer will be served.
+func (d OfferDesk) Host(provider common.Address, addrs []string) (registry.Host, error) {
+	key, err := ipfs.LoadKey(d.Home.path("host.key"))
+	if err != nil {
+		return registry.Host{}, err
+	}
+	return registry.BindHost(key, d.Network.ChainID, d.Network.Registry, provider, addrs)
+}
+
+// Sign makes the draft an offer of this provider, served by that host. It asks nobody.
+func (d OfferDesk) Sign(draft registry.Draft, sequence uint64, host registry.Host) (registry.Signed, error) {
 	policy, err := tunnel.NewPolicy(tunnel.PolicyConfig{})
 	if err != nil {
 		return registry.Signed{}, err
 	}
-	key, err := ipfs.LoadKey(d.Home.path("host.key"))
-	if err != nil {
-		return registry.Signed{}, err
-	}
 	market, provider := d.Network.Deployment, d.Key.Address()
-	host, err := registry.BindHost(key, market.ChainID, market.Registry, provider, addrs)
-	if err != nil {
-		return registry.Signed{}, err
-	}
 	offer := draft.Apply(registry.Offer{
 		ChainID: market.ChainID, Channels: market.Channels, Registry: market.Registry, Token: market.Token,
 		Provider: provider, Sequence: sequence, NotBefore: time.Now().Add(-clockSlack), Host: host,

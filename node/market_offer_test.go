@@ -1,7 +1,11 @@
 package node_test
 
 import (
+	"net/netip"
+	"strings"
 	"testing"
+
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"byway/contracts"
 	"byway/node"
@@ -27,7 +31,10 @@ func TestOfferIsSignedOfflinePublishedElsewhereAndRetired(t *testing.T) {
 	check(t, err)
 	down := d.Network
 	down.RPC = []string{"http://127.0.0.1:1"}
-	signed, err := node.OfferDesk{Home: cold, Network: down, Key: key}.Sign(draft, 1, []string{"/ip4/192.0.2.1/tcp/4001"})
+	offline := node.OfferDesk{Home: cold, Network: down, Key: key}
+	host, err := offline.Host(key.Address(), []string{"/ip4/192.0.2.1/tcp/4001"})
+	check(t, err)
+	signed, err := offline.Sign(draft, 1, host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,5 +60,63 @@ func TestOfferIsSignedOfflinePublishedElsewhereAndRetired(t *testing.T) {
 	defer market.Close()
 	for l, err := range market.Offers(t.Context()) {
 		t.Errorf("a retired offer is listed: %s, %v", l.Registration.Provider, err)
+	}
+}
+
+// TestOfferThatWasSignedElsewhereIsSoldAsItStands: the provider's key signs the offer and registers it from one home, and
+// another home, which has not got that key, serves it.
+func TestOfferThatWasSignedElsewhereIsSoldAsItStands(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{deposit: "0"})
+	key, err := contracts.GenerateKey()
+	check(t, err)
+	check(t, m.Fund(m.ctx, key.Address(), tokens("1")))
+	cold, err := node.OpenHome(t.TempDir())
+	check(t, err)
+	serving, err := node.OpenHome(t.TempDir())
+	check(t, err)
+
+	host, err := node.OfferDesk{Home: serving, Network: m.Network}.Host(key.Address(), []string{"/ip4/192.0.2.1/tcp/4001"})
+	check(t, err)
+	draft, err := registry.ParseDraft([]byte(registry.DraftExample), 18)
+	check(t, err)
+	desk := node.OfferDesk{Home: cold, Network: m.Network, Key: key}
+	signed, err := desk.Sign(draft, 1, host)
+	check(t, err)
+	if _, err := desk.Publish(m.ctx, signed, contracts.Amount{}); err != nil {
+		t.Fatal(err)
+	}
+
+	elsewhere := signed
+	elsewhere.Offer.Host.Peer = m.offer().Offer.Host.Peer
+	stranger, err := node.OpenHome(t.TempDir())
+	check(t, err)
+	p, err := node.OpenProvider(m.ctx, node.ProviderConfig{
+		Home: stranger, Network: m.Network, Key: node.ColdSigner(key.Address()), Offer: &elsewhere,
+		Listen: netip.MustParseAddrPort("127.0.0.1:0"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Run(m.ctx); err == nil || !strings.Contains(err.Error(), "is to be served by host") {
+		t.Errorf("an offer for another host: %v", err)
+	}
+
+	m.startProviderWith(func(cfg *node.ProviderConfig) {
+		cfg.Home, cfg.Key, cfg.Offer, cfg.Price = serving, node.ColdSigner(key.Address()), &signed, signed.Offer.PricePerGiB
+	})
+	// The address in the offer is nobody's: the consumer has met the host before.
+	serves := m.provider.Host()
+	check(t, m.consumer.Host().Connect(m.ctx, peer.AddrInfo{ID: serves.ID(), Addrs: serves.Addrs()}))
+	if m.offer().CID != signed.CID {
+		t.Fatalf("sold is %s, signed was %s", m.offer().CID, signed.CID)
+	}
+	if _, err := m.consumer.Fund(m.ctx, signed.Offer, tokens("0.5")); err != nil {
+		t.Fatal(err)
+	}
+	s := m.connect()
+	check(t, m.download(s.Tunnel(), 2<<20))
+	if m.settled(s).Paid.IsZero() {
+		t.Error("nothing was paid")
 	}
 }

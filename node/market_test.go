@@ -33,6 +33,9 @@ type market struct {
 	consumer *node.Consumer
 	cfg      node.ConsumerConfig
 	web      *webServer
+
+	providerHome node.Home
+	providerKey  contracts.Signer
 }
 
 // marketConfig changes what a test needs to be different.
@@ -128,7 +131,7 @@ func (m *market) startProviderWith(change func(*node.ProviderConfig)) {
 		return <-ended
 	}
 	m.t.Cleanup(func() { check(m.t, halt()) })
-	m.stop, m.provider = halt, p
+	m.stop, m.provider, m.providerHome, m.providerKey = halt, p, cfg.Home, cfg.Key
 }
 
 func (m *market) startConsumer(spendCap contracts.Amount) {

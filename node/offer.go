@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 // prepareOffer returns the offer to sell now: the saved one where it is registered, says what this configuration says
 // and is good for long enough; else a new one, signed.
 func (p *Provider) prepareOffer(ctx context.Context) (registry.Signed, error) {
+	if p.cfg.Offer != nil {
+		return *p.cfg.Offer, p.checkAdopted(p.cfg.Offer.Offer)
+	}
 	draft, err := p.draftOffer()
 	if err != nil {
 		return registry.Signed{}, err
@@ -45,6 +49,24 @@ func (p *Provider) prepareOffer(ctx context.Context) (registry.Signed, error) {
 		return registry.Signed{}, fmt.Errorf("sign offer: %w", err)
 	}
 	return signed, nil
+}
+
+// checkAdopted says why an offer that was signed by hand cannot be sold here. What it says of itself is checked where it
+// is published.
+func (p *Provider) checkAdopted(o registry.Offer) error {
+	switch {
+	case o.Provider != p.cfg.Key.Address():
+		return fmt.Errorf("the signed offer is %s's, this home's account is %s", o.Provider, p.cfg.Key.Address())
+	case o.Payee != p.cfg.Key.Address():
+		return fmt.Errorf("the signed offer is paid to %s: claims are made by this home's account %s", o.Payee,
+			p.cfg.Key.Address())
+	case o.Host.Peer != p.ipfs.Host().ID():
+		return fmt.Errorf("the signed offer is to be served by host %s, this home's is %s: byway provider offer host "+
+			"says here what byway provider offer sign --host needs there", o.Host.Peer, p.ipfs.Host().ID())
+	case !o.Sells(registry.ServiceExit) || o.Exit == nil:
+		return errors.New("the signed offer sells no exit")
+	}
+	return nil
 }
 
 // clockSlack is how far two honest clocks may differ.

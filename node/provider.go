@@ -52,6 +52,10 @@ type ProviderConfig struct {
 	// 0: the default, none on a private network. Negative: none.
 	Depth int
 
+	// Offer was signed by hand, perhaps where the provider's key is: it is sold as it stands, and none is signed here.
+	// Price, Tick, Window and Country are its own then. Nil: the provider makes its offers and renews them.
+	Offer *registry.Signed
+
 	Country     string         // two letters, a claim
 	HostListen  []string       // libp2p multiaddrs; empty: ipfs's default
 	Listen      netip.AddrPort // UDP for WireGuard
@@ -200,6 +204,7 @@ func (p *Provider) Run(ctx context.Context) error {
 	p.ipfs.Host().SetStreamHandler(ReleaseProtocol, func(s network.Stream) { p.answerRelease(ctx, s) })
 	group.Go(func() error { return p.renewOffer(ctx) })
 	group.Go(func() error { return p.claimer.Run(ctx) })
+	group.Go(func() error { return p.ledger.Failure(ctx) })
 	group.Go(func() error { return serveAPI(ctx, p.home, p.routes()) })
 	err := group.Wait()
 
