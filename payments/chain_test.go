@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/big"
 	"path/filepath"
 	"sync"
@@ -77,6 +78,20 @@ func (n *network) sender(t *testing.T, key contracts.Key) *chain.Sender {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// watch looks after what a sender has sent until the test ends, as a node does.
+func (n *network) watch(t *testing.T, s *chain.Sender) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Watch(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
 }
 
 func (n *network) mint(t *testing.T, to common.Address, sum contracts.Amount) {
@@ -471,7 +486,7 @@ func (n *network) run(t *testing.T, l *Ledger, p Policy) *Claimer {
 
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !f(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("not in time: ", what)
 		}
@@ -536,6 +551,10 @@ func reorganisations(t *testing.T, depths []int) (done int) {
 	key := testKey(1)
 	must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
 	claimer := n.run(t, theirs, Policy{MaxAge: time.Millisecond})
+	n.watch(t, n.payer)
+	n.watch(t, n.payee)
+	channel := f.Channel(key.Address(), n.payee.Address())
+	var deposited contracts.Amount
 	for _, depth := range depths {
 		for _, drop := range []bool{false, true} {
 			if err := n.chain.Mine(depth); err != nil { // what came before is not to be touched
@@ -550,7 +569,14 @@ func reorganisations(t *testing.T, depths []int) (done int) {
 					must(claimer.Earnings(t.Context()))(t).Settled == last.Cumulative
 			}
 			eventually(t, "claim", equal)
-			if err := n.chain.Mine(depth - 1); err != nil {
+			claimed := must(n.client.Head(t.Context()))(t).Number
+			if depth >= 4 { // so deep that a deposit goes with the claim; nobody asks for it again
+				deposit := cost(testPrice, mib)
+				must(f.Deposit(t.Context(), fmt.Sprint("deposit ", depth, drop), key.Address(), deposit))(t)
+				deposited = must(deposited.Add(deposit))(t)
+			}
+			deep := int(must(n.client.Head(t.Context()))(t).Number - claimed)
+			if err := n.chain.Mine(depth - 1 - deep); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(300 * time.Millisecond) // the follower has seen it
@@ -562,6 +588,9 @@ func reorganisations(t *testing.T, depths []int) (done int) {
 			}
 			eventually(t, "the same on chain and in the ledger again", func() bool {
 				return equal() && must(f.Balance(t.Context(), n.payee.Address()))(t) == last.Cumulative
+			})
+			eventually(t, "every deposit once", func() bool {
+				return must(n.view.State(t.Context(), channel))(t).Free == deposited
 			})
 			done++
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"byway/contracts"
+	"byway/contracts/chain/faultdisk"
 )
 
 var (
@@ -204,8 +205,8 @@ func TestPowerCutLosesNoAcknowledgedPromise(t *testing.T) {
 // promises were acknowledged and how often the disk was synced.
 func cutPower(t *testing.T) (acknowledgedPromises, syncs int) {
 	dir := t.TempDir()
-	d := newDisk(t, dir)
-	l, err := openLedger(filepath.Join(dir, "ledger.db"), faultVFS)
+	d := faultdisk.New(t, dir)
+	l, err := openLedger(filepath.Join(dir, "ledger.db"), faultdisk.VFS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +219,7 @@ func cutPower(t *testing.T) (acknowledgedPromises, syncs int) {
 		// What was acknowledged by now must be on what the cut leaves.
 		known := acks.copy()
 		left := t.TempDir()
-		d.cut(t, left, random)
+		d.Cut(t, left, random)
 		after, err := OpenLedger(filepath.Join(left, "ledger.db"))
 		if err != nil {
 			t.Fatal(err)
@@ -234,40 +235,46 @@ func cutPower(t *testing.T) (acknowledgedPromises, syncs int) {
 	if err := <-done; !errors.Is(err, ErrLedger) {
 		t.Fatal(err)
 	}
-	return acks.count, d.syncs
+	return acks.count, d.Syncs()
 }
 
 func TestFailingDiskStopsServiceAndLosesNothing(t *testing.T) {
 	t.Parallel()
-	for name, order := range map[string]fault{"full": failFull, "before": failBefore, "after": failAfter} {
+	for name, order := range map[string]faultdisk.Fault{
+		"full": faultdisk.FailFull, "read-only": faultdisk.FailReadOnly, "before": faultdisk.FailBefore,
+		"after": faultdisk.FailAfter,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(3, uint64(order)))
 			for at := 1; at < 40; at += 12 {
 				dir := t.TempDir()
-				d := newDisk(t, dir)
+				d := faultdisk.New(t, dir)
 				path := filepath.Join(dir, "ledger.db")
-				l, err := openLedger(path, faultVFS)
+				l, err := openLedger(path, faultdisk.VFS)
 				if err != nil {
 					t.Fatal(err)
 				}
 				acks := &acknowledged{totals: map[string]contracts.Amount{}}
-				d.mu.Lock()
-				from := d.calls + at
-				d.mu.Unlock()
-				d.setFail(func(call int) fault {
+				from := d.Calls() + at
+				d.SetFail(func(call int) faultdisk.Fault {
 					if call >= from {
 						return order
 					}
-					return healthy
+					return faultdisk.Healthy
 				})
 				if err := promiseForEver(l, acks.tell); !errors.Is(err, ErrLedger) || !strings.Contains(err.Error(), path) {
 					t.Fatalf("the disk failed, the error is: %v", err)
+				} else if !strings.Contains(err.Error(), "then start again") {
+					t.Fatalf("the error does not say what to do: %v", err)
 				} else if at == 1 {
 					t.Log(err)
 				}
+				if err := l.Failure(t.Context()); !errors.Is(err, ErrLedger) {
+					t.Fatalf("service was not told to stop: %v", err)
+				}
 				left := t.TempDir()
-				d.cut(t, left, random)
+				d.Cut(t, left, random)
 				after, err := OpenLedger(filepath.Join(left, "ledger.db"))
 				if err != nil {
 					t.Fatal(err)
@@ -277,7 +284,7 @@ func TestFailingDiskStopsServiceAndLosesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 				// With room again the same process goes on.
-				d.setFail(nil)
+				d.SetFail(nil)
 				c, key := testChannel(100)
 				if _, err := newPayer(t, l, key, testTerms(c), contracts.MaxAmount()).First(t.Context()); err != nil {
 					t.Fatalf("after the fault: %v", err)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/gofrs/flock"
 	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+
+	"byway/contracts/chain"
 )
 
 // maxBatch bounds how many writes share one commit, and so how long the first of them waits for the last.
@@ -33,6 +35,8 @@ type Ledger struct {
 	done  chan struct{} // closed by the writer goroutine at its end
 	once  sync.Once
 	err   error // of Close
+
+	failure chan error // holds the first write that the disk refused
 
 	mu     sync.Mutex
 	books  map[vaultKey]*vaultBook    // the payer's side, loaded on demand
@@ -55,7 +59,7 @@ type writer struct {
 func OpenLedger(path string) (*Ledger, error) {
 	l, err := openLedger(path, "")
 	if err != nil {
-		return nil, fmt.Errorf("open ledger %s: %w", path, err)
+		return nil, fmt.Errorf("open ledger %s: %w", path, chain.DiskError(err))
 	}
 	return l, nil
 }
@@ -78,7 +82,7 @@ func openLedger(path, vfs string) (_ *Ledger, err error) {
 	l := &Ledger{
 		path: path, lock: lock,
 		queue: make(chan *writeOp, maxBatch), quit: make(chan struct{}), done: make(chan struct{}),
-		books: map[vaultKey]*vaultBook{}, claims: map[claimGroup]*sync.Mutex{},
+		books: map[vaultKey]*vaultBook{}, claims: map[claimGroup]*sync.Mutex{}, failure: make(chan error, 1),
 	}
 	defer func() {
 		if err != nil {
@@ -190,10 +194,29 @@ func (l *Ledger) do(ctx context.Context, run func(*writer) error) error {
 			return fmt.Errorf("%w: it is closed", ErrLedger)
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrLedger, l.path, err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	advice := chain.DiskError(err)
+	named := fmt.Errorf("%w: %s: %w", ErrLedger, l.path, advice)
+	if advice != err {
+		select {
+		case l.failure <- named:
+		default:
+		}
+	}
+	return named
+}
+
+// Failure waits until the disk refuses a write, and returns what was refused and what to do about it: who serves on
+// credit must stop then. The end of ctx ends the wait too. It is for one caller.
+func (l *Ledger) Failure(ctx context.Context) error {
+	select {
+	case err := <-l.failure:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // writeLoop is the one writer. It ends when Close was called and the queue is empty.

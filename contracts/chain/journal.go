@@ -94,7 +94,7 @@ type Journal struct {
 func OpenJournal(path string) (*Journal, error) {
 	j, err := openJournal(path, "")
 	if err != nil {
-		return nil, fmt.Errorf("open journal %s: %w", path, err)
+		return nil, fmt.Errorf("open journal %s: %w", path, DiskError(err))
 	}
 	return j, nil
 }
@@ -161,13 +161,15 @@ func (j *Journal) migrate() error {
 func (j *Journal) update(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := j.db.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return fmt.Errorf("journal %s: %w", j.path, DiskError(err))
 	}
 	if err := f(tx); err != nil {
-		return errors.Join(err, tx.Rollback())
+		// SQLite may have rolled back by itself already: then this says nothing new.
+		_ = tx.Rollback()
+		return fmt.Errorf("journal %s: %w", j.path, DiskError(err))
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("journal: commit: %w", err)
+		return fmt.Errorf("journal %s: commit: %w", j.path, DiskError(err))
 	}
 	return nil
 }

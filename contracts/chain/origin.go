@@ -112,7 +112,7 @@ func (j sends) noteOrigins(ctx context.Context, blocks map[uint64]common.Hash) e
 		for number, hash := range blocks {
 			if _, err := tx.Exec(`INSERT OR IGNORE INTO origins (chain, number, hash) VALUES (?, ?, ?)`,
 				int64(j.chain), int64(number), hash[:]); err != nil {
-				return fmt.Errorf("journal: note block %d: %w", number, err)
+				return fmt.Errorf("note block %d: %w", number, err)
 			}
 		}
 		return nil

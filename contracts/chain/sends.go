@@ -91,7 +91,7 @@ func (j sends) finalise(ctx context.Context, s *send) error {
 		_, err := tx.Exec(`UPDATE sends SET final = 1 WHERE chain = ? AND sender = ? AND id = ? AND mined = ?
 			AND block = ?`, int64(j.chain), j.sender[:], s.ID, s.mined[:], int64(s.block))
 		if err != nil {
-			return fmt.Errorf("journal: finalise %q: %w", s.ID, err)
+			return fmt.Errorf("finalise %q: %w", s.ID, err)
 		}
 		return nil
 	})
@@ -193,7 +193,7 @@ func (j sends) insert(ctx context.Context, s *send) error {
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, int64(j.chain), j.sender[:], s.ID, int64(s.nonce), target,
 			nonNil(s.Data), nonNil(s.Value.Bytes()), int64(s.Gas))
 		if err != nil {
-			return fmt.Errorf("journal: record send %q: %w", s.ID, err)
+			return fmt.Errorf("record send %q: %w", s.ID, err)
 		}
 		return j.insertAttempt(ctx, tx, s, s.last())
 	})
@@ -218,7 +218,7 @@ func (j sends) insertAttempt(ctx context.Context, tx *sql.Tx, s *send, signed *t
 		(SELECT count(*) FROM attempts WHERE chain = ?2 AND sender = ?3 AND id = ?4))`,
 		hash[:], int64(j.chain), j.sender[:], s.ID, raw)
 	if err != nil {
-		return fmt.Errorf("journal: record attempt of %q: %w", s.ID, err)
+		return fmt.Errorf("record attempt of %q: %w", s.ID, err)
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (j sends) settle(ctx context.Context, s *send, state sendState, mined commo
 			WHERE chain = ? AND sender = ? AND id = ?`, int(state), mined[:], int64(block), reason,
 			int64(j.chain), j.sender[:], s.ID)
 		if err != nil {
-			return fmt.Errorf("journal: settle %q: %w", s.ID, err)
+			return fmt.Errorf("settle %q: %w", s.ID, err)
 		}
 		return nil
 	})
@@ -247,7 +247,7 @@ func (j sends) move(ctx context.Context, s *send, nonce uint64, signed *types.Tr
 		_, err := tx.Exec(`UPDATE sends SET nonce = ? WHERE chain = ? AND sender = ? AND id = ?`,
 			int64(nonce), int64(j.chain), j.sender[:], s.ID)
 		if err != nil {
-			return fmt.Errorf("journal: move send %q to nonce %d: %w", s.ID, nonce, err)
+			return fmt.Errorf("move send %q to nonce %d: %w", s.ID, nonce, err)
 		}
 		return j.insertAttempt(ctx, tx, s, signed)
 	})
@@ -264,7 +264,7 @@ func (j sends) forget(ctx context.Context, s *send) error {
 		_, err := tx.Exec(`DELETE FROM sends WHERE chain = ? AND sender = ? AND id = ?`,
 			int64(j.chain), j.sender[:], s.ID)
 		if err != nil {
-			return fmt.Errorf("journal: forget send %q: %w", s.ID, err)
+			return fmt.Errorf("forget send %q: %w", s.ID, err)
 		}
 		return nil
 	})

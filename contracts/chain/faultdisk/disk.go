@@ -1,4 +1,6 @@
-package payments
+// Package faultdisk is a disk that fails when a test says so and forgets what was not synced when the test cuts the power:
+// a layer between SQLite and the files of one folder. It is for tests alone.
+package faultdisk
 
 import (
 	"math/rand/v2"
@@ -13,27 +15,29 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// The VFS "fault" stands between SQLite and the system's files. It remembers, file by file, what has been synced and
-// what has only been written, so that a test can cut the power; and it fails the calls that a test tells it to.
+// VFS is the name under which SQLite knows the layer: a database that is opened with it in a folder of [New] is
+// remembered, file by file, as what has been synced and what has only been written.
+const VFS = "fault"
 
-const faultVFS = "fault"
-
-// disk is the fault layer of one folder.
-type disk struct {
+// Disk is the layer of one folder.
+type Disk struct {
 	mu    sync.Mutex
 	files map[string]*diskFile // by name within the folder
 	calls int                  // writes, truncations and syncs so far
-	fail  func(call int) fault // nil: none
+	fail  func(call int) Fault // nil: none
 	syncs int
 }
 
-type fault int
+// Fault is how a call fails.
+type Fault int
 
+// The faults.
 const (
-	healthy fault = iota
-	failBefore
-	failAfter // the call is done, and reported as failed
-	failFull
+	Healthy    Fault = iota
+	FailBefore       // the call is not done, and reported as failed
+	FailAfter        // the call is done, and reported as failed
+	FailFull         // there is no room
+	FailReadOnly
 )
 
 type diskFile struct {
@@ -49,7 +53,7 @@ type diskWrite struct {
 
 var (
 	disksMu sync.Mutex
-	disks   = map[string]*disk{} // by folder
+	disks   = map[string]*Disk{} // by folder
 	open    = map[uintptr]*openFile{}
 
 	systemVFS     *sqlite3.Tsqlite3_vfs
@@ -60,7 +64,7 @@ var (
 		address := libc.Xmalloc(tls, libc.Tsize_t(unsafe.Sizeof(*systemVFS)))
 		vfs := at[sqlite3.Tsqlite3_vfs](address)
 		*vfs = *systemVFS
-		name, err := libc.CString(faultVFS)
+		name, err := libc.CString(VFS)
 		if err != nil {
 			panic(err)
 		}
@@ -73,7 +77,7 @@ var (
 )
 
 type openFile struct {
-	disk    *disk
+	disk    *Disk
 	file    *diskFile
 	methods *sqlite3.Tsqlite3_io_methods // the system's
 	ours    uintptr                      // a changed copy, freed when closed
@@ -122,8 +126,8 @@ func faultOpen(tls *libc.TLS, _, name, file uintptr, flags int32, out uintptr) i
 	return rc
 }
 
-// faultDelete forgets a file at once: SQLite deletes one (the journal of the very first transaction) before the ledger
-// syncs its folder, and that before it serves anyone.
+// faultDelete forgets a file at once: SQLite deletes one (the journal of the very first transaction) before its folder is
+// synced, and that before anybody counts on it.
 func faultDelete(tls *libc.TLS, _, name uintptr, dirSync int32) int32 {
 	path := libc.GoString(name)
 	disksMu.Lock()
@@ -151,21 +155,23 @@ func (o *openFile) call(do func() int32, note func()) int32 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.calls++
-	order := healthy
+	order := Healthy
 	if d.fail != nil {
 		order = d.fail(d.calls)
 	}
 	switch order {
-	case failBefore:
+	case FailBefore:
 		return sqlite3.SQLITE_IOERR_WRITE
-	case failFull:
+	case FailFull:
 		return sqlite3.SQLITE_FULL
+	case FailReadOnly:
+		return sqlite3.SQLITE_READONLY
 	}
 	rc := do()
 	if rc == sqlite3.SQLITE_OK {
 		note()
 	}
-	if order == failAfter {
+	if order == FailAfter {
 		return sqlite3.SQLITE_IOERR_WRITE
 	}
 	return rc
@@ -229,11 +235,11 @@ func (w diskWrite) apply(b []byte) []byte {
 	return b
 }
 
-// newDisk puts the fault layer under a folder, whose ledger is to be opened with the VFS of its name.
-func newDisk(t testing.TB, dir string) *disk {
+// New puts the layer under a folder until the test ends. What is to be tested there is to be opened with [VFS].
+func New(t testing.TB, dir string) *Disk {
 	t.Helper()
 	registerFault()
-	d := &disk{files: map[string]*diskFile{}}
+	d := &Disk{files: map[string]*diskFile{}}
 	disksMu.Lock()
 	defer disksMu.Unlock()
 	disks[dir] = d
@@ -245,15 +251,30 @@ func newDisk(t testing.TB, dir string) *disk {
 	return d
 }
 
-func (d *disk) setFail(f func(int) fault) {
+// SetFail says how each call that changes a file fails from now on, by its number; nil: it doesn't.
+func (d *Disk) SetFail(f func(call int) Fault) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fail = f
 }
 
-// cut writes into a folder what a power cut at this moment leaves: what was synced, and of the rest any part, in
+// Calls is how many writes, truncations and syncs there were.
+func (d *Disk) Calls() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.calls
+}
+
+// Syncs is how many of them were syncs that succeeded.
+func (d *Disk) Syncs() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.syncs
+}
+
+// Cut writes into a folder what a power cut at this moment leaves: what was synced, and of the rest any part, in
 // sectors of 512 bytes, in any order.
-func (d *disk) cut(t testing.TB, dir string, r *rand.Rand) {
+func (d *Disk) Cut(t testing.TB, dir string, r *rand.Rand) {
 	t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()

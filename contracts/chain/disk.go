@@ -1,0 +1,32 @@
+package chain
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// DiskError says of an error what a person can do about it where the disk is at fault, and returns any other as it is.
+func DiskError(err error) error {
+	if err == nil {
+		return nil
+	}
+	var code int
+	if e := (*sqlite.Error)(nil); errors.As(err, &e) {
+		code = e.Code() & 0xff // without the detail
+	}
+	switch {
+	case code == sqlite3.SQLITE_FULL || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w: the disk is full: free some space on it, then start again", err)
+	case code == sqlite3.SQLITE_READONLY || code == sqlite3.SQLITE_CANTOPEN || errors.Is(err, syscall.EROFS) ||
+		errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: it can't be written: make the disk and the file writable for this user, then start again", err)
+	case code == sqlite3.SQLITE_IOERR || errors.Is(err, syscall.EIO):
+		return fmt.Errorf("%w: the disk fails: see what the system's log says of it, then start again", err)
+	}
+	return err
+}
