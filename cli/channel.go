@@ -52,7 +52,11 @@ func (e env) channelCommand() *cli.Command {
 				ArgsUsage: "PROVIDER",
 				Description: "Asks the provider to agree, then pays what is owed, takes back what was set aside and withdraws all\n" +
 					"that is free in the vault, in one transaction. byway channel exit needs no provider that answers.",
-				Flags:  []cli.Flag{&cli.StringFlag{Name: "to", Usage: "`ADDRESS` that receives it (default: the account)"}},
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "to", Usage: "`ADDRESS` that receives it (default: the account)"},
+					&cli.BoolFlag{Name: "unsigned", Usage: "print the transaction as JSON instead of sending it, to be signed " +
+						"elsewhere and sent with byway tx submit within 15 minutes"},
+				},
 				Action: e.channelClose,
 			},
 		},
@@ -270,12 +274,16 @@ func (e env) channelClose(c *cli.Context) (err error) {
 	if err := consumer.WaitReady(ctx); err != nil {
 		return err
 	}
+	if c.Bool("unsigned") {
+		list, err := consumer.UnsignedClose(ctx, provider, to)
+		if err != nil {
+			return closeError(err, provider)
+		}
+		return e.printUnsigned(list, owner.Address())
+	}
 	sent, err := consumer.CloseChannel(ctx, provider, to)
-	switch {
-	case errors.Is(err, node.ErrNoReserve):
-		return err
-	case err != nil:
-		return fmt.Errorf("%w: byway channel exit %s needs nobody's consent", err, provider)
+	if err != nil {
+		return closeError(err, provider)
 	}
 	w, err := consumer.Wallet()
 	if err != nil {
@@ -283,4 +291,11 @@ func (e env) channelClose(c *cli.Context) (err error) {
 	}
 	return e.channelAfter(c, w, provider, sent, "The channel is closed: what was owed is paid, and the rest is withdrawn.",
 		"byway account balance")
+}
+
+func closeError(err error, provider common.Address) error {
+	if errors.Is(err, node.ErrNoReserve) || errors.Is(err, node.ErrCold) {
+		return err
+	}
+	return fmt.Errorf("%w: byway channel exit %s needs nobody's consent", err, provider)
 }

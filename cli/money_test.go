@@ -150,6 +150,81 @@ func TestPhraseIsShownOnceAndMadeSureOf(t *testing.T) {
 	}
 }
 
+// signedElsewhere signs transactions as a wallet would that never saw the home.
+func signedElsewhere(t *testing.T, owner contracts.Key, unsigned moneyJSON) (list []string) {
+	t.Helper()
+	if len(unsigned.Transactions) == 0 {
+		t.Fatal("there is nothing to sign")
+	}
+	for _, text := range unsigned.Transactions {
+		var f struct {
+			Nonce, Gas                                  hexutil.Uint64
+			ChainID, MaxFeePerGas, MaxPriorityFeePerGas *hexutil.Big
+			From, To                                    common.Address
+			Data                                        hexutil.Bytes
+			SigningHash                                 common.Hash
+		}
+		if err := json.Unmarshal(text, &f); err != nil {
+			t.Fatal(err)
+		}
+		signer := types.NewLondonSigner(f.ChainID.ToInt())
+		tx, err := types.SignNewTx(owner.Private(), signer, &types.DynamicFeeTx{
+			ChainID: f.ChainID.ToInt(), Nonce: uint64(f.Nonce), Gas: uint64(f.Gas), To: &f.To, Data: f.Data,
+			GasFeeCap: f.MaxFeePerGas.ToInt(), GasTipCap: f.MaxPriorityFeePerGas.ToInt(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.From != owner.Address() || f.SigningHash != signer.Hash(tx) {
+			t.Errorf("to be signed by %s, hash %s, want %s, %s", f.From, f.SigningHash, owner.Address(), signer.Hash(tx))
+		}
+		raw, err := tx.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, hexutil.Encode(raw))
+	}
+	return list
+}
+
+// TestColdAccountEndsAChannelWithItsProvider: the owner's key is in no home, from the deposit to the last withdrawal.
+func TestColdAccountEndsAChannelWithItsProvider(t *testing.T) {
+	t.Parallel()
+	sellerDir, seller := funded(t)
+	startProvider(t, seller)
+	owner, err := contracts.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := []string{
+		"--home", filepath.Join(t.TempDir(), "cold"), "--network", devnetFile(t), "--password-file", passwordFile(t),
+	}
+	must(t, with(flags, "account", "new", "--light", "--owner", owner.Address().Hex())...)
+	must(t, with(flags, "devnet", "fund")...)
+	provider := onlyFrom(t, sellerDir)[1]
+	do := func(words ...string) {
+		t.Helper()
+		unsigned := money(t, "byway.unsigned/1", append(with(flags, words...), "--unsigned")...)
+		must(t, append(with(flags, "tx", "submit"), signedElsewhere(t, owner, unsigned)...)...)
+	}
+	do("channel", "open", provider, "2")
+	if v := money(t, "byway.vault/1", with(flags, "vault", "show")...); v.Wallet != amount(t, "98") {
+		t.Errorf("after opening the wallet has %s", v.Wallet)
+	}
+	code, _, errOut := byway(t, with(flags, "channel", "close", provider)...)
+	if code != 1 || !strings.Contains(errOut, "--unsigned") {
+		t.Errorf("closing without the key: %d, %q", code, errOut)
+	}
+	do("channel", "close", provider)
+	v := money(t, "byway.vault/1", with(flags, "vault", "show")...)
+	if v.Wallet != amount(t, "100") || !v.Free.IsZero() {
+		t.Errorf("after the close the wallet has %s, the vault %s", v.Wallet, v.Free)
+	}
+	do("channel", "open", provider, "1")
+	do("channel", "exit", provider)
+	do("channel", "exit", provider, "--cancel")
+}
+
 func TestColdAccountSignsElsewhere(t *testing.T) {
 	t.Parallel()
 	owner, err := contracts.GenerateKey()
@@ -166,30 +241,7 @@ func TestColdAccountSignsElsewhere(t *testing.T) {
 		t.Errorf("a deposit without the key: %d, %q", code, errOut)
 	}
 	unsigned := money(t, "byway.unsigned/1", with(flags, "vault", "deposit", "1", "--unsigned")...)
-	submit := with(flags, "tx", "submit")
-	for _, text := range unsigned.Transactions {
-		var f struct {
-			Nonce, Gas                                  hexutil.Uint64
-			ChainID, MaxFeePerGas, MaxPriorityFeePerGas *hexutil.Big
-			To                                          common.Address
-			Data                                        hexutil.Bytes
-		}
-		if err := json.Unmarshal(text, &f); err != nil {
-			t.Fatal(err)
-		}
-		tx, err := types.SignNewTx(owner.Private(), types.NewLondonSigner(f.ChainID.ToInt()), &types.DynamicFeeTx{
-			ChainID: f.ChainID.ToInt(), Nonce: uint64(f.Nonce), Gas: uint64(f.Gas), To: &f.To, Data: f.Data,
-			GasFeeCap: f.MaxFeePerGas.ToInt(), GasTipCap: f.MaxPriorityFeePerGas.ToInt(),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw, err := tx.MarshalBinary()
-		if err != nil {
-			t.Fatal(err)
-		}
-		submit = append(submit, hexutil.Encode(raw))
-	}
+	submit := append(with(flags, "tx", "submit"), signedElsewhere(t, owner, unsigned)...)
 	if out := must(t, submit...); strings.Count(out, owner.Address().Hex()) != 2 {
 		t.Errorf("submitting said %q", out)
 	}

@@ -112,11 +112,16 @@ func (e env) act(c *cli.Context, do func(*node.Wallet) (node.Sent, error), next 
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.Err, "%s to sign, in this order, with the key of %s; then: byway tx submit SIGNED\n",
-			plural(len(list), "transaction"), w.Owner())
-		return e.printJSON(unsignedJSON{"byway.unsigned/1", list})
+		return e.printUnsigned(list, w.Owner())
 	}
 	return next(w, sent)
+}
+
+// printUnsigned gives out what the account's key is to sign.
+func (e env) printUnsigned(list []node.UnsignedTx, owner common.Address) error {
+	fmt.Fprintf(e.Err, "%s to sign, in this order, with the key of %s; then: byway tx submit SIGNED\n",
+		plural(len(list), "transaction"), owner)
+	return e.printJSON(unsignedJSON{"byway.unsigned/1", list})
 }
 
 // sentRows are what a transaction did and cost.

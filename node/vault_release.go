@@ -220,6 +220,25 @@ func (c *Consumer) CloseChannel(ctx context.Context, provider common.Address, to
 	if err != nil {
 		return Sent{}, err
 	}
+	return c.closeChannel(ctx, w, provider, to)
+}
+
+// UnsignedClose returns what [Consumer.CloseChannel] would send, to be signed where the account's key is. It is good for
+// as long as the provider's consent: a quarter of an hour.
+func (c *Consumer) UnsignedClose(ctx context.Context, provider, to common.Address) ([]UnsignedTx, error) {
+	w, err := c.wallet(WalletConfig{
+		Home: c.cfg.Home, Network: c.cfg.Network, Owner: c.cfg.Key.Address(), Session: c.cfg.Session.Address(), Log: c.cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.closeChannel(ctx, w, provider, to); err != nil {
+		return nil, err
+	}
+	return w.Unsigned(ctx)
+}
+
+func (c *Consumer) closeChannel(ctx context.Context, w *Wallet, provider, to common.Address) (Sent, error) {
 	status, err := w.Channel(ctx, provider)
 	if err != nil {
 		return Sent{}, err
@@ -248,7 +267,7 @@ func (c *Consumer) CloseChannel(ctx context.Context, provider common.Address, to
 	if to == (common.Address{}) {
 		to = c.cfg.Key.Address()
 	}
-	r, err := c.funding.Close(ctx, "", last, release, to)
+	r, err := w.funding.Close(ctx, "", last, release, to)
 	if err != nil {
 		return Sent{}, err
 	}
