@@ -11,6 +11,7 @@ import (
 
 	"byway/node"
 	"byway/registry"
+	"byway/registry/choose"
 )
 
 func (e env) offersShow(c *cli.Context) error {
@@ -40,15 +41,15 @@ func (e env) offersShow(c *cli.Context) error {
 					offerJSON
 				}{"byway.offer/1", newOfferJSON(l)})
 			}
-			return e.offerRows(market, l)
+			return e.offerRows(market.Token(), market.Book().Opinion(provider), l)
 		}
 	}
 	return plainly(&registry.NoOfferError{}, "%s has no offer in this registry: byway offers list shows who has", provider)
 }
 
 // offerRows shows a whole offer. What the provider wrote is escaped: it ends up on a terminal.
-func (e env) offerRows(market *node.Market, l registry.Listing) error {
-	token, o := market.Token(), l.Offer
+func (e env) offerRows(token node.Token, opinion choose.Opinion, l registry.Listing) error {
+	o := l.Offer
 	perMB, err := node.PerMB(o.PricePerGiB)
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ func (e env) offerRows(market *node.Market, l registry.Listing) error {
 		rows = append(rows, row{"denied", fmt.Sprintf("%s; ports %s", prefixList(x.Denied), portList(x.DeniedPorts))},
 			row{"allowed", prefixList(x.Allowed)}, row{"p2p", yesNo(x.P2P)})
 	}
-	switch opinion := market.Book().Opinion(o.Provider); {
+	switch {
 	case opinion.Liar:
 		rows = append(rows, row{"own record", "was caught lying: never chosen"})
 	case opinion.Sessions > 0:
@@ -110,7 +111,7 @@ func day(t time.Time) string {
 func claims(o registry.Offer) string {
 	var parts []string
 	if o.Country != "" {
-		parts = append(parts, o.Country)
+		parts = append(parts, safe(o.Country))
 	}
 	if o.ASN != 0 {
 		parts = append(parts, fmt.Sprintf("AS%d", o.ASN))

@@ -96,7 +96,7 @@ func (e env) offerEvent(c *cli.Context, token node.Token, want registry.Criteria
 		}
 		text = fmt.Sprintf("%s sells for %s per GB", l.Offer.Provider, show(token, perGB))
 		if l.Offer.Country != "" {
-			text += " in " + l.Offer.Country
+			text += " in " + safe(l.Offer.Country)
 		}
 		if l.Stale {
 			text += " (stale)"

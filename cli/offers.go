@@ -441,7 +441,7 @@ func offersTable(token node.Token, offers []registry.Listing) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		country := l.Offer.Country
+		country := safe(l.Offer.Country)
 		if country == "" {
 			country = "–"
 		}

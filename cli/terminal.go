@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"byway/registry"
@@ -29,13 +31,24 @@ func (e env) rows(w io.Writer, rows ...row) {
 	}
 }
 
-// printJSON writes one JSON object and a line break.
+// printJSON writes one JSON object and a line break. Characters that are not visible are escaped: a stranger may have
+// written them, and the answer may end up on a terminal.
 func (e env) printJSON(v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
-	_, err = fmt.Fprintf(e.Out, "%s\n", b)
+	var out strings.Builder
+	for _, r := range string(b) {
+		if r < utf8.RuneSelf && r != 0x7f || unicode.IsPrint(r) {
+			out.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) { // they can stand in strings alone
+			fmt.Fprintf(&out, `\u%04x`, unit)
+		}
+	}
+	_, err = fmt.Fprintln(e.Out, out.String())
 	return err
 }
 
