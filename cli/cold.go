@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
 
+	"byway/contracts"
 	"byway/node"
 )
 
@@ -91,4 +92,48 @@ func readSigned(arg string) ([]byte, error) {
 		return nil, usagef("%.40q is neither a file nor a signed transaction in hexadecimal", arg)
 	}
 	return raw, nil
+}
+
+// unstakedJSON is byway.unstaked/1.
+type unstakedJSON struct {
+	Schema string           `json:"schema"`
+	Amount contracts.Amount `json:"amount"`
+}
+
+// offerUnstake takes the stake back, or prints what does.
+func (e env) offerUnstake(c *cli.Context) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	var to common.Address
+	if c.IsSet("to") {
+		var err error
+		if to, err = parseAddress("--to", c.String("to")); err != nil {
+			return err
+		}
+	}
+	desk, err := e.desk(c)
+	if err != nil {
+		return err
+	}
+	if c.Bool("unsigned") {
+		list, err := desk.UnsignedWithdrawStake(c.Context, to)
+		if err != nil {
+			return err
+		}
+		return e.printUnsigned(list, desk.Key.Address())
+	}
+	token, err := node.ReadToken(c.Context, desk.Network)
+	if err != nil {
+		return notUp(desk.Network, err)
+	}
+	amount, err := desk.WithdrawStake(c.Context, to)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return e.printJSON(unstakedJSON{"byway.unstaked/1", amount})
+	}
+	fmt.Fprintf(e.Out, "Taken back: %s.\n", show(token, amount))
+	return nil
 }

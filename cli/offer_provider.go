@@ -40,9 +40,17 @@ func (e env) providerOfferCommand() *cli.Command {
 					&cli.Uint64Flag{Name: "sequence", Usage: "the `NUMBER` of this offer, where the chain cannot be asked"},
 				}, Action: e.offerSign},
 			{Name: "publish", Usage: "put a signed offer on IPFS and into the registry", ArgsUsage: "FILE",
-				Flags:  []cli.Flag{&cli.StringFlag{Name: "stake", Value: "0", Usage: "`TOKENS` to lock in the registry"}},
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "stake", Value: "0", Usage: "`TOKENS` to lock in the registry"}, unsignedFlag(),
+				},
 				Action: e.offerPublish},
-			{Name: "retire", Usage: "take the offer out of the registry and begin to unbond the stake", Action: e.offerRetire},
+			{Name: "retire", Usage: "take the offer out of the registry and begin to unbond the stake",
+				Flags: []cli.Flag{unsignedFlag()}, Action: e.offerRetire},
+			{Name: "unstake", Usage: "take the stake back, when it is unbonded",
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "to", Usage: "`ADDRESS` that receives it (default: the account)"}, unsignedFlag(),
+				},
+				Action: e.offerUnstake},
 		},
 	}
 }
@@ -52,11 +60,16 @@ func (e env) desk(c *cli.Context) (desk node.OfferDesk, err error) {
 	if desk.Log, err = e.logger(c); err != nil {
 		return desk, err
 	}
-	if desk.Home, _, _, err = e.account(c); err != nil {
+	var owner common.Address
+	if desk.Home, owner, _, err = e.account(c); err != nil {
 		return desk, err
 	}
 	if desk.Network, err = e.network(c); err != nil {
 		return desk, err
+	}
+	if c.Bool("unsigned") {
+		desk.Key = node.Cold(owner)
+		return desk, nil
 	}
 	password, err := e.password(c, false)
 	if err != nil {
@@ -281,6 +294,13 @@ func (e env) offerPublish(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Bool("unsigned") {
+		list, err := desk.UnsignedPublish(c.Context, signed, stake)
+		if err != nil {
+			return err
+		}
+		return e.printUnsigned(list, desk.Key.Address())
+	}
 	receipt, err := desk.Publish(c.Context, signed, stake)
 	if err != nil {
 		return err
@@ -295,6 +315,13 @@ func (e env) offerRetire(c *cli.Context) error {
 	desk, err := e.desk(c)
 	if err != nil {
 		return err
+	}
+	if c.Bool("unsigned") {
+		list, err := desk.UnsignedRetire(c.Context)
+		if err != nil {
+			return err
+		}
+		return e.printUnsigned(list, desk.Key.Address())
 	}
 	unbonding, err := desk.Retire(c.Context)
 	if err != nil {

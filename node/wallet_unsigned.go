@@ -13,6 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 
+	"byway/contracts/bindings/erc20"
 	"byway/contracts/bindings/registry"
 	"byway/contracts/chain"
 	"byway/payments"
@@ -109,7 +110,9 @@ func (w *Wallet) Unsigned(ctx context.Context) ([]UnsignedTx, error) {
 
 // describe names the contract's function that a transaction calls.
 func (w *Wallet) describe(i chain.Intent) string {
-	if *i.To == w.network.Token {
+	if spender, ok := approved(i.Data); ok && spender == w.network.Registry {
+		return "let the Registry contract take the stake (approve)"
+	} else if ok && *i.To == w.network.Token {
 		return "let the Channels contract take the deposit (approve)"
 	}
 	contract := channelsABI()
@@ -122,6 +125,16 @@ func (w *Wallet) describe(i chain.Intent) string {
 		}
 	}
 	return "call " + i.To.Hex()
+}
+
+// approved is whom an ERC-20 approval lets take tokens.
+func approved(data []byte) (spender common.Address, ok bool) {
+	parsed, err := erc20.ERC20MetaData.ParseABI()
+	if err != nil || len(data) < 36 {
+		return spender, false
+	}
+	method, err := parsed.MethodById(data)
+	return common.BytesToAddress(data[4:36]), err == nil && method.RawName == "approve"
 }
 
 // submitPatience bounds the wait for a submitted transaction to be mined.

@@ -47,12 +47,19 @@ func (e *SequenceError) Error() string {
 // Unwrap returns [ErrSequence].
 func (e *SequenceError) Unwrap() error { return ErrSequence }
 
+// Sender sends the transactions of one account, each ID once. [chain.Sender] is the real one; another may keep them, to
+// be signed elsewhere.
+type Sender interface {
+	Address() common.Address
+	Send(ctx context.Context, i chain.Intent) (chain.Result, error)
+}
+
 // Publish stores the offer's block, then registers it (or updates the registration) in the provider's name, with at
 // least that stake. The block comes first: a registration that nobody can fetch would be worse than none. Publishing the
 // same offer again sends nothing, and a crash in between is made good by calling it again.
 //
 // The sender must be the provider itself. An offer that carries another sequence than the next is a [*SequenceError].
-func (r *Registry) Publish(ctx context.Context, sender *chain.Sender, s Signed, stake contracts.Amount) (Receipt, error) {
+func (r *Registry) Publish(ctx context.Context, sender Sender, s Signed, stake contracts.Amount) (Receipt, error) {
 	if err := s.Offer.Validate(r.now(), r.deployment); err != nil {
 		return Receipt{}, fmt.Errorf("publish offer: %w", err)
 	}
@@ -99,7 +106,7 @@ func (r *Registry) Publish(ctx context.Context, sender *chain.Sender, s Signed, 
 }
 
 // register sends the transaction that puts the digest into the registry and checks what the contract made of it.
-func (r *Registry) register(ctx context.Context, sender *chain.Sender, receipt *Receipt, what string, data []byte) error {
+func (r *Registry) register(ctx context.Context, sender Sender, receipt *Receipt, what string, data []byte) error {
 	id := fmt.Sprintf("%s/%s/%d/%s", what, receipt.Provider, receipt.Sequence, receipt.Digest)
 	res, err := r.send(ctx, sender, id, r.deployment.Registry, data, receipt)
 	if err != nil {
@@ -129,7 +136,7 @@ func (r *Registry) registeredAs(log *types.Log) (uint64, bool) {
 }
 
 // approve lets the registry take that much of the stake token, where it may not yet.
-func (r *Registry) approve(ctx context.Context, sender *chain.Sender, reg Registration, amount contracts.Amount,
+func (r *Registry) approve(ctx context.Context, sender Sender, reg Registration, amount contracts.Amount,
 	receipt *Receipt,
 ) error {
 	if amount.IsZero() {
@@ -174,7 +181,7 @@ func (r *Registry) approve(ctx context.Context, sender *chain.Sender, reg Regist
 
 // Leave takes the sender's offer out of the registry and starts the unbonding of its stake. Where it is not registered
 // nothing is sent. The result says when [Registry.Withdraw] can pay the stake out.
-func (r *Registry) Leave(ctx context.Context, sender *chain.Sender) (Unbonding, error) {
+func (r *Registry) Leave(ctx context.Context, sender Sender) (Unbonding, error) {
 	reg, err := r.Registration(ctx, sender.Address())
 	if err != nil {
 		return Unbonding{}, fmt.Errorf("leave registry: %w", err)
@@ -189,7 +196,7 @@ func (r *Registry) Leave(ctx context.Context, sender *chain.Sender) (Unbonding, 
 }
 
 // Withdraw pays the sender's unbonded stake out to an account and returns how much it was: nothing where there is none.
-func (r *Registry) Withdraw(ctx context.Context, sender *chain.Sender, to common.Address) (contracts.Amount, error) {
+func (r *Registry) Withdraw(ctx context.Context, sender Sender, to common.Address) (contracts.Amount, error) {
 	stake, err := r.Unbonding(ctx, sender.Address())
 	if err != nil || stake.Amount.IsZero() {
 		return contracts.Amount{}, err
@@ -204,7 +211,7 @@ func (r *Registry) Withdraw(ctx context.Context, sender *chain.Sender, to common
 // send sends a transaction once, whatever happens in between; the id says which one it is. One that was mined and
 // reverted, now or in an earlier run, would stand in the way for ever: the next try gets an id of its own. It is only
 // sent if an estimate says that it would pass, so trying again costs nothing.
-func (r *Registry) send(ctx context.Context, sender *chain.Sender, id string, to common.Address, data []byte,
+func (r *Registry) send(ctx context.Context, sender Sender, id string, to common.Address, data []byte,
 	receipt *Receipt,
 ) (chain.Result, error) {
 	id = fmt.Sprintf("registry/%d/%s/%s", r.deployment.ChainID, r.deployment.Registry, id)
