@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
@@ -103,6 +104,7 @@ type socket struct {
 type batchConn interface {
 	ReadBatch(ms []ipv4.Message, flags int) (int, error)
 	WriteBatch(ms []ipv4.Message, flags int) (int, error)
+	SetBPF(filter []bpf.RawInstruction) error
 }
 
 // open opens the sockets, all on one port.

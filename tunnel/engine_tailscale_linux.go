@@ -29,6 +29,7 @@ type tailscaleEngine struct {
 
 func newTailscale(cfg engineConfig) (engine, error) {
 	bind := &roamingBind{sockets: newSockets(cfg.Listen.Addr()), guard: newGuard(), peers: make(map[Key]*roamer)}
+	bind.guard.sift = bind.sift
 	trace, fail := engineLog(cfg.Log)
 	var dev tun.Device = newSlabDevice(cfg.Device)
 	wg := device.NewDevice(dev, bind, &device.Logger{Verbosef: trace, Errorf: fail},
@@ -221,21 +222,13 @@ func (b *roamingBind) ParseEndpoint(s string) (conn.Endpoint, error) {
 	return r, nil
 }
 
-// Handshake messages of WireGuard (paper, 5.4.2 and 5.4.3): the type, the sender's index, then, in a response, the index
-// of the initiation.
-const (
-	initiationType = 1
-	initiationSize = 148
-	responseType   = 2
-	responseSize   = 92
-)
-
 // Send implements conn.Bind.
 func (b *roamingBind) Send(bufs [][]byte, to conn.Endpoint, offset int) error {
 	var ep *endpoint
 	switch to := to.(type) {
 	case *roamer:
-		if m := bufs[0][offset:]; len(m) == responseSize && binary.LittleEndian.Uint32(m) == responseType {
+		if m := bufs[0][offset:]; len(m) == msgResponseSize && binary.LittleEndian.Uint32(m) == msgResponse {
+			// The index of the initiation follows the type and the sender's index (paper, 5.4.3).
 			to.answer(binary.LittleEndian.Uint32(m[8:]))
 		}
 		ep = to.known()
@@ -254,6 +247,7 @@ func (b *roamingBind) Open(port uint16) ([]conn.ReceiveFunc, uint16, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	b.guard.opened()
 	var fns []conn.ReceiveFunc
 	for _, sock := range open {
 		r := &slabReceiver{arrivals: arrivals{sock: sock}, bind: b}
@@ -316,7 +310,7 @@ const maxUnjoined = 1<<14 - 1
 
 // source makes the endpoint of a packet, or reuses the latest.
 func (r *slabReceiver) source(ep *endpoint, packet []byte) *source {
-	if len(packet) == initiationSize && binary.LittleEndian.Uint32(packet) == initiationType {
+	if len(packet) == msgInitiationSize && binary.LittleEndian.Uint32(packet) == msgInitiation {
 		return &source{endpoint: ep, bind: r.bind, index: binary.LittleEndian.Uint32(packet[4:])}
 	}
 	if r.from == nil || r.from.endpoint != ep {

@@ -20,7 +20,11 @@ func newUpstream(cfg engineConfig) (*upstreamEngine, error) {
 		return nil, fmt.Errorf("open wireguard udp port: %w", err)
 	}
 	trace, fail := engineLog(cfg.Log)
-	dev, bounded := bound(cfg.Device, &guardedBind{Bind: bind, guard: newGuard()})
+	guard := newGuard()
+	if kernel, ok := bind.(siever); ok {
+		guard.sift = kernel.sift
+	}
+	dev, bounded := bound(cfg.Device, &guardedBind{Bind: bind, guard: guard})
 	wg := device.NewDevice(dev, bounded, &device.Logger{Verbosef: trace, Errorf: fail})
 	e := &upstreamEngine{uapi: uapi{dev: wg}, wg: wg}
 	if err := e.start(cfg); err != nil {

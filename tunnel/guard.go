@@ -17,6 +17,10 @@ import (
 // The budget is kept by source, and for all together. A source whose handshake was answered, which an engine does only
 // for those who hold a session's key, has a budget of its own: a flood under forged addresses does not keep sessions
 // from renewing their keys.
+//
+// A flood that is refused here has already cost a copy and a wake-up. Where it is large, the guard has the kernel refuse
+// most of it: what cannot be WireGuard, and of the handshakes all from known sources pass and of the others a share
+// that comes to twice the budget. With more known sources than a filter of the kernel should hold, the guard stands alone.
 const (
 	guardEach       = 200 // handshakes a second from one source, which may be a carrier's NAT
 	guardEachBurst  = 400
@@ -25,6 +29,12 @@ const (
 	guardSources    = 4096
 	guardKnown      = 1 << 16
 	guardRemembered = 10 * time.Minute
+
+	sieveAbove    = 2000 // refused a second, from which on the kernel helps
+	sieveBelow    = 1000 // offered a second, below which it no longer does
+	sievePasses   = 2 * guardAll
+	sieveKnown    = 256
+	sieveInterval = 250 * time.Millisecond
 )
 
 // Messages of WireGuard (paper, 5.4): their types and sizes in bytes.
@@ -41,10 +51,24 @@ type guard struct {
 	known   map[netip.Addr]time.Time // until when
 	all     bucket
 	dropped uint64
+
+	sift          func(share float64, known []netip.Addr) error // of a siever; nil where there is none
+	share         float64
+	sifted        int // known sources in the kernel's filter
+	strangers     int // handshakes since the last weighing, after the sieve
+	junk          int // datagrams since then that cannot be WireGuard
+	weighed       time.Time
+	weighingAgain bool // a timer is set
+}
+
+// siever has the kernel pass only a share of the handshakes that come from sources which are not known, and nothing that
+// cannot be WireGuard; a share of 1 passes everything. It fails where no socket is open, or the kernel can't.
+type siever interface {
+	sift(share float64, known []netip.Addr) error
 }
 
 func newGuard() *guard {
-	return &guard{sources: make(map[netip.Addr]*bucket), known: make(map[netip.Addr]time.Time)}
+	return &guard{sources: make(map[netip.Addr]*bucket), known: make(map[netip.Addr]time.Time), share: 1}
 }
 
 // bucket is a point in time up to which a budget is used (the generic cell rate algorithm).
@@ -70,6 +94,7 @@ type remote interface{ DstIP() netip.Addr }
 // pass reports whether a datagram may go to the engine.
 func (g *guard) pass(b []byte, from remote) bool {
 	if len(b) < transportEmpty {
+		g.refuse(time.Now())
 		return false
 	}
 	switch binary.LittleEndian.Uint32(b) {
@@ -82,7 +107,16 @@ func (g *guard) pass(b []byte, from remote) bool {
 	case msgCookie:
 		return len(b) == msgCookieSize && g.admit(from.DstIP(), time.Now())
 	}
+	g.refuse(time.Now())
 	return false
+}
+
+// refuse notes what cannot be WireGuard.
+func (g *guard) refuse(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.junk++
+	g.weighLocked(now)
 }
 
 // site is what one sender is taken for: an address, or a network of IPv6 that is handed out as one.
@@ -109,11 +143,15 @@ func (g *guard) admit(from netip.Addr, now time.Time) bool {
 		b = new(bucket)
 		g.sources[from] = b
 	}
+	until, known := g.known[from]
+	known = known && !until.Before(now)
 	ok := b.take(at, guardEach, guardEachBurst)
-	if ok {
-		if until, known := g.known[from]; !known || until.Before(now) {
-			ok = g.all.take(at, guardAll, guardAllBurst)
-		}
+	if ok && !known {
+		ok = g.all.take(at, guardAll, guardAllBurst)
+	}
+	if !known {
+		g.strangers++
+		g.weighLocked(now)
 	}
 	if !ok {
 		g.dropped++
@@ -146,6 +184,58 @@ func (g *guard) expect(a netip.Addr, now time.Time) {
 	g.known[site(a)] = now.Add(guardRemembered)
 }
 
+// weighLocked decides, a few times a second, what the kernel is to refuse.
+func (g *guard) weighLocked(now time.Time) {
+	if g.sift == nil {
+		return
+	}
+	passed := now.Sub(g.weighed)
+	if passed < sieveInterval {
+		return
+	}
+	// The first weighing after a quiet time looks at a moment, not at an average over the quiet.
+	seconds := min(passed, 2*sieveInterval).Seconds()
+	offered, junk := float64(g.strangers)/g.share/seconds, float64(g.junk)/seconds
+	g.strangers, g.junk, g.weighed = 0, 0, now
+
+	share, floor := 1.0, float64(sieveAbove)
+	if g.share < 1 {
+		floor = sieveBelow
+	}
+	if (offered > floor || junk > sieveAbove) && len(g.known) <= sieveKnown {
+		share = min(0.999, sievePasses/max(offered, 1))
+	}
+	settled := share == 1 && g.share == 1 ||
+		share < 1 && g.share < 1 && share/g.share < 2 && g.share/share < 2 && g.sifted == len(g.known)
+	if !settled {
+		known := make([]netip.Addr, 0, len(g.known))
+		for a := range g.known {
+			known = append(known, a)
+		}
+		if g.sift(share, known) != nil {
+			share = 1
+		}
+		g.share, g.sifted = share, len(known)
+	}
+	if g.share < 1 && !g.weighingAgain {
+		// A flood that ends must not leave its sieve behind.
+		g.weighingAgain = true
+		time.AfterFunc(2*sieveInterval, func() {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.weighingAgain = false
+			g.weighLocked(time.Now())
+		})
+	}
+}
+
+// opened is told that the sockets are new, and sift nothing.
+func (g *guard) opened() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.share = 1
+}
+
 // guardedBind puts a guard before upstream's engine.
 type guardedBind struct {
 	conn.Bind
@@ -155,6 +245,7 @@ type guardedBind struct {
 // Open implements conn.Bind. The engine skips what has no size.
 func (b *guardedBind) Open(port uint16) ([]conn.ReceiveFunc, uint16, error) {
 	fns, actual, err := b.Bind.Open(port)
+	b.guard.opened()
 	for i, fn := range fns {
 		fns[i] = func(bufs [][]byte, sizes []int, eps []conn.Endpoint) (int, error) {
 			n, err := fn(bufs, sizes, eps)

@@ -79,3 +79,92 @@ func BenchmarkGuard(b *testing.B) {
 		})
 	}
 }
+
+func TestGuardHasTheKernelHelpWhileAFloodLasts(t *testing.T) {
+	g := newGuard()
+	type call struct {
+		share float64
+		known []netip.Addr
+	}
+	var calls []call
+	g.sift = func(share float64, known []netip.Addr) error {
+		calls = append(calls, call{share, known})
+		return nil
+	}
+	friend := netip.MustParseAddr("9.9.9.9")
+	now := time.Now()
+	g.expect(friend, now)
+	// offer has strangers send so many handshakes a second, of which the kernel passes its share.
+	passes := 0.0
+	offer := func(rate int, d time.Duration) {
+		for passed := time.Duration(0); passed < d; passed += 10 * time.Millisecond {
+			now = now.Add(10 * time.Millisecond)
+			for range rate / 100 {
+				if passes += g.share; passes >= 1 {
+					passes--
+					g.admit(netip.MustParseAddr("1.2.3.4"), now)
+				}
+			}
+		}
+	}
+	offer(500, 2*time.Second)
+	if len(calls) != 0 {
+		t.Fatalf("the kernel was asked for help against 500 handshakes a second: %v", calls)
+	}
+	offer(50_000, 2*time.Second)
+	if len(calls) == 0 || g.share > 2*sievePasses/50_000. || g.share < sievePasses/50_000./2 {
+		t.Fatalf("of 50,000 handshakes a second the kernel passes %v: %v", g.share, calls)
+	}
+	if last := calls[len(calls)-1]; len(last.known) != 1 || last.known[0] != friend {
+		t.Errorf("known to the kernel are %v", last.known)
+	}
+	if n := len(calls); n > 4 {
+		t.Errorf("the kernel was told %d times about one flood", n)
+	}
+	// What becomes known meanwhile is told.
+	g.expect(netip.MustParseAddr("8.8.8.8"), now)
+	offer(50_000, time.Second)
+	if last := calls[len(calls)-1]; len(last.known) != 2 {
+		t.Errorf("known to the kernel are %v", last.known)
+	}
+	offer(500, 2*time.Second)
+	if g.share != 1 || calls[len(calls)-1].share != 1 {
+		t.Errorf("after the flood the kernel passes %v", g.share)
+	}
+	// More friends than a filter should hold, and the guard stands alone.
+	for i := range sieveKnown {
+		g.expect(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), now)
+	}
+	n := len(calls)
+	offer(50_000, time.Second)
+	if len(calls) != n {
+		t.Errorf("the kernel was given %d known sources", len(calls[len(calls)-1].known))
+	}
+}
+
+func TestGuardTakesTheSieveAwayWhenNothingComesAnyMore(t *testing.T) {
+	g := newGuard()
+	there, gone := make(chan struct{}), make(chan struct{})
+	g.sift = func(share float64, _ []netip.Addr) error {
+		if share == 1 {
+			close(gone)
+		} else {
+			close(there)
+		}
+		return nil
+	}
+	from := &conn.StdNetEndpoint{AddrPort: netip.MustParseAddrPort("1.2.3.4:5")}
+	for flooded := false; !flooded; {
+		g.pass(make([]byte, 8), from) // cannot be WireGuard
+		select {
+		case <-there:
+			flooded = true
+		default:
+		}
+	}
+	select {
+	case <-gone:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the sieve stays")
+	}
+}
