@@ -3,6 +3,7 @@
 //   deploy/artifacts/<Contract>.json   abi, creation code, runtime code and where its immutables stand
 //   deploy/artifacts/input.json        the compiler's standard JSON input, for verifying the source elsewhere
 //   deploy/artifacts/<Contract>.abi.json, .layout.json   for review: interface and storage layout
+//   deploy/artifacts/sizes.json        for review: bytes of code
 //   gas/testdata/PlainToken.json       the token that gas is measured with
 //   build/abigen/                      what abigen reads; not committed
 //
@@ -103,6 +104,7 @@ function emit(path, text) {
 }
 
 const json = (v) => JSON.stringify(v, null, 2) + "\n";
+const sizes = {};
 for (const name of entries) {
   const contract = name.slice("src/".length, -".sol".length);
   const out = output.contracts[name][contract];
@@ -121,6 +123,7 @@ for (const name of entries) {
     runtime: "0x" + runtime.object,
   }));
   const size = runtime.object.length / 2;
+  sizes[contract] = { creation: out.evm.bytecode.object.length / 2, runtime: size };
   if (size > 24576) {
     console.error(`${contract} has ${size} bytes of code, more than the 24576 that EIP-170 allows`);
     process.exit(1);
@@ -144,6 +147,7 @@ if (!check) {
   writeFileSync(join(root, "build/abigen/erc20/abi.json"), JSON.stringify(erc20));
 }
 emit("deploy/artifacts/input.json", json(input));
+emit("deploy/artifacts/sizes.json", json(sizes));
 
 // What gas is measured with: a token as OpenZeppelin makes it.
 const tokens = "test/tokens/Tokens.sol";
