@@ -8,6 +8,7 @@ GOLANGCI_LINT_VERSION := 2.15.0
 LINT := build/tools/golangci-lint-$(GOLANGCI_LINT_VERSION)
 FUZZTIME ?= 60s
 BENCH ?= .
+BENCH_COUNT ?= 3
 PKGS ?= ./...
 
 .PHONY: help
@@ -36,16 +37,20 @@ lint: $(LINT) ## Check style, the import rules and go.mod
 	go mod verify >/dev/null
 
 .PHONY: bench
-bench: ## Run the benchmarks; the discovery rows go to build/bench-discovery.json
+bench: ## Run every benchmark (BENCH_COUNT=3 times): figures in build/bench.json; as root with the tunnel's
 	mkdir -p build
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./contracts/... ./payments/... ./registry/... ./tunnel/... ./node/...
-	BYWAY_BENCH_JSON=$(CURDIR)/build/bench-discovery.json go test ./ipfs -run '^$$' -bench Discovery -benchtime 1x -timeout 30m
+	rm -f build/bench*.json build/bench*.txt
+	BYWAY_BENCH_JSON=$(CURDIR)/build/bench-market.json go test -run '^$$' -bench '$(BENCH)' -count $(BENCH_COUNT) -benchmem \
+		-timeout 60m ./contracts/... ./payments/... ./registry/... ./tunnel/... ./node/... | tee build/bench.txt
+	BYWAY_BENCH_JSON=$(CURDIR)/build/bench-market.json go test ./ipfs -run '^$$' -bench Discovery -benchtime 1x -timeout 30m
+	if [ "$$(id -u)" = 0 ]; then $(MAKE) bench-tunnel; else echo "bench-tunnel needs root: left out" >&2; fi
+	go run ./cli/bench -o build/bench.json build/bench.txt $$(ls build/bench-*.json)
 
 .PHONY: bench-tunnel
 bench-tunnel: ## Measure the tunnel in network namespaces (root; BENCH_QUICK=1 for two minutes)
 	mkdir -p build
-	go build -o build/bench-tunnel ./tunnel/bench
-	build/bench-tunnel -json build/bench-tunnel.json
+	go build -o build/tunnel-bench ./tunnel/bench
+	build/tunnel-bench -json build/bench-tunnel.json
 
 .PHONY: test-net
 test-net: ## The tunnel's long tests in network namespaces (root)
