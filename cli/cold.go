@@ -12,6 +12,7 @@ import (
 
 	"byway/contracts"
 	"byway/node"
+	"byway/registry"
 )
 
 func (e env) txCommand() *cli.Command {
@@ -136,4 +137,56 @@ func (e env) offerUnstake(c *cli.Context) error {
 	}
 	fmt.Fprintf(e.Out, "Taken back: %s.\n", show(token, amount))
 	return nil
+}
+
+// noSignature stands in an offer file for the signature that is still to be made.
+var noSignature = []byte{0}
+
+// offerUnsigned writes an offer that nobody has signed, and prints what is to be signed.
+func (e env) offerUnsigned(offer registry.Offer, out string) error {
+	typed, err := offer.TypedData()
+	if err != nil {
+		return err
+	}
+	open, err := registry.Attach(offer, noSignature)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(out, open.Block, 0o600); err != nil {
+		return fmt.Errorf("unsigned offer: %w", err)
+	}
+	fmt.Fprintf(e.Err, "To be signed with the key of %s as typed data (EIP-712); then: byway provider offer attach %s SIGNATURE\n",
+		offer.Provider, out)
+	return e.printJSON(typed.Map())
+}
+
+// offerAttach joins an offer file with the signature that a wallet gave out.
+func (e env) offerAttach(c *cli.Context) error {
+	if c.NArg() != 2 {
+		return usagef("byway provider offer attach takes the FILE of byway provider offer sign --unsigned, and the SIGNATURE")
+	}
+	network, err := e.network(c)
+	if err != nil {
+		return err
+	}
+	path := c.Args().First()
+	open, err := readSignedOffer(path)
+	if err != nil {
+		return err
+	}
+	sig, err := hex.DecodeString(strings.TrimPrefix(c.Args().Get(1), "0x"))
+	if err != nil {
+		return usagef("the signature %.40q is not in hexadecimal", c.Args().Get(1))
+	}
+	signed, err := registry.Attach(open.Offer, sig)
+	if err != nil {
+		return err
+	}
+	if err := node.CheckOffer(c.Context, network, signed); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := os.WriteFile(path, signed.Block, 0o600); err != nil {
+		return fmt.Errorf("signed offer: %w", err)
+	}
+	return e.offerDone(c, "signed", signed, nil)
 }

@@ -2,15 +2,17 @@ package cli
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/signer/core/apitypes"
+
 	"byway/contracts"
 	"byway/node"
-	"byway/registry"
 )
 
 // TestColdProviderPublishesRetiresAndTakesItsStakeBack: the provider's key is in no home; it signs the offer and every
@@ -29,29 +31,32 @@ func TestColdProviderPublishesRetiresAndTakesItsStakeBack(t *testing.T) {
 	// Where the key is, with what the serving machine says of itself.
 	hostFile, offerFile := filepath.Join(t.TempDir(), "host.json"), filepath.Join(t.TempDir(), "offer.cbor")
 	must(t, with(flags, "provider", "offer", "host", "--out", hostFile, "--host-addr", "/ip4/127.0.0.1/tcp/4999")...)
-	text, err := os.ReadFile(hostFile)
+	draft := filepath.Join(t.TempDir(), "offer.toml")
+	must(t, with(flags, "provider", "offer", "edit", "--file", draft)...)
+	text := must(t, with(flags, "provider", "offer", "sign", "--unsigned", "--file", draft, "--host", hostFile, "--out",
+		offerFile)...)
+	var typed apitypes.TypedData
+	if err := json.Unmarshal([]byte(text), &typed); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	digest, _, err := apitypes.TypedDataAndHash(typed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var host registry.Host
-	if err := json.Unmarshal(text, &host); err != nil {
-		t.Fatal(err)
-	}
-	network, err := node.LoadNetwork(devnetFile(t))
+	sig, err := owner.SignDigest(common.Hash(digest))
 	if err != nil {
 		t.Fatal(err)
 	}
-	draft, err := registry.ParseDraft([]byte(registry.DraftExample), 18)
-	if err != nil {
-		t.Fatal(err)
+	code, _, errOut := byway(t, with(flags, "provider", "offer", "publish", offerFile, "--unsigned")...)
+	if code != 1 || !strings.Contains(errOut, "signature") {
+		t.Errorf("an offer without a signature: %d, %q", code, errOut)
 	}
-	signed, err := node.OfferDesk{Network: network, Key: owner}.Sign(draft, 1, host)
-	if err != nil {
-		t.Fatal(err)
+	attach := with(flags, "provider", "offer", "attach", offerFile)
+	if code, _, errOut = byway(t, append(attach, hexutil.Encode(sig[:64])+"1b1b")...); code != 1 {
+		t.Errorf("a wrong signature: %d, %q", code, errOut)
 	}
-	if err := os.WriteFile(offerFile, signed.Block, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	sig[64] += 27 // as wallets do
+	must(t, append(attach, hexutil.Encode(sig))...)
 
 	do := func(want []string, words ...string) {
 		t.Helper()
@@ -96,7 +101,7 @@ func TestColdProviderPublishesRetiresAndTakesItsStakeBack(t *testing.T) {
 	if v := money(t, "byway.vault/1", with(flags, "vault", "show")...); v.Wallet != amount(t, "100") {
 		t.Errorf("with its stake back the wallet has %s", v.Wallet)
 	}
-	code, _, errOut := byway(t, withdraw...)
+	code, _, errOut = byway(t, withdraw...)
 	if code != 1 || !strings.Contains(errOut, "byway provider offer retire") {
 		t.Errorf("no stake: %d, %q", code, errOut)
 	}

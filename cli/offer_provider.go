@@ -38,7 +38,11 @@ func (e env) providerOfferCommand() *cli.Command {
 					&cli.StringSliceFlag{Name: "host-addr", Usage: "`MULTIADDR` at which this home's host is reached, which is to serve"},
 					&cli.StringFlag{Name: "host", Usage: "the `FILE` of byway provider offer host, where another home is to serve"},
 					&cli.Uint64Flag{Name: "sequence", Usage: "the `NUMBER` of this offer, where the chain cannot be asked"},
+					&cli.BoolFlag{Name: "unsigned", Usage: "print what is to be signed instead, as EIP-712 typed data in the form of " +
+						"eth_signTypedData_v4; byway provider offer attach takes the signature"},
 				}, Action: e.offerSign},
+			{Name: "attach", Usage: "join an offer with its signature, which was made elsewhere", ArgsUsage: "FILE SIGNATURE",
+				Action: e.offerAttach},
 			{Name: "publish", Usage: "put a signed offer on IPFS and into the registry", ArgsUsage: "FILE",
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "stake", Value: "0", Usage: "`TOKENS` to lock in the registry"}, unsignedFlag(),
@@ -163,6 +167,13 @@ func (e env) offerSign(c *cli.Context) error {
 	host, err := offerHostOf(c, desk)
 	if err != nil {
 		return err
+	}
+	if c.Bool("unsigned") {
+		offer, err := desk.Offer(draft, facts.Sequence, host)
+		if err != nil {
+			return err
+		}
+		return e.offerUnsigned(offer, c.String("out"))
 	}
 	signed, err := desk.Sign(draft, facts.Sequence, host)
 	if err != nil {

@@ -68,21 +68,29 @@ func (d OfferDesk) Host(provider common.Address, addrs []string) (registry.Host,
 
 // Sign makes the draft an offer of this provider, served by that host. It asks nobody.
 func (d OfferDesk) Sign(draft registry.Draft, sequence uint64, host registry.Host) (registry.Signed, error) {
-	policy, err := tunnel.NewPolicy(tunnel.PolicyConfig{})
+	offer, err := d.Offer(draft, sequence, host)
 	if err != nil {
 		return registry.Signed{}, err
 	}
-	market, provider := d.Network.Deployment, d.Key.Address()
-	offer := draft.Apply(registry.Offer{
-		ChainID: market.ChainID, Channels: market.Channels, Registry: market.Registry, Token: market.Token,
-		Provider: provider, Sequence: sequence, NotBefore: time.Now().Add(-clockSlack), Host: host,
-		Protocols: []string{string(SessionProtocol)}, Exit: &registry.ExitPolicy{Denied: policy.Denied()},
-	})
 	signed, err := registry.Sign(offer, d.Key)
 	if err != nil {
 		return registry.Signed{}, fmt.Errorf("sign offer: %w", err)
 	}
 	return signed, nil
+}
+
+// Offer is what [OfferDesk.Sign] signs, from now on.
+func (d OfferDesk) Offer(draft registry.Draft, sequence uint64, host registry.Host) (registry.Offer, error) {
+	policy, err := tunnel.NewPolicy(tunnel.PolicyConfig{})
+	if err != nil {
+		return registry.Offer{}, err
+	}
+	market, provider := d.Network.Deployment, d.Key.Address()
+	return draft.Apply(registry.Offer{
+		ChainID: market.ChainID, Channels: market.Channels, Registry: market.Registry, Token: market.Token,
+		Provider: provider, Sequence: sequence, NotBefore: time.Now().Add(-clockSlack), Host: host,
+		Protocols: []string{string(SessionProtocol)}, Exit: &registry.ExitPolicy{Denied: policy.Denied()},
+	}), nil
 }
 
 // Publish puts a signed offer on IPFS and into the registry, and lets go of the blocks of earlier ones. The home keeps the

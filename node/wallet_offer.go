@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -13,6 +14,17 @@ import (
 
 // Cold is an account whose key is elsewhere: it names itself, and signs nothing.
 func Cold(account common.Address) contracts.Signer { return coldSigner{account} }
+
+// CheckOffer says what is wrong with an offer that was signed elsewhere. Where the provider is a smart wallet, its
+// contract is asked.
+func CheckOffer(ctx context.Context, n Network, signed registry.Signed) error {
+	client, err := dialLazy(ctx, n, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return signed.Verify(ctx, client, n.Deployment)
+}
 
 // UnsignedPublish keeps a signed offer's block in the home, as [OfferDesk.Publish] does, and returns what puts it into the
 // registry, to be signed where the provider's key is. The block is announced whenever a node runs on this home.
