@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,11 +120,21 @@ func (r *benchRows) add(name, unit string, target float64, values []float64) {
 	r.rows = append(r.rows, row)
 }
 
+// write puts the rows into a file in the form byway.bench/1, in the place of earlier ones of discovery and beside those of
+// other benchmarks.
 func (r *benchRows) write(path string) error {
-	text, err := json.MarshalIndent(struct {
+	doc := struct {
 		Schema string     `json:"schema"`
 		Rows   []benchRow `json:"rows"`
-	}{"byway.bench/1", r.rows}, "", " ")
+	}{Schema: "byway.bench/1"}
+	if old, err := os.ReadFile(path); err == nil {
+		if err := json.Unmarshal(old, &doc); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	doc.Rows = slices.DeleteFunc(doc.Rows, func(row benchRow) bool { return strings.HasPrefix(row.Name, "discovery/") })
+	doc.Rows = append(doc.Rows, r.rows...)
+	text, err := json.MarshalIndent(doc, "", " ")
 	if err != nil {
 		return err
 	}

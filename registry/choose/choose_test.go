@@ -2,11 +2,14 @@ package choose
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -161,17 +164,64 @@ func TestChoiceRegretsFarLessThanTheOtherPolicies(t *testing.T) {
 		sessions, providers, mean["byway"], mean["cheapest"], mean["random"], mean["advertised"])
 }
 
+// BenchmarkRegret publishes the mean regret of this policy and of three others against an oracle, over several worlds.
+// With BYWAY_BENCH_JSON it adds its rows (byway.bench/1) to that file.
 func BenchmarkRegret(b *testing.B) {
-	mean := map[string]float64{}
-	n := 0
+	const worlds = 6
+	regret := map[string][]float64{}
 	for b.Loop() {
-		for policy, r := range simulate(b, uint64(n)) {
-			mean[policy] += r
+		clear(regret)
+		for seed := range worlds {
+			for policy, r := range simulate(b, uint64(seed)) {
+				regret[policy] = append(regret[policy], r)
+			}
 		}
-		n++
 	}
-	for policy, r := range mean {
-		b.ReportMetric(r/float64(n), "regret-"+policy)
+	mean := map[string]float64{}
+	for policy, rs := range regret {
+		for _, r := range rs {
+			mean[policy] += r / worlds
+		}
+		b.ReportMetric(mean[policy], "regret-"+policy)
+	}
+	path := os.Getenv("BYWAY_BENCH_JSON")
+	if path == "" {
+		return
+	}
+	type row struct {
+		Name     string   `json:"name"`
+		Value    float64  `json:"value"`
+		Unit     string   `json:"unit"`
+		Baseline *float64 `json:"baseline"` // the best of the other policies
+		Ratio    *float64 `json:"ratio"`
+		Min      float64  `json:"min"`
+		Max      float64  `json:"max"`
+		Runs     int      `json:"runs"`
+	}
+	doc := struct {
+		Schema string `json:"schema"`
+		Rows   []row  `json:"rows"`
+	}{Schema: "byway.bench/1"}
+	if old, err := os.ReadFile(path); err == nil {
+		if err := json.Unmarshal(old, &doc); err != nil {
+			b.Fatalf("%s: %v", path, err)
+		}
+	}
+	doc.Rows = slices.DeleteFunc(doc.Rows, func(r row) bool { return strings.HasPrefix(r.Name, "choice/") })
+	rival := min(mean["cheapest"], mean["random"], mean["advertised"])
+	for _, policy := range []string{"byway", "cheapest", "random", "advertised"} {
+		ratio := mean[policy] / rival
+		doc.Rows = append(doc.Rows, row{
+			"choice/regret/" + policy, mean[policy], "reward", &rival, &ratio,
+			slices.Min(regret[policy]), slices.Max(regret[policy]), worlds,
+		})
+	}
+	text, err := json.MarshalIndent(doc, "", " ")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+		b.Fatal(err)
 	}
 }
 
