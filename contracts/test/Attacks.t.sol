@@ -13,6 +13,7 @@ import {
     FeeToken,
     FreezingToken,
     HugeToken,
+    PlainToken,
     ReentrantToken,
     SilentToken
 } from "./tokens/Tokens.sol";
@@ -493,6 +494,73 @@ contract AttacksTest is Fixture {
         channels.withdraw(token, otherSigner, 60, stranger);
         vm.stopPrank();
         eq(freezing.balanceOf(stranger), 60, "elsewhere");
+    }
+
+    /// @dev Others hold the same odd token here, and a plain one: both stay what they are, and come out whole.
+    function untouched(address odd) private {
+        deposit(otherPayer, otherSigner, 1000);
+        token = odd;
+        for (uint256 i; i < 2; ++i) {
+            address account = i == 0 ? payer : otherPayer;
+            PlainToken(odd).mint(account, 2000);
+            vm.prank(account);
+            // Some of them know no allowances.
+            (bool known,) = odd.call(abi.encodeCall(IERC20.approve, (address(channels), 2000)));
+            known;
+        }
+        deposit(otherPayer, otherSigner, 1000);
+        uint96 theirs = channels.vaultOf(odd, otherPayer, otherSigner);
+
+        open(500, 300);
+        claim(promised(350));
+        bytes memory kept = promised(400);
+        vm.prank(payee);
+        channels.claimToVault(odd, otherSigner, kept);
+        bytes memory signature = released(400, 0, uint40(START));
+        vm.startPrank(payer);
+        channels.deposit(odd, payer, signer, 100);
+        channels.withdraw(odd, signer, 20, payer);
+        channels.closeAndWithdraw(odd, signer, payee, "", 400, 0, uint40(START), signature, payer);
+        vm.stopPrank();
+        vm.prank(payee);
+        channels.withdraw(odd, otherSigner, 50, payee);
+
+        eq(channels.vaultOf(odd, otherPayer, otherSigner), theirs, "another's vault");
+        eq(IERC20(odd).balanceOf(address(channels)), theirs, "what is left is another's");
+        eq(channels.vaultOf(address(plain), otherPayer, otherSigner), 1000, "another token's vault");
+        eq(plain.balanceOf(address(channels)), 1000, "another token");
+        vm.startPrank(otherPayer);
+        channels.withdraw(odd, otherSigner, theirs, stranger);
+        channels.withdraw(address(plain), otherSigner, 1000, stranger);
+        vm.stopPrank();
+        eq(IERC20(odd).balanceOf(address(channels)), 0, "all came out");
+        eq(plain.balanceOf(stranger), 1000, "all of the plain token came out");
+    }
+
+    function test_AFeeTokenMovesNobodyElsesFunds() external {
+        untouched(address(new FeeToken()));
+    }
+
+    function test_AFalseReturningTokenMovesNobodyElsesFunds() external {
+        untouched(address(new FalseToken()));
+    }
+
+    function test_ATokenThatReturnsNothingMovesNobodyElsesFunds() external {
+        untouched(address(new SilentToken()));
+    }
+
+    function test_AFreezingTokenMovesNobodyElsesFunds() external {
+        FreezingToken freezing = new FreezingToken();
+        freezing.freeze(signer, true);
+        untouched(address(freezing));
+    }
+
+    function test_AReentrantTokenMovesNobodyElsesFunds() external {
+        ReentrantToken reentrant = new ReentrantToken();
+        token = address(reentrant);
+        reentrant.arm(address(channels), inner(14), true);
+        token = address(plain);
+        untouched(address(reentrant));
     }
 
     // Reentrancy
