@@ -52,7 +52,7 @@ func (p *page) add(l registry.Listing, err error) {
 }
 
 func (p *page) draw() {
-	text, err := offersTable(p.token, p.top)
+	text, err := offersTable(p.token, p.top, nil)
 	if err != nil {
 		return // the final list says it
 	}

@@ -22,6 +22,11 @@ func (e env) offersShow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	hint, err := openHints(c)
+	if err != nil {
+		return err
+	}
+	defer hint.close()
 	market, _, err := e.openMarket(c)
 	if err != nil {
 		return err
@@ -36,19 +41,21 @@ func (e env) offersShow(c *cli.Context) error {
 			return err
 		case err == nil && l.Offer.Provider == provider:
 			if c.Bool("json") {
+				o := newOfferJSON(l)
+				o.Hint = hint.country(l.Offer)
 				return e.printJSON(struct {
 					Schema string `json:"schema"`
 					offerJSON
-				}{"byway.offer/1", newOfferJSON(l)})
+				}{"byway.offer/1", o})
 			}
-			return e.offerRows(market.Token(), market.Book().Opinion(provider), l)
+			return e.offerRows(market.Token(), market.Book().Opinion(provider), hint.country(l.Offer), l)
 		}
 	}
 	return plainly(&registry.NoOfferError{}, "%s has no offer in this registry: byway offers list shows who has", provider)
 }
 
 // offerRows shows a whole offer. What the provider wrote is escaped: it ends up on a terminal.
-func (e env) offerRows(token node.Token, opinion choose.Opinion, l registry.Listing) error {
+func (e env) offerRows(token node.Token, opinion choose.Opinion, hint string, l registry.Listing) error {
 	o := l.Offer
 	perMB, err := node.PerMB(o.PricePerGiB)
 	if err != nil {
@@ -70,6 +77,9 @@ func (e env) offerRows(token node.Token, opinion choose.Opinion, l registry.List
 		{"claims", claims(o)},
 		{"contact", o.Contact.String()},
 		{"host", o.Host.Peer.String()},
+	}
+	if hint != "" {
+		rows = append(rows, row{"address in", hint + ", by --mmdb"})
 	}
 	for _, a := range o.Host.Addrs {
 		rows = append(rows, row{"", safe(a)})

@@ -37,6 +37,7 @@ func (e env) offersCommand() *cli.Command {
 					&cli.IntFlag{Name: "limit", Usage: "show the first `NUMBER` only"},
 					&cli.BoolFlag{Name: "explain", Usage: "rank as byway connect would, and show each term of the score"},
 					&cli.BoolFlag{Name: "skipped", Usage: "show the offers that were skipped too, and why"},
+					mmdbFlag(),
 				),
 				Action: e.offersList,
 			},
@@ -44,6 +45,7 @@ func (e env) offersCommand() *cli.Command {
 				Name:      "show",
 				Usage:     "show everything that a provider's offer says",
 				ArgsUsage: "ADDRESS",
+				Flags:     []cli.Flag{mmdbFlag()},
 				Action:    e.offersShow,
 			},
 			{
@@ -154,6 +156,7 @@ type offerJSON struct {
 	Stake contracts.Amount `json:"stake"`
 	Since *time.Time       `json:"since,omitempty"`
 	Stale bool             `json:"stale,omitempty"`
+	Hint  string           `json:"country_by_address,omitempty"` // from the user's own file
 	Score *scoreJSON       `json:"score,omitempty"`
 	registry.Offer
 }
@@ -184,6 +187,7 @@ type lines struct {
 	skipped []*registry.Skipped
 	state   node.MarketState
 	took    time.Duration
+	hint    *hints // nil without a file of the user's
 }
 
 func (e env) offersList(c *cli.Context) error {
@@ -197,6 +201,11 @@ func (e env) offersList(c *cli.Context) error {
 	if !ok {
 		return usagef("--sort %q: use price, stake, country, age, expires or score", c.String("sort"))
 	}
+	hint, err := openHints(c)
+	if err != nil {
+		return err
+	}
+	defer hint.close()
 	market, want, err := e.openMarket(c)
 	if err != nil {
 		return err
@@ -206,6 +215,7 @@ func (e env) offersList(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	all.hint = hint
 	fit, none := want.Filter(all.offers)
 	if len(all.offers) == 0 {
 		none = nil // Nobody sells anything, and that is a list too.
@@ -344,7 +354,7 @@ var offerOrders = map[string]offerOrder{
 
 func (e env) printOffers(c *cli.Context, token node.Token, all *lines) error {
 	if len(all.offers) > 0 {
-		text, err := offersTable(token, all.offers)
+		text, err := offersTable(token, all.offers, all.hint)
 		if err != nil {
 			return err
 		}
@@ -408,6 +418,7 @@ func newOffersJSON(token node.Token, all *lines) offersJSON {
 	}
 	for _, l := range all.offers {
 		o := newOfferJSON(l)
+		o.Hint = all.hint.country(l.Offer)
 		if r, ok := all.ranked[l.Offer.Provider]; ok {
 			o.Score = &scoreJSON{r.Score, r.Draw, r.Mean, r.Deviation, r.Sessions, r.Evidence, r.Price, r.Benched}
 		}
@@ -427,11 +438,15 @@ func newOfferJSON(l registry.Listing) offerJSON {
 	return o
 }
 
-func offersTable(token node.Token, offers []registry.Listing) (string, error) {
+func offersTable(token node.Token, offers []registry.Listing, hint *hints) (string, error) {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Options.DrawBorder, t.Style().Options.SeparateColumns = false, false
-	t.AppendHeader(table.Row{"provider", "country", "per MB", "per GB", "stake", "expires in"})
+	header := table.Row{"provider", "country", "per MB", "per GB", "stake", "expires in"}
+	if hint != nil {
+		header = append(header, "by address")
+	}
+	t.AppendHeader(header)
 	for _, l := range offers {
 		perMB, err := node.PerMB(l.Offer.PricePerGiB)
 		if err != nil {
@@ -449,10 +464,14 @@ func offersTable(token node.Token, offers []registry.Listing) (string, error) {
 		if l.Stale {
 			expires += ", stale"
 		}
-		t.AppendRow(table.Row{
+		line := table.Row{
 			l.Offer.Provider.Hex(), country, show(token, perMB), show(token, perGB), show(token, l.Registration.Stake),
 			expires,
-		})
+		}
+		if hint != nil {
+			line = append(line, hint.country(l.Offer))
+		}
+		t.AppendRow(line)
 	}
 	return t.Render(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -230,8 +231,8 @@ func TestOffersAreFilteredSortedAndExplained(t *testing.T) {
 			t.Errorf("the explanation lacks %q: %s", want, text)
 		}
 	}
-	shown := must(t, with(buyer, "offers", "show", dear)...)
-	for _, want := range []string{dear, "LU", "0.7 BYW per GB", "never met", "stake", "each 1.0 MB"} {
+	shown := must(t, with(buyer, "offers", "show", "--mmdb", mmdb(t, netip.MustParsePrefix("127.0.0.0/8"), "XK"), dear)...)
+	for _, want := range []string{"XK, by --mmdb", dear, "LU", "0.7 BYW per GB", "never met", "stake", "each 1.0 MB"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("offers show lacks %q: %s", want, shown)
 		}
@@ -284,11 +285,11 @@ func TestStrangersTextIsHarmlessOnEveryScreen(t *testing.T) {
 		offers: []registry.Listing{l}, skipped: []*registry.Skipped{skip}, state: node.MarketState{Lapse: reason},
 	}
 	for name, print := range map[string]func(e env) error{
-		"show":      func(e env) error { return e.offerRows(token, choose.Opinion{}, l) },
+		"show":      func(e env) error { return e.offerRows(token, choose.Opinion{}, "", l) },
 		"show json": func(e env) error { return e.printJSON(newOfferJSON(l)) },
 		"list json": func(e env) error { return e.printJSON(newOffersJSON(token, all)) },
 		"list": func(e env) error {
-			text, err := offersTable(token, all.offers)
+			text, err := offersTable(token, all.offers, nil)
 			fmt.Fprintln(e.Out, text)
 			return err
 		},
