@@ -77,8 +77,8 @@ func claimFlags() []cli.Flag {
 		&cli.StringFlag{Name: "trust", Usage: "how many `TOKENS` one consumer may owe beyond what it has set " +
 			"aside; 0 for none (default: the price of 64 MiB)"},
 		&cli.DurationFlag{Name: "claim-interval", Usage: "how often all this is looked at, as `TIME` (default 30s)"},
-		&cli.IntFlag{Name: "depth", Usage: "how many `BLOCKS` deep a deposit worth more than --trust must be before it " +
-			"counts; -1 for none (default: 12, none on a private network)"},
+		&cli.IntFlag{Name: "depth", Usage: "how many `BLOCKS` deep a deposit must be before more of it counts than " +
+			"the price of 10 GiB, or --trust; -1 for none (default: 12, none on a private network)"},
 		&cli.Uint64Flag{Name: "line", Usage: "what this machine's line does each way, in `MBIT/S`: a claim in the offer, " +
 			"from which the unpaid window follows (default: not said)"},
 	}

@@ -48,8 +48,9 @@ type ProviderConfig struct {
 	// Line is what this machine's line does each way, in bit/s: a claim in the offer, and the window follows from it.
 	// 0: not said.
 	Line uint64
-	// Depth is how many blocks a deposit or reserve worth more than the trust in one payer must be old before it counts.
-	// 0: the default, none on a private network. Negative: none.
+	// Depth is how many blocks old a deposit or reserve must be before more of it counts than the price of 10 GiB, or the
+	// trust in one payer where that is more; with NoTrust before any of it counts. 0: the default, none on a private
+	// network. Negative: none.
 	Depth int
 
 	// Offer was signed by hand, perhaps where the provider's key is: it is sold as it stands, and none is signed here.
@@ -145,8 +146,12 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 // stake that were ever seen are shorter.
 const DefaultDepth = 12
 
-// payeeView is the chain as sessions are funded by it: what is worth more than the trust in one payer must be so deep
-// that no reorganisation takes it back.
+// reorgBytes is how much traffic's price a provider leaves to the chance of a reorganisation for each payer: nobody
+// rewrites a chain for that, and a session can begin in the block after its deposit.
+const reorgBytes = 10 << 30
+
+// payeeView is the chain as sessions are funded by it: what is worth much must be so deep that no reorganisation takes
+// it back.
 func (p *Provider) payeeView() (payments.Chain, error) {
 	depth := p.cfg.Depth
 	if depth == 0 && !p.network.Private {
@@ -155,12 +160,12 @@ func (p *Provider) payeeView() (payments.Chain, error) {
 	if depth <= 0 {
 		return p.view, nil
 	}
-	above := p.cfg.Trust
-	if above.IsZero() {
-		var err error
-		if above, err = payments.Cost(p.cfg.Price, payments.TrustBytes); err != nil {
-			return nil, fmt.Errorf("price of the trust in one payer: %w", err)
-		}
+	above, err := payments.Cost(p.cfg.Price, reorgBytes)
+	if err != nil {
+		return nil, fmt.Errorf("price of %d bytes: %w", uint64(reorgBytes), err)
+	}
+	if above.Less(p.cfg.Trust) {
+		above = p.cfg.Trust
 	}
 	if p.cfg.NoTrust {
 		above = contracts.Amount{}

@@ -413,6 +413,9 @@ func (s *Sender) finish(ctx context.Context, id string) error {
 		return err
 	}
 	defer release()
+	if err := s.checkChain(ctx); err != nil {
+		return err
+	}
 	sn, err := s.sends.find(ctx, id)
 	if err != nil || sn == nil {
 		return err
