@@ -199,7 +199,7 @@ func (l *Ledger) do(ctx context.Context, run func(*writer) error) error {
 	}
 	advice := chain.DiskError(err)
 	named := fmt.Errorf("%w: %s: %w", ErrLedger, l.path, advice)
-	if advice != err {
+	if !errors.Is(err, advice) { // it has got something to say
 		select {
 		case l.failure <- named:
 		default:
