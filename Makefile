@@ -53,8 +53,8 @@ bench-tunnel: ## Measure the tunnel in network namespaces (root; BENCH_QUICK=1 f
 	build/tunnel-bench -json build/bench-tunnel.json
 
 .PHONY: test-net
-test-net: ## The tunnel's long tests in network namespaces (root)
-	BYWAY_NET_TEST=1 go test -count=1 -v -run 'TestNet|TestKillSwitch' -timeout 30m ./tunnel/...
+test-net: ## The long tests in network namespaces (root; nftables, iproute2, ethtool, tcpdump, ping, dig, curl)
+	BYWAY_NET_TEST=1 go test -count=1 -v -run TestNet -timeout 30m ./tunnel/... ./cli
 
 .PHONY: chaos
 chaos: ## Kill, cut the power, reorganise and cheat under the payment engine

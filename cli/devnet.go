@@ -43,7 +43,8 @@ func (e env) devnetCommand() *cli.Command {
 				Flags: []cli.Flag{
 					&cli.BoolFlag{Name: "keep", Usage: "keep the chain in --home, to go on with it next time"},
 					&cli.StringFlag{Name: "listen", Value: node.DevnetRPC,
-						Usage: "`ADDRESS:PORT` for JSON-RPC over HTTP and WebSocket; port 0 for any free one"},
+						Usage: "`ADDRESS:PORT` for JSON-RPC over HTTP and WebSocket, port 0 for any free one; " +
+							"the IPFS meeting point is at the same address"},
 					&cli.IntFlag{Name: "ipfs-port", Value: node.DevnetIPFSPort,
 						Usage: "`PORT` of the IPFS meeting point, TCP and UDP; 0 for any free one"},
 					&cli.DurationFlag{Name: "period",
@@ -138,9 +139,13 @@ func (e env) devnetConfig(c *cli.Context) (cfg devnet.Config, err error) {
 	if port < 0 || port > math.MaxUint16 {
 		return cfg, usagef("--ipfs-port %d is no port: give 0 to %d", port, math.MaxUint16)
 	}
-	meeting := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
+	meeting, family := netip.AddrPortFrom(listen.Addr(), uint16(port)), "ip4" // both are reached by the same machines
+	if listen.Addr().Is6() {
+		family = "ip6"
+	}
 	cfg.HostListen = []string{
-		fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", meeting.Addr(), port), fmt.Sprintf("/ip4/%s/tcp/%d", meeting.Addr(), port),
+		fmt.Sprintf("/%s/%s/udp/%d/quic-v1", family, meeting.Addr(), port),
+		fmt.Sprintf("/%s/%s/tcp/%d", family, meeting.Addr(), port),
 	}
 	if len(cfg.RPC) == 0 {
 		err = portFree("tcp", listen, "--listen")
