@@ -40,7 +40,8 @@ func ProbeWorth(o registry.Offer) (contracts.Amount, error) {
 func (c *Consumer) Probes() bool { return !c.network.Probe.Empty() }
 
 // Verify probes the exit of an open session, where the network names targets. A liar is remembered and not chosen again;
-// the caller closes the session. A session that carries the whole machine has no way in for a probe, which is an
+// the caller closes the session. That an exit forwards nothing is remembered only where own addresses are given: they
+// come from the targets, which answered us directly then. A session that carries the whole machine has no way in for a probe, which is an
 // error: see [Consumer.Inspect].
 func (c *Consumer) Verify(ctx context.Context, s *Session, own []netip.Addr) (Findings, error) {
 	if s.Tunnel() == nil {
@@ -49,6 +50,10 @@ func (c *Consumer) Verify(ctx context.Context, s *Session, own []netip.Addr) (Fi
 	found, err := Probe(ctx, s.Tunnel(), c.network.Probe, own)
 	provider := s.offer.Offer.Provider
 	if lie := (*LieError)(nil); errors.As(err, &lie) {
+		if lie.Lie == LieForward && len(own) == 0 {
+			// Nobody has seen the targets answer without the exit: they, or our own line, may be down.
+			return found, fmt.Errorf("provider %s: %w", provider, lie)
+		}
 		return found, c.caught(s.offer, lie)
 	}
 	if found.RTT > 0 {

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -113,6 +114,9 @@ func TestLyingExitsAreFoundBeforeMoneyIsSetAsideForThem(t *testing.T) {
 	line := resolver(t, but("echo.example", ours)) // what our own line sees
 
 	m := startMarket(t, marketConfig{deposit: "0"})
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute) // six exits take their time on a slow machine
+	t.Cleanup(cancel)
+	m.ctx = ctx
 	check(t, m.consumer.Close())
 	m.cfg.Network.Probe = node.ProbeTargets{
 		Echo:  []string{"http://echo.example:" + echoPort},
