@@ -182,6 +182,7 @@ func TestWrongPricesPasswordsAndHomesOfOthers(t *testing.T) {
 		{"provider up --dns 9.9.9.9", 2, []string{`--dns "9.9.9.9"`}},
 		{"provider up --listen x", 2, []string{`--listen "x"`}},
 		{"provider up --endpoint x", 2, []string{`--endpoint "x"`}},
+		{"provider up --endpoint 192.0.2.1:0", 2, []string{"has port 0", "name the one that consumers reach"}},
 		{"provider up --max-sessions 0", 2, []string{"--max-sessions"}},
 		{"connect --proxy 127.0.0.1:0 --spend 0", 2, []string{"--spend must be above zero"}},
 		{"connect --proxy 127.0.0.1:0 --max-price 0", 2, []string{"--max-price must be above zero"}},

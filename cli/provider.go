@@ -220,8 +220,12 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 		return cfg, usagef("--listen %q is no address:port", listen)
 	}
 	for _, text := range c.StringSlice("endpoint") {
-		if _, err := netip.ParseAddrPort(text); err != nil {
+		at, err := netip.ParseAddrPort(text)
+		if err != nil {
 			return cfg, usagef("--endpoint %q is no address:port", text)
+		}
+		if at.Port() == 0 {
+			return cfg, usagef("--endpoint %q has port 0: name the one that consumers reach", text)
 		}
 		cfg.Endpoints = append(cfg.Endpoints, text)
 	}
