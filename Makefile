@@ -65,12 +65,12 @@ interop-ipfs: ## Exchange offers with stock kubo, both ways (builds it)
 	go test -tags interop -run Kubo -count=1 -v -timeout 20m ./ipfs
 
 .PHONY: fuzz
-fuzz: ## Run every fuzz target for FUZZTIME (60s)
+fuzz: ## Run every fuzz target for FUZZTIME (60s); little of it goes into making found inputs smaller
 	@for pkg in $$(go list ./...); do \
 	  dir=$$(go list -f '{{.Dir}}' $$pkg); \
 	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go 2>/dev/null | sed 's/^func //'); do \
 	    echo "== $$pkg $$target"; \
-	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 	  done; \
 	done
 
