@@ -53,7 +53,7 @@ func (e env) channelCommand() *cli.Command {
 				Description: "Asks the provider to agree, then pays what is owed, takes back what was set aside and withdraws all\n" +
 					"that is free in the vault, in one transaction. byway channel exit needs no provider that answers.",
 				Flags: []cli.Flag{
-					&cli.StringFlag{Name: "to", Usage: "`ADDRESS` that receives it (default: the account)"},
+					receiverFlag(),
 					&cli.BoolFlag{Name: "unsigned", Usage: "print the transaction as JSON instead of sending it, to be signed " +
 						"elsewhere and sent with byway tx submit within 15 minutes"},
 				},
@@ -235,11 +235,9 @@ func (e env) channelClose(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	var to common.Address
-	if c.IsSet("to") {
-		if to, err = parseAddress("--to", c.String("to")); err != nil {
-			return err
-		}
+	to, err := receiver(c)
+	if err != nil {
+		return err
 	}
 	home, _, _, err := e.account(c)
 	if err != nil {

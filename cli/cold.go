@@ -106,12 +106,9 @@ func (e env) offerUnstake(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	var to common.Address
-	if c.IsSet("to") {
-		var err error
-		if to, err = parseAddress("--to", c.String("to")); err != nil {
-			return err
-		}
+	to, err := receiver(c)
+	if err != nil {
+		return err
 	}
 	desk, err := e.desk(c)
 	if err != nil {

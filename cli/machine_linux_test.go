@@ -196,25 +196,7 @@ func (m *machines) within(ns string, args ...string) []string {
 // up starts a process of the program in a namespace.
 func (m *machines) up(ns string, args ...string) *process {
 	m.t.Helper()
-	return program{m.t, "ip"}.startIn(m.within(ns, append([]string{m.path}, args...)...)...)
-}
-
-// startIn is start with the surroundings that ip needs.
-func (p program) startIn(args ...string) *process {
-	p.t.Helper()
-	r := &process{Cmd: exec.Command(p.path, args...), done: make(chan error, 1)}
-	r.Stdout, r.Stderr = &r.out, &r.err
-	if err := r.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	go func() { r.done <- r.Wait() }() // ends with the process
-	p.t.Cleanup(func() {
-		r.Process.Kill() // it has ended, where the test did not fail
-		if p.t.Failed() {
-			p.t.Logf("%s:\n%s%s", strings.Join(args, " "), &r.out, &r.err)
-		}
-	})
-	return r
+	return program{m.t, "ip"}.startWith(nil, m.within(ns, append([]string{m.path}, args...)...)...)
 }
 
 // network is what a session changes of the consumer's machine.

@@ -52,7 +52,7 @@ func (e env) providerOfferCommand() *cli.Command {
 				Flags: []cli.Flag{unsignedFlag()}, Action: e.offerRetire},
 			{Name: "unstake", Usage: "take the stake back, when it is unbonded",
 				Flags: []cli.Flag{
-					&cli.StringFlag{Name: "to", Usage: "`ADDRESS` that receives it (default: the account)"}, unsignedFlag(),
+					receiverFlag(), unsignedFlag(),
 				},
 				Action: e.offerUnstake},
 		},

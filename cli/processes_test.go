@@ -67,10 +67,15 @@ func build(t *testing.T) program {
 // start starts a process that is killed at the test's end where it still runs.
 func (p program) start(args ...string) *process {
 	p.t.Helper()
-	r := &process{Cmd: exec.Command(p.path, args...), done: make(chan error, 1)}
-	r.Stdout, r.Stderr = &r.out, &r.err
 	// Nothing of this process's own surroundings may help the three to find each other.
-	r.Env = []string{"PATH=/nowhere", "HOME=" + p.t.TempDir(), "TMPDIR=" + p.t.TempDir()}
+	return p.startWith([]string{"PATH=/nowhere", "HOME=" + p.t.TempDir(), "TMPDIR=" + p.t.TempDir()}, args...)
+}
+
+// startWith is start in an environment; nil is this process's own.
+func (p program) startWith(env []string, args ...string) *process {
+	p.t.Helper()
+	r := &process{Cmd: exec.Command(p.path, args...), done: make(chan error, 1)}
+	r.Stdout, r.Stderr, r.Env = &r.out, &r.err, env
 	if err := r.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -78,7 +83,7 @@ func (p program) start(args ...string) *process {
 	p.t.Cleanup(func() {
 		r.Process.Kill() // it has ended, where the test did not fail
 		if p.t.Failed() {
-			p.t.Logf("byway %s:\n%s%s", strings.Join(args, " "), &r.out, &r.err)
+			p.t.Logf("%s %s:\n%s%s", filepath.Base(p.path), strings.Join(args, " "), &r.out, &r.err)
 		}
 	})
 	return r

@@ -35,13 +35,25 @@ func (e env) vaultCommand() *cli.Command {
 				Description: "Nobody's consent is needed. What is set aside for a provider comes back first with byway channel\n" +
 					"exit, or at once with byway channel close where the provider answers.",
 				Flags: []cli.Flag{
-					&cli.StringFlag{Name: "to", Usage: "`ADDRESS` that receives it (default: the account)"}, unsignedFlag(),
+					receiverFlag(), unsignedFlag(),
 				},
 				Action: e.vaultWithdraw,
 			},
 			{Name: "show", Usage: "show what the vault holds", Action: e.vaultShow},
 		},
 	}
+}
+
+func receiverFlag() cli.Flag {
+	return &cli.StringFlag{Name: "to", Usage: "`ADDRESS` that receives it (default: the account)"}
+}
+
+// receiver reads --to; zero is the account.
+func receiver(c *cli.Context) (to common.Address, err error) {
+	if c.IsSet("to") {
+		to, err = parseAddress("--to", c.String("to"))
+	}
+	return to, err
 }
 
 func unsignedFlag() cli.Flag {
@@ -185,12 +197,9 @@ func (e env) vaultWithdraw(c *cli.Context) error {
 	if c.Args().Len() > 1 {
 		return usagef("byway vault withdraw takes one AMOUNT, or all")
 	}
-	var to common.Address
-	if c.IsSet("to") {
-		var err error
-		if to, err = parseAddress("--to", c.String("to")); err != nil {
-			return err
-		}
+	to, err := receiver(c)
+	if err != nil {
+		return err
 	}
 	return e.act(c, func(w *node.Wallet) (node.Sent, error) {
 		if text == "" || text == "all" {

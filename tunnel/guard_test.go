@@ -46,13 +46,15 @@ func TestGuardKeepsBudgetsAndKnownSourcesApart(t *testing.T) {
 	}
 }
 
+// message is one of WireGuard's, but for its contents.
+func message(kind uint32, size int) []byte {
+	b := make([]byte, size)
+	binary.LittleEndian.PutUint32(b, kind)
+	return b
+}
+
 func TestGuardPassesWireGuardOnly(t *testing.T) {
 	from := &conn.StdNetEndpoint{AddrPort: netip.MustParseAddrPort("1.2.3.4:5")}
-	msg := func(kind uint32, size int) []byte {
-		b := make([]byte, size)
-		binary.LittleEndian.PutUint32(b, kind)
-		return b
-	}
 	for _, c := range []struct {
 		kind uint32
 		size int
@@ -61,7 +63,7 @@ func TestGuardPassesWireGuardOnly(t *testing.T) {
 		{1, 148, true}, {1, 149, false}, {2, 92, true}, {2, 148, false}, {3, 64, true}, {3, 65, false},
 		{4, 32, true}, {4, 1452, true}, {4, 31, false}, {0, 148, false}, {5, 148, false}, {1 << 8, 148, false},
 	} {
-		if got := newGuard().pass(msg(c.kind, c.size), from); got != c.want {
+		if got := newGuard().pass(message(c.kind, c.size), from); got != c.want {
 			t.Errorf("type %d of %d bytes: %v", c.kind, c.size, got)
 		}
 	}
@@ -71,8 +73,7 @@ func BenchmarkGuard(b *testing.B) {
 	from := &conn.StdNetEndpoint{AddrPort: netip.MustParseAddrPort("1.2.3.4:5")}
 	for _, kind := range []uint32{4, 1} {
 		b.Run(fmt.Sprintf("type=%d", kind), func(b *testing.B) {
-			g, m := newGuard(), make([]byte, 148)
-			binary.LittleEndian.PutUint32(m, kind)
+			g, m := newGuard(), message(kind, 148)
 			for range b.N {
 				g.pass(m, from)
 			}

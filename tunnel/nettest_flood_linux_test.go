@@ -115,19 +115,7 @@ func (n network) flooder(t *testing.T, public Key) (aim func(port uint16) int64)
 	t.Helper()
 	cmd := exec.Command("ip", "netns", "exec", n.ns("i"), os.Args[0], "-test.run", "^TestFloodChild$", "-test.v")
 	cmd.Env = append(os.Environ(), floodEnv+"="+public.hex())
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	lines := bufio.NewScanner(out)
+	in, lines := talkTo(t, cmd)
 	return func(port uint16) int64 {
 		t.Helper()
 		fmt.Fprintln(in, port)

@@ -72,24 +72,30 @@ func rss(t testing.TB, pid int) uint64 {
 
 const consumersEnv = "BYWAY_TEST_CONSUMERS"
 
-// consumers starts a process that is a consumer for each line it is given, so that only the provider is measured.
-func (n network) consumers(t *testing.T) (consume func(line string)) {
+// talkTo starts a process that is written to and read from by lines, and is killed at the test's end.
+func talkTo(t *testing.T, cmd *exec.Cmd) (in io.Writer, out *bufio.Scanner) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run", "^TestConsumersChild$", "-test.v")
-	cmd.Env = append(os.Environ(), consumersEnv+"=1")
-	in, err := cmd.StdinPipe()
+	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
+	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { in.Close(); cmd.Process.Kill(); cmd.Wait() })
-	lines := bufio.NewScanner(out)
+	t.Cleanup(func() { stdin.Close(); cmd.Process.Kill(); cmd.Wait() })
+	return stdin, bufio.NewScanner(stdout)
+}
+
+// consumers starts a process that is a consumer for each line it is given, so that only the provider is measured.
+func (n network) consumers(t *testing.T) (consume func(line string)) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestConsumersChild$", "-test.v")
+	cmd.Env = append(os.Environ(), consumersEnv+"=1")
+	in, lines := talkTo(t, cmd)
 	return func(line string) {
 		t.Helper()
 		fmt.Fprintln(in, line)

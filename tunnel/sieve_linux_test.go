@@ -1,19 +1,11 @@
 package tunnel
 
 import (
-	"encoding/binary"
 	"net"
 	"net/netip"
 	"testing"
 	"time"
 )
-
-// message is one of WireGuard's, but for its contents.
-func message(kind uint32, size int) []byte {
-	b := make([]byte, size)
-	binary.LittleEndian.PutUint32(b, kind)
-	return b
-}
 
 func TestSievePassesSessionsAndKnownSourcesAndLittleElse(t *testing.T) {
 	for _, family := range []struct{ name, known, other string }{
