@@ -138,10 +138,10 @@ func TestConnectEndsWithAReceiptWhenItsProviderStops(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	p.stop()
-	if code := p.end(t, 40*time.Second); code != exitOK {
+	if code := p.end(t, time.Minute); code != exitOK {
 		t.Errorf("the provider ended with %d: %s", code, &p.err)
 	}
-	if code := c.end(t, 40*time.Second); code != exitFailure {
+	if code := c.end(t, time.Minute); code != exitFailure {
 		t.Errorf("the consumer ended with %d", code)
 	}
 	if out := c.out.String(); !strings.Contains(out, "Receipt") || !strings.Contains(out, "paid") {

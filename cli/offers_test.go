@@ -161,7 +161,7 @@ func TestOfferByHandFromItsFileToItsEnd(t *testing.T) {
 		t.Error(err)
 	}
 	watch.stop()
-	if code := watch.end(t, 30*time.Second); code != exitOK {
+	if code := watch.end(t, time.Minute); code != exitOK {
 		t.Errorf("watch ended with %d: %s", code, &watch.err)
 	}
 	refuses(t, buyer, exitNoOffer, []string{"has no offer", "byway offers list"}, "offers", "show", owner)

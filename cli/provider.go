@@ -110,6 +110,7 @@ type providerJSON struct {
 	Price    contracts.Amount `json:"price_per_gib"`
 	Token    string           `json:"token"`
 	Decimals uint8            `json:"decimals"`
+	Exit     tunnel.Mode      `json:"exit"`
 	TxHash   *common.Hash     `json:"tx_hash,omitempty"` // none where the offer was registered already
 	GasUsed  uint64           `json:"gas_used"`
 }
@@ -118,7 +119,7 @@ func newProviderJSON(p *node.Provider, published registry.Receipt) providerJSON 
 	offer, token := p.Offer(), p.Token()
 	out := providerJSON{
 		Schema: "byway.provider/1", Event: "up", Provider: offer.Offer.Provider, Offer: offer.CID.String(),
-		Price: offer.Offer.PricePerGiB, Token: token.Symbol, Decimals: token.Decimals, GasUsed: published.GasUsed,
+		Price: offer.Offer.PricePerGiB, Token: token.Symbol, Decimals: token.Decimals, Exit: p.ExitMode(), GasUsed: published.GasUsed,
 	}
 	if published.GasUsed > 0 {
 		out.TxHash = &published.TxHash
@@ -138,6 +139,7 @@ func (e env) providerIsUp(provider *node.Provider, published registry.Receipt) e
 		{"provider", offer.Offer.Provider.Hex()},
 		{"price", show(provider.Token(), perGB) + " per GB"},
 		{"offer", offer.CID.String()},
+		{"exit", exitMode(provider.ExitMode())},
 	}
 	if published.GasUsed > 0 {
 		rows = append(rows, row{"registered", fmt.Sprintf("%s, %d gas", published.TxHash, published.GasUsed)})
@@ -147,6 +149,14 @@ func (e env) providerIsUp(provider *node.Provider, published registry.Receipt) e
 	e.rows(e.Out, rows...)
 	fmt.Fprintln(e.Out)
 	return nil
+}
+
+// exitMode says how an exit forwards.
+func exitMode(m tunnel.Mode) string {
+	if m == tunnel.Privileged {
+		return "in the kernel (TUN and nftables)"
+	}
+	return "in userspace"
 }
 
 // watchProvider keeps one live line on a terminal until the provider has ended.

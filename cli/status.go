@@ -65,6 +65,7 @@ func (e env) providerStatus(raw json.RawMessage) error {
 		row{"provider", s.Provider},
 		row{"offer", s.Offer},
 		row{"price", show(s.Token, perGB) + " per GB"},
+		row{"exit", exitMode(s.Exit)},
 		row{"earned", show(s.Token, s.Earnings.Promised)},
 		row{"not yet claimed", show(s.Token, s.Earnings.Unsettled)},
 		row{"sessions", fmt.Sprint(len(s.Sessions))},

@@ -213,7 +213,7 @@ func TestSeedServesWhatItHasAndResetsWhoBreaksALimit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.SetDeadline(time.Now().Add(10 * time.Second))
+		s.SetDeadline(time.Now().Add(30 * time.Second))
 		return s
 	}
 	s := stream()

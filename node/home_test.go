@@ -129,7 +129,7 @@ func TestLocalAPIAnswersTheHolderOfTheTokenAlone(t *testing.T) {
 		})
 	}()
 	var api *API
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		var err error
 		if api, err = DialAPI(home); err == nil {
 			break

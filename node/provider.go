@@ -471,6 +471,7 @@ type ProviderStatus struct {
 	Token    Token            `json:"token"`
 	Since    time.Time        `json:"since"`
 	Hosts    []string         `json:"hosts"`
+	Exit     tunnel.Mode      `json:"exit"` // how it forwards, which "auto" chose at the start
 	Sessions []ServedStatus   `json:"sessions"`
 	Earnings Earnings         `json:"earnings"`
 }
@@ -504,7 +505,7 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 	defer p.mu.Unlock()
 	status := ProviderStatus{
 		Schema: "byway.status/1", Role: "provider", Provider: p.cfg.Key.Address().Hex(), Offer: p.offer.CID.String(),
-		Price: p.cfg.Price, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Sessions: []ServedStatus{},
+		Price: p.cfg.Price, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Exit: p.exit.Mode(), Sessions: []ServedStatus{},
 		Earnings: earnings,
 	}
 	for _, s := range p.sessions {
@@ -522,6 +523,9 @@ func (p *Provider) Offer() registry.Signed {
 	defer p.mu.Unlock()
 	return p.offer
 }
+
+// ExitMode is how the provider forwards what its sessions send.
+func (p *Provider) ExitMode() tunnel.Mode { return p.exit.Mode() }
 
 // Token returns the metadata of the token that the offer is priced in.
 func (p *Provider) Token() Token { return p.token }

@@ -90,7 +90,7 @@ func TestProviderStopsForwardingOneWindowAfterLastPromise(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- m.download(f.Tunnel, 32<<20) }()
 	// The gate shuts, and then not one byte more passes, however long the consumer keeps asking.
-	eventually(t, 20*time.Second, "the gate shuts", func() bool {
+	eventually(t, time.Minute, "the gate shuts", func() bool {
 		_, _, state := m.provider.Counted(f.ID)
 		return state == node.StateHeld
 	})
@@ -418,7 +418,7 @@ func TestBadPromisesInASessionEndItAndCountForNothing(t *testing.T) {
 		if err := f.SendPromise(spoil(f.Last())); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 10*time.Second, name+" ends the session", func() bool {
+		eventually(t, time.Minute, name+" ends the session", func() bool {
 			_, _, state := m.provider.Counted(f.ID)
 			return state == node.StateClosed
 		})

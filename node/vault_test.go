@@ -211,7 +211,7 @@ func TestExitIsAnsweredWithinABlock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		c, err := w.Channel(m.ctx, provider)
 		if err != nil {
 			t.Fatal(err)

@@ -244,7 +244,7 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 	fatal(err)
 	closers = append(closers, func() { client.Close() })
 	client.SetTick(terms.Tick)
-	shake, stop := context.WithTimeout(ctx, 20*time.Second)
+	shake, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
 	fatal(client.Handshake(shake))
 

@@ -41,7 +41,7 @@ func TestSocketsAnswerFromTheAddressThatWasSpokenTo(t *testing.T) {
 		}
 		for _, want := range answer {
 			b := make([]byte, 100)
-			c.SetReadDeadline(time.Now().Add(5 * time.Second))
+			c.SetReadDeadline(time.Now().Add(30 * time.Second))
 			n, err := c.Read(b)
 			if err != nil || string(b[:n]) != string(want) {
 				t.Errorf("got %q, %v, want %q", b[:n], err, want)

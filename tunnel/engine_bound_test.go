@@ -72,7 +72,7 @@ func TestEngineTakesInNoMoreThanItsBoundUntilSomeLeaves(t *testing.T) {
 	}
 	select {
 	case <-in:
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("did not read on after a batch had left")
 	}
 	// Nothing leaves any more: what is inside is taken for gone.
@@ -80,7 +80,7 @@ func TestEngineTakesInNoMoreThanItsBoundUntilSomeLeaves(t *testing.T) {
 	for range 2 {
 		dev.Read(buffers64(), sizes, 0)
 	}
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > 15*time.Second {
 		t.Errorf("stalled for %v", took)
 	}
 }

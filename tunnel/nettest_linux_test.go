@@ -270,7 +270,7 @@ func (n network) join(t testing.TB, e *Exit, limit uint64) user {
 	ip("route", "replace", "0.0.0.0/1", "dev", u.name)
 	ip("route", "replace", "128.0.0.0/1", "dev", u.name)
 	ip("-6", "route", "replace", "default", "dev", u.name)
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(30 * time.Second)
 	for {
 		at, err := eng.Handshake(e.PublicKey())
 		if err == nil && !at.IsZero() {
@@ -345,7 +345,7 @@ func (n network) dial(t testing.TB, ns, proto string, to netip.AddrPort, wait ti
 
 // echoes sends data through a connection that answers with it.
 func echoes(c net.Conn, data []byte) error {
-	c.SetDeadline(time.Now().Add(3 * time.Second))
+	c.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := c.Write(data); err != nil {
 		return err
 	}
@@ -389,7 +389,7 @@ func (n network) client(t testing.TB, e *Exit, limit uint64) pair {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.Handshake(ctx); err != nil {
 		t.Fatal(err)

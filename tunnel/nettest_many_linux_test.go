@@ -130,7 +130,7 @@ func TestConsumersChild(t *testing.T) {
 			return err
 		}
 		defer c.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		for i, proto := range []string{"udp", "tcp"} {
 			conn, err := c.DialContext(ctx, proto, at[3+i])

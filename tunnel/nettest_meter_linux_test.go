@@ -181,7 +181,7 @@ func TestNetHeldSessionMovesNothing(t *testing.T) {
 					flood.Write(buf)
 				}
 			}()
-			for end := time.Now().Add(10 * time.Second); !u.session.Held(); time.Sleep(5 * time.Millisecond) {
+			for end := time.Now().Add(30 * time.Second); !u.session.Held(); time.Sleep(5 * time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatalf("%s: never held: %+v", mode, u.session.Counters())
 				}
@@ -203,7 +203,7 @@ func TestNetHeldSessionMovesNothing(t *testing.T) {
 				t.Errorf("%s: nothing was sent meanwhile: the test proves nothing", mode)
 			}
 			u.session.Allow(2 * limit)
-			for end := time.Now().Add(10 * time.Second); u.session.Counters() == provider; time.Sleep(5 * time.Millisecond) {
+			for end := time.Now().Add(30 * time.Second); u.session.Counters() == provider; time.Sleep(5 * time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatalf("%s: nothing moved after it was paid", mode)
 				}

@@ -234,7 +234,7 @@ func TestNetPrivilegedExitSendsNothingToForbiddenDestinations(t *testing.T) {
 			}
 		}
 		seen := map[string]bool{}
-		for end := time.Now().Add(5 * time.Second); len(seen) < len(want) && time.Now().Before(end); {
+		for end := time.Now().Add(30 * time.Second); len(seen) < len(want) && time.Now().Before(end); {
 			time.Sleep(20 * time.Millisecond)
 			seen = r.seen()
 		}
@@ -268,7 +268,7 @@ func TestNetTwentyThousandDeniedDialsAreFollowedByASuccess(t *testing.T) {
 		p := n.client(t, e, math.MaxUint64)
 		to := n.listen(t, "i", netip.AddrPortFrom(host4, 0), func(c net.Conn) { io.Copy(c, c) })
 		dial := func(dst string) error {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			c, err := p.client.DialContext(ctx, "tcp", dst)
 			if err == nil {
@@ -281,7 +281,7 @@ func TestNetTwentyThousandDeniedDialsAreFollowedByASuccess(t *testing.T) {
 			if err := dial(dst); !errors.Is(err, ErrDenied) {
 				t.Errorf("%s: %v, want it denied", dst, err)
 			}
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("%s: denied after %v", dst, took)
 			}
 		}
@@ -352,7 +352,7 @@ func TestNetLimitsOfASessionHoldInTheKernel(t *testing.T) {
 		if err := q.session.Remove(); err != nil {
 			t.Fatal(err)
 		}
-		for end := time.Now().Add(5 * time.Second); connections(t, v4) > 0; time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(30 * time.Second); connections(t, v4) > 0; time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%d connections of a removed session are left", connections(t, v4))
 			}

@@ -103,7 +103,7 @@ func (r *resolver) answer(w dns.ResponseWriter, q *dns.Msg) {
 func TestNamesAreResolvedThroughTheTunnelOnly(t *testing.T) {
 	r := newResolver(t)
 	p := join(t, newExit(t, ExitConfig{DNS: []netip.AddrPort{r.addr}}), math.MaxUint64)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for host, want := range map[string]string{"host.test": "[127.0.0.1]", "six.test": "[::1]", "HOST.test.": "[127.0.0.1]"} {
 		got, err := p.client.Resolve(ctx, host)
@@ -161,7 +161,7 @@ func socksUDP(t testing.TB, proxy string) (net.Conn, *net.UDPAddr) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(30 * time.Second))
 	c.Write([]byte{5, 1, 0})
 	c.Write([]byte{5, 3, 0, 1, 0, 0, 0, 0, 0, 0})
 	var b [2 + 10]byte
@@ -187,7 +187,7 @@ func TestSOCKSRelaysDatagramsOfTheProgramOnly(t *testing.T) {
 	buf := make([]byte, 1<<16)
 	for _, head := range [][]byte{byAddr, byName} {
 		mine.Write(append(head, "ping"...))
-		mine.SetReadDeadline(time.Now().Add(5 * time.Second))
+		mine.SetReadDeadline(time.Now().Add(30 * time.Second))
 		n, err := mine.Read(buf)
 		if err != nil || !bytes.Equal(buf[:n], append(byAddr, "ping"...)) {
 			t.Fatalf("got % x, %v", buf[:n], err)
@@ -214,7 +214,7 @@ func TestSOCKSRelaysDatagramsOfTheProgramOnly(t *testing.T) {
 	}
 
 	control.Close()
-	end := time.Now().Add(5 * time.Second)
+	end := time.Now().Add(30 * time.Second)
 	for {
 		mine.Write(append(byAddr, "late"...))
 		mine.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
@@ -259,7 +259,7 @@ func TestSOCKSTellsWhyADialFailed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
 		conn.Write([]byte{5, 2, 0, 2})
 		conn.Write(append([]byte{5, c.command, 0}, c.dst...))
 		var b [4]byte
@@ -299,7 +299,7 @@ func TestHTTPProxyTellsWhyARequestFailed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
 		io.WriteString(conn, request)
 		b := make([]byte, 12)
 		if _, err := io.ReadFull(conn, b); err != nil || string(b[9:]) != want {
@@ -313,7 +313,7 @@ func TestHTTPProxyTellsWhyARequestFailed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
 	fmt.Fprintf(conn, "CONNECT %[1]s HTTP/1.1\r\nHost: %[1]s\r\n\r\nGET / HTTP/1.0\r\n\r\n", srv.Listener.Addr())
 	all, err := io.ReadAll(conn)
 	if err != nil || !bytes.HasPrefix(all, []byte("HTTP/1.1 200")) || !bytes.HasSuffix(all, []byte("page")) {
@@ -399,7 +399,7 @@ func TestSessionHasNoMoreFlowsThanItsLimit(t *testing.T) {
 		t.Error("a sixth connection was opened")
 	}
 	conns[0].Close()
-	end := time.Now().Add(5 * time.Second)
+	end := time.Now().Add(30 * time.Second)
 	for p.session.Flows() > 4 {
 		if time.Now().After(end) {
 			t.Fatal("a closed connection stays counted")

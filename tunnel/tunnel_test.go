@@ -83,7 +83,7 @@ func joinWith(t testing.TB, e *Exit, limit uint64, name Engine) pair {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.Handshake(ctx); err != nil {
 		t.Fatal(err)
@@ -342,7 +342,7 @@ func TestUDPEchoesThroughTheTunnelBothFamiliesAndFragments(t *testing.T) {
 			if _, err := pc.WriteTo(want, net.UDPAddrFromAddrPort(to)); err != nil {
 				t.Fatal(err)
 			}
-			pc.SetReadDeadline(time.Now().Add(5 * time.Second))
+			pc.SetReadDeadline(time.Now().Add(30 * time.Second))
 			buf := make([]byte, 1<<16)
 			n, from, err := pc.ReadFrom(buf)
 			if err != nil {
@@ -357,7 +357,7 @@ func TestUDPEchoesThroughTheTunnelBothFamiliesAndFragments(t *testing.T) {
 
 func TestDialErrorsTellRefusedDeniedAndUnreachableApart(t *testing.T) {
 	p := newPair(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -389,7 +389,7 @@ func TestDialErrorsTellRefusedDeniedAndUnreachableApart(t *testing.T) {
 		if got := classify(err); got != c.want {
 			t.Errorf("dial %s: %v is failure %d, want %d", c.dst, err, got, c.want)
 		}
-		if d := time.Since(start); d > 2*time.Second {
+		if d := time.Since(start); d > 15*time.Second {
 			t.Errorf("dial %s: took %v", c.dst, d)
 		}
 	}
@@ -436,7 +436,7 @@ func TestExitClosedMidDownloadFailsTheClientPromptly(t *testing.T) {
 		if err == nil {
 			t.Error("a cut download ended without an error")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("the client did not learn that the exit closed")
 	}
 }
@@ -508,7 +508,7 @@ func TestHalfClosedConnectionsCarryTheOtherDirectionToItsEnd(t *testing.T) {
 	defer conn.Close()
 	io.WriteString(conn, strings.Repeat("half", 50000))
 	conn.(closeWriter).CloseWrite()
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	got, err := io.ReadAll(conn)
 	if err != nil || string(got) != strings.Repeat("HALF", 50000) {
 		t.Errorf("%d bytes, %v", len(got), err)

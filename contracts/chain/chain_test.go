@@ -291,7 +291,7 @@ func TestFollowerDeliversEveryLogOnce(t *testing.T) {
 	f := NewFollower(FollowerConfig{
 		Client: c, Journal: journal(t, ""), Name: "test", Addresses: []common.Address{address}, Log: testLog(t),
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	got := make(chan string, 100)
 	done := make(chan error, 1)

@@ -14,7 +14,8 @@ import (
 	"github.com/ethereum/go-ethereum"
 )
 
-const shortTimeout = 300 * time.Millisecond
+// shortTimeout is what an endpoint that hangs costs a test; one that works has to answer within it on a busy machine too.
+const shortTimeout = 2 * time.Second
 
 func dialBoth(t testing.TB, urls ...string) *Client {
 	t.Helper()
@@ -39,7 +40,7 @@ func TestBrokenEndpointIsNamedSoonAndItsKeyIsNot(t *testing.T) {
 				if err == nil {
 					t.Fatalf("%s: no error", what)
 				}
-				if took := time.Since(begin); took > 5*time.Second {
+				if took := time.Since(begin); took > patience {
 					t.Errorf("%s: took %s", what, took)
 				}
 				if m := err.Error(); !strings.Contains(m, p.URL) || strings.Contains(m, "SECRET") || len(m) > 4000 {
@@ -56,11 +57,11 @@ func TestBrokenEndpointIsNamedSoonAndItsKeyIsNot(t *testing.T) {
 			begin = time.Now()
 			_, err = c.Head(t.Context())
 			check("head", begin, err)
-			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), shortTimeout/2)
 			defer cancel()
 			begin = time.Now()
 			_, err = c.WaitHead(ctx, 1<<40)
-			if err == nil || time.Since(begin) > 2*time.Second {
+			if err == nil || time.Since(begin) > patience {
 				t.Errorf("wait: %v after %s", err, time.Since(begin))
 			}
 			p.set(nil)
@@ -116,7 +117,7 @@ func TestRateLimitIsWaitedFor(t *testing.T) {
 	if _, err := c.Head(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(begin); took < time.Second || took > 4*time.Second {
+	if took := time.Since(begin); took < time.Second || took > patience {
 		t.Errorf("asked again after %s", took)
 	}
 }
@@ -137,7 +138,7 @@ func TestLaggingEndpointIsPassedOverAndStopsMoneyDecisions(t *testing.T) {
 	if head, err := c.Head(t.Context()); err != nil || head.Number != 21 {
 		t.Errorf("head %+v, %v", head, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, err := c.Agreed().BalanceAt(ctx, target, nil)
 	var d *DisagreementError
@@ -212,7 +213,7 @@ func TestForgedReceiptSettlesNothing(t *testing.T) {
 	c := dial(t, liar.URL, node.URL())
 	s := sender(t, SenderConfig{Client: c})
 	liar.set(forged(node.URL(), "eth_getTransactionReceipt", flip(`"status":"0x1"`, `"status":"0x0"`)))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), shortTimeout)
 	defer cancel()
 	_, err := s.Send(ctx, payment("one"))
 	var d *DisagreementError
@@ -243,7 +244,7 @@ func TestDroppedWebSocketOnlyDelaysNews(t *testing.T) {
 			if err := node.Mine(1); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			next, err := c.WaitHead(ctx, head.Number)
 			cancel()
 			if err != nil || next.Number != head.Number+1 {

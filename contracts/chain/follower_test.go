@@ -80,7 +80,7 @@ func (v *view) equals(t testing.TB, c *Client, address common.Address) error {
 func (v *view) await(t testing.TB, c *Client, address common.Address) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if err = v.equals(t, c, address); err == nil {
 			return
 		}
@@ -279,7 +279,7 @@ func TestFollowerFindsLogsThatAnEndpointServedLate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		v.mu.Lock()
 		to := v.to
 		v.mu.Unlock()

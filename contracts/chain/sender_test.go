@@ -82,7 +82,7 @@ func TestStuckTransactionIsReplacedByADearerOne(t *testing.T) {
 		done <- err
 	}()
 	var sn *send
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for ; sn == nil || len(sn.attempts) < 4; time.Sleep(20 * time.Millisecond) {
 		var err error
 		if sn, err = s.sends.find(t.Context(), "one"); err != nil || time.Now().After(deadline) {
@@ -116,7 +116,7 @@ func TestReplacementStopsAtTheGasPriceLimit(t *testing.T) {
 	if err := node.SetAutomine(false); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if _, err := s.Send(ctx, payment("one")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
@@ -377,7 +377,7 @@ func TestSenderOutlivesAnEndpointThatFails(t *testing.T) {
 			}
 			return nil
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		_, err := s.Send(ctx, payment(fmt.Sprint("send ", i)))
 		cancel()
 		if err != nil {

@@ -146,7 +146,7 @@ func TestWebSocketAnnouncesBlocks(t *testing.T) {
 		}
 	case err := <-sub.Err():
 		t.Fatal(err)
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("no announcement")
 	}
 }

@@ -265,7 +265,7 @@ func TestStacksTalkOverBothFamilies(t *testing.T) {
 				c.Close()
 			}
 		}()
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		c, err := a.DialTCP(ctx, ap)
 		if err != nil {
@@ -274,7 +274,7 @@ func TestStacksTalkOverBothFamilies(t *testing.T) {
 		want := make([]byte, 3<<20)
 		rand.Read(want)
 		go func() { c.Write(want); c.(interface{ CloseWrite() error }).CloseWrite() }()
-		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		c.SetReadDeadline(time.Now().Add(time.Minute))
 		got, err := io.ReadAll(c)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: %d bytes came back, %v", dst, len(got), err)

@@ -108,7 +108,7 @@ func privateBus(t *testing.T) {
 
 func TestResolvedIsToldOfTheTunnelsResolverAndForgetsIt(t *testing.T) {
 	privateBus(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if resolvedRuns(ctx) {
 		t.Fatal("resolved runs before it was started")
