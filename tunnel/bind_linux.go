@@ -16,15 +16,16 @@ import (
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 	"golang.zx2c4.com/wireguard/conn"
+
+	"byway/tunnel/netstack"
 )
 
 const (
 	// bindBuffer is asked of the kernel for each direction of a socket; below 1 MiB, bursts are lost.
 	bindBuffer = 7 << 20
 
-	// The kernel takes this many datagrams, and this many bytes, in one segmented send.
-	maxSegments  = 64
-	maxSegmented = 65507
+	// The kernel takes this many datagrams in one segmented send.
+	maxSegments = 64
 
 	// bindBatch is how many datagrams an engine sends or receives at once.
 	bindBatch = conn.IdealBatchSize
@@ -382,7 +383,7 @@ func (m *send) fill(bufs [][]byte, segment bool, from netip.Addr) {
 		total, j := each, i+1
 		for ; segment && j < len(bufs) && j-i < maxSegments; j++ {
 			n := len(bufs[j])
-			if n > each || total+n > maxSegmented || len(bufs[j-1]) < each {
+			if n > each || total+n > netstack.MaxSegmented || len(bufs[j-1]) < each {
 				break
 			}
 			total += n

@@ -16,8 +16,8 @@ const (
 	idleHalfClosed = 5 * time.Minute
 )
 
-// copySize is what a relay moves at a time: one joined segment of the stack.
-const copySize = 64 << 10
+// copySize is what a relay moves at a time: what the stack sends as one segment.
+const copySize = 60 << 10
 
 // copyBuffers are of copySize.
 var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}

@@ -1,6 +1,7 @@
 package netstack
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"gvisor.dev/gvisor/pkg/buffer"
@@ -10,9 +11,15 @@ import (
 )
 
 // cutter turns one packet of the stack into one or more packets of the wire. It is filled by start and emptied by
-// fill, one packet at a time, so that a large segment may span two reads.
+// fill, one packet at a time, so that a large segment may span two reads. Where the next packet of the stack continues
+// the one in hand, join puts its beginning behind the short end of this: the engine's datagram and the receiver's
+// coalescing both end at a short packet, and the sizes of an application's writes would make one of every few.
 type cutter struct {
 	pkt *stack.PacketBuffer
+
+	// carry is the end of the packet before, which goes first.
+	carry   [1 << 16]byte
+	carried []byte
 
 	// What is left to copy: the view and the position in it.
 	view *buffer.View
@@ -34,7 +41,7 @@ func (c *cutter) active() bool { return c.pkt != nil }
 
 // start takes over the reference to pkt.
 func (c *cutter) start(pkt *stack.PacketBuffer) {
-	c.pkt, c.left, c.mss = pkt, pkt.Size(), 0
+	c.pkt, c.left, c.mss, c.carried = pkt, pkt.Size(), 0, nil
 	views, skip := pkt.AsViewList()
 	c.view, c.pos = views.Front(), 0
 	c.advance(skip)
@@ -69,6 +76,43 @@ func (c *cutter) start(pkt *stack.PacketBuffer) {
 	}
 }
 
+// short reports whether the next packet would be shorter than its flow allows.
+func (c *cutter) short() bool { return c.left > 0 && c.left < c.mss }
+
+// continuedBy reports whether pkt is a segment whose bytes come right after those in hand, and may share a packet with
+// them: the same flow, the same layout of headers, and nothing but ACK and PSH set in either.
+func (c *cutter) continuedBy(pkt *stack.PacketBuffer) bool {
+	if gso := pkt.GSOOptions; gso.Type != stack.GSOTCPv4 && gso.Type != stack.GSOTCPv6 || int(gso.MSS) != c.mss {
+		return false
+	}
+	network, transport := pkt.NetworkHeader().Slice(), pkt.TransportHeader().Slice()
+	if len(network) != c.ipLen || c.ipLen+len(transport) != c.hdrLen || pkt.Size() == c.hdrLen {
+		return false
+	}
+	mine, other := header.TCP(c.headers[c.ipLen:c.hdrLen]), header.TCP(transport)
+	const plain = header.TCPFlagAck | header.TCPFlagPsh
+	if (mine.Flags()|other.Flags())&^plain != 0 || other.SequenceNumber() != c.seq+uint32(c.left) ||
+		mine.SourcePort() != other.SourcePort() || mine.DestinationPort() != other.DestinationPort() {
+		return false
+	}
+	from := 12
+	if c.headers[0]>>4 == 6 {
+		from = 8
+	}
+	return bytes.Equal(c.headers[from:c.ipLen], network[from:])
+}
+
+// join goes on with pkt, which continuedBy has agreed to, and takes over the reference to it. What was in hand is sent
+// with its headers, whose acknowledgement is the newer one.
+func (c *cutter) join(pkt *stack.PacketBuffer) {
+	carried := c.carry[:c.left]
+	n := copy(carried, c.carried)
+	c.copy(carried[n:])
+	c.release()
+	c.start(pkt)
+	c.carried, c.left, c.seq = carried, c.left+len(carried), c.seq-uint32(len(carried))
+}
+
 // next is the size of the packet that the next fill will write.
 func (c *cutter) next() int {
 	if c.mss == 0 {
@@ -92,7 +136,9 @@ func (c *cutter) fill(dst []byte) int {
 	}
 	copy(dst, c.headers[:c.hdrLen])
 	payload := dst[c.hdrLen:]
-	c.copy(payload)
+	n := copy(payload, c.carried)
+	c.carried = c.carried[n:]
+	c.copy(payload[n:])
 	c.left -= len(payload)
 	last := c.left == 0
 

@@ -15,18 +15,22 @@ const (
 	// batchSize is how many packets one Read may return and one Write is likely to carry.
 	batchSize = 128
 
-	// readBudget bounds the bytes of one Read. The engine adds 32 bytes to each packet and sends the batch as one
-	// segmented UDP datagram; past 65,507 bytes that datagram is split and the receiver's coalescing is lost.
-	readBudget = 61 << 10
+	// engineOverhead is what the engine adds to each packet, in bytes.
+	engineOverhead = 32
 
-	// gsoMaxSize is the largest segment that TCP hands over, a little under readBudget so that one fills one Read.
-	gsoMaxSize = 60 << 10
+	// gsoMaxSize is the largest segment that TCP hands over, as the length field of IP has 16 bits.
+	gsoMaxSize = 1<<16 - 1
 
 	// queuePackets and queueBytes bound what waits between the stack and the engine. Writers block when either is
 	// reached, which is the back-pressure that keeps TCP from losing packets on its own host.
 	queuePackets = 1024
 	queueBytes   = 1 << 20
 )
+
+// MaxSegmented is how many bytes of payload an engine should send as one segmented UDP datagram, which is what one Read
+// fills. Interfaces take it whole as long as it is shorter than 64 KiB with the headers of UDP, IPv6 and Ethernet; else
+// the kernel cuts it up, and the receiver gets single packets.
+const MaxSegmented = 1<<16 - 1 - 8 - 40 - 14
 
 // Device joins a stack to a WireGuard engine: the engine sees a tun.Device, the stack a link endpoint.
 type Device struct {
@@ -83,7 +87,7 @@ func (d *Device) BatchSize() int { return batchSize }
 
 // Read implements tun.Device: it waits for packets of the stack and fills as many buffers as the budget allows.
 func (d *Device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
-	n, left := 0, readBudget
+	n, left := 0, MaxSegmented
 	for n < len(bufs) {
 		if !d.cut.active() {
 			pkt, err := d.pop(n == 0)
@@ -95,7 +99,14 @@ func (d *Device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 			}
 			d.cut.start(pkt)
 		}
-		if left -= d.cut.next(); n > 0 && left < 0 {
+		for d.cut.short() {
+			pkt := d.popNext(d.cut.continuedBy)
+			if pkt == nil {
+				break
+			}
+			d.cut.join(pkt)
+		}
+		if left -= d.cut.next() + engineOverhead; n > 0 && left < 0 {
 			return n, nil
 		}
 		sizes[n] = d.cut.fill(bufs[n][offset:])
@@ -117,6 +128,21 @@ func (d *Device) pop(wait bool) (*stack.PacketBuffer, error) {
 		}
 		d.readable.Wait()
 	}
+	return d.take(), nil
+}
+
+// popNext takes the oldest queued packet if there is one and it is what the caller wants.
+func (d *Device) popNext(wanted func(*stack.PacketBuffer) bool) *stack.PacketBuffer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed || d.count == 0 || !wanted(d.ring[d.head]) {
+		return nil
+	}
+	return d.take()
+}
+
+// take removes the oldest queued packet, and lets those who wait for room go on. The lock is held.
+func (d *Device) take() *stack.PacketBuffer {
 	pkt := d.ring[d.head]
 	d.ring[d.head] = nil
 	d.head = (d.head + 1) % queuePackets
@@ -126,7 +152,7 @@ func (d *Device) pop(wait bool) (*stack.PacketBuffer, error) {
 	if full && d.bytes < queueBytes {
 		d.writable.Broadcast()
 	}
-	return pkt, nil
+	return pkt
 }
 
 // push queues a packet for the engine, waiting for room. It takes a reference of its own.

@@ -127,6 +127,116 @@ func TestSegmentsAreCutWithValidChecksumsAndJoinedToTheSameBytes(t *testing.T) {
 	}
 }
 
+// readAll pushes segments and reads what becomes of them, in batches as the engine does.
+func readAll(t *testing.T, pkts ...*stack.PacketBuffer) (out [][]byte) {
+	t.Helper()
+	d := newDevice(Config{MTU: 1500})
+	for _, pkt := range pkts {
+		if !d.push(pkt) {
+			t.Fatal("closed")
+		}
+		pkt.DecRef()
+	}
+	bufs, sizes := make([][]byte, batchSize), make([]int, batchSize)
+	for i := range bufs {
+		bufs[i] = make([]byte, 2000)
+	}
+	for !d.drained() || d.cut.active() {
+		n, err := d.Read(bufs, sizes, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := 0
+		for i := range n {
+			sum += sizes[i] + engineOverhead
+			out = append(out, bytes.Clone(bufs[i][16:][:sizes[i]]))
+		}
+		if sum > MaxSegmented {
+			t.Errorf("one read gives %d bytes", sum)
+		}
+	}
+	return out
+}
+
+func at(pkt *stack.PacketBuffer, seq uint32) *stack.PacketBuffer {
+	header.TCP(pkt.TransportHeader().Slice()).SetSequenceNumber(seq)
+	return pkt
+}
+
+func TestConsecutiveSegmentsLeaveInFullPackets(t *testing.T) {
+	for _, v6 := range []bool{false, true} {
+		const start, mss = uint32(0xffff0000), 1340
+		var want []byte
+		var pkts []*stack.PacketBuffer
+		for _, size := range []int{61_440, 1, 1, 4000, 100, 61_279, 4257, mss, 2 * mss, 10, 50_000, 1339, 3} {
+			payload := make([]byte, size)
+			rand.Read(payload)
+			pkts = append(pkts, at(segment(v6, payload, mss, header.TCPFlagAck|header.TCPFlagPsh), start+uint32(len(want))))
+			want = append(want, payload...)
+		}
+		out := readAll(t, pkts...)
+		var got []byte
+		for i, p := range out {
+			ipLen, hdrLen, ok := tcpFlow(p)
+			if !ok {
+				t.Fatalf("packet %d is not TCP", i)
+			}
+			tcp := header.TCP(p[ipLen:])
+			src, dst := addrs(p)
+			last := i == len(out)-1
+			if !tcp.IsChecksumValid(src, dst, checksum.Checksum(p[hdrLen:], 0), uint16(len(p)-hdrLen)) ||
+				!v6 && !header.IPv4(p).IsChecksumValid() || tcp.SequenceNumber() != start+uint32(len(got)) ||
+				!last && len(p) != hdrLen+mss || last && !tcp.Flags().Contains(header.TCPFlagPsh) {
+				t.Fatalf("packet %d of %d: %d bytes, header % x", i, len(out), len(p), p[:hdrLen])
+			}
+			got = append(got, p[hdrLen:]...)
+		}
+		if !bytes.Equal(got, want) {
+			t.Error("other bytes came out")
+		}
+	}
+}
+
+func TestSegmentsThatDoNotContinueEachOtherStayApart(t *testing.T) {
+	const plain, mss = header.TCPFlagAck | header.TCPFlagPsh, 1000
+	seg := func(size, mss int, flags header.TCPFlags, seq uint32) *stack.PacketBuffer {
+		return at(segment(false, make([]byte, size), mss, flags), seq)
+	}
+	port := seg(500, mss, plain, 1500)
+	header.TCP(port.TransportHeader().Slice()).SetDestinationPort(2001)
+	addr := seg(500, mss, plain, 1500)
+	header.IPv4(addr.NetworkHeader().Slice()).SetDestinationAddress(Address(netip.MustParseAddr("192.0.2.3")))
+	options := seg(500, mss, plain, 1500)
+	options.GSOOptions = stack.GSO{}
+	for name, c := range map[string][2]*stack.PacketBuffer{
+		"a gap":                  {seg(1500, mss, plain, 0), seg(500, mss, plain, 1501)},
+		"sent again":             {seg(1500, mss, plain, 0), seg(1500, mss, plain, 0)},
+		"another size":           {seg(1500, mss, plain, 0), seg(500, 900, plain, 1500)},
+		"the end":                {seg(1500, mss, plain, 0), seg(500, mss, plain|header.TCPFlagFin, 1500)},
+		"after the end":          {seg(1500, mss, plain|header.TCPFlagFin, 0), seg(500, mss, plain, 1500)},
+		"acknowledgements":       {seg(0, mss, header.TCPFlagAck, 0), seg(0, mss, header.TCPFlagAck, 0)},
+		"an acknowledgement":     {seg(0, mss, header.TCPFlagAck, 1500), seg(500, mss, plain, 1500)},
+		"then one":               {seg(1500, mss, plain, 0), seg(0, mss, header.TCPFlagAck, 1500)},
+		"another port":           {seg(1500, mss, plain, 0), port},
+		"another address":        {seg(1500, mss, plain, 0), addr},
+		"another family":         {seg(1500, mss, plain, 0), at(segment(true, make([]byte, 500), mss, plain), 1500)},
+		"another kind of packet": {seg(1500, mss, plain, 0), options},
+	} {
+		alone := 0
+		for _, pkt := range c {
+			if pkt == options {
+				alone++
+				continue
+			}
+			pkt.IncRef()
+			alone += len(cutAll(pkt))
+		}
+		if got := readAll(t, c[0], c[1]); len(got) != alone {
+			t.Errorf("%s: %d packets, want %d", name, len(got), alone)
+		}
+	}
+}
+
 func addrs(p []byte) (src, dst tcpip.Address) {
 	if p[0]>>4 == 4 {
 		return header.IPv4(p).SourceAddress(), header.IPv4(p).DestinationAddress()
