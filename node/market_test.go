@@ -26,7 +26,7 @@ import (
 // market is a devnet with one provider, one consumer and a web server on loopback that the provider's policy allows.
 type market struct {
 	*devnet.Devnet
-	t        *testing.T
+	t        testing.TB
 	ctx      context.Context
 	provider *node.Provider
 	stop     func() error // stops the provider and waits
@@ -60,7 +60,7 @@ func orDefault(s, d string) contracts.Amount {
 	return tokens(s)
 }
 
-func startMarket(t *testing.T, cfg marketConfig) *market {
+func startMarket(t testing.TB, cfg marketConfig) *market {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
@@ -80,7 +80,7 @@ func startMarket(t *testing.T, cfg marketConfig) *market {
 	return m
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Error(err)
@@ -242,7 +242,7 @@ func (m *market) claimed() contracts.Amount {
 }
 
 // eventually waits until a condition holds.
-func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
+func eventually(t testing.TB, within time.Duration, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(within); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -257,7 +257,7 @@ type webServer struct {
 	content []byte
 }
 
-func startWeb(t *testing.T) *webServer {
+func startWeb(t testing.TB) *webServer {
 	t.Helper()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {

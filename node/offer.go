@@ -99,6 +99,7 @@ func (p *Provider) draftOffer() (registry.Offer, error) {
 	if window == 0 {
 		window = max(payments.Window(tick, 0), payments.OfferWindow(p.cfg.Line/8))
 	}
+	limits := p.exit.Limits()
 	return registry.Offer{
 		ChainID: d.ChainID, Channels: d.Channels, Registry: d.Registry,
 		Provider: provider, Payee: provider, Token: d.Token,
@@ -113,6 +114,7 @@ func (p *Provider) draftOffer() (registry.Offer, error) {
 		Capacity: registry.Capacity{Down: p.cfg.Line, Up: p.cfg.Line, Sessions: uint32(p.cfg.MaxSessions)},
 		Exit: &registry.ExitPolicy{
 			Denied: p.policy.Denied(), Allowed: p.policy.Allowed(), DeniedPorts: p.policy.DeniedPorts(), P2P: true,
+			Rate: p.cfg.SessionRate, Connections: uint32(limits.Flows), NewPerSecond: uint32(limits.NewFlows),
 		},
 	}, nil
 }

@@ -53,8 +53,11 @@ type ProviderConfig struct {
 	// network. Negative: none.
 	Depth int
 
+	// SessionRate bounds what one session may move, both directions together, in bit/s; 0 for no bound.
+	SessionRate uint64
+
 	// Offer was signed by hand, perhaps where the provider's key is: it is sold as it stands, and none is signed here.
-	// Price, Tick, Window and Country are its own then. Nil: the provider makes its offers and renews them.
+	// Price, Tick, Window, Country and what it says of a session's limits are its own then. Nil: the provider makes its offers and renews them.
 	Offer *registry.Signed
 
 	Country     string         // two letters, a claim
@@ -113,9 +116,15 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 	if p.policy, err = tunnel.NewPolicy(cfg.Policy); err != nil {
 		return nil, err
 	}
-	p.exit, err = tunnel.NewExit(tunnel.ExitConfig{
+	exit := tunnel.ExitConfig{
 		Listen: cfg.Listen, Policy: p.policy, DNS: cfg.DNS, Mode: cfg.Mode, Engine: cfg.Engine, Log: p.log,
-	})
+	}
+	if cfg.Offer != nil && cfg.Offer.Offer.Exit != nil {
+		said := cfg.Offer.Offer.Exit
+		p.cfg.SessionRate = said.Rate
+		exit.Limits = tunnel.Limits{Flows: int(said.Connections), NewFlows: int(said.NewPerSecond)}
+	}
+	p.exit, err = tunnel.NewExit(exit)
 	if err != nil {
 		return nil, err
 	}
@@ -414,6 +423,9 @@ func (p *Provider) addPeer(
 		return nil, &RefusedError{RefusedProtocol, "this WireGuard key has a session: make a fresh one for each"}
 	case err != nil:
 		return nil, err
+	}
+	if err := inner.SetRate((p.cfg.SessionRate + 7) / 8); err != nil {
+		p.log.Warn("the kernel does not hold a session back to its rate: what is too much is dropped at once", "error", err)
 	}
 	inner.SetTick(terms.Tick)
 	s := newServed(p, stream.Conn().RemotePeer(), terms, inner, credit, ciphertext)

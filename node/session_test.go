@@ -549,3 +549,29 @@ func TestMetricsShowTheLedgersNumbers(t *testing.T) {
 	}
 	t.Error("no earnings among the metrics")
 }
+
+// TestSessionKeepsTheRateThatItsOfferNames: what an offer says of a session's limits is what the exit does.
+func TestSessionKeepsTheRateThatItsOfferNames(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{deposit: "0"})
+	check(t, m.stop())
+	const rate = 16_000_000 // bit/s
+	m.startProviderWith(func(cfg *node.ProviderConfig) { cfg.SessionRate = rate })
+	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1")); err != nil {
+		t.Fatal(err)
+	}
+	if exit := m.offer().Offer.Exit; exit.Rate != rate || exit.Connections == 0 || exit.NewPerSecond == 0 {
+		t.Errorf("the offer says %+v", exit)
+	}
+	s := m.connect()
+	began := time.Now()
+	const size = 4 << 20
+	if err := m.download(s.Tunnel(), size); err != nil {
+		t.Fatal(err)
+	}
+	// A burst of 128 KiB passes at once.
+	if took, least := time.Since(began), time.Duration((size-128<<10)*8*1e9/rate); took < least {
+		t.Errorf("%d bytes took %s, at %d bit/s they take %s", size, took, rate, least)
+	}
+	m.settled(s)
+}

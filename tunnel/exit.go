@@ -223,6 +223,9 @@ func (e *Exit) refreshPolicy() {
 // PublicKey is the exit's WireGuard key.
 func (e *Exit) PublicKey() Key { return e.key }
 
+// Limits are those of each session.
+func (e *Exit) Limits() Limits { return e.limits }
+
 // Port is the UDP port that sessions speak to.
 func (e *Exit) Port() uint16 { return e.engine.Port() }
 
@@ -328,6 +331,7 @@ func (e *Exit) remove(s *Session) error {
 	err := e.engine.RemovePeer(s.key)
 	e.accounts.slots[s.index].Store(nil)
 	if e.kernel != nil {
+		err = errors.Join(err, e.kernel.router.Shape(s.index, 0))
 		e.kernel.router.Forget(s.v4, s.v6)
 	}
 

@@ -248,7 +248,9 @@ func TestEchoRequestsAreForwardedAndAnsweredByTheirDestination(t *testing.T) {
 func TestRateOfASessionIsKept(t *testing.T) {
 	p := newPair(t)
 	const rate = 4 << 20
-	p.session.SetRate(rate)
+	if err := p.session.SetRate(rate); err != nil {
+		t.Fatal(err)
+	}
 	conn, err := p.client.DialContext(t.Context(), "tcp", blast(t))
 	if err != nil {
 		t.Fatal(err)

@@ -97,7 +97,7 @@ func (a *account) passLocked(w way, n uint64) {
 // A burst of this length may pass at once, and never less than minBurst bytes.
 const (
 	burst    = 100 * time.Millisecond
-	minBurst = 32 << 10
+	minBurst = 128 << 10
 )
 
 // inPaceLocked takes n bytes from the pace, all or none. The bucket is a point in time (the generic cell rate

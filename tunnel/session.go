@@ -36,18 +36,24 @@ func (s *Session) Addrs() (v4, v6 netip.Addr) { return s.v4, s.v6 }
 // Counters are the bytes that passed since the session's start, as the provider sees it: Rx came from the consumer.
 func (s *Session) Counters() Counters { return s.acct.counters() }
 
-// SetRate bounds Rx+Tx to so many bytes a second; zero for no bound. Bursts of 100 ms, and of 32 KiB at least, pass.
-// The copying of TCP flows is held back to it, so that they lose nothing; what comes faster all the same is dropped.
-func (s *Session) SetRate(bytesPerSecond uint64) {
+// SetRate bounds Rx+Tx to so many bytes a second; zero for no bound. Bursts of 100 ms, and of 128 KiB at least, pass.
+// What goes to the consumer is held back to it, in privileged mode by the kernel and else by the copying of TCP flows,
+// so that senders slow down before they lose much; what comes faster all the same is dropped. An error says that the
+// kernel does not hold back: the bound is kept all the same.
+func (s *Session) SetRate(bytesPerSecond uint64) error {
 	s.acct.setPace(bytesPerSecond)
-	if bytesPerSecond == 0 {
-		s.copies.SetLimit(rate.Inf)
-		return
-	}
 	// A little below the bound, which counts headers and acknowledgements as well.
 	payload := 0.94 * float64(bytesPerSecond)
-	s.copies.SetBurst(max(copySize, int(payload*burst.Seconds()/4)))
-	s.copies.SetLimit(rate.Limit(payload))
+	if bytesPerSecond == 0 {
+		s.copies.SetLimit(rate.Inf)
+	} else {
+		s.copies.SetBurst(max(copySize, int(payload*burst.Seconds()/4)))
+		s.copies.SetLimit(rate.Limit(payload))
+	}
+	if s.exit.kernel == nil {
+		return nil
+	}
+	return s.exit.kernel.router.Shape(s.index, uint64(payload))
 }
 
 // Dropped are the bytes that the gate or the rate refused.

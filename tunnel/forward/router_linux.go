@@ -45,6 +45,8 @@ type Router struct {
 	mu     sync.Mutex
 	own    []Range
 	served []netip.Addr
+	htb    bool            // the interface's queue has classes
+	shaped map[uint16]bool // sessions with one, by index
 	closed bool
 }
 
@@ -68,7 +70,7 @@ func Open(ctx context.Context, cfg Config) (*Router, error) {
 	}
 	r := &Router{
 		log: cfg.Log, dev: quiet(dev), nets: nets, reach: cfg.Reach, forget: make(chan netip.Addr, 1024),
-		done: make(chan struct{}), own: cfg.Rules.Own, served: cfg.Rules.Served,
+		done: make(chan struct{}), own: cfg.Rules.Own, served: cfg.Rules.Served, shaped: make(map[uint16]bool),
 	}
 	if err := r.start(cfg); err != nil {
 		// Closing the device removes the interface with its addresses and routes.

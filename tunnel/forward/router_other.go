@@ -36,6 +36,9 @@ func (*Router) Listen(uint16) error { return errLinux }
 // Refresh fails.
 func (*Router) Refresh([]Range, []netip.Addr) error { return errLinux }
 
+// Shape fails.
+func (*Router) Shape(uint16, uint64) error { return errLinux }
+
 // Forget does nothing.
 func (*Router) Forget(...netip.Addr) {}
 

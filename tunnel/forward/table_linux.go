@@ -293,6 +293,7 @@ func (b *builder) shape(chain *nftables.Chain) {
 // answers decides about packets that go to sessions.
 func (b *builder) answers() {
 	chain := b.chain("answers")
+	b.classes(chain)
 	b.rule(chain, ctState(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept())
 	b.rule(chain, drop())
 }

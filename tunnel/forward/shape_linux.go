@@ -1,0 +1,122 @@
+package forward
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// What goes to a session is held back to its rate by a class of its own: the root of the interface's queue is a
+// hierarchical token bucket (HTB), whose classes have the numbers of sessions; packets find theirs by the priority that
+// the table's maps give them. An interface on which no session has a rate keeps the queue that it had.
+const (
+	htbRoot = 1 << 16 // its handle; classes are numbered within it
+
+	// What waits in a class: queueTime at its rate, two joined packets at least.
+	queueTime  = 100 // milliseconds
+	leastQueue = 128 << 10
+)
+
+// Names of the maps from addresses to classes.
+const class4, class6 = "class4", "class6"
+
+// classes has packets to sessions find the classes of theirs.
+func (b *builder) classes(chain *nftables.Chain) {
+	for _, f := range families {
+		name, key := class4, nftables.TypeIPAddr
+		if f.proto == unix.NFPROTO_IPV6 {
+			name, key = class6, nftables.TypeIP6Addr
+		}
+		m := b.set(nftables.Set{Name: name, IsMap: true, KeyType: key, DataType: nftables.TypeClassID}, nil)
+		b.rule(chain, nfproto(f.proto), []expr.Any{
+			f.dst(), &expr.Lookup{SourceRegister: 1, DestRegister: 1, IsDestRegSet: true, SetName: m.Name, SetID: m.ID},
+			&expr.Meta{Key: expr.MetaKeyPRIORITY, SourceRegister: true, Register: 1},
+		})
+	}
+}
+
+// classify gives the packets to a session's addresses a class, or takes it from them.
+func (t *table) classify(v4, v6 netip.Addr, class uint32, on bool) error {
+	c, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("open nftables: %w", err)
+	}
+	for name, addr := range map[string]netip.Addr{class4: v4, class6: v6} {
+		change := c.SetDeleteElements
+		if on {
+			change = c.SetAddElements
+		}
+		elem := nftables.SetElement{Key: addr.AsSlice(), Val: binaryutil.NativeEndian.PutUint32(class)}
+		if err := change(t.sets[name], []nftables.SetElement{elem}); err != nil {
+			return fmt.Errorf("class of %v: %w", addr, err)
+		}
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("class of %v: %w", v4, err)
+	}
+	return nil
+}
+
+// Shape holds what goes to the session of that index back to so many bytes a second; zero ends that. What is too much
+// waits a while, so that a sender slows down, and is dropped in the end.
+func (r *Router) Shape(index uint16, bytesPerSecond uint64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || bytesPerSecond == 0 && !r.shaped[index] {
+		return nil
+	}
+	link, err := netlink.LinkByName(r.name)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", r.name, err)
+	}
+	v4, v6 := r.nets.Addrs(index)
+	at := link.Attrs().Index
+	class := htbRoot | uint32(index)
+	attrs := netlink.ClassAttrs{LinkIndex: at, Parent: htbRoot, Handle: class}
+	if bytesPerSecond == 0 {
+		delete(r.shaped, index)
+		err := r.table.classify(v4, v6, class, false)
+		return errors.Join(err, netlink.ClassDel(netlink.NewHtbClass(attrs, netlink.HtbClassAttrs{})))
+	}
+	if !r.htb {
+		root := netlink.NewHtb(netlink.QdiscAttrs{LinkIndex: at, Handle: htbRoot, Parent: netlink.HANDLE_ROOT})
+		if err := netlink.QdiscReplace(root); err != nil {
+			return fmt.Errorf("queue of %s (htb): %w", r.name, err)
+		}
+		r.htb = true
+	}
+	quantum := uint32(min(max(bytesPerSecond/10, 1500), 200_000))
+	if err := netlink.ClassReplace(netlink.NewHtbClass(attrs, netlink.HtbClassAttrs{
+		Rate: 8 * bytesPerSecond, Quantum: quantum,
+	})); err != nil {
+		return fmt.Errorf("rate of a session: %w", err)
+	}
+	if err := setQueue(at, class, uint32(min(max(bytesPerSecond*queueTime/1000, leastQueue), 1<<30))); err != nil {
+		return err
+	}
+	if r.shaped[index] {
+		return nil
+	}
+	r.shaped[index] = true
+	return r.table.classify(v4, v6, class, true)
+}
+
+// setQueue bounds what waits in a class, in bytes. The library knows every kind of queue but this plainest one.
+func setQueue(link int, class, limit uint32) error {
+	req := nl.NewNetlinkRequest(unix.RTM_NEWQDISC, unix.NLM_F_CREATE|unix.NLM_F_REPLACE|unix.NLM_F_ACK)
+	req.AddData(&nl.TcMsg{Family: nl.FAMILY_ALL, Ifindex: int32(link), Parent: class})
+	req.AddData(nl.NewRtAttr(nl.TCA_KIND, nl.ZeroTerminated("bfifo")))
+	req.AddData(nl.NewRtAttr(nl.TCA_OPTIONS, binary.NativeEndian.AppendUint32(nil, limit)))
+	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil {
+		return fmt.Errorf("queue of a session (bfifo): %w", err)
+	}
+	return nil
+}
