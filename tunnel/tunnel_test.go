@@ -514,3 +514,22 @@ func TestHalfClosedConnectionsCarryTheOtherDirectionToItsEnd(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
+
+// TestConnectionsTakeOnePortAfterAnother: an exit does not answer ports whose last connection has just ended.
+func TestConnectionsTakeOnePortAfterAnother(t *testing.T) {
+	p := newPair(t)
+	srv := internet(t, []byte("hello"))
+	seen := make(map[string]bool)
+	for range 300 {
+		c, err := p.client.DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := c.LocalAddr().String()
+		c.Close()
+		if seen[at] {
+			t.Fatalf("%s was used twice within %d connections", at, len(seen))
+		}
+		seen[at] = true
+	}
+}

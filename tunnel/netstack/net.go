@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -57,6 +59,7 @@ type Net struct {
 	stack *stack.Stack
 	has4  bool
 	has6  bool
+	port  atomic.Uint32 // taken last by a connection
 
 	closeOnce sync.Once
 }
@@ -67,6 +70,7 @@ func New(cfg Config) (*Net, error) {
 		return nil, fmt.Errorf("netstack mtu %d: must be between %d and 65535", cfg.MTU, header.IPv6MinimumMTU)
 	}
 	n := &Net{dev: newDevice(cfg)}
+	n.port.Store(rand.Uint32N(ports))
 	n.stack = stack.New(stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{
 			// Addresses of loopback ranges do come through the tunnel: the exit's policy decides about them.
@@ -221,7 +225,9 @@ func (n *Net) dialTCP(ctx context.Context, dst netip.AddrPort) (net.Conn, error)
 	wq.EventRegister(&entry)
 	defer wq.EventUnregister(&entry)
 
-	terr = ep.Connect(to)
+	if terr = n.bind(ep); terr == nil {
+		terr = ep.Connect(to)
+	}
 	if _, started := terr.(*tcpip.ErrConnectStarted); started {
 		select {
 		case <-ctx.Done():
@@ -236,6 +242,22 @@ func (n *Net) dialTCP(ctx context.Context, dst netip.AddrPort) (net.Conn, error)
 		return nil, asError(terr)
 	}
 	return NewConn(&wq, ep), nil
+}
+
+// Local ports of connections, the range of RFC 6056 and some more.
+const firstPort, ports = 16 << 10, 48 << 10
+
+// bind gives a connection the port after the one given last. An exit's stack remembers a connection for a while after
+// its end and hears nothing from the same ports meanwhile; ports at random would meet such a one every now and then, and
+// a program would wait for a second.
+func (n *Net) bind(ep tcpip.Endpoint) (terr tcpip.Error) {
+	for range ports {
+		terr = ep.Bind(tcpip.FullAddress{Port: uint16(firstPort + n.port.Add(1)%ports)})
+		if _, used := terr.(*tcpip.ErrPortInUse); !used {
+			return terr
+		}
+	}
+	return terr
 }
 
 // Probing of silent connections: a peer that answers nothing for about 105 seconds is taken for dead.
