@@ -154,6 +154,11 @@ func (e *Exit) handleTCP(req *tcp.ForwarderRequest) {
 		reset(host)
 		return
 	}
+	paced := s.copies.Limit()
+	if paced != rate.Inf {
+		// What waits in the stack has passed the pacing: it must not become more than the meter lets pass at once.
+		conn.SetSendBuffer(int(float64(paced) * burst.Seconds() / 2))
+	}
 	alive, stop := context.WithCancel(e.ctx)
 	defer stop()
 	if !f.onStop(func() { stop(); conn.Abort(); reset(host) }) {

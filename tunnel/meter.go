@@ -94,9 +94,10 @@ func (a *account) passLocked(w way, n uint64) {
 	}
 }
 
-// A burst of this length may pass at once, and never less than minBurst bytes.
+// A burst of this length may pass at once, and never less than minBurst bytes: TCP that meets a tighter bound loses
+// half of its rate for as long as it lasts.
 const (
-	burst    = 100 * time.Millisecond
+	burst    = 500 * time.Millisecond
 	minBurst = 128 << 10
 )
 

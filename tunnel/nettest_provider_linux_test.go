@@ -418,13 +418,14 @@ func TestNetRateOfASessionIsKeptInBothModes(t *testing.T) {
 			e := n.exit(t, ExitConfig{Mode: mode})
 			u := n.join(t, e, math.MaxUint64)
 			source := n.listen(t, "i", netip.AddrPortFrom(host4, 0), func(c net.Conn) { io.Copy(c, zeros{}) })
-			c, err := n.dial(t, "c", "tcp", source, 30*time.Second)
-			if err != nil {
-				t.Fatal(err)
-			}
-			go io.Copy(io.Discard, c)
 			// speed is what passes in a second, in all and to the consumer.
 			speed := func() (all, useful float64) {
+				c, err := n.dial(t, "c", "tcp", source, 30*time.Second)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				go io.Copy(io.Discard, c)
 				time.Sleep(500 * time.Millisecond)
 				start, before, consumer := time.Now(), u.session.Counters().Total(), u.acct.counters().Rx
 				time.Sleep(2 * time.Second)
@@ -460,7 +461,6 @@ func TestNetRateOfASessionIsKeptInBothModes(t *testing.T) {
 			if err := u.session.SetRate(1 << 20); err != nil {
 				t.Fatal(err)
 			}
-			c.Close()
 			u.leave()
 			if mode == Privileged {
 				ruled := func() bool {

@@ -36,8 +36,8 @@ func (s *Session) Addrs() (v4, v6 netip.Addr) { return s.v4, s.v6 }
 // Counters are the bytes that passed since the session's start, as the provider sees it: Rx came from the consumer.
 func (s *Session) Counters() Counters { return s.acct.counters() }
 
-// SetRate bounds Rx+Tx to so many bytes a second; zero for no bound. Bursts of 100 ms, and of 128 KiB at least, pass.
-// What goes to the consumer is held back to it, in privileged mode by the kernel and else by the copying of TCP flows,
+// SetRate bounds Rx+Tx to so many bytes a second; zero for no bound. Bursts of 500 ms, and of 128 KiB at least, pass.
+// Connections should be opened after it. What goes to the consumer is held back to it, in privileged mode by the kernel and else by the copying of TCP flows,
 // so that senders slow down before they lose much; what comes faster all the same is dropped. An error says that the
 // kernel does not hold back: the bound is kept all the same.
 func (s *Session) SetRate(bytesPerSecond uint64) error {
@@ -47,7 +47,7 @@ func (s *Session) SetRate(bytesPerSecond uint64) error {
 	if bytesPerSecond == 0 {
 		s.copies.SetLimit(rate.Inf)
 	} else {
-		s.copies.SetBurst(max(copySize, int(payload*burst.Seconds()/4)))
+		s.copies.SetBurst(max(2*copySize, int(payload/20)))
 		s.copies.SetLimit(rate.Limit(payload))
 	}
 	if s.exit.kernel == nil {

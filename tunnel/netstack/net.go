@@ -286,6 +286,11 @@ func NewConn(wq *waiter.Queue, ep tcpip.Endpoint) *Conn {
 	return &Conn{TCPConn: gonet.NewTCPConn(wq, ep), ep: ep}
 }
 
+// SetSendBuffer bounds what the connection keeps until it is acknowledged, in bytes, between 128 KiB and the default.
+func (c *Conn) SetSendBuffer(n int) {
+	c.ep.SocketOptions().SetSendBufferSize(int64(min(max(n, 128<<10), sendBuffer)), true)
+}
+
 // Abort resets the connection at once; whoever reads or writes it gets an error.
 func (c *Conn) Abort() { c.ep.Abort() }
 
