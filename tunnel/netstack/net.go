@@ -95,7 +95,9 @@ func (n *Net) configure(cfg Config) error {
 	// Without RACK: after the loss of a whole window, which is what a closed gate is, the stack's RACK resends two
 	// packets a timeout, while plain SACK recovery resumes at once.
 	recovery := tcpip.TCPRecovery(0)
-	timeWait := tcpip.TCPTimeWaitTimeoutOption(5 * time.Second)
+	// A consumer's kernel that opens many connections to one host soon takes a port again, and the stack drops what
+	// comes to one that it remembers; sequence numbers keep what is late apart.
+	timeWait := tcpip.TCPTimeWaitTimeoutOption(500 * time.Millisecond)
 	for _, opt := range []tcpip.SettableTransportProtocolOption{
 		&sack, &moderate, &synRetries, &timeWait, &recovery,
 		&tcpip.TCPSendBufferSizeRangeOption{Min: 4096, Default: sendBuffer, Max: sendBuffer},
