@@ -154,8 +154,7 @@ func (e *Exit) handleTCP(req *tcp.ForwarderRequest) {
 		reset(host)
 		return
 	}
-	paced := s.copies.Limit()
-	if paced != rate.Inf {
+	if paced := s.copies.Limit(); paced != rate.Inf {
 		// What waits in the stack has passed the pacing: it must not become more than the meter lets pass at once.
 		conn.SetSendBuffer(int(float64(paced) * burst.Seconds() / 2))
 	}

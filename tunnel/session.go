@@ -37,9 +37,9 @@ func (s *Session) Addrs() (v4, v6 netip.Addr) { return s.v4, s.v6 }
 func (s *Session) Counters() Counters { return s.acct.counters() }
 
 // SetRate bounds Rx+Tx to so many bytes a second; zero for no bound. Bursts of 500 ms, and of 128 KiB at least, pass.
-// Connections should be opened after it. What goes to the consumer is held back to it, in privileged mode by the kernel and else by the copying of TCP flows,
-// so that senders slow down before they lose much; what comes faster all the same is dropped. An error says that the
-// kernel does not hold back: the bound is kept all the same.
+// Connections should be opened after it. What goes to the consumer is held back to it, in privileged mode by the kernel
+// and else by the copying of TCP flows, so that senders slow down before they lose much; what comes faster all the same
+// is dropped. An error says that the kernel does not hold back: the bound is kept all the same.
 func (s *Session) SetRate(bytesPerSecond uint64) error {
 	s.acct.setPace(bytesPerSecond)
 	// A little below the bound, which counts headers and acknowledgements as well.

@@ -35,6 +35,7 @@ type Router struct {
 	log    *slog.Logger
 	dev    tun.Device
 	name   string
+	link   int // its index
 	nets   Nets
 	reach  []netip.Prefix
 	table  *table
@@ -45,9 +46,12 @@ type Router struct {
 	mu     sync.Mutex
 	own    []Range
 	served []netip.Addr
-	htb    bool            // the interface's queue has classes
-	shaped map[uint16]bool // sessions with one, by index
 	closed bool
+
+	// Its own lock: Refresh keeps the other while it waits for other exits of the host, and sessions begin meanwhile.
+	shapeMu sync.Mutex
+	htb     bool            // the interface's queue has classes
+	shaped  map[uint16]bool // sessions with one, by index
 }
 
 // Open makes a router. What crashed exits left behind is removed first.
@@ -114,6 +118,7 @@ func (r *Router) start(cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("find %s: %w", r.name, err)
 	}
+	r.link = link.Attrs().Index
 	v4, v6 := r.nets.Addrs(1)
 	if err := addAddr(link, netip.PrefixFrom(v4, r.nets.V4.Bits()), 0); err != nil {
 		return err

@@ -68,26 +68,26 @@ func (t *table) classify(v4, v6 netip.Addr, class uint32, on bool) error {
 // Shape holds what goes to the session of that index back to so many bytes a second; zero ends that. What is too much
 // waits a while, so that a sender slows down, and is dropped in the end.
 func (r *Router) Shape(index uint16, bytesPerSecond uint64) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed || bytesPerSecond == 0 && !r.shaped[index] {
+	r.shapeMu.Lock()
+	defer r.shapeMu.Unlock()
+	select {
+	case <-r.done:
+		return nil // the interface is gone, with all that was on it
+	default:
+	}
+	if bytesPerSecond == 0 && !r.shaped[index] {
 		return nil
 	}
-	link, err := netlink.LinkByName(r.name)
-	if err != nil {
-		return fmt.Errorf("find %s: %w", r.name, err)
-	}
 	v4, v6 := r.nets.Addrs(index)
-	at := link.Attrs().Index
 	class := htbRoot | uint32(index)
-	attrs := netlink.ClassAttrs{LinkIndex: at, Parent: htbRoot, Handle: class}
+	attrs := netlink.ClassAttrs{LinkIndex: r.link, Parent: htbRoot, Handle: class}
 	if bytesPerSecond == 0 {
 		delete(r.shaped, index)
 		err := r.table.classify(v4, v6, class, false)
 		return errors.Join(err, netlink.ClassDel(netlink.NewHtbClass(attrs, netlink.HtbClassAttrs{})))
 	}
 	if !r.htb {
-		root := netlink.NewHtb(netlink.QdiscAttrs{LinkIndex: at, Handle: htbRoot, Parent: netlink.HANDLE_ROOT})
+		root := netlink.NewHtb(netlink.QdiscAttrs{LinkIndex: r.link, Handle: htbRoot, Parent: netlink.HANDLE_ROOT})
 		if err := netlink.QdiscReplace(root); err != nil {
 			return fmt.Errorf("queue of %s (htb): %w", r.name, err)
 		}
@@ -99,7 +99,7 @@ func (r *Router) Shape(index uint16, bytesPerSecond uint64) error {
 	})); err != nil {
 		return fmt.Errorf("rate of a session: %w", err)
 	}
-	if err := setQueue(at, class, uint32(min(max(bytesPerSecond*queueTime/1000, leastQueue), 1<<30))); err != nil {
+	if err := setQueue(r.link, class, uint32(min(max(bytesPerSecond*queueTime/1000, leastQueue), 1<<30))); err != nil {
 		return err
 	}
 	if r.shaped[index] {

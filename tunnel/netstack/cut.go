@@ -37,6 +37,9 @@ type cutter struct {
 	addrsSum uint16
 }
 
+// segmented reports whether a packet of the stack is to be cut into segments.
+func segmented(gso stack.GSO) bool { return gso.Type == stack.GSOTCPv4 || gso.Type == stack.GSOTCPv6 }
+
 func (c *cutter) active() bool { return c.pkt != nil }
 
 // start takes over the reference to pkt.
@@ -47,7 +50,7 @@ func (c *cutter) start(pkt *stack.PacketBuffer) {
 	c.advance(skip)
 
 	gso := pkt.GSOOptions
-	if gso.Type != stack.GSOTCPv4 && gso.Type != stack.GSOTCPv6 {
+	if !segmented(gso) {
 		return
 	}
 	// The stack leaves the checksum of every packet of such a route to the link, pure acknowledgements included.
@@ -82,7 +85,7 @@ func (c *cutter) short() bool { return c.left > 0 && c.left < c.mss }
 // continuedBy reports whether pkt is a segment whose bytes come right after those in hand, and may share a packet with
 // them: the same flow, the same layout of headers, and nothing but ACK and PSH set in either.
 func (c *cutter) continuedBy(pkt *stack.PacketBuffer) bool {
-	if gso := pkt.GSOOptions; gso.Type != stack.GSOTCPv4 && gso.Type != stack.GSOTCPv6 || int(gso.MSS) != c.mss {
+	if gso := pkt.GSOOptions; !segmented(gso) || int(gso.MSS) != c.mss {
 		return false
 	}
 	network, transport := pkt.NetworkHeader().Slice(), pkt.TransportHeader().Slice()
@@ -91,15 +94,9 @@ func (c *cutter) continuedBy(pkt *stack.PacketBuffer) bool {
 	}
 	mine, other := header.TCP(c.headers[c.ipLen:c.hdrLen]), header.TCP(transport)
 	const plain = header.TCPFlagAck | header.TCPFlagPsh
-	if (mine.Flags()|other.Flags())&^plain != 0 || other.SequenceNumber() != c.seq+uint32(c.left) ||
-		mine.SourcePort() != other.SourcePort() || mine.DestinationPort() != other.DestinationPort() {
-		return false
-	}
-	from := 12
-	if c.headers[0]>>4 == 6 {
-		from = 8
-	}
-	return bytes.Equal(c.headers[from:c.ipLen], network[from:])
+	from := addrsAt(c.ipLen)
+	return (mine.Flags()|other.Flags())&^plain == 0 && other.SequenceNumber() == c.seq+uint32(c.left) &&
+		bytes.Equal(c.headers[from:c.ipLen], network[from:]) && bytes.Equal(mine[:4], other[:4]) // addresses, ports
 }
 
 // join goes on with pkt, which continuedBy has agreed to, and takes over the reference to it. What was in hand is sent

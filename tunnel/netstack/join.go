@@ -150,11 +150,16 @@ func sameFlow(a, b []byte, ipLen int) bool {
 	if a[0]>>4 != b[0]>>4 {
 		return false
 	}
-	addrs := 12
+	from := addrsAt(ipLen)
+	return bytes.Equal(a[from:ipLen+4], b[from:ipLen+4])
+}
+
+// addrsAt is where the addresses begin in an IP header of that length without options.
+func addrsAt(ipLen int) int {
 	if ipLen == header.IPv6MinimumSize {
-		addrs = 8
+		return 8
 	}
-	return bytes.Equal(a[addrs:ipLen+4], b[addrs:ipLen+4])
+	return 12
 }
 
 // sameHeaders compares what must not change within a run: traffic class, hop limit, acknowledgement, flags save for
