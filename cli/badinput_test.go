@@ -106,6 +106,15 @@ func TestMistakesOnTheCommandLineAreNamed(t *testing.T) {
 	} {
 		r.check(t)
 	}
+	// Whatever is a term of an offer is not a flag's to say where the offer is signed.
+	for _, name := range termFlags {
+		value := map[string]string{"country": "=NL", "allow": "=127.0.0.1/32", "deny": "=1.2.3.0/24", "p2p": "=false"}[name]
+		if value == "" {
+			value = "=7"
+		}
+		refusal{"provider up --offer nowhere --" + name + value + " " + nowhere, 2,
+			[]string{"--" + name, "--offer", "sign an offer"}}.check(t)
+	}
 }
 
 func TestNothingButAccountNewMakesAHome(t *testing.T) {

@@ -79,10 +79,6 @@ func claimFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "claim-interval", Usage: "how often all this is looked at, as `TIME` (default 30s)"},
 		&cli.IntFlag{Name: "depth", Usage: "how many `BLOCKS` deep a deposit must be before more of it counts than " +
 			"the price of 10 GiB, or --trust; -1 for none (default: 12, none on a private network)"},
-		&cli.Uint64Flag{Name: "line", Usage: "what this machine's line does each way, in `MBIT/S`: a claim in the offer, " +
-			"from which the unpaid window follows (default: not said)"},
-		&cli.Uint64Flag{Name: "session-rate", Usage: "what one session may move at most, both directions together, in " +
-			"`MBIT/S`; 0 for no bound"},
 	}
 }
 
@@ -104,13 +100,7 @@ func claimPolicy(c *cli.Context, token node.Token, cfg *node.ProviderConfig) err
 	if n := c.Int("depth"); n < -1 || n > 100 {
 		return usagef("--depth must be between -1 and 100: nodes keep the state of 128 blocks")
 	}
-	for _, name := range []string{"line", "session-rate"} {
-		if c.Uint64(name) > 1_000_000 {
-			return usagef("--%s is in Mbit/s, and at most 1000000", name)
-		}
-	}
-	cfg.Depth, cfg.Line = c.Int("depth"), c.Uint64("line")*1_000_000
-	cfg.SessionRate = c.Uint64("session-rate") * 1_000_000
+	cfg.Depth = c.Int("depth")
 	cfg.Claims = payments.Policy{
 		GasPerMille: c.Uint64("claim-gas"), CeilingPerMille: c.Uint64("claim-full"), MaxAge: c.Duration("claim-age"),
 		Batch: c.Int("claim-batch"), Interval: c.Duration("claim-interval"),

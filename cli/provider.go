@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -59,9 +60,19 @@ func providerFlags() []cli.Flag {
 		&cli.StringFlag{Name: "mode", Usage: "how to forward, as `MODE`: privileged (the kernel does it; needs root), " +
 			"userspace, or auto for the better one that works (default: auto; on a devnet userspace)"},
 		engineFlag(),
+		&cli.IntSliceFlag{Name: "deny-port", Usage: "`PORT` that may not be reached (default: 25)"},
+		&cli.BoolFlag{Name: "p2p", Value: true, Usage: "welcome file sharing between peers; --p2p=false says that it is not, " +
+			"and closes the usual ports of BitTorrent"},
+		&cli.Uint64Flag{Name: "line", Usage: "what this machine's line does each way, in `MBIT/S`: a claim in the offer, " +
+			"from which the unpaid window follows (default: not said)"},
+		&cli.Uint64Flag{Name: "session-rate", Usage: "what one session may move at most, both directions together, in " +
+			"`MBIT/S`; 0 for no bound"},
 		&cli.IntFlag{Name: "max-sessions", Value: node.DefaultMaxSessions, Usage: "`NUMBER` of sessions at once"},
 	}
 }
+
+// termFlags say what the offer says. An offer that was signed by hand leaves them nothing to say.
+var termFlags = []string{"price", "country", "allow", "deny", "deny-port", "p2p", "max-sessions", "line", "session-rate"}
 
 func (e env) providerUp(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
@@ -200,16 +211,18 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	if err = checkNumbers(c, "price", "stake", "gas-price", "reserve-above", "trust"); err != nil {
 		return cfg, err
 	}
+	if c.String("offer") != "" {
+		for _, name := range termFlags {
+			if c.IsSet(name) {
+				return cfg, usagef("--%s is a term of the offer, and --offer is sold as it was signed: leave --%[1]s out, or "+
+					"sign an offer that says it", name)
+			}
+		}
+	}
 	if cfg.Home, _, _, err = e.account(c); err != nil {
 		return cfg, err
 	}
 	if cfg.Network, err = e.network(c); err != nil {
-		return cfg, err
-	}
-	if cfg.Policy.Allow, err = prefixes(c, "allow"); err != nil {
-		return cfg, err
-	}
-	if cfg.Policy.Deny, err = prefixes(c, "deny"); err != nil {
 		return cfg, err
 	}
 	for _, text := range c.StringSlice("dns") {
@@ -239,7 +252,7 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 		}
 		cfg.Endpoints = append(cfg.Endpoints, text)
 	}
-	cfg.HostListen, cfg.Country = c.StringSlice("host-listen"), c.String("country")
+	cfg.HostListen = c.StringSlice("host-listen")
 	mode := c.String("mode")
 	switch {
 	case mode == "" && cfg.Network.Private:
@@ -253,31 +266,22 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	if cfg.Engine, err = tunnel.ParseEngine(c.String("engine")); err != nil {
 		return cfg, usagef("--engine: %v", err)
 	}
-	if cfg.MaxSessions = c.Int("max-sessions"); cfg.MaxSessions < 1 {
-		return cfg, usagef("--max-sessions must be at least 1")
-	}
 	token, err := node.ReadToken(c.Context, cfg.Network)
 	if err != nil {
 		return cfg, notUp(cfg.Network, err)
 	}
-	if cfg.Price, err = priceFlag(c, "price", token); err != nil {
-		return cfg, err
-	}
-	if cfg.Price.IsZero() {
-		return cfg, usagef("--price must be above zero: nobody would have to pay")
-	}
 	if cfg.Stake, err = tokenFlag(c, "stake", token); err != nil {
 		return cfg, err
 	}
-	if path := c.String("offer"); path != "" {
-		if c.IsSet("price") || c.IsSet("country") {
-			return cfg, usagef("--offer has its own price and country: leave --price and --country out")
-		}
-		signed, err := readSignedOffer(path)
-		if err != nil {
-			return cfg, err
-		}
-		cfg.Offer, cfg.Price, cfg.Country = &signed, signed.Offer.PricePerGiB, signed.Offer.Country
+	if path := c.String("offer"); path == "" {
+		cfg.Terms, err = offerTerms(c, token)
+	} else {
+		var signed registry.Signed
+		signed, err = readSignedOffer(path)
+		cfg.Offer = &signed
+	}
+	if err != nil {
+		return cfg, err
 	}
 	if err = claimPolicy(c, token, &cfg); err != nil {
 		return cfg, err
@@ -288,6 +292,52 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	}
 	cfg.Key, _, err = cfg.Home.Unlock(password)
 	return cfg, err
+}
+
+// offerTerms reads from the flags what an offer file says of an offer.
+func offerTerms(c *cli.Context, token node.Token) (terms registry.Draft, err error) {
+	terms = registry.DefaultDraft()
+	if terms.Price, err = priceFlag(c, "price", token); err != nil {
+		return terms, err
+	}
+	if terms.Price.IsZero() {
+		return terms, usagef("--price must be above zero: nobody would have to pay")
+	}
+	terms.Country = c.String("country")
+	if terms.Exit.Allowed, err = prefixes(c, "allow"); err != nil {
+		return terms, err
+	}
+	if terms.Exit.Denied, err = prefixes(c, "deny"); err != nil {
+		return terms, err
+	}
+	for _, p := range terms.Exit.Denied {
+		if slices.Contains(terms.Exit.Allowed, p) {
+			return terms, usagef("--allow and --deny both name %s", p)
+		}
+	}
+	if c.IsSet("deny-port") {
+		terms.Exit.DeniedPorts = nil
+	}
+	for _, n := range c.IntSlice("deny-port") {
+		if n < 1 || n > 65535 {
+			return terms, usagef("--deny-port %d is no port", n)
+		}
+		terms.Exit.DeniedPorts = append(terms.Exit.DeniedPorts, uint16(n))
+	}
+	terms.Exit.P2P = c.Bool("p2p")
+	for _, name := range []string{"line", "session-rate"} {
+		if c.Uint64(name) > 1_000_000 {
+			return terms, usagef("--%s is in Mbit/s, and at most 1000000", name)
+		}
+	}
+	line := c.Uint64("line") * 1_000_000
+	terms.Exit.Rate = c.Uint64("session-rate") * 1_000_000
+	sessions := c.Int("max-sessions")
+	if sessions < 1 || sessions > node.MostSessions {
+		return terms, usagef("--max-sessions must be between 1 and %d", node.MostSessions)
+	}
+	terms.Capacity = registry.Capacity{Down: line, Up: line, Sessions: uint32(sessions)}
+	return terms, nil
 }
 
 // priceFlag reads a price for a gigabyte and returns the one for 2^30 bytes.

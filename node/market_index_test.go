@@ -189,7 +189,7 @@ func TestSupersededBlocksAreCollectedByTheNextLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.startProviderWith(func(cfg *node.ProviderConfig) {
-		cfg.Home, cfg.Key, cfg.Offer, cfg.Price = m.providerHome, m.providerKey, &next, next.Offer.PricePerGiB
+		cfg.Home, cfg.Key, cfg.Offer = m.providerHome, m.providerKey, &next
 	})
 	check(t, m.consumer.Close())
 	m.openConsumer()

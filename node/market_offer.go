@@ -13,7 +13,6 @@ import (
 	"byway/contracts"
 	"byway/ipfs"
 	"byway/registry"
-	"byway/tunnel"
 )
 
 // OfferDesk prepares, publishes and retires offers by hand: on the machine that has the provider's key, which may be
@@ -81,16 +80,13 @@ func (d OfferDesk) Sign(draft registry.Draft, sequence uint64, host registry.Hos
 
 // Offer is what [OfferDesk.Sign] signs, from now on.
 func (d OfferDesk) Offer(draft registry.Draft, sequence uint64, host registry.Host) (registry.Offer, error) {
-	policy, err := tunnel.NewPolicy(tunnel.PolicyConfig{})
+	o, err := offerOf(draft, d.Network, d.Key.Address())
 	if err != nil {
 		return registry.Offer{}, err
 	}
-	market, provider := d.Network.Deployment, d.Key.Address()
-	return draft.Apply(registry.Offer{
-		ChainID: market.ChainID, Channels: market.Channels, Registry: market.Registry, Token: market.Token,
-		Provider: provider, Sequence: sequence, NotBefore: time.Now().Add(-clockSlack), Host: host,
-		Protocols: []string{string(SessionProtocol)}, Exit: &registry.ExitPolicy{Denied: policy.Denied()},
-	}), nil
+	o.Sequence, o.NotBefore, o.Host = sequence, time.Now().Add(-clockSlack), host
+	o.Expires = o.NotBefore.Add(draft.Lifetime)
+	return o, nil
 }
 
 // Publish puts a signed offer on IPFS and into the registry, and lets go of the blocks of earlier ones. The home keeps the

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -80,6 +81,7 @@ func TestOfferThatWasSignedElsewhereIsSoldAsItStands(t *testing.T) {
 	check(t, err)
 	draft, err := registry.ParseDraft([]byte(registry.DraftExample), 18)
 	check(t, err)
+	draft.Exit.Allowed = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")} // where this test's downloads come from
 	desk := node.OfferDesk{Home: cold, Network: m.Network, Key: key}
 	signed, err := desk.Sign(draft, 1, host)
 	check(t, err)
@@ -103,7 +105,7 @@ func TestOfferThatWasSignedElsewhereIsSoldAsItStands(t *testing.T) {
 	}
 
 	m.startProviderWith(func(cfg *node.ProviderConfig) {
-		cfg.Home, cfg.Key, cfg.Offer, cfg.Price = serving, node.ColdSigner(key.Address()), &signed, signed.Offer.PricePerGiB
+		cfg.Home, cfg.Key, cfg.Offer = serving, node.ColdSigner(key.Address()), &signed
 	})
 	// The address in the offer is nobody's: the consumer has met the host before.
 	serves := m.provider.Host()
@@ -119,4 +121,49 @@ func TestOfferThatWasSignedElsewhereIsSoldAsItStands(t *testing.T) {
 	if m.settled(s).Paid.IsZero() {
 		t.Error("nothing was paid")
 	}
+}
+
+// TestAdversaryHandSignedOfferIsNotServedUnderOtherTerms: an offer that denies loopback is served by an operator who would
+// allow it; what the consumer was shown holds. The positive control is the offer that allows it.
+func TestAdversaryHandSignedOfferIsNotServedUnderOtherTerms(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{deposit: "0"})
+	reached := 0
+	for _, allowed := range [][]netip.Prefix{nil, {netip.MustParsePrefix("127.0.0.1/32")}} {
+		key, err := contracts.GenerateKey()
+		check(t, err)
+		check(t, m.Fund(m.ctx, key.Address(), tokens("1")))
+		home, err := node.OpenHome(t.TempDir())
+		check(t, err)
+		desk := node.OfferDesk{Home: home, Network: m.Network, Key: key}
+		host, err := desk.Host(key.Address(), []string{"/ip4/127.0.0.1/tcp/4001"})
+		check(t, err)
+		draft := registry.DefaultDraft()
+		draft.Price, draft.Exit.Allowed, draft.Exit.Connections = tokens("0.1"), allowed, 7
+		signed, err := desk.Sign(draft, 1, host)
+		check(t, err)
+		if _, err := desk.Publish(m.ctx, signed, contracts.Amount{}); err != nil {
+			t.Fatal(err)
+		}
+		m.startProviderWith(func(cfg *node.ProviderConfig) {
+			// The terms beside the offer, which allow 127.0.0.1, are not to be looked at.
+			cfg.Home, cfg.Key, cfg.Offer = home, key, &signed
+		})
+		serves := m.provider.Host()
+		check(t, m.consumer.Host().Connect(m.ctx, peer.AddrInfo{ID: serves.ID(), Addrs: serves.Addrs()}))
+		if _, err := m.consumer.Fund(m.ctx, signed.Offer, tokens("0.5")); err != nil {
+			t.Fatal(err)
+		}
+		s := m.connect()
+		switch err := m.download(s.Tunnel(), 1<<16); {
+		case allowed == nil && err == nil:
+			reached++
+			t.Error("an offer that denies loopback was served under terms that allow it")
+		case allowed != nil && err != nil:
+			t.Errorf("positive control: the offer allows 127.0.0.1, and a download fails: %v", err)
+		}
+		m.settled(s)
+	}
+	t.Logf("adversary: %s | bound: %s | seen: %s", "an offer signed by hand, served with looser flags",
+		"0 downloads from a denied range", fmt.Sprintf("%d, and 1 of 1 where the offer allows it", reached))
 }

@@ -89,7 +89,7 @@ func check(t testing.TB, err error) {
 
 func (m *market) startProvider(price contracts.Amount) {
 	m.t.Helper()
-	m.startProviderWith(func(cfg *node.ProviderConfig) { cfg.Price = price })
+	m.startProviderWith(func(cfg *node.ProviderConfig) { cfg.Terms.Price = price })
 }
 
 // startProviderWith starts one more provider, which may reach 127.0.0.1 unless told otherwise; it is m.provider then.
@@ -107,9 +107,9 @@ func (m *market) startProviderWith(change func(*node.ProviderConfig)) {
 		m.t.Fatal(err)
 	}
 	cfg := node.ProviderConfig{
-		Home: home, Network: m.Network, Key: key, Price: tokens("0.1"), Listen: netip.MustParseAddrPort("127.0.0.1:0"),
-		Policy: tunnel.PolicyConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}},
+		Home: home, Network: m.Network, Key: key, Terms: registry.DefaultDraft(), Listen: netip.MustParseAddrPort("127.0.0.1:0"),
 	}
+	cfg.Terms.Price, cfg.Terms.Exit.Allowed = tokens("0.1"), []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	change(&cfg)
 	p, err := node.OpenProvider(m.ctx, cfg)
 	if err != nil {

@@ -1,13 +1,19 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"time"
+
+	"github.com/ethereum/go-ethereum/common"
 
 	"byway/payments"
 	"byway/registry"
+	"byway/tunnel"
 )
 
 // prepareOffer returns the offer to sell now: the saved one where it is registered, says what this configuration says
@@ -29,7 +35,7 @@ func (p *Provider) prepareOffer(ctx context.Context) (registry.Signed, error) {
 		return registry.Signed{}, err
 	}
 	if found && registration.Digest == saved.Digest() &&
-		time.Until(saved.Offer.Expires) > OfferLifetime/3 {
+		time.Until(saved.Offer.Expires) > p.cfg.Terms.Lifetime/3 {
 		same, err := sameTerms(draft, saved.Offer)
 		if err != nil {
 			return registry.Signed{}, err
@@ -43,7 +49,7 @@ func (p *Provider) prepareOffer(ctx context.Context) (registry.Signed, error) {
 	}
 	// A clock that runs a little ahead of a consumer's must not make a fresh offer look like one of the future.
 	draft.NotBefore = time.Now().Add(-clockSlack)
-	draft.Expires = draft.NotBefore.Add(OfferLifetime)
+	draft.Expires = draft.NotBefore.Add(p.cfg.Terms.Lifetime)
 	signed, err := registry.Sign(draft, p.cfg.Key)
 	if err != nil {
 		return registry.Signed{}, fmt.Errorf("sign offer: %w", err)
@@ -63,8 +69,6 @@ func (p *Provider) checkAdopted(o registry.Offer) error {
 	case o.Host.Peer != p.ipfs.Host().ID():
 		return fmt.Errorf("the signed offer is to be served by host %s, this home's is %s: byway provider offer host "+
 			"says here what byway provider offer sign --host needs there", o.Host.Peer, p.ipfs.Host().ID())
-	case !o.Sells(registry.ServiceExit) || o.Exit == nil:
-		return errors.New("the signed offer sells no exit")
 	}
 	return nil
 }
@@ -83,38 +87,75 @@ func sameTerms(a, b registry.Offer) (bool, error) {
 	return ha == hb, err
 }
 
-// draftOffer says what this configuration sells, without sequence and times.
-func (p *Provider) draftOffer() (registry.Offer, error) {
-	provider := p.cfg.Key.Address()
-	d := p.network.Deployment
-	host, err := registry.BindHost(p.hostKey, d.ChainID, d.Registry, provider, p.ipfs.Addrs())
+// sold is what this configuration sells, as far as that is known before there is a host to serve it: the offer that was
+// signed by hand, or the terms of the flags.
+func (cfg ProviderConfig) sold() (registry.Offer, error) {
+	if cfg.Offer != nil {
+		return cfg.Offer.Offer, nil
+	}
+	return offerOf(cfg.Terms, cfg.Network, cfg.Key.Address())
+}
+
+// offerOf makes terms an offer of that market, without host, sequence and times.
+func offerOf(terms registry.Draft, n Network, provider common.Address) (registry.Offer, error) {
+	closed, err := tunnel.NewPolicy(tunnel.PolicyConfig{})
 	if err != nil {
 		return registry.Offer{}, err
 	}
-	tick := p.cfg.Tick
-	if tick == 0 {
-		tick = payments.MinTick
-	}
-	window := p.cfg.Window
-	if window == 0 {
-		window = max(payments.Window(tick, 0), payments.OfferWindow(p.cfg.Line/8))
-	}
-	limits := p.exit.Limits()
-	return registry.Offer{
-		ChainID: d.ChainID, Channels: d.Channels, Registry: d.Registry,
-		Provider: provider, Payee: provider, Token: d.Token,
-		Host:       host,
-		Services:   []string{registry.ServiceExit},
-		Transports: []string{registry.TransportWireGuard},
-		Features:   []string{registry.FeaturePostQuantum, registry.FeatureIPv6},
-		Protocols:  []string{string(SessionProtocol)},
+	return terms.Apply(registry.Offer{
+		ChainID: n.ChainID, Channels: n.Channels, Registry: n.Registry, Token: n.Token, Provider: provider,
+		Protocols: []string{string(SessionProtocol)}, Exit: &registry.ExitPolicy{Denied: closed.Denied()},
+		Window: max(payments.Window(terms.Tick, 0), payments.OfferWindow(max(terms.Capacity.Down, terms.Capacity.Up)/8)),
+	}), nil
+}
 
-		PricePerGiB: p.cfg.Price, Tick: tick, Window: window,
-		Country:  p.cfg.Country,
-		Capacity: registry.Capacity{Down: p.cfg.Line, Up: p.cfg.Line, Sessions: uint32(p.cfg.MaxSessions)},
-		Exit: &registry.ExitPolicy{
-			Denied: p.policy.Denied(), Allowed: p.policy.Allowed(), DeniedPorts: p.policy.DeniedPorts(), P2P: true,
-			Rate: p.cfg.SessionRate, Connections: uint32(limits.Flows), NewPerSecond: uint32(limits.NewFlows),
+// exitTerms are what an offer promises of its exit, as the exit is told it.
+type exitTerms struct {
+	policy   tunnel.PolicyConfig
+	limits   tunnel.Limits
+	rate     uint64 // of one session, both directions together, in bit/s; 0: no bound
+	sessions int
+}
+
+// peerPorts are where BitTorrent listens by custom. An exit that does not welcome file sharing closes them; what else it
+// uses is not told apart.
+var peerPorts = []uint16{6881, 6882, 6883, 6884, 6885, 6886, 6887, 6888, 6889, 6969, 51413}
+
+// unbounded stands for a cap that an offer leaves out. What the process can hold bounds the sessions all the same.
+const unbounded = 1 << 20
+
+// exitTermsOf is the one way from an offer to how its exit behaves: whoever signed it, and wherever its terms come from.
+func exitTermsOf(o registry.Offer) (exitTerms, error) {
+	if !o.Sells(registry.ServiceExit) || o.Exit == nil {
+		return exitTerms{}, errors.New("the offer sells no exit")
+	}
+	closed, err := tunnel.NewPolicy(tunnel.PolicyConfig{})
+	if err != nil {
+		return exitTerms{}, err
+	}
+	always := closed.Denied()
+	said := o.Exit
+	t := exitTerms{
+		rate:     said.Rate,
+		limits:   tunnel.Limits{Flows: cmp.Or(int(said.Connections), unbounded), NewFlows: cmp.Or(int(said.NewPerSecond), unbounded)},
+		sessions: cmp.Or(int(o.Capacity.Sessions), DefaultMaxSessions),
+		policy: tunnel.PolicyConfig{
+			Allow: said.Allowed,
+			// What every exit denies keeps the reason that it is denied for.
+			Deny:      slices.DeleteFunc(slices.Clone(said.Denied), func(p netip.Prefix) bool { return slices.Contains(always, p) }),
+			DenyPorts: append([]uint16{}, said.DeniedPorts...), // never nil, which would mean a default
 		},
-	}, nil
+	}
+	if !said.P2P {
+		t.policy.DenyPorts = append(t.policy.DenyPorts, peerPorts...)
+	}
+	return t, nil
+}
+
+// draftOffer says what this configuration sells, without sequence and times.
+func (p *Provider) draftOffer() (registry.Offer, error) {
+	o := p.sells
+	var err error
+	o.Host, err = registry.BindHost(p.hostKey, o.ChainID, o.Registry, o.Provider, p.ipfs.Addrs())
+	return o, err
 }

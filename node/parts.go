@@ -281,6 +281,4 @@ func PerGB(perGiB contracts.Amount) (contracts.Amount, error) { return payments.
 
 // PerGiB returns the price of 2^30 bytes, rounded down, where perGB is the price of 10^9: [PerGB] gives back the very
 // number that a person typed.
-func PerGiB(perGB contracts.Amount) (contracts.Amount, error) {
-	return perGB.MulDiv(payments.GiB, gigabyte)
-}
+func PerGiB(perGB contracts.Amount) (contracts.Amount, error) { return contracts.PerGiB(perGB) }

@@ -140,10 +140,10 @@ func TestLyingExitsAreFoundBeforeMoneyIsSetAsideForThem(t *testing.T) {
 		m.startProviderWith(func(cfg *node.ProviderConfig) {
 			cfg.DNS = []netip.AddrPort{resolver(t, names)}
 			for _, host := range []string{impostor, ours} {
-				cfg.Policy.Allow = append(cfg.Policy.Allow, netip.MustParsePrefix(host+"/32"))
+				cfg.Terms.Exit.Allowed = append(cfg.Terms.Exit.Allowed, netip.MustParsePrefix(host+"/32"))
 			}
 			if name == node.LieForward {
-				cfg.Policy.Allow, cfg.DNS = nil, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}
+				cfg.Terms.Exit.Allowed, cfg.DNS = nil, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}
 			}
 		})
 		exits[name] = m.offer()

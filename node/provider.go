@@ -26,13 +26,13 @@ import (
 const (
 	// DefaultMaxSessions is how many sessions a provider serves at once.
 	DefaultMaxSessions = 5000
+	// MostSessions is what an exit has inner addresses for.
+	MostSessions = 1<<16 - 3
 	// sessionGrace is how long a session waits for the consumer: held for want of a promise, or for a broken stream to
 	// come back.
 	sessionGrace = 30 * time.Second
 	// helloTimeout bounds the wait for a consumer's first frame.
 	helloTimeout = 10 * time.Second
-	// OfferLifetime is how long an offer is good for; the provider publishes the next one when a third is left.
-	OfferLifetime = 14 * 24 * time.Hour
 )
 
 // ProviderConfig is what a provider decides.
@@ -41,34 +41,23 @@ type ProviderConfig struct {
 	Network Network
 	Key     contracts.Signer // registers, is paid, and sends the transactions
 
-	Price  contracts.Amount // for 2^30 bytes, both directions together
-	Stake  contracts.Amount // locked in the registry
-	Tick   uint64           // bytes that one promise covers; 0: the default
-	Window uint64           // bytes forwarded before they are paid; 0: what the line needs
-	// Line is what this machine's line does each way, in bit/s: a claim in the offer, and the window follows from it.
-	// 0: not said.
-	Line uint64
+	// Terms are what this provider sells: price, exit policy, limits. It makes offers of them and renews them.
+	Terms registry.Draft
+	// Offer was signed by hand, perhaps where the provider's key is: it is sold as it stands in the place of Terms, and none
+	// is signed here. Nil: Terms are sold.
+	Offer *registry.Signed
+	Stake contracts.Amount // locked in the registry
 	// Depth is how many blocks old a deposit or reserve must be before more of it counts than the price of 10 GiB, or the
 	// trust in one payer where that is more; with NoTrust before any of it counts. 0: the default, none on a private
 	// network. Negative: none.
 	Depth int
 
-	// SessionRate bounds what one session may move, both directions together, in bit/s; 0 for no bound.
-	SessionRate uint64
-
-	// Offer was signed by hand, perhaps where the provider's key is: it is sold as it stands, and none is signed here.
-	// Price, Tick, Window, Country and what it says of a session's limits are its own then. Nil: the provider makes its offers and renews them.
-	Offer *registry.Signed
-
-	Country     string         // two letters, a claim
-	HostListen  []string       // libp2p multiaddrs; empty: ipfs's default
-	Listen      netip.AddrPort // UDP for WireGuard
-	Endpoints   []string       // "address:port" for WireGuard as consumers reach it; empty: where they reached the host
-	Policy      tunnel.PolicyConfig
-	Mode        tunnel.Mode      // how the exit forwards; empty: in userspace
-	Engine      tunnel.Engine    // the WireGuard implementation; empty: upstream's
-	DNS         []netip.AddrPort // upstream resolvers; empty: the system's
-	MaxSessions int              // 0: DefaultMaxSessions
+	HostListen []string         // libp2p multiaddrs; empty: ipfs's default
+	Listen     netip.AddrPort   // UDP for WireGuard
+	Endpoints  []string         // "address:port" for WireGuard as consumers reach it; empty: where they reached the host
+	Mode       tunnel.Mode      // how the exit forwards; empty: in userspace
+	Engine     tunnel.Engine    // the WireGuard implementation; empty: upstream's
+	DNS        []netip.AddrPort // upstream resolvers; empty: the system's
 	// Trust is how far one payer's promises may exceed its reserves, in base units; zero: the price of 64 MiB. With
 	// NoTrust nothing may.
 	Trust   contracts.Amount
@@ -82,6 +71,8 @@ type ProviderConfig struct {
 type Provider struct {
 	*parts
 	cfg     ProviderConfig
+	sells   registry.Offer // what cfg sells; without host, sequence and times where it is not signed by hand
+	terms   exitTerms      // of sells
 	policy  *tunnel.Policy
 	exit    *tunnel.Exit
 	payee   *payments.Payee
@@ -98,8 +89,13 @@ type Provider struct {
 // OpenProvider opens a provider's home, checks the chain's contracts and starts the exit. It serves nobody yet: [Run]
 // does.
 func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err error) {
-	if cfg.MaxSessions == 0 {
-		cfg.MaxSessions = DefaultMaxSessions
+	sells, err := cfg.sold()
+	if err != nil {
+		return nil, err
+	}
+	terms, err := exitTermsOf(sells)
+	if err != nil {
+		return nil, err
 	}
 	parts, err := openParts(ctx, partsConfig{
 		Home: cfg.Home, Network: cfg.Network, Key: cfg.Key, HostListen: cfg.HostListen, Log: cfg.Log,
@@ -107,24 +103,19 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{parts: parts, cfg: cfg, started: time.Now(), sessions: map[payments.SessionID]*served{}}
+	p := &Provider{parts: parts, cfg: cfg, sells: sells, terms: terms, started: time.Now(), sessions: map[payments.SessionID]*served{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
 		}
 	}()
-	if p.policy, err = tunnel.NewPolicy(cfg.Policy); err != nil {
+	if p.policy, err = tunnel.NewPolicy(terms.policy); err != nil {
 		return nil, err
 	}
-	exit := tunnel.ExitConfig{
-		Listen: cfg.Listen, Policy: p.policy, DNS: cfg.DNS, Mode: cfg.Mode, Engine: cfg.Engine, Log: p.log,
-	}
-	if cfg.Offer != nil && cfg.Offer.Offer.Exit != nil {
-		said := cfg.Offer.Offer.Exit
-		p.cfg.SessionRate = said.Rate
-		exit.Limits = tunnel.Limits{Flows: int(said.Connections), NewFlows: int(said.NewPerSecond)}
-	}
-	p.exit, err = tunnel.NewExit(exit)
+	p.exit, err = tunnel.NewExit(tunnel.ExitConfig{
+		Listen: cfg.Listen, Policy: p.policy, Limits: terms.limits, DNS: cfg.DNS, Mode: cfg.Mode, Engine: cfg.Engine,
+		Log: p.log,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +160,7 @@ func (p *Provider) payeeView() (payments.Chain, error) {
 	if depth <= 0 {
 		return p.view, nil
 	}
-	above, err := payments.Cost(p.cfg.Price, reorgBytes)
+	above, err := payments.Cost(p.sells.PricePerGiB, reorgBytes)
 	if err != nil {
 		return nil, fmt.Errorf("price of %d bytes: %w", uint64(reorgBytes), err)
 	}
@@ -234,12 +225,14 @@ func (p *Provider) Run(ctx context.Context) error {
 	return errors.Join(err, p.close())
 }
 
-// renewOffer publishes the next offer before the present one ends.
+// renewOffer publishes the next offer before the present one ends. One that was signed by hand is its operator's to
+// renew.
 func (p *Provider) renewOffer(ctx context.Context) error {
 	for {
 		p.mu.Lock()
-		due := p.offer.Offer.Expires.Add(-OfferLifetime / 3)
+		o := p.offer.Offer
 		p.mu.Unlock()
+		due := o.Expires.Add(-o.Expires.Sub(o.NotBefore) / 3)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -247,6 +240,12 @@ func (p *Provider) renewOffer(ctx context.Context) error {
 		}
 		if time.Now().Before(due) {
 			continue
+		}
+		if p.cfg.Offer != nil {
+			p.log.Warn("the signed offer ends soon: sign the next one with byway provider offer sign, and serve that",
+				"expires", o.Expires)
+			<-ctx.Done()
+			return ctx.Err()
 		}
 		if _, err := p.Publish(ctx); err != nil {
 			p.log.Warn("the offer could not be renewed; trying again in a minute", "error", err)
@@ -318,7 +317,7 @@ func refuse(wire frameStream, err error) {
 // admit checks a Hello against the offer, the chain and the ledger, records the session, and only then adds the peer.
 func (p *Provider) admit(ctx context.Context, stream network.Stream, h *helloFrame) (*served, error) {
 	p.mu.Lock()
-	offer, busy := p.offer, len(p.sessions) >= p.cfg.MaxSessions
+	offer, busy := p.offer, len(p.sessions) >= p.terms.sessions
 	p.mu.Unlock()
 	if busy {
 		return nil, &RefusedError{RefusedBusy, "no room for another session: try again later"}
@@ -424,7 +423,7 @@ func (p *Provider) addPeer(
 	case err != nil:
 		return nil, err
 	}
-	if err := inner.SetRate((p.cfg.SessionRate + 7) / 8); err != nil {
+	if err := inner.SetRate((p.terms.rate + 7) / 8); err != nil {
 		p.log.Warn("the kernel does not hold a session back to its rate: what is too much is dropped at once", "error", err)
 	}
 	inner.SetTick(terms.Tick)
@@ -517,7 +516,7 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 	defer p.mu.Unlock()
 	status := ProviderStatus{
 		Schema: "byway.status/1", Role: "provider", Provider: p.cfg.Key.Address().Hex(), Offer: p.offer.CID.String(),
-		Price: p.cfg.Price, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Exit: p.exit.Mode(), Sessions: []ServedStatus{},
+		Price: p.sells.PricePerGiB, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Exit: p.exit.Mode(), Sessions: []ServedStatus{},
 		Earnings: earnings,
 	}
 	for _, s := range p.sessions {

@@ -9,6 +9,7 @@ import (
 	"byway/contracts"
 	"byway/node"
 	"byway/payments"
+	"byway/registry"
 )
 
 // onChain asks something of the development chain that only such a chain does.
@@ -30,7 +31,7 @@ func TestProviderCountsOnADepositOnceItIsDeep(t *testing.T) {
 	check(t, m.stop())
 	const line = 1_000_000_000 // bit/s
 	m.startProviderWith(func(cfg *node.ProviderConfig) {
-		cfg.NoTrust, cfg.Depth, cfg.Line = true, 12, line
+		cfg.NoTrust, cfg.Depth, cfg.Terms.Capacity = true, 12, registry.Capacity{Down: line, Up: line}
 	})
 	offer := m.offer().Offer
 	if want := payments.OfferWindow(line / 8); offer.Window != want || offer.Capacity.Down != line {

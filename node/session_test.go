@@ -556,7 +556,7 @@ func TestSessionKeepsTheRateThatItsOfferNames(t *testing.T) {
 	m := startMarket(t, marketConfig{deposit: "0"})
 	check(t, m.stop())
 	const rate = 16_000_000 // bit/s
-	m.startProviderWith(func(cfg *node.ProviderConfig) { cfg.SessionRate = rate })
+	m.startProviderWith(func(cfg *node.ProviderConfig) { cfg.Terms.Exit.Rate = rate })
 	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1")); err != nil {
 		t.Fatal(err)
 	}

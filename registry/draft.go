@@ -1,10 +1,12 @@
 package registry
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/big"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,14 +22,14 @@ const maxDraft = 64 << 10
 // DraftExample is an offer file that shows every key.
 const DraftExample = `# What this provider sells. Sizes are in bytes (KiB, MiB, GiB), rates in bit/s (kbit/s, Mbit/s, Gbit/s).
 
-price = "0.005"          # whole tokens for one GiB
-lifetime = "168h"        # how long an offer is good; at most 744h
+price = "0.05"           # whole tokens for one GB (10^9 bytes), both directions together
+lifetime = "336h"        # how long an offer is good; at most 744h
 #payee = "0x…"           # who is paid; the provider where absent
 
 services = ["exit"]      # exit, relay
-features = ["ipv6"]      # ipv6, pq, port-lease, obfuscation
+features = ["ipv6", "pq"]  # ipv6, pq, port-lease, obfuscation
 tick = "1 MiB"           # what one promise covers
-window = "4 MiB"         # how much is forwarded unpaid
+window = "4 MiB"         # how much is forwarded unpaid; 50 ms of the capacity below where absent, 4 MiB at least
 
 country = "NL"           # where the exit stands: ISO 3166-1 alpha-2
 asn = 64500
@@ -40,16 +42,17 @@ up = "500 Mbit/s"
 sessions = 256
 
 [exit]
-p2p = true               # is file sharing between peers welcome?
+p2p = true               # is file sharing between peers welcome? false closes BitTorrent's usual ports too
 rate = "100 Mbit/s"      # for one session; no cap where absent
-connections = 4096       # open at once, for one session
-new_per_second = 256     # new destinations, for one session
+connections = 4096       # open at once, for one session; 1024 where absent
+new_per_second = 256     # new destinations, for one session; 200 where absent
 deny = ["198.51.100.0/24"]   # besides what every exit denies
-allow = []               # exceptions
+allow = []               # exceptions from what every exit denies
 deny_ports = [25]
 `
 
-// Draft is an offer as its operator writes it into a file (TOML): the terms, without what the node knows by itself.
+// Draft is what an operator decides of an offer: its terms, without what the node knows by itself. The flags of byway
+// provider up and an offer file (TOML) both make one, from the same defaults.
 type Draft struct {
 	Price      contracts.Amount // per GiB, in base units
 	Lifetime   time.Duration
@@ -58,7 +61,7 @@ type Draft struct {
 	Transports []string
 	Features   []string
 	Tick       uint64
-	Window     uint64
+	Window     uint64 // 0: what the line needs
 	Country    string
 	ASN        uint32
 	Network    Text
@@ -66,6 +69,29 @@ type Draft struct {
 	Capacity   Capacity
 	// Exit is nil where the draft sells no exit.
 	Exit *ExitPolicy
+}
+
+// Terms where the operator says nothing.
+const (
+	// DefaultLifetime is how long an offer is good.
+	DefaultLifetime = 14 * 24 * time.Hour
+	// DefaultConnections and DefaultNewPerSecond cap one session.
+	DefaultConnections  = 1024
+	DefaultNewPerSecond = 200
+
+	defaultTick = 1 << 20
+	mailPort    = 25
+)
+
+// DefaultDraft is an exit's terms where its operator says nothing, but for the price, which has no default.
+func DefaultDraft() Draft {
+	return Draft{
+		Lifetime: DefaultLifetime, Services: []string{ServiceExit}, Transports: []string{TransportWireGuard},
+		Features: []string{FeatureIPv6, FeaturePostQuantum}, Tick: defaultTick,
+		Exit: &ExitPolicy{
+			DeniedPorts: []uint16{mailPort}, P2P: true, Connections: DefaultConnections, NewPerSecond: DefaultNewPerSecond,
+		},
+	}
 }
 
 type draftFile struct {
@@ -103,11 +129,13 @@ func ParseDraft(text []byte, decimals uint8) (Draft, error) {
 	if len(text) > maxDraft {
 		return Draft{}, fmt.Errorf("offer file has %d bytes, at most %d are allowed", len(text), maxDraft)
 	}
+	def := DefaultDraft()
 	f := draftFile{
-		Lifetime: duration(7 * 24 * time.Hour), Services: []string{ServiceExit},
-		Transports: []string{TransportWireGuard}, Tick: 1 << 20, Window: 4 << 20,
+		Lifetime: duration(def.Lifetime), Services: def.Services, Transports: def.Transports, Features: def.Features,
+		Tick: size(def.Tick),
 	}
-	f.Exit.DenyPorts = []uint16{25}
+	f.Exit.DenyPorts, f.Exit.P2P = def.Exit.DeniedPorts, def.Exit.P2P
+	f.Exit.Connections, f.Exit.NewPerSecond = def.Exit.Connections, def.Exit.NewPerSecond
 	meta, err := toml.Decode(string(text), &f)
 	if err != nil {
 		if where := (toml.ParseError{}); errors.As(err, &where) {
@@ -119,9 +147,13 @@ func ParseDraft(text []byte, decimals uint8) (Draft, error) {
 		return Draft{}, fmt.Errorf("offer file: key %s is not known", Text(unknown[0].String()))
 	}
 	if f.Price == "" {
-		return Draft{}, errors.New(`offer file: price is missing; write for example price = "0.005"`)
+		return Draft{}, errors.New(`offer file: price is missing; write for example price = "0.05"`)
 	}
-	price, err := contracts.ParseTokens(f.Price, decimals)
+	perGB, err := contracts.ParseTokens(f.Price, decimals)
+	if err != nil {
+		return Draft{}, fmt.Errorf("offer file: price: %w", err)
+	}
+	price, err := contracts.PerGiB(perGB)
 	if err != nil {
 		return Draft{}, fmt.Errorf("offer file: price: %w", err)
 	}
@@ -149,11 +181,15 @@ func ParseDraft(text []byte, decimals uint8) (Draft, error) {
 	} else if meta.IsDefined("exit") {
 		return Draft{}, errors.New("offer file: it has a section exit, but services does not name exit")
 	}
+	if err := checkExit(Offer{Services: d.Services, Exit: d.Exit}); err != nil {
+		return Draft{}, fmt.Errorf("offer file: %w", err)
+	}
 	return d, nil
 }
 
 // Apply returns o with the draft's terms. Taken from o are what the node knows: the market, provider, sequence,
-// NotBefore, host and protocols, and of o.Exit the destinations that every exit denies. The result still has to pass
+// NotBefore, host and protocols, the window where the draft has none, and of o.Exit the destinations that every exit
+// denies. The result still has to pass
 // [Offer.Validate]; [Sign] sees to it.
 func (d Draft) Apply(o Offer) Offer {
 	o.Payee = d.Payee
@@ -162,7 +198,7 @@ func (d Draft) Apply(o Offer) Offer {
 	}
 	o.Expires = o.NotBefore.Add(d.Lifetime)
 	o.Services, o.Transports, o.Features = d.Services, d.Transports, d.Features
-	o.PricePerGiB, o.Tick, o.Window = d.Price, d.Tick, d.Window
+	o.PricePerGiB, o.Tick, o.Window = d.Price, d.Tick, cmp.Or(d.Window, o.Window)
 	o.Country, o.ASN, o.Network, o.Contact, o.Capacity = d.Country, d.ASN, d.Network, d.Contact, d.Capacity
 	var denied []netip.Prefix
 	if o.Exit != nil {
@@ -171,7 +207,9 @@ func (d Draft) Apply(o Offer) Offer {
 	o.Exit = nil
 	if d.Exit != nil {
 		e := *d.Exit
-		e.Denied = prefixes(append(append([]netip.Prefix{}, denied...), e.Denied...))
+		// An exception from all of a range that every exit denies takes the range's place.
+		denied = slices.DeleteFunc(slices.Clone(denied), func(p netip.Prefix) bool { return slices.Contains(e.Allowed, p) })
+		e.Denied = prefixes(append(denied, e.Denied...))
 		o.Exit = &e
 	}
 	return o

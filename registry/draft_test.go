@@ -24,8 +24,8 @@ func TestExampleOfferFileBecomesAValidOffer(t *testing.T) {
 		t.Errorf("signed %+v, applied %+v", s.Offer, o)
 	}
 	want := base
-	want.Payee, want.PricePerGiB = base.Provider, contracts.NewAmount(5_000_000_000_000_000)
-	want.Expires, want.Features = base.NotBefore.Add(168*time.Hour), []string{FeatureIPv6}
+	want.Payee, want.PricePerGiB = base.Provider, contracts.NewAmount(53_687_091_200_000_000) // 0.05 × 2^30 ÷ 10^9
+	want.Expires, want.Features = base.NotBefore.Add(336*time.Hour), []string{FeatureIPv6, FeaturePostQuantum}
 	want.Network, want.Contact = "fibre at home", "ops@example.org"
 	want.Exit = &ExitPolicy{
 		Denied:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("198.51.100.0/24")},
@@ -43,7 +43,7 @@ func TestPriceAloneIsAnOfferFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := mustSign(t, 1, d.Apply(fullOffer(1, market, golden)))
-	if s.Offer.PricePerGiB != contracts.NewAmount(2_000_000) || s.Offer.Tick != 1<<20 || !s.Offer.Sells(ServiceExit) {
+	if s.Offer.PricePerGiB != contracts.NewAmount(2_147_483) || s.Offer.Tick != 1<<20 || !s.Offer.Sells(ServiceExit) {
 		t.Errorf("offer %+v", s.Offer)
 	}
 }
@@ -67,6 +67,7 @@ func TestOfferFileErrorsNameTheKey(t *testing.T) {
 		"price = \"1\"\nx = ":                           "line 2",
 		"\"\\u001b[31m\" = 1\nprice = \"1\"":            `\\u001b`,
 		strings.Repeat("#", maxDraft+1):                 "at most",
+		"price = \"1\"\n[exit]\nallow = [\"10.0.0.0/8\"]\ndeny = [\"10.0.0.0/8\"]": "10.0.0.0/8",
 	} {
 		if _, err := ParseDraft([]byte(text), 6); err == nil || !strings.Contains(err.Error(), want) ||
 			strings.ContainsRune(err.Error(), 0x1b) {

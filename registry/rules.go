@@ -193,6 +193,11 @@ func checkExit(o Offer) error {
 			}
 		}
 	}
+	for _, x := range o.Exit.Allowed {
+		if slices.Contains(o.Exit.Denied, x) {
+			return bad("exit.allowed", "has %s, which exit.denied has too", x)
+		}
+	}
 	if len(o.Exit.DeniedPorts) > maxElements {
 		return bad("exit.denied_ports", "has %d ports, at most %d are allowed", len(o.Exit.DeniedPorts), maxElements)
 	}

@@ -24,7 +24,6 @@ import (
 	"byway/node"
 	"byway/payments"
 	"byway/registry"
-	"byway/tunnel"
 )
 
 // DemoBytes is how much the demo downloads: 64 MiB.
@@ -211,8 +210,8 @@ func (d *demo) startProviders(ctx context.Context) error {
 			return err
 		}
 		p, err := node.OpenProvider(ctx, node.ProviderConfig{
-			Home: home, Network: d.Network, Key: key, Price: price, Stake: demoStake,
-			Listen: netip.MustParseAddrPort("127.0.0.1:0"), Policy: d.internet.policy(), Log: d.cfg.Log,
+			Home: home, Network: d.Network, Key: key, Terms: d.internet.terms(price), Stake: demoStake,
+			Listen: netip.MustParseAddrPort("127.0.0.1:0"), Log: d.cfg.Log,
 		})
 		if err != nil {
 			return err
@@ -479,8 +478,10 @@ func startInternet(ctx context.Context, size int) (*internet, error) {
 func (in *internet) url() string { return "http://" + in.listener.Addr().String() + "/64MiB" }
 
 // policy lets a provider reach this server, which listens where no stranger's traffic may go otherwise.
-func (in *internet) policy() tunnel.PolicyConfig {
-	return tunnel.PolicyConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
+func (in *internet) terms(price contracts.Amount) registry.Draft {
+	terms := registry.DefaultDraft()
+	terms.Price, terms.Exit.Allowed = price, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	return terms
 }
 
 func (in *internet) close() error { return in.server.Close() }
