@@ -56,6 +56,15 @@ bench-tunnel: ## Measure the tunnel in network namespaces (root; BENCH_QUICK=1 f
 test-net: ## The long tests in network namespaces (root; nftables, iproute2, ethtool, tcpdump, ping, dig, curl)
 	BYWAY_NET_TEST=1 go test -count=1 -v -run TestNet -timeout 30m ./tunnel/... ./cli
 
+.PHONY: adversary
+adversary: ## Attack the product, as every test named TestAdversary does: attack, bound, seen (root: in namespaces too)
+	mkdir -p build
+	go test -count=1 -v -timeout 30m -run '^TestAdversary' $(PKGS) >build/adversary.log || { cat build/adversary.log; exit 1; }
+	if [ "$$(id -u)" = 0 ]; then BYWAY_NET_TEST=1 go test -count=1 -v -timeout 30m -run '^TestNetAdversary' ./tunnel/... ./node ./cli \
+		>>build/adversary.log || { cat build/adversary.log; exit 1; }; else echo "attacks in namespaces need root: left out" >&2; fi
+	@sed -n 's/.*adversary: //p' build/adversary.log | awk -F ' [|] ' '{ printf "%s\n    %s\n    %s\n", $$1, $$2, $$3 } END { print NR " attacks" }' \
+		| tee build/adversary.txt
+
 .PHONY: chaos
 chaos: ## Kill, cut the power, reorganise and cheat under the payment engine
 	go test ./payments -run '^TestChaos$$' -count=1 -v -timeout 20m -args -chaos -kills 200 -cuts 200 -rapid.checks 3000
