@@ -30,6 +30,15 @@ func (*Routes) Close() error { return nil }
 // Release does nothing on this system.
 func (*Routes) Release() error { return nil }
 
+// Abandon does nothing on this system.
+func (*Routes) Abandon(string) error { return nil }
+
+// Trouble is never any on this system.
+func (*Routes) Trouble() string { return "" }
+
+// Inspect finds nothing on this system.
+func Inspect(string) (*Shut, error) { return nil, nil }
+
 // Restore does nothing on this system.
 func Restore(string) (bool, error) { return false, nil }
 

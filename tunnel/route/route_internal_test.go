@@ -135,7 +135,7 @@ func TestStateSurvivesItsOwnEncoding(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if info, err := os.Stat(filepath.Join(dir, stateName)); err != nil || info.Mode() != fs.FileMode(0o600) {
+	if info, err := os.Stat(filepath.Join(dir, stateName)); err != nil || info.Mode() != fs.FileMode(0o644) {
 		t.Errorf("%v %v", info, err)
 	}
 	if err := removeState(dir); err != nil {
@@ -166,7 +166,7 @@ func TestAnotherBootLeavesFilesAloneToRestore(t *testing.T) {
 func TestStateThatIsNotOursIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"", "{}", `{"version":2}`, `{"version":1,"sysctls":{"/etc/passwd":"x"}}`,
+		"", "{}", `{"version":3}`, `{"version":0}`, `{"version":1,"sysctls":{"/etc/passwd":"x"}}`,
 		`{"version":1,"sysctls":{"/proc/sys/net/../kernel/core_pattern":"x"}}`, "[" + strings.Repeat(" ", maxState) + "]",
 	} {
 		if s, err := decodeState("routes.json", []byte(text)); err == nil {

@@ -62,7 +62,13 @@ func Lock(ctx context.Context, cfg Config) (_ *Routes, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r.state = &state{Version: stateVersion, Boot: boot, Interface: cfg.Interface, Lockdown: cfg.Lockdown}
+	holder, err := self()
+	if err != nil {
+		return nil, err
+	}
+	r.state = &state{
+		Version: stateVersion, Boot: boot, Interface: cfg.Interface, Lockdown: cfg.Lockdown, Since: time.Now(), Holder: holder,
+	}
 	if before != nil {
 		r.state.DNS = before.leftDNS(boot)
 		if before.Boot == boot {
@@ -206,13 +212,29 @@ func (r *Routes) checkDNS() error {
 // first provider. Its questions carry MarkUnderlay, and are the only ones that leave the machine outside the tunnel.
 func (r *Routes) Resolver() *net.Resolver { return resolver(r.servers) }
 
-// Close gives the machine back as it was. With Config.Lockdown it stays locked.
-func (r *Routes) Close() error { return r.end(r.cfg.Lockdown) }
+// Close gives the machine back as it was: the user's own end of a session. With Config.Lockdown it stays locked.
+func (r *Routes) Close() error {
+	if r.cfg.Lockdown {
+		return r.end("the session has ended, and --lockdown keeps the machine shut")
+	}
+	return r.end("")
+}
 
 // Release gives the machine back as it was, also with Config.Lockdown.
-func (r *Routes) Release() error { return r.end(false) }
+func (r *Routes) Release() error { return r.end("") }
 
-func (r *Routes) end(stay bool) error {
+// Abandon ends the session and leaves the machine shut: it is for every end but the user's own. The reason, a sentence
+// without a full stop, is what [Inspect] tells until Restore opens the machine, or until Lock takes it over, which does
+// not open it in between. The state that cannot be written does not open it either.
+func (r *Routes) Abandon(reason string) error {
+	if reason == "" {
+		reason = "the session has ended"
+	}
+	return r.end(reason)
+}
+
+// end lets go of the machine: shut where there is a reason for it, open where there is none.
+func (r *Routes) end(reason string) error {
 	r.mu.Lock()
 	lock := r.lock
 	r.lock = nil
@@ -223,11 +245,19 @@ func (r *Routes) end(stay bool) error {
 	close(r.stop)
 	r.keeping.Wait()
 	err := r.watcher.close()
-	if !stay {
+	if reason == "" {
 		err = errors.Join(err, lift(r.cfg.StateDir, r.state))
+	} else {
+		r.state.Holder = nil
+		r.state.Ended = &ended{At: time.Now(), Reason: reason[:min(len(reason), maxReason)]}
+		// Nothing of the session that was is let pass any more.
+		err = errors.Join(err, r.state.write(r.cfg.StateDir), r.firewall(nil).load())
 	}
 	return errors.Join(err, lock.Close())
 }
+
+// Trouble says what is wrong at present with what shuts the machine; it is empty when all is well.
+func (r *Routes) Trouble() string { return "" }
 
 // Restore gives the machine back as it was before a daemon that no longer runs, also where that one had locked it. It
 // does nothing where there is nothing to do, and says whether there was. It returns ErrInUse where a daemon runs.

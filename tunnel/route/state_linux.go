@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,7 +17,8 @@ import (
 const (
 	stateName    = "routes.json"
 	lockName     = "routes.lock"
-	stateVersion = 1
+	stateVersion = 2
+	oldestState  = 1 // without Since, Holder, Ended
 	maxState     = 1 << 20
 )
 
@@ -25,9 +28,72 @@ type state struct {
 	Boot      string `json:"boot"` // after another boot, only files are left to restore
 	Interface string `json:"interface"`
 	Lockdown  bool   `json:"lockdown"`
+	// Since is when the machine was shut.
+	Since time.Time `json:"since,omitzero"`
+	// Holder is the daemon that shut it; nil once it has let go.
+	Holder *process `json:"holder,omitempty"`
+	// Ended says how the session ended where the machine was left shut; nil where nobody could say.
+	Ended *ended `json:"ended,omitempty"`
 	// Sysctls holds former values by path.
 	Sysctls map[string]string `json:"sysctls,omitempty"`
 	DNS     *dnsState         `json:"dns,omitempty"`
+}
+
+// ended is how a session ended that has left the machine shut.
+type ended struct {
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+}
+
+// maxReason bounds what is kept of a reason, in bytes.
+const maxReason = 1 << 10
+
+// process is known by its number and by when it began, in ticks since boot: numbers are used again.
+type process struct {
+	PID   int    `json:"pid"`
+	Start uint64 `json:"start"`
+}
+
+// self is this process.
+func self() (*process, error) {
+	start, err := startOf(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	return &process{os.Getpid(), start}, nil
+}
+
+// startOf reads when a process began (proc_pid_stat(5)). One that has ended and is not yet waited for does not run.
+func startOf(pid int) (uint64, error) {
+	path := fmt.Sprintf("/proc/%d/stat", pid)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("look at process: %w", err)
+	}
+	// The second field is the program's name in parentheses, and may hold anything.
+	_, rest, _ := strings.Cut(string(b[max(0, strings.LastIndexByte(string(b), ')')):]), " ")
+	fields := strings.Fields(rest)
+	if len(fields) < 20 {
+		return 0, fmt.Errorf("look at process: %s has %d fields", path, len(fields))
+	}
+	if fields[0] == "Z" || fields[0] == "X" {
+		return 0, fmt.Errorf("look at process %d: %w", pid, fs.ErrNotExist)
+	}
+	start, err := strconv.ParseUint(fields[19], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("look at process: %s: %w", path, err)
+	}
+	return start, nil
+}
+
+// runs reports whether the process still does.
+func (p *process) runs() bool {
+	start, err := startOf(p.PID)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		// Other users' processes can be hidden (hidepid of proc(5)); the kernel says all the same whether there is one.
+		return errors.Is(unix.Kill(p.PID, 0), unix.EPERM)
+	}
+	return err == nil && start == p.Start
 }
 
 // bootID tells one boot of the machine from another.
@@ -41,8 +107,14 @@ func bootID() (string, error) {
 
 // lockDir makes sure that one process at a time changes the machine's routes. Closing the file, or dying, lets go.
 func lockDir(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	// Everybody may ask whether the machine is shut, and by what; the lock itself is root's.
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make state folder: %w", err)
+	}
+	if dir == DefaultStateDir { // which older releases made for root alone
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("make state folder: %w", err)
+		}
 	}
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
@@ -79,9 +151,9 @@ func decodeState(path string, b []byte) (*state, error) {
 	if err := json.Unmarshal(b, s); err != nil {
 		return nil, fmt.Errorf("state of routes %s: %w", path, err)
 	}
-	if s.Version != stateVersion {
-		return nil, fmt.Errorf("state of routes %s has version %d, not %d: disconnect with the release that wrote it",
-			path, s.Version, stateVersion)
+	if s.Version < oldestState || s.Version > stateVersion {
+		return nil, fmt.Errorf("state of routes %s has version %d, not %d to %d: run byway unlock of the release that wrote it",
+			path, s.Version, oldestState, stateVersion)
 	}
 	for name := range s.Sysctls {
 		if filepath.Clean(name) != name || !strings.HasPrefix(name, "/proc/sys/net/") {
@@ -103,7 +175,7 @@ func (s *state) leftDNS(boot string) *dnsState {
 func (s *state) write(dir string) error {
 	b, err := json.MarshalIndent(s, "", "\t")
 	if err == nil {
-		err = writeFile(filepath.Join(dir, stateName), b, 0o600, nil)
+		err = writeFile(filepath.Join(dir, stateName), b, 0o644, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("write state of routes: %w", err)
