@@ -12,7 +12,6 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"byway/node"
 )
@@ -100,7 +99,7 @@ func (e env) accountNew(c *cli.Context) error {
 		}
 		note = "New account. " + path + " brings it back without any password: keep it where nobody else can read it."
 	case e.asks() && !c.Bool("json"):
-		if err := showPhrase(e.Err, e.In, phrase); err != nil {
+		if err := showPhrase(e.Err, untilEnded{c.Context, e.In}, phrase); err != nil {
 			return err
 		}
 		note = "New account. The phrase brings it back; it is not kept here."
@@ -113,9 +112,6 @@ func (e env) accountNew(c *cli.Context) error {
 	}
 	return e.showAccount(c, home)
 }
-
-// asks reports whether there is a person to ask.
-func (e env) asks() bool { return e.In != nil && term.IsTerminal(int(e.In.Fd())) }
 
 // accountCold makes a home for an account whose key is elsewhere.
 func (e env) accountCold(c *cli.Context, home node.Home) error {
@@ -180,13 +176,7 @@ func (e env) readPhrase(c *cli.Context) (string, error) {
 	if !e.asks() {
 		return "", usagef("no terminal to ask for the phrase: give --phrase-file")
 	}
-	fmt.Fprint(e.Err, "Phrase (it is not shown): ")
-	b, err := term.ReadPassword(int(e.In.Fd()))
-	fmt.Fprintln(e.Err)
-	if err != nil {
-		return "", fmt.Errorf("read phrase: %w", err)
-	}
-	return string(b), nil
+	return e.ask(c.Context, "Phrase (it is not shown): ")
 }
 
 // writePhrase writes a phrase to a file that this user alone can read; it never overwrites one.
@@ -219,7 +209,10 @@ func showPhrase(w io.Writer, in io.Reader, phrase node.Phrase) error {
 	half := len(words) / 2
 	for _, at := range []int{rand.IntN(half), half + rand.IntN(half)} {
 		fmt.Fprintf(w, "Word %d, to make sure: ", at+1)
-		if !lines.Scan() || strings.TrimSpace(lines.Text()) != words[at] {
+		if !lines.Scan() && lines.Err() != nil {
+			return lines.Err()
+		}
+		if strings.TrimSpace(lines.Text()) != words[at] {
 			return fmt.Errorf("that is not word %d: nothing was made, begin again with byway account new", at+1)
 		}
 	}

@@ -22,7 +22,6 @@ import (
 	"github.com/adrg/xdg"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"byway/contracts/deploy"
 	"byway/node"
@@ -45,11 +44,8 @@ type Streams struct {
 	In       *os.File // nil: nothing to ask a person with
 	Out, Err io.Writer
 	Terminal bool // Err is a terminal that a person looks at
-}
 
-// System returns the process's own streams.
-func System() Streams {
-	return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: term.IsTerminal(int(os.Stderr.Fd()))}
+	heed func() // see heedStreams; nil where nobody can close the streams
 }
 
 // usageError is a mistake on the command line.
@@ -306,26 +302,17 @@ func (e env) password(c *cli.Context, fresh bool) (string, error) {
 		}
 		return first, nil
 	}
-	if e.In == nil || !term.IsTerminal(int(e.In.Fd())) {
+	if !e.asks() {
 		return "", usagef("no terminal to ask for the password: give --password-file")
 	}
-	ask := func(prompt string) (string, error) {
-		fmt.Fprint(e.Err, prompt)
-		b, err := term.ReadPassword(int(e.In.Fd()))
-		fmt.Fprintln(e.Err)
-		if err != nil {
-			return "", fmt.Errorf("read password: %w", err)
-		}
-		return string(b), nil
-	}
 	if !fresh {
-		return ask("Password: ")
+		return e.ask(c.Context, "Password: ")
 	}
-	first, err := ask("New password: ")
+	first, err := e.ask(c.Context, "New password: ")
 	if err != nil {
 		return "", err
 	}
-	again, err := ask("Once more: ")
+	again, err := e.ask(c.Context, "Once more: ")
 	if err != nil {
 		return "", err
 	}

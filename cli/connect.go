@@ -77,6 +77,7 @@ func (e env) connect(c *cli.Context) (err error) {
 		}
 		defer listener.Close()
 	}
+	e.heedStreams()
 	consumer, err := e.openConsumer(c)
 	if err != nil {
 		return err

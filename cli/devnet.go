@@ -112,6 +112,7 @@ func (e env) devnetUp(c *cli.Context) (err error) {
 	if err := e.devnetIsUp(c, d, path); err != nil {
 		return err
 	}
+	e.heedStreams()
 	<-c.Context.Done()
 	return nil
 }

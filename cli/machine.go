@@ -116,7 +116,7 @@ func (e env) exec(c *cli.Context) error {
 		return err
 	}
 	program := exec.CommandContext(c.Context, c.Args().First(), c.Args().Tail()...)
-	program.Stdout, program.Stderr = e.Out, e.Err
+	program.Stdout, program.Stderr = inherited(e.Out), inherited(e.Err)
 	if e.In != nil {
 		program.Stdin = e.In
 	}

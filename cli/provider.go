@@ -92,6 +92,7 @@ func (e env) providerUp(c *cli.Context) error {
 	}
 	ctx, cancel := context.WithCancel(c.Context)
 	defer cancel()
+	e.heedStreams()
 	fmt.Fprintln(e.Err, "Publishing the offer …")
 	published, err := provider.Publish(ctx)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/ethereum/go-ethereum/accounts/keystore"
@@ -166,6 +167,7 @@ func (h Home) writeKey(account string, key contracts.Key, password string, stren
 	}
 	file, err := keystore.EncryptKey(
 		&keystore.Key{Id: id, Address: key.Address(), PrivateKey: key.Private()}, password, n, p)
+	debug.FreeOSMemory() // as in readKey
 	if err != nil {
 		return fmt.Errorf("encrypt %s key: %w", account, err)
 	}
@@ -212,6 +214,8 @@ func (h Home) readKey(account, password string) (contracts.Key, error) {
 		return contracts.Key{}, err
 	}
 	key, err := keystore.DecryptKey(file, password)
+	// Standard scrypt has used 256 MiB for this, which the collector would keep for as long as little is allocated.
+	debug.FreeOSMemory()
 	switch {
 	case errors.Is(err, keystore.ErrDecrypt):
 		return contracts.Key{}, fmt.Errorf("%s: %w", h.keyPath(account), ErrPassword)
