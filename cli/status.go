@@ -71,8 +71,8 @@ func (e env) providerStatus(raw json.RawMessage) error {
 		row{"sessions", fmt.Sprint(len(s.Sessions))},
 	)
 	for _, session := range s.Sessions {
-		fmt.Fprintf(e.Out, "    %s  %s  %s in, %s out, paid %s\n", session.Payer, session.State,
-			formatBytes(session.Rx), formatBytes(session.Tx), show(s.Token, session.Paid))
+		fmt.Fprintf(e.Out, "    %s  %s  %s in, %s out, paid %s, without the chain until %s\n", session.Payer, session.State,
+			formatBytes(session.Rx), formatBytes(session.Tx), show(s.Token, session.Paid), showTime(session.ServeUntil))
 	}
 	return nil
 }

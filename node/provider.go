@@ -124,9 +124,13 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 	if err != nil {
 		return nil, err
 	}
+	exitDelay, err := p.exitDelay(ctx)
+	if err != nil {
+		return nil, err
+	}
 	p.payee, err = payments.NewPayee(payments.PayeeConfig{
 		Domain: p.domain, Ledger: p.ledger, Chain: view, Payee: cfg.Key.Address(), Token: cfg.Network.Token,
-		Trust: cfg.Trust, NoTrust: cfg.NoTrust, Log: p.log,
+		Trust: cfg.Trust, NoTrust: cfg.NoTrust, ExitDelay: exitDelay, Log: p.log,
 	})
 	if err != nil {
 		return nil, err

@@ -364,14 +364,17 @@ type ServedStatus struct {
 	Rx      uint64           `json:"rx_bytes"`
 	Tx      uint64           `json:"tx_bytes"`
 	Paid    contracts.Amount `json:"paid"`
+	// ServeUntil is until when it can be served, by this machine's clock, should the chain be out of reach from now on.
+	ServeUntil time.Time `json:"serve_without_chain_until"`
 }
 
 func (s *served) status() ServedStatus {
 	usage := s.usage()
+	until := s.provider.payee.ServeUntil(s.terms.Session)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return ServedStatus{
 		Session: s.terms.Session.String(), Payer: s.terms.Channel.Payer, State: s.state, Since: s.started,
-		Rx: usage.Rx, Tx: usage.Tx, Paid: s.credit.Paid,
+		Rx: usage.Rx, Tx: usage.Tx, Paid: s.credit.Paid, ServeUntil: until,
 	}
 }

@@ -32,8 +32,14 @@ type account struct {
 	settled contracts.Amount // as last read from the chain
 	sig     Signature        // of total
 
+	// The block that said so, its time, and when it was read here. None of it is believed for good: see settled.go.
 	settledBlock uint64
-	owedSince    time.Time // zero while nothing is owed
+	settledHash  common.Hash
+	settledTime  time.Time
+	settledAt    time.Time
+	recheckAt    time.Time // when the chain is asked again although nothing is owed
+
+	owedSince time.Time // zero while nothing is owed
 }
 
 // promise returns the account's latest promise, or nil where there was none.
@@ -54,17 +60,19 @@ type sessionRow struct {
 }
 
 const accountColumns = "id, role, chain_id, contract, token, payer, signer, payee, total, other, settled, sig," +
-	" settled_block, owed_since"
+	" settled_block, owed_since, settled_hash, settled_time, settled_at, recheck_at"
 
 func scanAccount(scan func(...any) error) (a account, err error) {
-	var contract, token, payer, signer, payee, total, other, settled, sig []byte
-	var chainID, block int64
+	var contract, token, payer, signer, payee, total, other, settled, sig, hash []byte
+	var chainID, block, blockTime, readAt, recheckAt int64
 	var since sql.NullInt64
 	if err = scan(&a.id, &a.role, &chainID, &contract, &token, &payer, &signer, &payee, &total, &other, &settled,
-		&sig, &block, &since); err != nil {
+		&sig, &block, &since, &hash, &blockTime, &readAt, &recheckAt); err != nil {
 		return a, err
 	}
-	a.settledBlock = uint64(block)
+	a.settledBlock, a.settledHash = uint64(block), common.BytesToHash(hash)
+	a.settledTime, a.settledAt = time.UnixMilli(blockTime), time.UnixMilli(readAt)
+	a.recheckAt = time.UnixMilli(recheckAt)
 	if since.Valid {
 		a.owedSince = time.UnixMilli(since.Int64)
 	}

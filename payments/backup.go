@@ -86,6 +86,10 @@ func restoreLedger(ctx context.Context, backup, path string) (err error) {
 	if _, err := io.Copy(f, from); err != nil {
 		return err
 	}
+	// A copy that an older program made is brought to this one's form; a row whose checksum is wrong keeps a wrong one.
+	if err := migrateFile(ctx, part); err != nil {
+		return err
+	}
 	report, err := VerifyLedger(ctx, part, nil)
 	if err != nil {
 		return err
@@ -99,6 +103,21 @@ func restoreLedger(ctx context.Context, backup, path string) (err error) {
 		return fmt.Errorf("the backup is damaged: %s", report.Problems[0])
 	}
 	return finishFile(f, part, path)
+}
+
+// migrateFile brings a ledger that nobody uses to this program's schema.
+func migrateFile(ctx context.Context, path string) (err error) {
+	db, err := openDB(path, "")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return migrate(ctx, conn)
 }
 
 // finishFile gives a file that has been written its name, durably.

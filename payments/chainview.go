@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
+	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
 	"byway/contracts/bindings/channels"
@@ -22,8 +23,14 @@ type ChannelState struct {
 	ExitAt time.Time
 	// Epoch counts how often the ceiling was lowered.
 	Epoch uint32
-	// Block is the block's number.
+	// Block is the block's number, Hash its hash and Time its time; hash and time are zero where only a number was asked
+	// for.
 	Block uint64
+	Hash  common.Hash
+	Time  time.Time
+	// Since is the time of the oldest block that the ceiling was read in: Time, or that of the block at a payee's depth.
+	// An exit that the answer does not show was announced after it.
+	Since time.Time
 }
 
 // CanPay is the highest lifetime total that a claim would be paid in full now.
@@ -59,14 +66,38 @@ func NewChainView(backend bind.ContractBackend, d contracts.Deployment) *ChainVi
 
 // State implements [Chain]: it reads the newest block.
 func (v *ChainView) State(ctx context.Context, c contracts.Channel) (ChannelState, error) {
-	head, err := v.backend.HeaderByNumber(ctx, nil)
-	if err != nil {
-		return ChannelState{}, fmt.Errorf("read head: %w", err)
-	}
-	return v.StateAt(ctx, c, head.Number.Uint64())
+	return v.stateIn(ctx, c, nil)
 }
 
-// StateAt reads a block of that number.
+// stateIn reads a block with its hash and time; nil is the newest.
+func (v *ChainView) stateIn(ctx context.Context, c contracts.Channel, number *big.Int) (ChannelState, error) {
+	head, err := v.backend.HeaderByNumber(ctx, number)
+	if err != nil && number == nil {
+		return ChannelState{}, fmt.Errorf("read head: %w", err)
+	}
+	if err != nil {
+		return ChannelState{}, fmt.Errorf("read block %s: %w", number, err)
+	}
+	s, err := v.StateAt(ctx, c, head.Number.Uint64())
+	s.Hash, s.Time = head.Hash(), time.Unix(int64(min(head.Time, maxBlockTime)), 0)
+	s.Since = s.Time
+	return s, err
+}
+
+// maxBlockTime is as far into the future, in Unix seconds, as a block's time is believed to be a time at all.
+const maxBlockTime = 1 << 40
+
+// BlockHash is the hash of the block of that number, as the chain is now.
+func (v *ChainView) BlockHash(ctx context.Context, number uint64) (common.Hash, error) {
+	h, err := v.backend.HeaderByNumber(ctx, new(big.Int).SetUint64(number))
+	if err != nil {
+		return common.Hash{}, fmt.Errorf("read block %d: %w", number, err)
+	}
+	return h.Hash(), nil
+}
+
+// StateAt reads a block of that number; it does not ask for the block's hash and time. What no channel can be is an
+// error.
 func (v *ChainView) StateAt(ctx context.Context, c contracts.Channel, block uint64) (ChannelState, error) {
 	opts := &bind.CallOpts{Context: ctx, BlockNumber: new(big.Int).SetUint64(block)}
 	out, err := bind.Call(v.bound, opts, v.contract.PackChannelOf(c.Token, c.Payer, c.Signer, c.Payee),
@@ -82,6 +113,11 @@ func (v *ChainView) StateAt(ctx context.Context, c contracts.Channel, block uint
 		if *f.to, err = contracts.AmountFromBig(f.from); err != nil {
 			return ChannelState{}, fmt.Errorf("read %s in block %d: %w", c, block, err)
 		}
+	}
+	if s.Ceiling.Less(s.Settled) {
+		// The contract never lets it come to this.
+		return ChannelState{}, fmt.Errorf("read %s in block %d: the endpoint says that %s is settled and only %s set "+
+			"aside, which no channel can be", c, block, s.Settled, s.Ceiling)
 	}
 	if out.ExitAt.Sign() > 0 {
 		s.ExitAt = time.Unix(out.ExitAt.Int64(), 0)

@@ -121,6 +121,10 @@ type Claimer struct {
 	log      *slog.Logger
 	turn     *sync.Mutex
 	wake     chan struct{} // holds one token
+	start    int           // where a round begins to read, guarded by turn
+
+	skippedMu sync.Mutex
+	skipped   []Skipped
 }
 
 // NewClaimer makes a claimer of the payee's channels in that ledger.
@@ -206,14 +210,12 @@ func (c *Claimer) handle(ctx context.Context, u chain.Update) error {
 		if err != nil {
 			return err
 		}
-		states := map[int64]ChannelState{}
-		for _, a := range list {
-			if states[a.id], err = c.cfg.Chain.State(ctx, a.channel); err != nil {
-				return err
-			}
+		states, unread, err := c.reread(ctx, list)
+		if err != nil {
+			return err
 		}
 		c.Wake()
-		return c.cfg.Ledger.rolledBack(ctx, c.group, u.From, states)
+		return c.cfg.Ledger.rolledBack(ctx, c.group, u.From, states, unread)
 	}
 	payee := addressWord(c.group.payee)
 	for _, log := range u.Logs {
@@ -263,8 +265,17 @@ func (c *Claimer) round(ctx context.Context, choose func(context.Context, []owin
 	if list, err = choose(ctx, list); err != nil {
 		return sum, err
 	}
-	// The most valuable first, so that a purse that runs dry has paid for those.
-	slices.SortStableFunc(list, func(a, b owing) int { return b.value.Cmp(a.value) })
+	// What must be claimed before an exit ends comes first, the soonest of it before the rest; then the most valuable, so
+	// that a purse that runs dry has paid for those.
+	slices.SortStableFunc(list, func(a, b owing) int {
+		if a.state.Exiting() != b.state.Exiting() {
+			if a.state.Exiting() {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(a.state.ExitAt.Compare(b.state.ExitAt), b.value.Cmp(a.value))
+	})
 	for batch := range slices.Chunk(list, c.cfg.Policy.Batch) {
 		record := claimRecord{intent: "claim/" + rand.Text()}
 		for _, o := range batch {
@@ -288,19 +299,23 @@ func (c *Claimer) owing(ctx context.Context) ([]owing, error) {
 	if err != nil {
 		return nil, err
 	}
-	states := map[int64]ChannelState{}
+	// Among those that seem to owe nothing may be one whose answer was false.
+	doubtful, err := c.cfg.Ledger.unconfirmed(ctx, c.group, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	accounts = append(accounts, doubtful...)
+	states, err := c.readStates(ctx, accounts)
+	if err != nil {
+		return nil, err
+	}
 	free := map[common.Hash]contracts.Amount{} // of each vault, as far as this round has not planned it away
 	var list []owing
 	for _, a := range accounts {
-		s, err := c.cfg.Chain.State(ctx, a.channel)
-		if err != nil {
-			return nil, err
+		s, ok := states[a.id]
+		if !ok {
+			continue
 		}
-		if s.Block < a.settledBlock {
-			return nil, fmt.Errorf("chain is at block %d, %s was settled in %d: the endpoint lags behind", s.Block,
-				a.channel, a.settledBlock)
-		}
-		states[a.id] = s
 		vault := a.channel.Vault.ID()
 		if _, ok := free[vault]; !ok {
 			free[vault] = s.Free

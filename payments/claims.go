@@ -141,7 +141,7 @@ type settlement struct {
 func (l *Ledger) settleClaim(ctx context.Context, c claimRecord, s settlement) error {
 	return l.do(ctx, func(w *writer) error {
 		for id, total := range s.settled {
-			if err := storeSettled(w, id, total, s.block); err != nil {
+			if err := storeSettled(w, id, ChannelState{Settled: total, Block: s.block}); err != nil {
 				return err
 			}
 		}
@@ -162,51 +162,6 @@ func (l *Ledger) failClaim(ctx context.Context, c claimRecord, tx common.Hash, r
 		}
 		return w.seal(claimTable, claimTable.byKey(), c.id)
 	})
-}
-
-// setSettled takes over what the chain says of some channels.
-func (l *Ledger) setSettled(ctx context.Context, states map[int64]ChannelState) error {
-	if len(states) == 0 {
-		return nil
-	}
-	return l.do(ctx, func(w *writer) error {
-		for id, s := range states {
-			if err := storeSettled(w, id, s.Settled, s.Block); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// rolledBack takes over what the chain says after a reorganisation from that block on: also where it is less. Claims of
-// those blocks are on their way again: their intents, sent once more, are the same transactions wherever they are now.
-func (l *Ledger) rolledBack(ctx context.Context, g claimGroup, from uint64, states map[int64]ChannelState) error {
-	return l.do(ctx, func(w *writer) error {
-		for id, s := range states {
-			if err := w.exec("UPDATE channel SET settled_block = 0 WHERE id = ?", id); err != nil {
-				return err
-			}
-			if err := storeSettled(w, id, s.Settled, s.Block); err != nil {
-				return err
-			}
-		}
-		const again = "block >= ? AND chain_id = ? AND contract = ? AND token = ? AND payee = ?"
-		where := append([]any{count(from)}, g.args()...)
-		if err := w.exec("UPDATE claim SET state = ? WHERE state = ? AND "+again,
-			append([]any{claimSending, claimSettled}, where...)...); err != nil {
-			return err
-		}
-		return w.seal(claimTable, again, where...)
-	})
-}
-
-var updateSettled = channelTable.update("id = ?4 AND settled_block <= ?2", "settled = ?1", "settled_block = ?2",
-	"owed_since = CASE WHEN total > ?1 THEN COALESCE(owed_since, ?3) END")
-
-// storeSettled believes the later block: an endpoint that lags behind undoes nothing, a reorganisation does.
-func storeSettled(w *writer, id int64, settled contracts.Amount, block uint64) error {
-	return w.exec(updateSettled, blob(settled), int64(block), nowMillis(), id)
 }
 
 // Earnings is what a payee has been promised and where that stands, in base units: the one source of these numbers.
@@ -250,13 +205,14 @@ func (l *Ledger) addEarnings(ctx context.Context, g claimGroup, e *Earnings) err
 		}
 	}
 	for _, a := range list {
-		claiming := inClaim[a.id].SubFloor(a.settled)
-		unsettled := a.total.SubFloor(maxAmount(a.settled, inClaim[a.id]))
+		settled := a.believed()
+		claiming := inClaim[a.id].SubFloor(settled)
+		unsettled := a.total.SubFloor(maxAmount(settled, inClaim[a.id]))
 		var errs [4]error
-		e.Settled, errs[0] = e.Settled.Add(a.settled)
+		e.Settled, errs[0] = e.Settled.Add(settled)
 		e.Claiming, errs[1] = e.Claiming.Add(claiming)
 		e.Unsettled, errs[2] = e.Unsettled.Add(unsettled)
-		e.Promised, errs[3] = e.Promised.Add(maxAmount(a.total, a.settled))
+		e.Promised, errs[3] = e.Promised.Add(maxAmount(a.total, settled))
 		if err := errors.Join(errs[:]...); err != nil {
 			return err
 		}

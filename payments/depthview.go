@@ -2,6 +2,7 @@ package payments
 
 import (
 	"context"
+	"math/big"
 
 	"byway/contracts"
 )
@@ -26,7 +27,7 @@ func (v DepthView) State(ctx context.Context, c contracts.Channel) (ChannelState
 	if !v.Above.Less(s.CanPay().SubFloor(s.Settled)) || s.Block == 0 {
 		return s, nil
 	}
-	deep, err := v.View.StateAt(ctx, c, s.Block-min(s.Block-1, v.Depth))
+	deep, err := v.View.stateIn(ctx, c, new(big.Int).SetUint64(s.Block-min(s.Block-1, v.Depth)))
 	if err != nil {
 		return ChannelState{}, err
 	}
@@ -38,7 +39,7 @@ func (v DepthView) State(ctx context.Context, c contracts.Channel) (ChannelState
 		ceiling = minAmount(s.Ceiling, maxAmount(ceiling, addFloor(s.Settled, v.Above)))
 		free = minAmount(s.Free, v.Above.SubFloor(ceiling.SubFloor(s.Settled)))
 	}
-	s.Ceiling, s.Free = ceiling, free
+	s.Ceiling, s.Free, s.Since = ceiling, free, deep.Time
 	return s, nil
 }
 

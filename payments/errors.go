@@ -44,10 +44,16 @@ type UnfundedError struct {
 	Want contracts.Amount
 	// Free is the vault's free balance on chain and Trust the most of it that may be relied on without a reserve.
 	Free, Trust contracts.Amount
+	// Blind says why the chain can't be read now, where it can't: then more may be there than counts.
+	Blind error
 }
 
 // Error implements error.
 func (e *UnfundedError) Error() string {
+	if e.Blind != nil {
+		return fmt.Sprintf("%s: %s of all that was ever promised count while the provider can't read the chain, and %s "+
+			"are promised: try again once it can", e.Channel, e.Have, e.Want)
+	}
 	return fmt.Sprintf("%s can pay %s in all, promised are %s (free in the vault %s, trusted without a reserve %s): "+
 		"deposit and reserve more for this payee", e.Channel, e.Have, e.Want, e.Free, e.Trust)
 }

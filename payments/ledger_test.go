@@ -132,7 +132,7 @@ func completeLedger(t *testing.T) *Ledger {
 	c.Payee = own.Address()
 	payee = must(NewPayee(PayeeConfig{
 		Domain: testDomain, Ledger: l, Chain: &fakeChain{any: &ChannelState{Ceiling: contracts.MaxAmount()}},
-		Payee: c.Payee, Token: testToken,
+		Payee: c.Payee, Token: testToken, ExitDelay: time.Hour, // with it the reading is kept
 	}))(t)
 	must(payee.Release(t.Context(), c, own, time.Hour))(t)
 	v := must(VerifyLedger(t.Context(), l.path, nil))(t)
@@ -155,6 +155,10 @@ func altered(table, column string) string {
 		return "COALESCE(closed_at + 1, 1)"
 	case "channel.owed_since":
 		return "COALESCE(owed_since + 1, 1)"
+	case "reading.exit_at":
+		return "COALESCE(exit_at + 1, 1)"
+	case "channel.settled_hash":
+		return "CAST(settled_hash || 'A' AS BLOB)"
 	case "session.offer", "claim.intent", "claim.fee", "claim.reason":
 		return column + " || '1'"
 	}

@@ -120,4 +120,29 @@ UPDATE release SET sum = byway_row_sum('release', channel, ceiling, epoch, valid
 ALTER TABLE reserve ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
 UPDATE reserve SET sum = byway_row_sum('reserve', channel, ceiling, epoch, valid_until, sig);
 `,
+	// A row whose checksum is wrong stays so. What was read before counts as old: the chain is asked again.
+	`
+ALTER TABLE channel ADD COLUMN settled_hash BLOB NOT NULL DEFAULT x'';    -- of settled_block, as it was read
+ALTER TABLE channel ADD COLUMN settled_time INTEGER NOT NULL DEFAULT 0;   -- of settled_block
+ALTER TABLE channel ADD COLUMN settled_at INTEGER NOT NULL DEFAULT 0;     -- when it was read
+ALTER TABLE channel ADD COLUMN recheck_at INTEGER NOT NULL DEFAULT 0;     -- when it is read again, though nothing is owed
+UPDATE channel SET sum = byway_row_sum('channel', id, role, chain_id, contract, token, payer, signer, payee, total,
+  sig, other, settled, settled_block, owed_since, changed_at, settled_hash, settled_time, settled_at, recheck_at)
+  WHERE sum = byway_row_sum('channel', id, role, chain_id, contract, token, payer, signer, payee, total, sig, other,
+  settled, settled_block, owed_since, changed_at);
+CREATE INDEX channel_recheck ON channel (recheck_at) WHERE role = 2 AND owed_since IS NULL;
+CREATE TABLE reading (
+  channel INTEGER PRIMARY KEY REFERENCES channel (id), -- what the payee last read of it on the chain
+  settled BLOB NOT NULL CHECK (length(settled) = 12),
+  ceiling BLOB NOT NULL CHECK (length(ceiling) = 12),
+  epoch   INTEGER NOT NULL,
+  exit_at INTEGER,                                     -- by the chain's clock
+  block   INTEGER NOT NULL,
+  hash    BLOB NOT NULL,
+  time    INTEGER NOT NULL,                            -- of the block
+  since   INTEGER NOT NULL,                            -- time of the block that is deep enough for the ceiling
+  read_at INTEGER NOT NULL,                            -- by this machine's clock
+  sum     BLOB NOT NULL DEFAULT x''
+) STRICT;
+`,
 }

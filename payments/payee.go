@@ -16,7 +16,8 @@ import (
 const (
 	// stateAge is how old the chain's word on a channel may be where nothing hangs on it but what was there before.
 	stateAge = 10 * time.Second
-	// stateMaxAge is how old it may get while the chain can't be reached.
+	// stateMaxAge is how old the chain's word on what the payer can take away at once may get while the chain can't be
+	// reached. What is set aside counts for longer: see blind.go.
 	stateMaxAge = time.Minute
 	// statePatience is how long the chain may take to answer where an older answer would do.
 	statePatience = 3 * time.Second
@@ -40,6 +41,9 @@ type PayeeConfig struct {
 	// LossPerMille is the part of the paid bytes, in thousandths, that is forwarded on top, since a consumer pays
 	// for what arrives. Zero: 20. Negative: none.
 	LossPerMille int
+	// ExitDelay is how long an exit runs, a constant of the contract: what is set aside counts for the better part of it
+	// while the chain can't be reached. Zero: not known, and it counts for a minute.
+	ExitDelay time.Duration
 	// Log may be nil.
 	Log *slog.Logger
 }
@@ -69,19 +73,25 @@ type Payee struct {
 	sessions map[SessionID]*payeeSession
 	channels map[contracts.Channel]*payeeChannel
 	payers   map[common.Address][]*payeeChannel
+	downAt   time.Time // when the chain was last found down
+	down     error     // why; nil while it answers
 }
 
 // payeeChannel is one channel of the payee's.
 type payeeChannel struct {
-	mu      sync.Mutex // held from reading the latest total until the next one is stored
-	account account
-	state   ChannelState
-	readAt  time.Time // when state was read
-	triedAt time.Time // when that was last tried
+	mu       sync.Mutex // held from reading the latest total until the next one is stored
+	account  account
+	state    ChannelState
+	readAt   time.Time // when state was read
+	triedAt  time.Time // when that was last tried
+	storedAt time.Time // when state was last written down
+	stored   ChannelState
 
 	released released
 
-	exposure contracts.Amount // above the reserve, guarded by Payee.mu
+	// Guarded by Payee.mu.
+	exposure         contracts.Amount // above the reserve
+	until, freeUntil time.Time        // when what is set aside, and what is not, stops to count while the chain is down
 }
 
 type payeeSession struct {
@@ -313,16 +323,28 @@ func (p *Payee) channel(ctx context.Context, c contracts.Channel) (*payeeChannel
 		return nil, err
 	}
 	away := map[int64]released{}
+	past := map[int64]pastReading{}
 	for _, a := range list {
 		if away[a.id], err = p.cfg.Ledger.released(ctx, a.id); err != nil {
 			return nil, err
+		}
+		s, at, found, err := p.cfg.Ledger.reading(ctx, a.id)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			past[a.id] = pastReading{s, at}
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, a := range list {
 		if p.channels[a.channel] == nil {
-			other := &payeeChannel{account: a, exposure: a.total.SubFloor(a.settled), released: away[a.id]}
+			other := &payeeChannel{account: a, exposure: a.total.SubFloor(a.believed()), released: away[a.id]}
+			if r, ok := past[a.id]; ok {
+				other.state, other.readAt, other.storedAt, other.stored = r.state, r.readAt, r.readAt, r.state
+				other.until, other.freeUntil = p.secureUntil(r.state, r.readAt), r.readAt.Add(stateMaxAge)
+			}
 			p.channels[a.channel] = other
 			p.payers[c.Payer] = append(p.payers[c.Payer], other)
 		}
@@ -332,7 +354,7 @@ func (p *Payee) channel(ctx context.Context, c contracts.Channel) (*payeeChannel
 
 // payableLocked checks that a total may be counted on, asking the chain where what is known does not suffice or is old.
 func (p *Payee) payableLocked(ctx context.Context, ch *payeeChannel, t Terms, total contracts.Amount) error {
-	if err := p.refreshLocked(ctx, ch, stateAge); err != nil {
+	if err := p.refreshLocked(ctx, ch, p.stateAge()); err != nil {
 		return err
 	}
 	err := p.fundedLocked(ch, t, total, true)
@@ -360,12 +382,19 @@ func (p *Payee) refreshOthersLocked(ctx context.Context, ch *payeeChannel) error
 	}
 	p.mu.Unlock()
 	for _, other := range exposed {
+		p.mu.Lock()
+		down := p.down != nil && time.Since(p.downAt) < statePatience
+		p.mu.Unlock()
+		if down {
+			return nil
+		}
 		if other.mu.TryLock() {
 			err := p.refreshLocked(ctx, other, stateRetry)
 			other.mu.Unlock()
-			if err != nil {
+			if ctx.Err() != nil || errors.Is(err, ErrLedger) {
 				return err
 			}
+			// What could not be read stays exposed as it was: this channel is not held up by that one.
 		}
 	}
 	return nil
@@ -382,7 +411,8 @@ func (p *Payee) fundedLocked(ch *payeeChannel, t Terms, total contracts.Amount, 
 			trust = contracts.MaxAmount()
 		}
 	}
-	floor := ch.released.floor(ch.state, time.Now())
+	state := p.countsLocked(ch, time.Now())
+	floor := ch.released.floor(state)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	left := trust
@@ -391,48 +421,23 @@ func (p *Payee) fundedLocked(ch *payeeChannel, t Terms, total contracts.Amount, 
 			left = left.SubFloor(other.exposure)
 		}
 	}
-	left = minAmount(left, ch.state.Free)
+	left = minAmount(left, state.Free)
 	have, err := floor.Add(left)
 	if err != nil {
 		have = contracts.MaxAmount()
 	}
 	if have.Less(total) {
+		var blind error
+		if state != ch.state {
+			blind = p.down
+		}
 		return &UnfundedError{
-			Channel: ch.account.channel, Have: have, Want: total, Free: ch.state.Free, Trust: trust,
+			Channel: ch.account.channel, Have: have, Want: total, Free: state.Free, Trust: trust, Blind: blind,
 		}
 	}
 	if book {
 		ch.exposure = total.SubFloor(floor)
 	}
-	return nil
-}
-
-// refreshLocked reads the channel from the chain where the last answer is older than that. A chain that can't be
-// reached is forgiven for a minute.
-func (p *Payee) refreshLocked(ctx context.Context, ch *payeeChannel, age time.Duration) error {
-	now := time.Now()
-	if !ch.readAt.IsZero() && age > 0 && now.Sub(ch.triedAt) < age {
-		return nil
-	}
-	forgiven := !ch.readAt.IsZero() && now.Sub(ch.readAt) < stateMaxAge
-	reading, cancel := ctx, context.CancelFunc(func() {})
-	if forgiven {
-		reading, cancel = context.WithTimeout(ctx, statePatience)
-	}
-	defer cancel()
-	state, err := p.cfg.Chain.State(reading, ch.account.channel)
-	if err != nil {
-		if ctx.Err() == nil && forgiven {
-			ch.triedAt = now
-			p.log.Warn("channel state is old: chain can't be read", "age", now.Sub(ch.readAt), "error", err)
-			return nil
-		}
-		return fmt.Errorf("read %s: %w", ch.account.channel, err)
-	}
-	ch.state, ch.readAt, ch.triedAt = state, time.Now(), time.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	ch.exposure = ch.account.total.SubFloor(ch.released.floor(state, time.Now()))
 	return nil
 }
 

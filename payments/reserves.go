@@ -43,7 +43,7 @@ func (p *Payee) KeepReserve(ctx context.Context, r Reserve) error {
 	if ch.state.Exiting() {
 		return fmt.Errorf("keep reserve: %s: %w", r.Channel, ErrExiting)
 	}
-	if !r.worth(ch.state, time.Now()) {
+	if !r.worth(ch.state) {
 		return fmt.Errorf("keep reserve: %w: to %s in epoch %d, the channel has %s in epoch %d", ErrStaleReserve, r.Ceiling,
 			r.Epoch, ch.state.Ceiling, ch.state.Epoch)
 	}
@@ -58,10 +58,10 @@ func (p *Payee) KeepReserve(ctx context.Context, r Reserve) error {
 	})
 }
 
-// worth reports whether posting r would raise what the channel guarantees.
-func (r Reserve) worth(s ChannelState, now time.Time) bool {
+// worth reports whether posting r would raise what the channel guarantees. Its time is held against the chain's.
+func (r Reserve) worth(s ChannelState) bool {
 	return r.Epoch == s.Epoch && s.Ceiling.Less(r.Ceiling) && r.ValidUntil <= maxValidUntil &&
-		now.Add(postMargin).Unix() <= int64(r.ValidUntil)
+		s.clock().Add(postMargin).Unix() <= int64(r.ValidUntil)
 }
 
 // Release signs the payer's reserve above what has been promised away, for so long. From then on the payee counts on
@@ -91,12 +91,13 @@ func (p *Payee) Release(ctx context.Context, c contracts.Channel, key contracts.
 	}
 	r := Release{
 		Channel: c, Ceiling: maxAmount(ch.account.total, ch.state.Settled), Epoch: ch.state.Epoch,
-		ValidUntil: uint64(time.Now().Add(valid).Unix()),
+		// An idle chain's newest block may be old, and a chain's clock ahead of this one: the payer gets its time either way.
+		ValidUntil: uint64(later(ch.state.clock(), time.Now()).Add(valid).Unix()),
 	}
 	if r, err = p.cfg.Domain.SignRelease(r, key); err != nil {
 		return Release{}, err
 	}
-	next := released{r.Ceiling, r.Epoch, r.ValidUntil}.with(ch.released, time.Now())
+	next := released{r.Ceiling, r.Epoch, r.ValidUntil}.with(ch.released, ch.state.clock())
 	if err := p.cfg.Ledger.do(ctx, func(w *writer) error {
 		if err := w.exec("INSERT OR REPLACE INTO release (channel, ceiling, epoch, valid_until) VALUES (?,?,?,?)",
 			ch.account.id, blob(next.ceiling), int64(next.epoch), count(next.until)); err != nil {
@@ -119,17 +120,18 @@ type released struct {
 
 // with joins two: the lower ceiling holds, until the later end.
 func (r released) with(other released, now time.Time) released {
-	if other.epoch == r.epoch && other.until >= uint64(now.Unix()) {
+	if other.epoch == r.epoch && other.until >= uint64(max(now.Unix(), 0)) {
 		r.ceiling = minAmount(r.ceiling, other.ceiling)
 		r.until = max(r.until, other.until)
 	}
 	return r
 }
 
-// floor is the lifetime total that a channel guarantees, with what may be released any moment left out.
-func (r released) floor(s ChannelState, now time.Time) contracts.Amount {
+// floor is the lifetime total that a channel guarantees, with what may be released any moment left out. A release is over
+// when the chain's time says so, and not before.
+func (r released) floor(s ChannelState) contracts.Amount {
 	ceiling := s.Ceiling
-	if r.until >= uint64(now.Unix()) && r.until > 0 && r.epoch == s.Epoch {
+	if r.until >= uint64(max(s.clock().Unix(), 0)) && r.until > 0 && r.epoch == s.Epoch {
 		ceiling = minAmount(ceiling, r.ceiling)
 	}
 	return maxAmount(ceiling, s.Settled)
@@ -188,7 +190,7 @@ func (c *Claimer) postReserves(ctx context.Context, list []owing) error {
 		if err != nil {
 			return err
 		}
-		if !found || !r.worth(o.state, time.Now()) || o.state.Free.IsZero() {
+		if !found || !r.worth(o.state) || o.state.Free.IsZero() {
 			continue
 		}
 		row := r.Row()

@@ -33,7 +33,7 @@ type rowTable struct {
 var (
 	channelTable = rowTable{"channel", []string{"id"}, []string{
 		"role", "chain_id", "contract", "token", "payer", "signer", "payee", "total", "sig", "other", "settled",
-		"settled_block", "owed_since", "changed_at",
+		"settled_block", "owed_since", "changed_at", "settled_hash", "settled_time", "settled_at", "recheck_at",
 	}, "channel %v"}
 	sessionTable = rowTable{"session", []string{"id"}, []string{
 		"role", "session", "channel", "offer", "price", "tick", "win", "amount", "promises", "rx", "tx", "peer_rx",
@@ -51,9 +51,12 @@ var (
 		"release of channel %v"}
 	reserveTable = rowTable{"reserve", []string{"channel"}, []string{"ceiling", "epoch", "valid_until", "sig"},
 		"reserve of channel %v"}
+	readingTable = rowTable{"reading", []string{"channel"}, []string{
+		"settled", "ceiling", "epoch", "exit_at", "block", "hash", "time", "since", "read_at",
+	}, "reading of channel %v"}
 
 	rowTables = []rowTable{
-		channelTable, sessionTable, claimTable, claimRowTable, dayTable, releaseTable, reserveTable,
+		channelTable, sessionTable, claimTable, claimRowTable, dayTable, releaseTable, reserveTable, readingTable,
 	}
 )
 

@@ -1,0 +1,257 @@
+package payments
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"byway/contracts"
+)
+
+// lyingChain answers truly until it is told to lie, about all channels or one.
+type lyingChain struct {
+	Chain
+	mu  sync.Mutex
+	lie func(contracts.Channel, ChannelState) (ChannelState, error) // nil: the truth
+}
+
+func (l *lyingChain) State(ctx context.Context, c contracts.Channel) (ChannelState, error) {
+	s, err := l.Chain.State(ctx, c)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil && l.lie != nil {
+		return l.lie(c, s)
+	}
+	return s, err
+}
+
+func (l *lyingChain) BlockHash(ctx context.Context, number uint64) (common.Hash, error) {
+	return l.Chain.(*ChainView).BlockHash(ctx, number)
+}
+
+func (l *lyingChain) tell(lie func(contracts.Channel, ChannelState) (ChannelState, error)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lie = lie
+}
+
+var errOutOfReach = errors.New("out of reach")
+
+func outOfReach(contracts.Channel, ChannelState) (ChannelState, error) {
+	return ChannelState{}, errOutOfReach
+}
+
+// pass lets time go by for what a ledger has read from the chain.
+func pass(t *testing.T, l *Ledger, by time.Duration) {
+	t.Helper()
+	if err := l.do(t.Context(), func(w *writer) error {
+		if err := w.exec("UPDATE channel SET settled_at = settled_at - ?1, recheck_at = recheck_at - ?1",
+			by.Milliseconds()); err != nil {
+			return err
+		}
+		return w.seal(channelTable, "true")
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAdversaryOneFalseAnswerStopsNoClaim(t *testing.T) {
+	t.Parallel()
+	most := contracts.MaxAmount()
+	answer := func(change func(*ChannelState)) func(contracts.Channel, ChannelState) (ChannelState, error) {
+		return func(_ contracts.Channel, s ChannelState) (ChannelState, error) {
+			change(&s)
+			return s, nil
+		}
+	}
+	for name, lie := range map[string]func(contracts.Channel, ChannelState) (ChannelState, error){
+		"a head of 2^60":              answer(func(s *ChannelState) { s.Block = 1 << 60 }),
+		"a head of 2^64-1":            answer(func(s *ChannelState) { s.Block = 1<<64 - 1 }),
+		"a head of 2^60 in 2^40":      answer(func(s *ChannelState) { s.Block, s.Time = 1<<60, time.Unix(1<<40, 0) }),
+		"all settled":                 answer(func(s *ChannelState) { s.Settled, s.Ceiling = most, most }),
+		"all settled, head of 2^60":   answer(func(s *ChannelState) { s.Settled, s.Ceiling, s.Block = most, most, 1<<60 }),
+		"settled to the unit":         answer(func(s *ChannelState) { s.Settled, s.Ceiling = cost(testPrice, 5*mib), most }),
+		"nothing to pay with":         answer(func(s *ChannelState) { s.Ceiling, s.Free = s.Settled, contracts.Amount{} }),
+		"an error":                    outOfReach,
+		"a hash that was never there": answer(func(s *ChannelState) { s.Hash, s.Block, s.Settled = common.Hash{7}, s.Block+5, most }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newNetwork(t)
+			mine, theirs := newLedger(t), newLedger(t)
+			f := n.funding(t, n.payer)
+			key := testKey(1)
+			must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
+			last := n.serve(t, mine, theirs, key, 5*mib)
+			view := &lyingChain{Chain: n.view}
+			claimer := must(NewClaimer(ClaimerConfig{
+				Ledger: theirs, Chain: view, Sender: n.payee, Deployment: n.deployment, Payee: n.payee.Address(),
+			}))(t)
+			view.tell(lie)
+			// Whether that round claims anything is the liar's choice.
+			if _, err := claimer.round(t.Context(), claimer.worth); err != nil && !errors.Is(err, errOutOfReach) {
+				t.Fatal(err)
+			}
+			view.tell(nil)
+			e := must(claimer.Earnings(t.Context()))(t)
+			if last.Cumulative.Less(e.Settled) || last.Cumulative.Less(e.Promised) {
+				t.Fatalf("earnings after the lie: %+v", e)
+			}
+			const bound = lagPatience + time.Second
+			pass(t, theirs, bound)
+			done := must(claimer.Claim(t.Context()))(t)
+			t.Logf("adversary: one false answer, %s | bound: all claimed at the first round after %s | seen: %s of %s claimed",
+				name, bound, done.Total, last.Cumulative)
+			wantAmount(t, "claimed", done.Total, last.Cumulative)
+			wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), last.Cumulative)
+			if v := must(VerifyLedger(t.Context(), theirs.path, n.view))(t); len(v.Problems) > 0 {
+				t.Fatal(v.Problems)
+			}
+		})
+	}
+}
+
+func TestAdversaryBadChannelsHoldUpNoOther(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	mine, theirs := newLedger(t), newLedger(t)
+	f := n.funding(t, n.payer)
+	bad := map[contracts.Channel]bool{}
+	var want contracts.Amount
+	const all, spoilt = 8, 4
+	for i := range int64(all) {
+		key := testKey(i)
+		must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), testPrice, testPrice))(t)
+		last := n.serve(t, mine, theirs, key, 5*mib)
+		if i < spoilt { // more in a row than end a round, and the first
+			bad[last.Channel] = true
+			continue
+		}
+		want = must(want.Add(last.Cumulative))(t)
+	}
+	view := &lyingChain{Chain: n.view}
+	view.tell(func(c contracts.Channel, s ChannelState) (ChannelState, error) {
+		if bad[c] {
+			return s, errors.New("the endpoint answers nonsense")
+		}
+		return s, nil
+	})
+	claimer := must(NewClaimer(ClaimerConfig{
+		Ledger: theirs, Chain: view, Sender: n.payee, Deployment: n.deployment, Payee: n.payee.Address(),
+	}))(t)
+	var got contracts.Amount
+	rounds := 0
+	for ; got != want && rounds < 3; rounds++ {
+		done, err := claimer.Claim(t.Context())
+		if err != nil && rounds > 0 {
+			t.Fatal(err)
+		}
+		got = must(got.Add(done.Total))(t)
+	}
+	t.Logf("adversary: %d of %d channels can't be read | bound: the others are claimed in 3 rounds | seen: %s of %s in %d",
+		spoilt, all, got, want, rounds)
+	wantAmount(t, "claimed", got, want)
+	for _, s := range claimer.Skipped() {
+		if !bad[s.Channel] || s.Reason == nil {
+			t.Errorf("%s was left out: %v", s.Channel, s.Reason)
+		}
+	}
+	if len(claimer.Skipped()) == 0 {
+		t.Error("what was left out is not named")
+	}
+}
+
+// oldLedger makes a ledger as the schema of that many steps had it, with what one channel was promised.
+func oldLedger(t *testing.T, steps int, p Promise, change string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	db := must(openDB(path, "", "journal_mode(wal)"))(t)
+	exec := func(query string, args ...any) {
+		t.Helper()
+		if _, err := db.Exec(query, args...); err != nil {
+			t.Fatal(query, err)
+		}
+	}
+	for _, step := range migrations[:steps] {
+		exec(step)
+	}
+	exec(fmt.Sprintf("PRAGMA user_version = %d", steps))
+	zero, c := blob(contracts.Amount{}), p.Channel
+	exec("INSERT INTO channel (role, chain_id, contract, token, payer, signer, payee, total, sig, other, settled,"+
+		" owed_since, changed_at) VALUES (2,?,?,?,?,?,?,?,?,?,?,1,1)", int64(testDomain.ChainID), testDomain.Contract[:],
+		c.Token[:], c.Payer[:], c.Signer[:], c.Payee[:], blob(p.Cumulative), p.Sig[:], blob(p.Cumulative), zero)
+	if change != "" {
+		exec(change)
+	}
+	old := rowTable{"channel", []string{"id"}, []string{"role", "chain_id", "contract", "token", "payer", "signer",
+		"payee", "total", "sig", "other", "settled", "settled_block", "owed_since", "changed_at"}, ""}
+	exec("UPDATE channel SET sum = " + old.sum(nil))
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestAdversaryPoisonedLedgersHeal(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	p := signed(t, c, key, cost(testPrice, 5*mib))
+	for name, change := range map[string]string{
+		"a head of 2^60":       "UPDATE channel SET settled_block = 1152921504606846976",
+		"more settled than is": "UPDATE channel SET settled = x'00ffffffffffffffffffffff', settled_block = 7, owed_since = NULL",
+		"both": "UPDATE channel SET settled = x'00ffffffffffffffffffffff', settled_block = 1152921504606846976," +
+			" owed_since = NULL",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := ledgerAt(t, oldLedger(t, 3, p, change))
+			truth := ChannelState{Ceiling: testPrice, Block: 9, Time: time.Now()}
+			claimer := must(NewClaimer(ClaimerConfig{
+				Ledger: l, Chain: &fakeChain{any: &truth}, Sender: noSender{}, Payee: testPayee, Token: testToken,
+				Deployment: contracts.Deployment{ChainID: testDomain.ChainID, Channels: testDomain.Contract},
+			}))(t)
+			list := must(claimer.owing(t.Context()))(t)
+			t.Logf("adversary: a ledger poisoned by an older program, %s | bound: claimable in the first round | seen: %d "+
+				"channel claimable", name, len(list))
+			if len(list) != 1 || list[0].value != p.Cumulative {
+				t.Fatalf("owing: %+v", list)
+			}
+			if v := must(VerifyLedger(t.Context(), l.path, nil))(t); len(v.Problems) > 0 {
+				t.Fatal(v.Problems)
+			}
+		})
+	}
+}
+
+// noSender sends nothing.
+type noSender struct{ Sender }
+
+func (noSender) Address() common.Address { return testPayee }
+
+func TestBackupOfAnOlderProgramIsRestored(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	p := signed(t, c, key, testPrice)
+	to := filepath.Join(t.TempDir(), "ledger.db")
+	if err := RestoreLedger(t.Context(), oldLedger(t, 3, p, ""), to); err != nil {
+		t.Fatal(err)
+	}
+	wantAmount(t, "promised", must(ledgerAt(t, to).accounts(t.Context(), "1 = 1"))(t)[0].total, testPrice)
+	// The change of schema makes no wrong checksum right.
+	damaged := oldLedger(t, 3, p, "")
+	db := must(sql.Open("sqlite", damaged))(t)
+	if _, err := db.Exec("UPDATE channel SET changed_at = 2"); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	if err := RestoreLedger(t.Context(), damaged, filepath.Join(t.TempDir(), "ledger.db")); err == nil {
+		t.Fatal("a damaged backup was restored")
+	}
+}
