@@ -29,7 +29,11 @@ func (e env) connectCommand() *cli.Command {
 		Usage: "open a paid session with a provider, and stay",
 		Description: "Chooses among the offers that fit by what earlier sessions measured and by price, deposits what the\n" +
 			"channel lacks, opens a WireGuard session and offers it as a SOCKS5 and HTTP proxy on this machine.\n" +
-			"It needs no root. With --tun the whole machine goes through it instead.",
+			"It needs no root. With --tun the whole machine goes through it instead.\n\n" +
+			"With --tun only you open the machine again: byway disconnect, Ctrl-C, TERM, a closed terminal or byway\n" +
+			"unlock. Any other end of a session (its --spend is used up, the provider went away, an error) leaves the\n" +
+			"machine shut, and says so here and in byway status. A connect that fails before it has a session leaves the\n" +
+			"machine as it found it, open or shut; so does Ctrl-C before there is one.",
 		Flags: append(criteriaFlags(),
 			&cli.StringFlag{Name: "spend", Value: "1", Usage: "the most that this session may cost, in `TOKENS`"},
 			&cli.StringFlag{Name: "proxy", Value: "127.0.0.1:1080", Usage: "`ADDRESS:PORT` for the proxy"},
@@ -60,7 +64,24 @@ type connectJSON struct {
 	Event   string       `json:"event"` // "connected", "closed" or "restored"
 	Proxy   string       `json:"proxy,omitempty"`
 	Error   string       `json:"error,omitempty"`
+	Shut    *shutJSON    `json:"shut,omitempty"` // the end has left this machine shut
 	Session node.Receipt `json:"session"`
+}
+
+// shutJSON says that this machine stays shut, and how it is opened.
+type shutJSON struct {
+	Since    time.Time `json:"since"`
+	Reason   string    `json:"reason"`
+	Lockdown bool      `json:"lockdown,omitempty"`
+	Trouble  string    `json:"trouble,omitempty"` // what is wrong with what keeps it shut
+	OpenWith string    `json:"open_with"`
+}
+
+func newShutJSON(s *node.ShutError) *shutJSON {
+	if s == nil {
+		return nil
+	}
+	return &shutJSON{s.Since, safe(s.Reason), s.Lockdown, safe(s.Trouble), "byway unlock"}
 }
 
 func (e env) connect(c *cli.Context) (err error) {
@@ -82,12 +103,36 @@ func (e env) connect(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, consumer.Close()) }()
 	session, err := e.openSession(c, consumer)
 	if err != nil {
+		err = errors.Join(err, consumer.letGo(c.Context.Err() != nil, err))
+		if shut := e.leftShut(c); shut != nil {
+			fmt.Fprintln(e.Err, "byway: note:", safe(shut.Error()))
+		}
 		return err
 	}
 	return e.carry(c, consumer, session, listener)
+}
+
+// letGo closes the consumer. It gives the machine back where the user ended what was going on; err is what ended it
+// otherwise.
+func (c *consumer) letGo(user bool, err error) error {
+	if user {
+		return c.Close()
+	}
+	return c.Abandon(endReason(err, c.Token()))
+}
+
+// leftShut says whether the end of a connect has left this machine shut.
+func (e env) leftShut(c *cli.Context) *node.ShutError {
+	if !c.Bool("tun") {
+		return nil
+	}
+	shut, err := node.InspectMachine()
+	if err != nil {
+		fmt.Fprintln(e.Err, "byway: note:", safe(err.Error()))
+	}
+	return shut
 }
 
 // listenProxy takes the proxy's port first: a session that nothing can use would be paid for in vain.
@@ -277,15 +322,37 @@ func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, li
 	if closeErr != nil {
 		log.Info("the session failed", "error", closeErr)
 	}
-	err = errors.Join(err, explainEnd(closeErr, consumer))
+	user := c.Context.Err() != nil || session.Disconnected()
+	err = errors.Join(err, consumer.letGo(user, errors.Join(closeErr, err)), explainEnd(closeErr, consumer))
+	shut := e.leftShut(c)
 	if c.Bool("json") {
-		last := connectJSON{Schema: "byway.connect/1", Event: "closed", Session: receipt}
+		last := connectJSON{Schema: "byway.connect/1", Event: "closed", Shut: newShutJSON(shut), Session: receipt}
 		if err != nil {
 			last.Error = err.Error()
 		}
 		return errors.Join(err, e.printJSON(last))
 	}
-	return errors.Join(err, e.sessionReceipt(consumer.Token(), receipt))
+	err = errors.Join(err, e.sessionReceipt(consumer.Token(), receipt))
+	if shut != nil {
+		fmt.Fprintln(e.Err, "byway: note:", safe(shut.Error()))
+	}
+	return err
+}
+
+// endReason says in a few words why a session has ended that its user has not ended: byway status will show them.
+func endReason(err error, token node.Token) string {
+	var capped *payments.SpendCapError
+	switch {
+	case err == nil:
+		return "the session ended by itself"
+	case errors.As(err, &capped) && capped.Funds:
+		return "the deposit is used up"
+	case errors.As(err, &capped):
+		return "the session has cost " + show(token, capped.Limit) + ", and might cost no more"
+	case errors.Is(err, node.ErrProviderGone):
+		return "the provider went away"
+	}
+	return strings.ReplaceAll(safe(err.Error()), "\n", "; ")
 }
 
 // explainEnd says for people why there is no session any more, and what they can do.
@@ -337,13 +404,14 @@ func (e env) connected(token node.Token, session *node.Session, address string) 
 	return nil
 }
 
-// watchSession keeps the live line until the session or the command ends.
+// watchSession keeps the live line, and says when the machine's traffic is blocked, until the session or the command ends.
 func (e env) watchSession(ctx context.Context, token node.Token, session *node.Session) {
 	live := e.newLive()
 	defer live.end()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var last uint64
+	blocked := ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -351,6 +419,14 @@ func (e env) watchSession(ctx context.Context, token node.Token, session *node.S
 		case <-session.Done():
 			return
 		case <-tick.C:
+			if now := session.Blocked(); now != blocked {
+				live.end()
+				if blocked = now; now == "" {
+					fmt.Fprintln(e.Err, "byway: note: this machine's traffic goes through the session again")
+				} else {
+					fmt.Fprintln(e.Err, "byway: note: this machine's traffic is blocked:", safe(now))
+				}
+			}
 			r := session.Receipt()
 			total := r.Rx + r.Tx
 			live.show("%s · %s down, %s up · spent %s", formatRate(total-min(last, total), time.Second),

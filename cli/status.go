@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +24,13 @@ func (e env) status(c *cli.Context) error {
 		return err
 	}
 	_, _, raw, err := e.daemon(c)
+	shut, shutErr := node.InspectMachine()
+	if shutErr != nil {
+		fmt.Fprintln(e.Err, "byway: note:", safe(shutErr.Error()))
+	}
+	if errors.Is(err, node.ErrNotRunning) && shut != nil {
+		return errors.Join(e.shutStatus(c, shut), err)
+	}
 	if err != nil {
 		return err
 	}
@@ -35,6 +43,9 @@ func (e env) status(c *cli.Context) error {
 	if err := json.Unmarshal(raw, &head); err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
+	if shut != nil {
+		fmt.Fprintln(e.Err, "byway: note:", safe(shut.Error()))
+	}
 	if head.Role == "provider" {
 		return e.providerStatus(raw)
 	}
@@ -46,9 +57,37 @@ func (e env) status(c *cli.Context) error {
 	if s.Machine != "" {
 		way = row{"this machine", s.Machine}
 	}
-	e.rows(e.Out, row{"role", "consumer, session " + s.Session.State.String()}, way)
+	rows := []row{{"role", "consumer, session " + s.Session.State.String()}, way}
+	if s.Blocked != "" {
+		rows = append(rows, row{"blocked", "nothing of this machine goes through: " + safe(s.Blocked)})
+	}
+	e.rows(e.Out, rows...)
 	fmt.Fprintln(e.Out, "Session so far")
 	return e.sessionRows(s.Token, s.Session)
+}
+
+// shutStatus says what a session has left of this machine where no daemon runs that could.
+func (e env) shutStatus(c *cli.Context, shut *node.ShutError) error {
+	if c.Bool("json") {
+		return e.printJSON(struct {
+			Schema string    `json:"schema"`
+			Role   string    `json:"role"` // "none": no daemon runs on this home
+			Shut   *shutJSON `json:"shut"`
+		}{"byway.status/1", "none", newShutJSON(shut)})
+	}
+	rows := []row{
+		{"this machine", "shut since " + shut.Since.Local().Format("2006-01-02 15:04:05") + ", because " + safe(shut.Reason)},
+		{"to open it", "byway unlock, or byway disconnect"},
+		{"to go on", "byway connect --tun"},
+	}
+	if shut.Lockdown {
+		rows[1].value = "byway unlock"
+	}
+	if shut.Trouble != "" {
+		rows = append(rows, row{"trouble", safe(shut.Trouble)})
+	}
+	e.rows(e.Out, rows...)
+	return nil
 }
 
 func (e env) providerStatus(raw json.RawMessage) error {

@@ -9,7 +9,6 @@ import (
 	"iter"
 	"log/slog"
 	"math"
-	"net"
 	"net/netip"
 	"time"
 
@@ -46,8 +45,8 @@ type ConsumerConfig struct {
 	SpendCap contracts.Amount
 	// Engine is the WireGuard implementation; empty: upstream's.
 	Engine tunnel.Engine
-	// Machine sends the whole machine through the sessions; nil offers them to single programs. It needs root. The machine
-	// is locked from the opening of the consumer until its Close.
+	// Machine sends the whole machine through the sessions; nil offers them to single programs. The machine is locked from
+	// the opening of the consumer until its Close, and after its Abandon.
 	Machine *route.Config
 	Log     *slog.Logger
 }
@@ -56,7 +55,7 @@ type ConsumerConfig struct {
 type Consumer struct {
 	*parts
 	cfg     ConsumerConfig
-	routes  *route.Routes // nil without cfg.Machine
+	hold    *hold // of the machine; nil without cfg.Machine
 	market  *Market
 	funding *payments.Funding
 	known   *knownFunds
@@ -70,37 +69,17 @@ func OpenConsumer(ctx context.Context, cfg ConsumerConfig) (*Consumer, error) {
 	if cfg.SpendCap.IsZero() {
 		return nil, errors.New("the spend cap is zero: say how much a session may cost")
 	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
 	c := &Consumer{cfg: cfg, self: &ownAddrs{}}
 	if err := c.lockMachine(ctx); err != nil {
 		return nil, err
 	}
 	if err := c.openMarket(ctx); err != nil {
-		return nil, errors.Join(err, c.unlockMachine())
+		return nil, errors.Join(err, c.hold.end("connecting failed"))
 	}
 	return c, nil
-}
-
-// lockMachine shuts the kill switch where the whole machine is to go through the tunnel, before anything else is done.
-// The node's own connections go past it from then on.
-func (c *Consumer) lockMachine(ctx context.Context) (err error) {
-	if c.cfg.Machine == nil {
-		_, err := RecoverMachine()
-		return err
-	}
-	if c.routes, err = route.Lock(ctx, *c.cfg.Machine); err != nil {
-		return err
-	}
-	c.mark = route.MarkUnderlay
-	c.cfg.Network.Dialer = &net.Dialer{Timeout: dialTimeout, Control: route.Control, Resolver: c.routes.Resolver()}
-	return nil
-}
-
-// unlockMachine gives the machine back, as far as its configuration lets it.
-func (c *Consumer) unlockMachine() error {
-	if c.routes == nil {
-		return nil
-	}
-	return c.routes.Close()
 }
 
 func (c *Consumer) openMarket(ctx context.Context) (err error) {
@@ -126,8 +105,22 @@ func (c *Consumer) openMarket(ctx context.Context) (err error) {
 	return nil
 }
 
-// Close closes the home and gives the machine back. Sessions must be closed before.
-func (c *Consumer) Close() error { return errors.Join(c.market.Close(), c.close(), c.unlockMachine()) }
+// Close closes the home and gives the machine back: it is the end that the user asked for. Sessions must be closed
+// before.
+func (c *Consumer) Close() error { return c.end("") }
+
+// Abandon closes the home at any other end, for a reason in words. A machine that went through a session stays shut: see
+// [InspectMachine].
+func (c *Consumer) Abandon(reason string) error {
+	if reason == "" {
+		reason = "the session has ended"
+	}
+	return c.end(reason)
+}
+
+func (c *Consumer) end(reason string) error {
+	return errors.Join(c.market.Close(), c.close(), c.hold.end(reason))
+}
 
 // Market is this consumer's view of who sells.
 func (c *Consumer) Market() *Market { return c.market }
@@ -337,7 +330,7 @@ func (c *Consumer) raise(
 ) (_ carrier, shake time.Duration, err error) {
 	var end carrier
 	began := time.Now()
-	if c.routes == nil {
+	if c.hold == nil {
 		cfg.Mark = c.mark
 		end, err = tunnel.Dial(cfg)
 	} else {
@@ -362,8 +355,9 @@ func (c *Consumer) raise(
 		return nil, 0, fmt.Errorf("no WireGuard handshake with %s within %s: %w", cfg.Endpoint, handshakeTimeout, err)
 	}
 	shake = time.Since(began)
-	if c.routes != nil {
-		if err := c.routes.Up(ctx, route.Link{Addrs: cfg.Addrs, DNS: cfg.DNS, MTU: cfg.MTU}); err != nil {
+	if c.hold != nil {
+		c.hold.carried.Store(true)
+		if err := c.hold.Up(ctx, route.Link{Addrs: cfg.Addrs, DNS: cfg.DNS, MTU: cfg.MTU}); err != nil {
 			return nil, 0, err
 		}
 	}

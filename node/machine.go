@@ -1,9 +1,12 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"sync/atomic"
 
 	"byway/tunnel/route"
 )
@@ -28,12 +31,107 @@ func (s *Session) Machine() string {
 	return MachineWhole
 }
 
-// RecoverMachine gives the machine back where a killed consumer with [ConsumerConfig.Machine] has left it locked: behind
-// its kill switch nobody could be reached. It reports whether there was anything. A machine that was to stay locked is
+// Blocked says by what the machine's traffic is kept from the session; empty while it goes through it, and where single
+// programs use it as a proxy.
+func (s *Session) Blocked() string {
+	if s.consumer.hold == nil {
+		return ""
+	}
+	return s.consumer.hold.Trouble()
+}
+
+// hold is a consumer's hold of the machine that goes through its sessions.
+//
+// Who gains by an end decides what it does. A provider that stops, a deposit that is used up, a chain that is gone: if
+// they opened the machine, then whoever can bring them about could have its traffic in the clear, while its user is away
+// and believes it covered. So only the user's own end opens what a session has carried. Before the first session nothing
+// was sent through anybody: a connect that comes to nothing leaves the machine as it was found, open where its user had
+// it open a moment ago, and shut where an earlier session had left it shut, also on Ctrl-C, which takes back this attempt
+// and no more.
+type hold struct {
+	*route.Routes
+	found   *route.Shut // how the machine was found; nil: open
+	carried atomic.Bool // it was sent through a session, or was about to be
+}
+
+// end lets go of the machine. reason is why the session has ended; empty where its user ended it.
+func (h *hold) end(reason string) error {
+	switch {
+	case h == nil:
+		return nil
+	case h.carried.Load() && reason != "":
+		return h.Abandon(reason)
+	case !h.carried.Load() && h.found != nil:
+		return h.Abandon(h.found.Reason)
+	}
+	return h.Close()
+}
+
+// ShutError says that this machine is shut, and that nothing of it can be reached.
+type ShutError struct{ route.Shut }
+
+func (e *ShutError) Error() string {
+	text := "this machine is shut since " + e.Since.Local().Format("2006-01-02 15:04:05") + ", because " + printable(e.Reason)
+	if e.Lockdown {
+		return text + ": open it with byway unlock, or go on through a new session with byway connect --tun"
+	}
+	return text + ": open it with byway unlock or byway disconnect, or go on through a new session with byway connect --tun"
+}
+
+// InspectMachine says whether a session that has ended, or was killed, has left this machine shut, and why; nil where
+// none has, and while one holds it. Every user may ask.
+func InspectMachine() (*ShutError, error) { return inspect("") }
+
+func inspect(stateDir string) (*ShutError, error) {
+	shut, err := route.Inspect(stateDir)
+	if err != nil || shut == nil || shut.Held {
+		return nil, err
+	}
+	return &ShutError{*shut}, nil
+}
+
+// lockMachine shuts the kill switch where the whole machine is to go through the tunnel, before anything else is done.
+// The node's own connections go past it from then on. Where the machine is not this consumer's to hold it is left as it
+// is: who asks for a proxy has not asked for the machine to be opened.
+func (c *Consumer) lockMachine(ctx context.Context) error {
+	if c.cfg.Machine == nil {
+		shut, err := InspectMachine()
+		if err != nil {
+			c.cfg.Log.Warn("whether this machine is shut is not known", "error", err)
+		}
+		if shut != nil {
+			return shut
+		}
+		return nil
+	}
+	machine := *c.cfg.Machine
+	h := &hold{}
+	shut, err := inspect(machine.StateDir)
+	if err != nil {
+		return err
+	}
+	if shut != nil {
+		h.found = &shut.Shut
+		machine.Lockdown = machine.Lockdown || shut.Lockdown // until byway unlock, whoever comes in between
+	}
+	if h.Routes, err = route.Lock(ctx, machine); err != nil {
+		return err
+	}
+	c.hold, c.mark = h, route.MarkUnderlay
+	c.cfg.Network.Dialer = &net.Dialer{Timeout: dialTimeout, Control: route.Control, Resolver: h.Resolver()}
+	return nil
+}
+
+// RecoverMachine gives the machine back where a session with [ConsumerConfig.Machine] has left it shut: it is the user's
+// own end of what has ended otherwise. It reports whether there was anything. A machine that was to stay locked is
 // an error that says how it is opened.
 func RecoverMachine() (restored bool, err error) {
 	if os.Geteuid() != 0 {
-		return false, nil // only root's daemon can have left anything, and only root can take it back
+		shut, err := InspectMachine()
+		if shut != nil {
+			err = fmt.Errorf("%w; it is root's to open: sudo byway disconnect", shut)
+		}
+		return false, err
 	}
 	restored, err = route.Recover("")
 	switch {

@@ -136,7 +136,7 @@ func (c *Consumer) try(ctx context.Context, offer registry.Signed) (found Findin
 		return found, err
 	}
 	trial := *c // with the same parts, and a tunnel of its own into this process
-	trial.routes, trial.cfg.Machine = nil, nil
+	trial.hold, trial.cfg.Machine = nil, nil
 	if worth.Less(trial.cfg.SpendCap) {
 		trial.cfg.SpendCap = worth
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -28,6 +29,7 @@ type Session struct {
 	began   time.Time
 	setup   time.Duration
 	closing chan struct{} // closed by Close
+	asked   atomic.Bool   // by byway disconnect, to end
 	once    sync.Once
 	done    chan struct{} // closed when everything has ended
 
@@ -79,6 +81,9 @@ func (s *Session) Offer() registry.Signed { return s.offer }
 
 // Done is closed when the session has ended, by either side.
 func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Disconnected reports whether the session's user asked for its end over the local API, with byway disconnect.
+func (s *Session) Disconnected() bool { return s.asked.Load() }
 
 // Err says why the session ended; nil while it runs and after an orderly Close.
 func (s *Session) Err() error {
@@ -405,6 +410,7 @@ type ConsumerStatus struct {
 	Country string  `json:"country,omitempty"`
 	Proxy   string  `json:"proxy,omitempty"`
 	Machine string  `json:"machine,omitempty"` // one of the Machine constants; empty for a proxy
+	Blocked string  `json:"blocked,omitempty"` // what keeps the machine's traffic from the session
 	Session Receipt `json:"session"`
 }
 
@@ -414,7 +420,7 @@ func (s *Session) ServeAPI(ctx context.Context, proxy string) error {
 		"GET /v1/status": func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, ConsumerStatus{
 				Schema: "byway.status/1", Role: "consumer", Token: s.consumer.token, Country: s.offer.Offer.Country,
-				Proxy: proxy, Machine: s.Machine(), Session: s.Receipt(),
+				Proxy: proxy, Machine: s.Machine(), Blocked: s.Blocked(), Session: s.Receipt(),
 			}, nil)
 		},
 		"GET /v1/vault": func(w http.ResponseWriter, r *http.Request) {
@@ -423,6 +429,7 @@ func (s *Session) ServeAPI(ctx context.Context, proxy string) error {
 		},
 		"POST /v1/backup": s.consumer.backup,
 		"POST /v1/disconnect": func(w http.ResponseWriter, r *http.Request) {
+			s.asked.Store(true)
 			receipt, err := s.Close(r.Context())
 			answer(w, receipt, err)
 		},

@@ -1,0 +1,278 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// clear counts at the consumer's router what has left the machine past the tunnel: whatever is addressed to the internet
+// itself. What goes through the tunnel is addressed to the provider there.
+func (m *machines) clear() int {
+	m.t.Helper()
+	total := 0
+	for _, name := range []string{"clear4", "clear6"} {
+		var out struct {
+			Nftables []struct {
+				Counter *struct {
+					Packets int `json:"packets"`
+				} `json:"counter"`
+			} `json:"nftables"`
+		}
+		decodeText(m.t, m.in(m.provider, "nft", "-j", "list", "counter", "inet", "watch", name), &out)
+		for _, o := range out.Nftables {
+			if o.Counter != nil {
+				total += o.Counter.Packets
+			}
+		}
+	}
+	return total
+}
+
+func (m *machines) watchClear() {
+	m.t.Helper()
+	m.in(m.provider, "sh", "-ec", `
+		nft add table inet watch
+		nft add counter inet watch clear4
+		nft add counter inet watch clear6
+		nft add chain inet watch pre '{ type filter hook prerouting priority -300; }'
+		nft add rule inet watch pre iifname c0 ip daddr 203.0.113.0/24 counter name clear4
+		nft add rule inet watch pre iifname c0 ip6 daddr 2001:db8:2::/64 counter name clear6`)
+}
+
+// chatter sends datagrams from the consumer's machine over both families until the test ends, as programs do that know
+// nothing of a session. It pauses while nothing can be sent.
+func (m *machines) chatter() {
+	stop, ended := make(chan struct{}), make(chan struct{})
+	m.t.Cleanup(func() { close(stop); <-ended })
+	sockets := make(map[string]net.PacketConn)
+	m.inside(m.consumer, func() {
+		for network, at := range map[string]string{"udp4": web4, "udp6": web6} {
+			c, err := net.ListenPacket(network, ":0")
+			if err != nil {
+				m.t.Error(err)
+				continue
+			}
+			sockets[net.JoinHostPort(at, "9")] = c
+		}
+	})
+	go func() {
+		defer close(ended)
+		payload := make([]byte, 1200)
+		for t := time.NewTicker(2 * time.Millisecond); ; {
+			select {
+			case <-stop:
+				for _, c := range sockets {
+					c.Close()
+				}
+				t.Stop()
+				return
+			case <-t.C:
+			}
+			for at, c := range sockets {
+				to, err := net.ResolveUDPAddr("udp", at)
+				if err == nil {
+					_, _ = c.WriteTo(payload, to) // refused while the machine is shut
+				}
+			}
+		}
+	}()
+}
+
+// TestNetAdversaryOnlyTheUserOpensTheMachine ends a session of the whole machine in every way, while programs go on
+// sending, and counts what leaves in the clear.
+func TestNetAdversaryOnlyTheUserOpensTheMachine(t *testing.T) {
+	m := newMachines(t)
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.WriteFile(at("pw"), []byte("correct horse\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	network := []string{"--network", at("net.toml")}
+	var devnet *process
+	devnetUp := func() {
+		devnet = m.up(m.provider, "--home", at("devnet"), "devnet", "up", "--keep", "--listen", providerHost+":8545", "--ipfs-port", "4545",
+			"--write", at("net.toml"))
+		devnet.says(t, "Devnet is up")
+	}
+	devnetUp()
+	seller := append([]string{"--home", at("seller"), "--password-file", at("pw")}, network...)
+	buyer := append([]string{"--home", at("buyer"), "--password-file", at("pw")}, network...)
+	byway := func(ns string, args ...string) string { return m.in(ns, append([]string{m.path}, args...)...) }
+	for home, ns := range map[string]string{"seller": m.provider, "buyer": m.consumer} {
+		flags := append([]string{"--home", at(home), "--password-file", at("pw")}, network...)
+		byway(ns, with(flags, "account", "new", "--light")...)
+		byway(ns, with(flags, "devnet", "fund")...)
+	}
+	var provider *process
+	providerUp := func() {
+		provider = m.up(m.provider, with(seller, "provider", "up", "--price", "0.05", "--dns", web4+":53", "--allow", "203.0.113.0/24",
+			"--allow", "2001:db8:2::/64", "--listen", providerHost+":51820",
+			"--host-listen", "/ip4/"+providerHost+"/udp/4001/quic-v1")...)
+		provider.says(t, "registered")
+	}
+	providerUp()
+	connect := func(streams string, flags ...string) *stays {
+		return program{t, "ip"}.stay(t, streams, m.within(m.consumer, append([]string{m.path}, with(with(buyer, "connect", "--tun", "--json",
+			"--max-price", "0.1"), flags...)...)...)...)
+	}
+	m.watchClear()
+	before := m.network()
+	m.chatter()
+	// The positive control: an open machine is seen.
+	opened := func(when string) {
+		t.Helper()
+		from := m.clear()
+		waitFor(t, "an open machine is seen to send, "+when, func() bool { return m.clear() > from })
+	}
+	opened("before any session")
+	still := func(when string) {
+		t.Helper()
+		if after := m.network(); after != before {
+			t.Errorf("%s the machine differs:\n%s\nbefore:\n%s", when, after, before)
+		}
+	}
+	kill := func(p *process) {
+		t.Helper()
+		if err := p.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		p.wait(t)
+	}
+	// shut checks that nothing has left since the count was taken, and that the machine says why it is shut.
+	shut := func(attack, why string, from int) {
+		t.Helper()
+		m.reached(nil, "-4") // a name and a page are asked for as well
+		out, err := m.try(m.consumer, m.path, "--home", at("buyer"), "status", "--json")
+		var status struct{ Shut *shutJSON }
+		line, _, _ := strings.Cut(out, "\n")
+		if json.Unmarshal([]byte(line), &status) != nil || status.Shut == nil || err == nil {
+			t.Fatalf("%s: status does not say that the machine is shut: %v: %s", attack, err, out)
+		}
+		if !strings.Contains(status.Shut.Reason, why) || status.Shut.OpenWith != "byway unlock" || time.Since(status.Shut.Since) > time.Hour {
+			t.Errorf("%s: status says %+v, not %q", attack, *status.Shut, why)
+		}
+		if out, _ := m.try(m.consumer, m.path, "--home", at("buyer"), "status"); !strings.Contains(out, "shut since") ||
+			!strings.Contains(out, "byway unlock") {
+			t.Errorf("%s: status says %s", attack, out)
+		}
+		seen := m.clear() - from
+		if seen != 0 {
+			t.Errorf("%s: %d packets left in the clear", attack, seen)
+		}
+		t.Logf("adversary: %s | bound: 0 packets in the clear, status says why | seen: %d packets, %q", attack, seen, status.Shut.Reason)
+	}
+
+	for _, c := range []struct {
+		attack, why string
+		flags       []string
+		end         func(*stays)
+		says        bool // the command itself says that the machine stays shut
+	}{
+		{"the money is used up", "might cost no more", []string{"--spend", "0.0003"}, func(*stays) {}, true},
+		{"the provider is killed", "the provider went away", nil, func(*stays) { kill(provider) }, true},
+		{"the provider stops in order", "the provider", nil, func(*stays) {
+			if code := provider.interrupt(t); code != 0 {
+				t.Errorf("the provider ended with %d", code)
+			}
+		}, true},
+		{"the consumer is killed", "killed", nil, func(s *stays) {
+			if err := s.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}, false},
+		{"the chain is gone, and then the provider", "the provider went away", nil, func(*stays) { kill(devnet); kill(provider) }, true},
+	} {
+		s := connect(onOutput, c.flags...)
+		s.says(t, `"event":"connected"`)
+		from := m.clear()
+		c.end(s)
+		code := s.code(t)
+		if c.says {
+			var closed struct {
+				Error string
+				Shut  *shutJSON
+			}
+			decodeText(t, s.says(t, `"event":"closed"`), &closed)
+			if code != exitFailure || closed.Shut == nil || closed.Error == "" {
+				t.Errorf("%s: code %d, %+v", c.attack, code, closed)
+			}
+		}
+		shut(c.attack, c.why, from)
+		if devnet.ProcessState != nil {
+			devnetUp()
+		}
+		if provider.ProcessState != nil {
+			providerUp()
+		}
+		// Nobody opens it but its user: not a connect that asks for a proxy, not one that fails, not one that is taken back.
+		out, err := m.try(m.consumer, append([]string{m.path}, with(buyer, "connect", "--proxy", "127.0.0.1:0")...)...)
+		if err == nil || !strings.Contains(out, "byway connect --tun") {
+			t.Errorf("%s: connect without --tun on a machine that is shut: %v: %s", c.attack, err, out)
+		}
+		failed := connect(onOutput, "--max-price", "0.000001")
+		if code := failed.code(t); code != exitNoOffer || !strings.Contains(failed.err.String(), "shut since") {
+			t.Errorf("%s: a connect without offers: %d: %s", c.attack, code, &failed.err)
+		}
+		shut(c.attack+", and then a connect fails", c.why, from)
+		// A new session goes on without opening it in between, and its user's end opens it.
+		s = connect(onOutput)
+		s.says(t, `"event":"connected"`)
+		if seen := m.clear() - from; seen != 0 {
+			t.Errorf("%s: %d packets left in the clear on the way into the next session", c.attack, seen)
+		}
+		byway(m.consumer, "--home", at("buyer"), "disconnect")
+		if code := s.code(t); code != 0 {
+			t.Errorf("disconnect ended connect with %d: %s", code, &s.err)
+		}
+		still("after " + c.attack + " and a disconnect")
+		opened("after a disconnect")
+	}
+
+	// A connect that fails on an open machine leaves it open: nothing was sent through anybody.
+	failed := connect(onOutput, "--max-price", "0.000001")
+	if code := failed.code(t); code != exitNoOffer {
+		t.Errorf("a connect without offers: %d: %s", code, &failed.err)
+	}
+	still("after a connect that failed")
+
+	// The two commands that open what was left shut.
+	for _, command := range []string{"unlock", "disconnect"} {
+		s := connect(onOutput)
+		s.says(t, `"event":"connected"`)
+		if err := s.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		s.code(t)
+		byway(m.consumer, "--home", at("buyer"), command)
+		still("after kill -9 and " + command)
+		opened("after " + command)
+	}
+	for _, e := range ends {
+		s := connect(e.streams)
+		s.says(t, `"event":"connected"`)
+		e.end(t, s)
+		if code := s.code(t); code != 0 {
+			t.Errorf("%s: connect ended with %d: %s", e.name, code, &s.err)
+		}
+		still("after the user's own end by " + e.name)
+		opened("after " + e.name)
+		t.Logf("adversary: (control) the user ends it by: %s | bound: the machine is as it was | seen: open, code %s", e.name,
+			strconv.Itoa(s.ProcessState.ExitCode()))
+	}
+	for _, p := range []*process{provider, devnet} {
+		if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		if code := p.wait(t); code != 0 {
+			t.Error(fmt.Errorf("%v ended with %d", p.Args, code))
+		}
+	}
+}
