@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -33,29 +34,44 @@ type firewall struct {
 	cfg    Config
 	groups groups
 	link   *Link // nil: no session
+	in     *kernelTable
 
 	conn  *nftables.Conn
 	table *nftables.Table
 }
 
 func (r *Routes) firewall(link *Link) *firewall {
-	return &firewall{cfg: r.cfg, groups: r.groups, link: link}
+	return &firewall{cfg: r.cfg, groups: r.groups, link: link, in: r.table}
 }
 
 // match is a part of a rule.
 type match []expr.Any
 
-// load replaces the table in one transaction: there is no moment without it.
+// load replaces what is in the table in one transaction: there is no moment without it.
 func (f *firewall) load() error {
-	conn, err := nftables.New()
-	if err != nil {
-		return fmt.Errorf("open nftables: %w", err)
+	t := f.in
+	if err := t.take(); err != nil {
+		return err
 	}
-	f.conn, f.table = conn, &nftables.Table{Name: tableName, Family: nftables.TableFamilyINet}
-	// Adding first makes deleting work where there was none.
-	conn.AddTable(f.table)
-	conn.DelTable(f.table)
-	conn.AddTable(f.table)
+	f.conn, f.table = t.conn, &nftables.Table{Name: tableName, Family: nftables.TableFamilyINet}
+	if t.owned {
+		// The table itself stays: the library would make another one, without its flags.
+		old, err := t.chainList()
+		if err != nil {
+			return err
+		}
+		f.conn.FlushTable(f.table)
+		for _, c := range old {
+			f.conn.DelChain(c)
+		}
+	} else {
+		// Adding first makes deleting work where there was none.
+		f.conn.AddTable(f.table)
+		f.conn.DelTable(f.table)
+		f.conn.AddTable(f.table)
+	}
+	t.chains, t.rules = 0, 0
+	f.arrivals()
 	f.marks()
 	f.addresses()
 	if f.cfg.OnlyPrograms {
@@ -63,32 +79,72 @@ func (f *firewall) load() error {
 	} else {
 		f.closeMachine()
 	}
-	if err := conn.Flush(); err != nil {
+	if err := f.conn.Flush(); err != nil {
 		return fmt.Errorf("load kill switch: %w", err)
 	}
 	return nil
 }
 
-// unloadFirewall removes the table if it is there.
+// unloadFirewall removes the table if it is there, and nobody owns it.
 func unloadFirewall() error {
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("open nftables: %w", err)
 	}
-	t := &nftables.Table{Name: tableName, Family: nftables.TableFamilyINet}
-	conn.AddTable(t)
-	conn.DelTable(t)
+	conn.DelTable(&nftables.Table{Name: tableName, Family: nftables.TableFamilyINet})
 	if err := conn.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("lift kill switch: %w", err)
 	}
 	return nil
 }
 
+// arrivals lets answers come out of the tunnel, and nothing else: answers to what this machine or its guests have asked
+// for, at the inner addresses, which is where every answer goes before the guests' addresses are put back. An exit is a
+// stranger. It is not to reach the machine's programs, its LAN or its guests, whatever is excepted on the way out, and it
+// gets no echo either: a machine that answers strangers can be told from others.
+//
+// A packet belongs to a connection's answers where it goes against the direction of its first packet. What is merely
+// related, as a helper's expectation is, would be a connection that the exit opens.
+func (f *firewall) arrivals() {
+	from := iif(f.cfg.Interface, expr.CmpOpEq)
+	raw := f.base("spoofed", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw, true)
+	inner := f.chain("inner")
+	if f.link != nil {
+		for _, a := range f.link.Addrs {
+			whole := netip.PrefixFrom(a, a.BitLen())
+			f.add(inner, daddr(whole), back)
+			// What comes for an inner address by another way than the tunnel (CVE-2019-14899).
+			f.add(raw, iif(f.cfg.Interface, expr.CmpOpNeq), daddr(whole), match{
+				&expr.Fib{Register: 1, ResultADDRTYPE: true, FlagSADDR: true},
+				&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: native(unix.RTN_LOCAL)},
+			}, drop)
+		}
+	}
+	f.add(inner, drop)
+	f.add(raw, from, jump("inner"))
+
+	in := f.base("input", nftables.ChainTypeFilter, nftables.ChainHookInput, prio(-200), true)
+	f.add(in, from, answers(), accept)
+	f.add(in, from, drop)
+	through := f.base("through", nftables.ChainTypeFilter, nftables.ChainHookForward, prio(-200), true)
+	f.add(through, from, answers(), accept)
+	f.add(through, from, drop)
+
+	// The mark is what the routing rules let pass from the tunnel to a guest: without this table they let nothing. With a
+	// tunnel for single programs, it is what the reverse path check finds the tunnel by.
+	as := uint32(markAnswer)
+	if f.cfg.OnlyPrograms {
+		as = markInside
+	}
+	mangle := f.base("answers", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityMangle, true)
+	f.add(mangle, from, answers(), mark(as))
+}
+
 // marks keeps our marks on the answers to marked packets, so that a strict reverse path check finds the way they came,
 // and marks the packets of programs on a side of their own.
 func (f *firewall) marks() {
 	pre := f.base("mark-in", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityMangle, true)
-	f.add(pre, match{&expr.Ct{Key: expr.CtKeyMARK, Register: 1}}, masked32(markMask, markBase),
+	f.add(pre, iif(f.cfg.Interface, expr.CmpOpNeq), match{&expr.Ct{Key: expr.CtKeyMARK, Register: 1}}, masked32(markMask, markBase),
 		match{&expr.Ct{Key: expr.CtKeyMARK, Register: 1}, setMeta(expr.MetaKeyMARK)})
 	post := f.base("mark-out", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, nftables.ChainPriorityMangle, true)
 	f.add(post, ours(), match{
@@ -112,22 +168,14 @@ func (f *firewall) marks() {
 	}
 }
 
-// addresses gives packets whose way was changed after their source was chosen a source that belongs to the new way, and
-// drops what came for an inner address by another way than the tunnel (CVE-2019-14899).
+// addresses gives packets whose way was changed after their source was chosen a source that belongs to the new way.
 func (f *firewall) addresses() {
 	nat := f.base("source", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource, true)
 	f.add(nat, equal32(expr.MetaKeyMARK, markOutside), oif(f.cfg.Interface, expr.CmpOpNeq), match{&expr.Masq{}})
 	if f.link == nil {
 		return
 	}
-	raw := f.base("spoofed", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw, true)
-	f.add(raw, iif(f.cfg.Interface, expr.CmpOpEq), daddr(netip.MustParsePrefix("127.0.0.0/8")), drop)
 	for _, a := range f.link.Addrs {
-		whole := netip.PrefixFrom(a, a.BitLen())
-		f.add(raw, iif(f.cfg.Interface, expr.CmpOpNeq), daddr(whole), match{
-			&expr.Fib{Register: 1, ResultADDRTYPE: true, FlagSADDR: true},
-			&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: native(unix.RTN_LOCAL)},
-		}, drop)
 		f.add(nat, oif(f.cfg.Interface, expr.CmpOpEq), family(a), saddrNot(a), match{&expr.Masq{}})
 	}
 	if !f.cfg.OnlyPrograms {
@@ -145,12 +193,12 @@ func (f *firewall) addresses() {
 
 // closeMachine lets out what may leave, and nothing else.
 func (f *firewall) closeMachine() {
-	allowed := f.conn.AddChain(&nftables.Chain{Name: "allowed", Table: f.table})
+	allowed := f.chain("allowed")
 	f.add(allowed, oif("lo", expr.CmpOpEq), accept)
 	f.add(allowed, oif(f.cfg.Interface, expr.CmpOpEq), accept)
 	f.add(allowed, equal32(expr.MetaKeyMARK, MarkUnderlay), accept)
 	for _, proto := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
-		for _, p := range []uint16{53, 853} {
+		for _, p := range dnsPorts {
 			f.add(allowed, l4(proto), port(dstPort, p), back)
 		}
 	}
@@ -177,17 +225,49 @@ func (f *firewall) closeMachine() {
 	// The chains for output and forwarding see packets before a change of mark has led them elsewhere, and can tell a
 	// program that it was refused. The one after routing sees where each packet really leaves, and has the last word.
 	out := f.base("output", nftables.ChainTypeFilter, nftables.ChainHookOutput, prio(200), false)
+	names := f.resolvers()
+	names(out)
 	f.add(out, jump("allowed"))
 	f.refuse(out)
 	// What containers and other guests of this machine have asked for through the tunnel comes back to them.
-	answers := append(iif(f.cfg.Interface, expr.CmpOpEq), established()...)
+	answered := append(iif(f.cfg.Interface, expr.CmpOpEq), answers()...)
 	forward := f.base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, prio(200), false)
+	f.add(forward, answered, accept)
+	names(forward)
 	f.add(forward, jump("allowed"))
-	f.add(forward, answers, accept)
 	f.refuse(forward)
 	last := f.base("leave", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, prio(200), false)
+	f.add(last, answered, accept)
 	f.add(last, jump("allowed"))
-	f.add(last, answers, accept)
+}
+
+// resolvers makes a chain that refuses to ask for names what is reached past the tunnel otherwise: the exit is not to be
+// asked in its stead. What it returns sends questions there.
+func (f *firewall) resolvers() (ask func(*nftables.Chain)) {
+	past := slices.Clone(f.cfg.Exclude)
+	if f.cfg.LAN {
+		past = append(past, lanPrefixes...)
+	}
+	if len(past) == 0 {
+		return func(*nftables.Chain) {}
+	}
+	c := f.chain("resolvers")
+	if f.link != nil {
+		f.add(c, daddr(netip.PrefixFrom(f.link.DNS, f.link.DNS.BitLen())), back)
+	}
+	f.add(c, oif("lo", expr.CmpOpEq), back)
+	f.add(c, equal32(expr.MetaKeyMARK, MarkUnderlay), back)
+	for _, p := range past {
+		f.add(c, daddr(p), l4(unix.IPPROTO_TCP), match{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}})
+		f.add(c, daddr(p), match{&expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_ADMIN_PROHIBITED}})
+	}
+	return func(from *nftables.Chain) {
+		for _, proto := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
+			for _, p := range dnsPorts {
+				f.add(from, l4(proto), port(dstPort, p), jump(c.Name))
+			}
+		}
+	}
 }
 
 // closePrograms lets programs inside out through the tunnel alone, and does not mind others.
@@ -244,9 +324,16 @@ func (f *firewall) base(
 	if open {
 		policy = nftables.ChainPolicyAccept
 	}
+	f.in.chains++
 	return f.conn.AddChain(&nftables.Chain{
 		Name: name, Table: f.table, Type: kind, Hooknum: hook, Priority: at, Policy: &policy,
 	})
+}
+
+// chain is one that others jump to.
+func (f *firewall) chain(name string) *nftables.Chain {
+	f.in.chains++
+	return f.conn.AddChain(&nftables.Chain{Name: name, Table: f.table})
 }
 
 func (f *firewall) add(c *nftables.Chain, parts ...match) {
@@ -254,6 +341,7 @@ func (f *firewall) add(c *nftables.Chain, parts ...match) {
 	for _, p := range parts {
 		all = append(all, p...)
 	}
+	f.in.rules++
 	f.conn.AddRule(&nftables.Rule{Table: f.table, Chain: c, Exprs: all})
 }
 
@@ -292,8 +380,8 @@ func ours() match {
 	return append(match{&expr.Meta{Key: expr.MetaKeyMARK, Register: 1}}, masked32(markMask, markBase)...)
 }
 
-// established matches what belongs to a connection that has been let out before.
-func established() match {
+// answers matches what answers a connection that went the other way before, errors about it included.
+func answers() match {
 	return match{
 		&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
 		&expr.Bitwise{
@@ -301,6 +389,8 @@ func established() match {
 			Mask: native(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED),
 		},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: native(0)},
+		&expr.Ct{Key: expr.CtKeyDIRECTION, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{1}}, // IP_CT_DIR_REPLY
 	}
 }
 

@@ -37,6 +37,7 @@ const (
 
 	markOutside = markBase | 2 // programs that are to go past the tunnel; never their DNS
 	markInside  = markBase | 3 // programs that alone go through it, with Config.OnlyPrograms
+	markAnswer  = 0x62780001   // what comes out of the tunnel as an answer; none of the others, which go past it
 	markBase    = 0x62770000
 	markMask    = 0xffff0000
 )

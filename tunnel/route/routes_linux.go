@@ -24,8 +24,12 @@ type Routes struct {
 	state  *state
 	groups groups
 	link   *Link // that of the latest Up
+	index  int   // of its interface; 0: it is not there
+	table  *kernelTable
+	ipsec  bool // the kernel knows policies
+	wrong  map[string]string
+	events map[string]event
 
-	watcher *watcher
 	stop    chan struct{} // closed at the end
 	keeping sync.WaitGroup
 	kept    bool // keepDNS runs
@@ -45,7 +49,7 @@ func Lock(ctx context.Context, cfg Config) (_ *Routes, err error) {
 	if os.Geteuid() != 0 {
 		return nil, fmt.Errorf("lock routes: changing the machine's network needs root: %w", os.ErrPermission)
 	}
-	r := &Routes{cfg: cfg, stop: make(chan struct{})}
+	r := &Routes{cfg: cfg, stop: make(chan struct{}), events: make(map[string]event)}
 	if r.lock, err = lockDir(cfg.StateDir); err != nil {
 		return nil, err
 	}
@@ -82,6 +86,9 @@ func Lock(ctx context.Context, cfg Config) (_ *Routes, err error) {
 		return nil, err
 	}
 	if err := r.close(ctx); err != nil {
+		if r.table != nil {
+			err = errors.Join(err, r.table.close())
+		}
 		if before == nil { // else it was locked before, and stays so
 			err = errors.Join(err, lift(cfg.StateDir, r.state))
 		}
@@ -98,10 +105,19 @@ func (r *Routes) close(ctx context.Context) (err error) {
 		}
 		r.cfg.Log.Info("no program can be left out of the tunnel", "reason", err)
 	}
-	if err := r.firewall(nil).load(); err != nil {
+	if r.table, err = openTable(); err != nil {
 		return err
 	}
-	if err := removeRouting(); err != nil {
+	r.ipsec = hasIPsec()
+	if !r.ipsec || !r.table.owned {
+		r.cfg.Log.Info("this kernel lacks a layer of the kill switch: what other programs flush is put back within a second",
+			"owned_table", r.table.owned, "policies", r.ipsec)
+	}
+	// The lower layers first: a table of an older release is empty for a moment while it becomes ours.
+	if err := r.route(); err != nil {
+		return err
+	}
+	if err := r.firewall(nil).load(); err != nil {
 		return err
 	}
 	if r.state.DNS != nil {
@@ -119,11 +135,35 @@ func (r *Routes) close(ctx context.Context) (err error) {
 	if err := writeSysctl(srcValidMark, "1"); err != nil {
 		return err
 	}
-	if err := addPolicy(r.cfg); err != nil {
-		return err
+	return r.watch()
+}
+
+func (r *Routes) policy() policy {
+	return policy{cfg: r.cfg, link: r.link, index: r.index, ipsec: r.ipsec}.up()
+}
+
+// route makes policies, routes and rules what they are to be now.
+func (r *Routes) route() error {
+	p := r.policy()
+	for _, family := range families {
+		if !hasFamily(family) {
+			continue
+		}
+		near, err := nearby(family)
+		if err != nil {
+			return err
+		}
+		if _, _, err := p.repairRoutes(family, near); err != nil {
+			return err
+		}
+		if _, _, err := p.repairRules(family); err != nil {
+			return err
+		}
+		if _, err := p.repairIPsec(family); err != nil {
+			return err
+		}
 	}
-	r.watcher, err = r.watch()
-	return err
+	return nil
 }
 
 // Up sends the machine's traffic through the interface of a session: addresses, routes, DNS. After another session was
@@ -157,7 +197,8 @@ func (r *Routes) Up(ctx context.Context, link Link) error {
 	if err := r.firewall(r.link).load(); err != nil {
 		return err
 	}
-	if err := addRoutes(r.cfg, index, link); err != nil {
+	r.index = index
+	if err := r.route(); err != nil {
 		return err
 	}
 	if r.state.DNS == nil {
@@ -244,20 +285,20 @@ func (r *Routes) end(reason string) error {
 	}
 	close(r.stop)
 	r.keeping.Wait()
-	err := r.watcher.close()
-	if reason == "" {
-		err = errors.Join(err, lift(r.cfg.StateDir, r.state))
-	} else {
+	var err error
+	if reason != "" {
+		r.link, r.index = nil, 0
 		r.state.Holder = nil
 		r.state.Ended = &ended{At: time.Now(), Reason: reason[:min(len(reason), maxReason)]}
 		// Nothing of the session that was is let pass any more.
-		err = errors.Join(err, r.state.write(r.cfg.StateDir), r.firewall(nil).load())
+		err = errors.Join(r.state.write(r.cfg.StateDir), r.route(), r.firewall(nil).load())
+	}
+	err = errors.Join(err, r.table.close()) // from here on the table is anybody's
+	if reason == "" {
+		err = errors.Join(err, lift(r.cfg.StateDir, r.state))
 	}
 	return errors.Join(err, lock.Close())
 }
-
-// Trouble says what is wrong at present with what shuts the machine; it is empty when all is well.
-func (r *Routes) Trouble() string { return "" }
 
 // Restore gives the machine back as it was before a daemon that no longer runs, also where that one had locked it. It
 // does nothing where there is nothing to do, and says whether there was. It returns ErrInUse where a daemon runs.
@@ -303,7 +344,7 @@ func lift(dir string, s *state) error {
 		for path, value := range s.Sysctls {
 			errs = append(errs, writeSysctl(path, value))
 		}
-		errs = append(errs, unloadFirewall(), removeGroups())
+		errs = append(errs, clearIPsec(), unloadFirewall(), removeGroups())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("restore the machine's network: %w", err)

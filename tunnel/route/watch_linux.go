@@ -1,112 +1,256 @@
 package route
 
 import (
+	"errors"
 	"fmt"
-	"sync"
+	"net"
+	"slices"
+	"strings"
+	"time"
 
-	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
 )
 
-// watcher puts the kill switch back when somebody else removes it: reloading a firewall often means to flush every
-// table there is. Until then the routes alone keep traffic in the tunnel.
-type watcher struct {
-	reload func() error // loads the kill switch again, if it is still wanted
-	warn   func(error)
+// The layers that shut the machine are the kernel's, and other programs change them: a firewall that is reloaded flushes
+// every table, another VPN puts rules before all others, a network manager tidies up. A keeper looks at them whenever the
+// kernel says that something has changed, and puts back what is missing. Each layer stands without the others, so that
+// nothing leaves meanwhile.
 
-	mu      sync.Mutex
-	monitor *nftables.Monitor
-	closed  bool
-	done    chan struct{}
+const (
+	// keepEvery is how often the keeper looks without having been told to: of what the kernel says, some can be lost.
+	keepEvery = time.Second
+	// keepPause is the least time between two looks, for a machine whose routes change all the time.
+	keepPause = 20 * time.Millisecond
+	// recent is how long what was put back stays in Trouble.
+	recent = 10 * time.Minute
+)
+
+// groups of the kernel's netlink whose news concern a layer.
+var watched = map[int][]uint{
+	unix.NETLINK_ROUTE: {
+		unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE,
+		unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
+	},
+	unix.NETLINK_NETFILTER: {unix.NFNLGRP_NFTABLES},
+	unix.NETLINK_XFRM:      {nl.XFRMNLGRP_POLICY},
 }
 
-// watch starts a watcher. Its goroutine ends with close.
-func (r *Routes) watch() (*watcher, error) {
-	w := &watcher{done: make(chan struct{})}
-	w.reload = func() error {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.lock == nil {
-			return nil
+// watch subscribes, and starts the keeper, which ends with r.stop.
+func (r *Routes) watch() error {
+	news := make(chan struct{}, 1)
+	var sockets []*nl.NetlinkSocket
+	for protocol, groups := range watched {
+		if protocol == unix.NETLINK_XFRM && !r.ipsec {
+			continue
 		}
-		return r.firewall(r.link).load()
-	}
-	w.warn = func(err error) {
+		s, err := nl.Subscribe(protocol, groups...)
 		if err != nil {
-			r.cfg.Log.Error("the kill switch was removed, and could not be put back", "error", err)
-		} else {
-			r.cfg.Log.Warn("the kill switch was removed by another program, and was put back")
+			for _, s := range sockets {
+				s.Close()
+			}
+			return fmt.Errorf("watch the machine's network: %w", err)
 		}
+		sockets = append(sockets, s)
 	}
-	events, err := w.listen()
-	if err != nil {
-		return nil, err
+	for _, s := range sockets {
+		r.keeping.Go(func() {
+			for {
+				_, _, err := s.Receive()
+				select {
+				case <-r.stop:
+					return
+				case news <- struct{}{}:
+				default: // it is about to look
+				}
+				if err != nil && !errors.Is(err, unix.ENOBUFS) { // which says that news were lost
+					select {
+					case <-r.stop:
+						return
+					case <-time.After(keepEvery):
+					}
+				}
+			}
+		})
 	}
-	go w.run(events)
-	return w, nil
-}
-
-// listen subscribes; nil when the watcher has been closed.
-func (w *watcher) listen() (chan *nftables.MonitorEvents, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
-		return nil, nil
-	}
-	conn, err := nftables.New()
-	if err != nil {
-		return nil, fmt.Errorf("watch the kill switch: %w", err)
-	}
-	monitor := nftables.NewMonitor(nftables.WithMonitorObject(nftables.MonitorObjectTables),
-		nftables.WithMonitorAction(nftables.MonitorActionAny))
-	events, err := conn.AddGenerationalMonitor(monitor)
-	if err != nil {
-		return nil, fmt.Errorf("watch the kill switch: %w", err)
-	}
-	w.monitor = monitor
-	return events, nil
-}
-
-func (w *watcher) run(events chan *nftables.MonitorEvents) {
-	defer close(w.done)
-	for events != nil {
-		for e := range events {
-			if removed(e) {
-				w.warn(w.reload())
+	r.keeping.Go(func() {
+		defer func() {
+			for _, s := range sockets {
+				s.Close()
+			}
+		}()
+		tick := time.NewTicker(keepEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-r.stop:
+				return
+			case <-tick.C:
+			case <-news:
+			}
+			began := time.Now()
+			r.keep()
+			// A machine with a million routes takes its time to list them: then it is asked less often.
+			pause := min(max(keepPause, 4*time.Since(began)), keepEvery)
+			select {
+			case <-r.stop:
+				return
+			case <-time.After(pause):
 			}
 		}
-		// The subscription has ended: it was closed, or events were lost, and then the table may be, too.
-		var err error
-		if events, err = w.listen(); err != nil {
-			w.warn(err)
-			return
-		}
-		if events != nil {
-			if err := w.reload(); err != nil {
-				w.warn(err)
-			}
-		}
-	}
-}
-
-// removed reports whether our table is not there after a transaction. Our own loading removes and adds it in one.
-func removed(e *nftables.MonitorEvents) bool {
-	gone := false
-	for _, change := range e.Changes {
-		if t, ok := change.Data.(*nftables.Table); ok && t != nil && t.Name == tableName {
-			gone = change.Type == nftables.MonitorEventTypeDelTable
-		}
-	}
-	return gone
-}
-
-func (w *watcher) close() error {
-	w.mu.Lock()
-	w.closed = true
-	err := w.monitor.Close()
-	w.mu.Unlock()
-	<-w.done
-	if err != nil {
-		return fmt.Errorf("stop watching the kill switch: %w", err)
-	}
+	})
 	return nil
+}
+
+// keep looks at every layer and repairs it.
+func (r *Routes) keep() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lock == nil {
+		return
+	}
+	now := r.repair()
+	was := r.wrong
+	r.wrong = now
+	for what, text := range now {
+		if was[what] != text {
+			r.cfg.Log.Warn("what shuts the machine is not as it should be", "what", text)
+		}
+	}
+}
+
+// event is something that was put back.
+type event struct {
+	times int
+	last  time.Time
+}
+
+// note counts what was put back.
+func (r *Routes) note(what string) {
+	e := r.events[what]
+	if time.Since(e.last) > recent {
+		e.times = 0
+	}
+	e.times++
+	e.last = time.Now()
+	r.events[what] = e
+	r.cfg.Log.Warn("what shuts the machine was put back", "what", what)
+}
+
+// repair puts back what is missing of any layer, and returns what can't be mended, by layer.
+func (r *Routes) repair() map[string]string {
+	wrong := make(map[string]string)
+	check := func(layer string, err error) {
+		if err != nil {
+			wrong[layer] = fmt.Sprintf("%s can't be kept up: %v", layer, err)
+		}
+	}
+	p := r.policy()
+	check("the tunnel's interface", r.repairLink(wrong))
+	for _, family := range families {
+		if !hasFamily(family) {
+			continue
+		}
+		near, err := nearby(family)
+		check("the table of routes", err)
+		missing, foreign, err := p.repairRoutes(family, near)
+		check("the table of routes", err)
+		if missing > 0 {
+			r.note("routes of the tunnel were removed by another program")
+		}
+		if foreign > 0 {
+			r.note("another program's routes in the tunnel's table were removed")
+		}
+		missing, before, err := p.repairRules(family)
+		check("the routing rules", err)
+		if missing > 0 {
+			r.note("routing rules were removed by another program")
+		}
+		if before != nil {
+			wrong["a foreign rule"] = fmt.Sprintf("routing rule %d of another program goes before Byway's: "+
+				"what it leads past the tunnel is blocked", before.Priority)
+		}
+		missing, err = p.repairIPsec(family)
+		check("the policies", err)
+		if missing > 0 {
+			r.note("blocking policies were removed by another program")
+		}
+	}
+	stands, err := r.table.stands()
+	if err == nil && !stands {
+		r.note("the firewall table was removed by another program")
+		err = r.firewall(r.link).load()
+	}
+	check("the firewall table", err)
+	return wrong
+}
+
+// repairLink takes the tunnel's interface up again, with its addresses, where another program has not removed it.
+func (r *Routes) repairLink(wrong map[string]string) error {
+	if r.link == nil {
+		return nil
+	}
+	const layer = "the tunnel's interface"
+	dev, err := netlink.LinkByName(r.cfg.Interface)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		// The end of a session removes it, too: until another one is up, nothing is reachable.
+		r.index = 0
+		wrong[layer] = fmt.Sprintf("there is no interface %s: nothing leaves until a session is up again", r.cfg.Interface)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r.index != 0 && dev.Attrs().Index != r.index {
+		wrong[layer] = fmt.Sprintf("interface %s is another one than the session's: nothing leaves through it", r.cfg.Interface)
+		r.index = 0
+	}
+	if r.index == 0 {
+		return nil
+	}
+	addrs, err := netlink.AddrList(dev, netlink.FAMILY_ALL)
+	if err != nil {
+		return fmt.Errorf("list addresses: %w", err)
+	}
+	there := 0
+	for _, want := range r.link.Addrs {
+		for _, a := range addrs {
+			if a.IP.Equal(want.AsSlice()) {
+				there++
+				break
+			}
+		}
+		if !hasFamily(familyOf(want)) {
+			there++
+		}
+	}
+	if there == len(r.link.Addrs) && dev.Attrs().Flags&net.FlagUp != 0 {
+		return nil
+	}
+	r.note("the tunnel's interface was taken down by another program")
+	_, err = prepareLink(r.cfg, *r.link)
+	return err
+}
+
+// Trouble says what is wrong at present with what shuts the machine, and what had to be put back lately; it is empty when
+// all is well.
+func (r *Routes) Trouble() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []string
+	for _, text := range r.wrong {
+		list = append(list, text)
+	}
+	for what, e := range r.events {
+		switch {
+		case time.Since(e.last) > recent:
+		case e.times == 1:
+			list = append(list, what+", and put back")
+		default:
+			list = append(list, fmt.Sprintf("%s %d times, and put back", what, e.times))
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(list, "; ")
 }
