@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -34,9 +31,8 @@ func (e env) connectCommand() *cli.Command {
 			"unlock. Any other end of a session (its --spend is used up, the provider went away, an error) leaves the\n" +
 			"machine shut, and says so here and in byway status. A connect that fails before it has a session leaves the\n" +
 			"machine as it found it, open or shut; so does Ctrl-C before there is one.",
-		Flags: append(criteriaFlags(),
+		Flags: append(append(criteriaFlags(), proxyFlags()...),
 			&cli.StringFlag{Name: "spend", Value: "1", Usage: "the most that this session may cost, in `TOKENS`"},
-			&cli.StringFlag{Name: "proxy", Value: "127.0.0.1:1080", Usage: "`ADDRESS:PORT` for the proxy"},
 			engineFlag(),
 			&cli.BoolFlag{Name: "tun", Usage: "send the whole machine through the session, behind a kill switch; needs root"},
 			&cli.BoolFlag{Name: "lan", Usage: "with --tun: let the local network be reached directly"},
@@ -91,12 +87,14 @@ func (e env) connect(c *cli.Context) (err error) {
 	if err := checkNumbers(c, "max-price", "min-stake", "spend"); err != nil {
 		return err
 	}
-	var listener net.Listener // nil where the whole machine goes through the session
+	var listener *proxyListener // nil where the whole machine goes through the session
 	if !c.Bool("tun") {
-		if listener, err = e.listenProxy(c.String("proxy")); err != nil {
+		if listener, err = e.listenProxy(c); err != nil {
 			return err
 		}
 		defer listener.Close()
+	} else if c.IsSet("proxy-auth") {
+		return usagef("--proxy-auth goes without --tun: there is no proxy then")
 	}
 	e.heedStreams()
 	consumer, err := e.openConsumer(c)
@@ -133,25 +131,6 @@ func (e env) leftShut(c *cli.Context) *node.ShutError {
 		fmt.Fprintln(e.Err, "byway: note:", safe(err.Error()))
 	}
 	return shut
-}
-
-// listenProxy takes the proxy's port first: a session that nothing can use would be paid for in vain.
-func (e env) listenProxy(address string) (net.Listener, error) {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return nil, usagef("--proxy %q is no address:port, such as 127.0.0.1:1080", address)
-	}
-	listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("TCP port %d on %s is in use: choose another with --proxy, or port 0 for any",
-			at.Port(), at.Addr())
-	case err != nil:
-		return nil, fmt.Errorf("--proxy: %w", err)
-	case !at.Addr().IsLoopback():
-		fmt.Fprintf(e.Err, "byway: note: whoever reaches %s can use this proxy, and you pay\n", listener.Addr())
-	}
-	return listener, nil
 }
 
 // consumer is an open consumer, with what the command line asked of it.
@@ -283,7 +262,7 @@ func signed(ranked []choose.Ranked) (out []registry.Signed) {
 const attempts = 3
 
 // carry runs the proxy and the local API until the session ends, by a signal, by byway disconnect or by itself.
-func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, listener net.Listener) error {
+func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, listener *proxyListener) error {
 	log, err := e.logger(c)
 	if err != nil {
 		return err
@@ -302,8 +281,8 @@ func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, li
 	ctx, cancel := context.WithCancel(c.Context)
 	group, running := errgroup.WithContext(ctx)
 	if listener != nil {
-		proxy := tunnel.NewProxy(tunnel.ProxyConfig{Dialer: session.Tunnel(), Log: log})
-		group.Go(func() error { return proxy.Serve(running, listener) })
+		proxy := listener.proxy(session.Tunnel(), log)
+		group.Go(func() error { return proxy.Serve(running, listener.Listener) })
 	}
 	group.Go(func() error { return session.ServeAPI(running, address) })
 	group.Go(func() error {

@@ -194,7 +194,8 @@ func (c *Client) dialTCP(ctx context.Context, dst netip.AddrPort, left int) (net
 	return nil, err
 }
 
-// ListenUDP opens a UDP socket of the inner address. It takes datagrams from anywhere.
+// ListenUDP opens a UDP socket of the inner address. It takes datagrams only from the addresses and ports that it has sent
+// to.
 func (c *Client) ListenUDP() (net.PacketConn, error) { return c.net.ListenUDP() }
 
 // Close resets every connection and ends the tunnel.

@@ -293,7 +293,7 @@ func TestHTTPProxyTellsWhyARequestFailed(t *testing.T) {
 		"CONNECT 10.0.0.1:443 HTTP/1.1\r\nHost: 10.0.0.1:443\r\n\r\n": "403",
 		"CONNECT nowhere HTTP/1.1\r\nHost: nowhere\r\n\r\n":           "400",
 		"GET / HTTP/1.1\r\nHost: rebound.example\r\n\r\n":             "400",
-		"\x04\x01 not a proxy request\r\n\r\n":                        "400",
+		"\x06\x01 not a proxy request\r\n\r\n":                        "400",
 	} {
 		conn, err := net.Dial("tcp", proxy)
 		if err != nil {

@@ -10,20 +10,21 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // SOCKS5, RFC 1928.
 //
 //	greeting  VER=5 NMETHODS METHODS...            answer  VER METHOD
+//	password  VER=1 ULEN UNAME PLEN PASSWD         answer  VER STATUS    (RFC 1929)
 //	request   VER CMD RSV ATYP DST.ADDR DST.PORT   answer  VER REP RSV ATYP BND.ADDR BND.PORT
 //	datagram  RSV RSV FRAG ATYP DST.ADDR DST.PORT DATA
 const (
-	socksVersion = 5
+	socksVersion  = 5
+	socks4Version = 4
 
 	socksNoAuth   = 0
+	socksUserPass = 2 // RFC 1929
 	socksNoMethod = 0xff
 
 	socksConnect   = 1
@@ -51,6 +52,9 @@ var socksReplies = map[failure]byte{
 	failGeneral: socksGeneral, failDenied: socksNotAllowed, failRefused: socksRefused, failHost: socksHost,
 	failNet: socksNet, failTimeout: socksTimeout, failName: socksHost,
 }
+
+// socks4Reject answers any request of SOCKS4: VN=0 CD=91 PORT ADDRESS.
+var socks4Reject = []byte{0, 0x5b, 0, 0, 0, 0, 0, 0}
 
 var errSOCKSAddrType = errors.New("unknown socks address type")
 
@@ -138,12 +142,18 @@ func (p *Proxy) serveSOCKS(ctx context.Context, c *greeted) error {
 	if _, err := io.ReadFull(c, methods); err != nil {
 		return fmt.Errorf("read greeting: %w", err)
 	}
-	if !slices.Contains(methods, socksNoAuth) {
+	switch {
+	case c.who.admitted && slices.Contains(methods, socksNoAuth):
+		if _, err := c.Write([]byte{socksVersion, socksNoAuth}); err != nil {
+			return fmt.Errorf("answer greeting: %w", err)
+		}
+	case p.password != nil && slices.Contains(methods, socksUserPass):
+		if err := p.socksPassword(ctx, c); err != nil {
+			return err
+		}
+	default:
 		_, err := c.Write([]byte{socksVersion, socksNoMethod})
-		return errors.Join(errors.New("program insists on a password"), err)
-	}
-	if _, err := c.Write([]byte{socksVersion, socksNoAuth}); err != nil {
-		return fmt.Errorf("answer greeting: %w", err)
+		return errors.Join(fmt.Errorf("no way of authentication in common: program offers % x", methods), err)
 	}
 	if _, err := io.ReadFull(c, b[:3]); err != nil {
 		return fmt.Errorf("read request: %w", err)
@@ -159,14 +169,62 @@ func (p *Proxy) serveSOCKS(ctx context.Context, c *greeted) error {
 	if err != nil {
 		return fmt.Errorf("read request: %w", err)
 	}
+	if command != socksConnect && command != socksAssociate {
+		return errors.Join(fmt.Errorf("unknown socks command %d", command), replySOCKS(c, socksBadCommand, netip.AddrPort{}))
+	}
+	if !p.take(c) {
+		return errors.Join(errors.New("every connection of the proxy is in use"),
+			replySOCKS(c, socksGeneral, netip.AddrPort{}))
+	}
+	defer p.give()
 	_ = c.SetDeadline(time.Time{})
 	switch command {
 	case socksConnect:
 		return p.socksConnect(ctx, c, dst)
-	case socksAssociate:
+	default:
 		return p.socksAssociate(ctx, c, dst)
 	}
-	return errors.Join(fmt.Errorf("unknown socks command %d", command), replySOCKS(c, socksBadCommand, netip.AddrPort{}))
+}
+
+// socksPassword asks for user and password.
+func (p *Proxy) socksPassword(ctx context.Context, c *greeted) error {
+	if _, err := c.Write([]byte{socksVersion, socksUserPass}); err != nil {
+		return fmt.Errorf("answer greeting: %w", err)
+	}
+	field := func(b []byte) ([]byte, error) {
+		if _, err := io.ReadFull(c, b[:1]); err != nil {
+			return nil, fmt.Errorf("read password: %w", err)
+		}
+		text := b[1 : 1+int(b[0])]
+		if _, err := io.ReadFull(c, text); err != nil {
+			return nil, fmt.Errorf("read password: %w", err)
+		}
+		return text, nil
+	}
+	var b, b2 [256]byte
+	if _, err := io.ReadFull(c, b[:1]); err != nil {
+		return fmt.Errorf("read password: %w", err)
+	}
+	if b[0] != 1 {
+		return fmt.Errorf("password in a form of version %d", b[0])
+	}
+	user, err := field(b[:])
+	if err != nil {
+		return err
+	}
+	password, err := field(b2[:])
+	if err != nil {
+		return err
+	}
+	if !p.password.matches(string(user), string(password)) {
+		p.wrong(ctx)
+		_, err := c.Write([]byte{1, 1})
+		return errors.Join(errors.New("wrong user or password"), err)
+	}
+	if _, err := c.Write([]byte{1, 0}); err != nil {
+		return fmt.Errorf("answer password: %w", err)
+	}
+	return nil
 }
 
 func (p *Proxy) socksConnect(ctx context.Context, c *greeted, dst socksAddr) error {
@@ -186,179 +244,6 @@ func (p *Proxy) socksConnect(ctx context.Context, c *greeted, dst socksAddr) err
 	defer stop()
 	relay(c, host, nil)
 	return nil
-}
-
-// Limits of an association.
-const (
-	socksDestinations = 1024 // names kept resolved, and addresses that may answer
-	socksNameAge      = time.Minute
-)
-
-// socksAssociate relays datagrams for as long as the program keeps its connection open. Only datagrams of the
-// program's own address are taken, from the first port that it uses, and it gets answers only from where it has sent.
-func (p *Proxy) socksAssociate(ctx context.Context, c *greeted, want socksAddr) error {
-	local, ok := c.LocalAddr().(*net.TCPAddr)
-	remote, ok2 := c.RemoteAddr().(*net.TCPAddr)
-	if !ok || !ok2 {
-		return errors.Join(errors.New("not a TCP connection"), replySOCKS(c, socksGeneral, netip.AddrPort{}))
-	}
-	near, err := net.ListenUDP("udp", &net.UDPAddr{IP: local.IP, Zone: local.Zone})
-	if err != nil {
-		return errors.Join(fmt.Errorf("associate: %w", err), replySOCKS(c, socksGeneral, netip.AddrPort{}))
-	}
-	defer near.Close()
-	far, err := p.dialer.ListenUDP()
-	if err != nil {
-		return errors.Join(fmt.Errorf("associate: %w", err), replySOCKS(c, socksReplies[classify(err)], netip.AddrPort{}))
-	}
-	defer far.Close()
-	bound := near.LocalAddr().(*net.UDPAddr).AddrPort()
-	if err := replySOCKS(c, socksOK, netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port())); err != nil {
-		return fmt.Errorf("answer request: %w", err)
-	}
-	a := &association{
-		dialer: p.dialer, near: near, far: far, program: remote.AddrPort().Addr().Unmap(), port: want.port,
-		names: make(map[string]resolved), sent: make(map[netip.AddrPort]struct{}),
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() { a.outward(ctx) })
-	wg.Go(a.inward)
-	stop := context.AfterFunc(ctx, func() { near.Close(); far.Close() })
-	defer stop()
-	// Nothing more is expected on the connection; its end is the end of the association.
-	_, _ = io.Copy(io.Discard, c)
-	cancel()
-	near.Close()
-	far.Close()
-	wg.Wait()
-	return nil
-}
-
-type association struct {
-	dialer  Dialer
-	near    *net.UDPConn
-	far     net.PacketConn
-	program netip.Addr // where the program connected from
-	port    uint16     // what it announced, 0 for any
-	from    atomic.Pointer[netip.AddrPort]
-
-	names map[string]resolved // of outward alone
-
-	mu   sync.Mutex
-	sent map[netip.AddrPort]struct{}
-}
-
-type resolved struct {
-	addr netip.Addr // invalid: it has none
-	at   time.Time
-}
-
-// outward carries the program's datagrams into the tunnel until near is closed.
-func (a *association) outward(ctx context.Context) {
-	buf := copyBuffers.Get().(*[copySize]byte)
-	defer copyBuffers.Put(buf)
-	for {
-		n, from, err := a.near.ReadFromUDPAddrPort(buf[:])
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			continue // an ICMP error about an earlier answer
-		}
-		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-		if !a.own(from) {
-			continue
-		}
-		dst, data, err := parseSOCKSDatagram(buf[:n])
-		if err != nil {
-			continue
-		}
-		to, ok := a.resolve(ctx, dst)
-		if !ok {
-			continue
-		}
-		a.mu.Lock()
-		if len(a.sent) >= socksDestinations {
-			clear(a.sent)
-		}
-		a.sent[to] = struct{}{}
-		a.mu.Unlock()
-		// A datagram that the tunnel does not take is lost, as datagrams are.
-		_, _ = a.far.WriteTo(data, net.UDPAddrFromAddrPort(to))
-	}
-}
-
-// own says whether a datagram comes from the program. The first one fixes the port.
-func (a *association) own(from netip.AddrPort) bool {
-	if known := a.from.Load(); known != nil {
-		return from == *known
-	}
-	if from.Addr() != a.program || a.port != 0 && from.Port() != a.port {
-		return false
-	}
-	a.from.Store(&from)
-	return true
-}
-
-// resolve asks for names at most once a minute.
-func (a *association) resolve(ctx context.Context, dst socksAddr) (netip.AddrPort, bool) {
-	if dst.name == "" {
-		return netip.AddrPortFrom(dst.addr, dst.port), true
-	}
-	known, ok := a.names[dst.name]
-	if !ok || time.Since(known.at) > socksNameAge {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		known = resolved{at: time.Now()}
-		if addrs, err := a.dialer.Resolve(ctx, dst.name); err == nil && len(addrs) > 0 {
-			known.addr = addrs[0]
-		}
-		if len(a.names) >= socksDestinations {
-			clear(a.names)
-		}
-		a.names[dst.name] = known
-	}
-	return netip.AddrPortFrom(known.addr, dst.port), known.addr.IsValid()
-}
-
-// inward carries answers back until far is closed.
-func (a *association) inward() {
-	buf := copyBuffers.Get().(*[copySize]byte)
-	defer copyBuffers.Put(buf)
-	const room = 3 + 1 + 16 + 2 // the longest header
-	for {
-		n, addr, err := a.far.ReadFrom(buf[room:])
-		if err != nil {
-			if a.closed() {
-				return
-			}
-			// An ICMP error about an earlier datagram; reading goes on. The pause bounds a socket that only fails.
-			time.Sleep(time.Millisecond)
-			continue
-		}
-		ua, ok := addr.(*net.UDPAddr)
-		to := a.from.Load()
-		if !ok || to == nil {
-			continue
-		}
-		from := netip.AddrPortFrom(ua.AddrPort().Addr().Unmap(), uint16(ua.Port))
-		a.mu.Lock()
-		_, asked := a.sent[from]
-		a.mu.Unlock()
-		if !asked {
-			continue
-		}
-		head := appendSOCKSAddr([]byte{0, 0, 0}, from)
-		start := room - len(head)
-		copy(buf[start:], head)
-		_, _ = a.near.WriteToUDPAddrPort(buf[start:room+n], *to)
-	}
-}
-
-// closed tells whether the association is over: near is closed with it.
-func (a *association) closed() bool {
-	return errors.Is(a.near.SetReadDeadline(time.Time{}), net.ErrClosed)
 }
 
 // parseSOCKSDatagram splits a datagram of a program. Fragments are not taken.

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -102,7 +103,7 @@ func newProxy(t testing.TB, d Dialer) string {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- NewProxy(ProxyConfig{Dialer: d}).Serve(ctx, l) }()
+	go func() { done <- NewProxy(ProxyConfig{Dialer: d, Users: []uint32{uint32(os.Getuid())}}).Serve(ctx, l) }()
 	t.Cleanup(func() {
 		cancel()
 		select {

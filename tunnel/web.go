@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 
 // webProxy is the HTTP side of a Proxy: CONNECT, and requests with an absolute http:// address.
 type webProxy struct {
+	proxy  *Proxy
 	dialer Dialer
 	log    *slog.Logger
 	conns  chan net.Conn
@@ -23,19 +25,28 @@ type webProxy struct {
 	tunnels sync.WaitGroup
 }
 
-func newWebProxy(d Dialer, log *slog.Logger) *webProxy {
-	w := &webProxy{dialer: d, log: log, conns: make(chan net.Conn)}
+// webStranger answers users who are not admitted, before anything of theirs is read.
+const webStranger = "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n" +
+	"Content-Length: 42\r\n\r\nthis proxy serves another user's programs\n"
+
+// webCaller is the key of a request's *greeted in its context.
+type webCaller struct{}
+
+func newWebProxy(p *Proxy) *webProxy {
+	d, log := p.dialer, p.log
+	w := &webProxy{proxy: p, dialer: d, log: log, conns: make(chan net.Conn)}
 	w.base = &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, proxyDialTimeout)
 			defer cancel()
 			return d.DialContext(ctx, network, address)
 		},
-		DisableCompression:    true,
-		MaxIdleConns:          64,
-		MaxIdleConnsPerHost:   8,
-		IdleConnTimeout:       time.Minute,
-		ResponseHeaderTimeout: 5 * time.Minute,
+		DisableCompression:     true,
+		MaxIdleConns:           64,
+		MaxIdleConnsPerHost:    8,
+		IdleConnTimeout:        time.Minute,
+		ResponseHeaderTimeout:  5 * time.Minute,
+		MaxResponseHeaderBytes: 256 << 10,
 	}
 	w.plain = &httputil.ReverseProxy{
 		Rewrite:      func(r *httputil.ProxyRequest) { r.Out.Header.Del("Proxy-Authorization") },
@@ -49,7 +60,17 @@ func newWebProxy(d Dialer, log *slog.Logger) *webProxy {
 		ReadHeaderTimeout: proxyGreetTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, webCaller{}, c.(*watchedConn).greeted)
+		},
+		ConnState: func(c net.Conn, state http.ConnState) {
+			// Between its requests a connection is one of the silent again. Its next request may take its time to come,
+			// and once begun has the time that a first one has.
+			if state == http.StateIdle {
+				w.proxy.silent.enter(c.(*watchedConn).silence)
+			}
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return w
 }
@@ -90,6 +111,7 @@ type watchedConn struct {
 }
 
 func (c *watchedConn) Close() error {
+	// It is closed by the server, which knows nothing of silence.
 	c.once.Do(func() { close(c.closed) })
 	return c.greeted.Close()
 }
@@ -114,15 +136,43 @@ func (h *handed) Addr() net.Addr { return &net.TCPAddr{} }
 
 // ServeHTTP implements http.Handler.
 func (w *webProxy) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
-	switch {
-	case req.Method == http.MethodConnect:
-		w.connect(rw, req)
-	case req.URL.Scheme == "http" && req.URL.Host != "":
-		w.plain.ServeHTTP(rw, req)
-	default:
+	client := req.Context().Value(webCaller{}).(*greeted)
+	if !client.who.admitted && !w.authorized(rw, req) {
+		return
+	}
+	tunnel := req.Method == http.MethodConnect
+	if !tunnel && (req.URL.Scheme != "http" || req.URL.Host == "") {
 		// A browser that was lured here by a name speaks like this; a program that wants a proxy does not.
 		http.Error(rw, "this is a proxy: send CONNECT, an absolute http:// address, or SOCKS5", http.StatusBadRequest)
+		return
 	}
+	if !w.proxy.take(client) {
+		rw.Header().Set("Retry-After", "1")
+		rw.Header().Set("Connection", "close")
+		http.Error(rw, fmt.Sprintf("all %d connections of this proxy are in use: end some of them", cap(w.proxy.slots)),
+			http.StatusServiceUnavailable)
+		return
+	}
+	defer w.proxy.give()
+	if tunnel {
+		w.connect(rw, req)
+		return
+	}
+	w.plain.ServeHTTP(rw, req)
+}
+
+// authorized asks for user and password where they are not there or wrong.
+func (w *webProxy) authorized(rw http.ResponseWriter, req *http.Request) bool {
+	user, password, ok := basic(req.Header.Get("Proxy-Authorization"))
+	if ok && w.proxy.password.matches(user, password) {
+		return true
+	}
+	if ok {
+		w.proxy.wrong(req.Context())
+	}
+	rw.Header().Set("Proxy-Authenticate", `Basic realm="byway", charset="UTF-8"`)
+	http.Error(rw, "this proxy asks for a user and password", http.StatusProxyAuthRequired)
+	return false
 }
 
 // connect serves CONNECT.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
@@ -14,11 +16,51 @@ import (
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
-// PacketConn is an unconnected UDP socket of the stack that reaches both families.
+// PacketConn is an unconnected UDP socket of the stack that reaches both families. It takes datagrams only from the
+// addresses and ports that it has sent to (address and port-dependent filtering, RFC 4787): the far side of a tunnel is
+// a stranger's machine, and nothing here waits for a stranger's first word.
 type PacketConn struct {
 	*gonet.UDPConn
-	net    *Net
 	mapped bool // IPv4 is written as mapped IPv6
+	spoken peers
+}
+
+// peers are addresses that a socket has sent to, the last ones at least. Two generations bound them.
+type peers struct {
+	last atomic.Pointer[netip.AddrPort] // most sockets speak with one
+
+	mu        sync.Mutex
+	list, old map[netip.AddrPort]struct{}
+}
+
+const maxPeers = 1024 // of a generation
+
+func (p *peers) add(to netip.AddrPort) {
+	if last := p.last.Load(); last != nil && *last == to {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.list[to]; !ok {
+		if p.list == nil || len(p.list) >= maxPeers {
+			p.old, p.list = p.list, make(map[netip.AddrPort]struct{})
+		}
+		p.list[to] = struct{}{}
+	}
+	p.last.Store(&to)
+}
+
+func (p *peers) has(from netip.AddrPort) bool {
+	if last := p.last.Load(); last != nil && *last == from {
+		return true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.list[from]
+	if !ok {
+		_, ok = p.old[from]
+	}
+	return ok
 }
 
 // ListenUDP opens a UDP socket on a port of the stack's choice.
@@ -37,7 +79,7 @@ func (n *Net) ListenUDP() (*PacketConn, error) {
 		return nil, fmt.Errorf("listen udp: %w", asError(err))
 	}
 	ep.SocketOptions().SetReceiveBufferSize(1<<20, false)
-	return &PacketConn{UDPConn: gonet.NewUDPConn(&wq, ep), net: n, mapped: n.has6}, nil
+	return &PacketConn{UDPConn: gonet.NewUDPConn(&wq, ep), mapped: n.has6}, nil
 }
 
 // DialUDP opens a UDP socket that speaks with one address.
@@ -58,16 +100,26 @@ func (c *PacketConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 	if ip == nil || c.mapped {
 		ip = ua.IP.To16()
 	}
+	to := ua.AddrPort()
+	c.spoken.add(netip.AddrPortFrom(to.Addr().Unmap(), to.Port()))
 	return c.UDPConn.WriteTo(b, &net.UDPAddr{IP: ip, Port: ua.Port})
 }
 
 // ReadFrom implements net.PacketConn; mapped addresses come back as IPv4.
 func (c *PacketConn) ReadFrom(b []byte) (int, net.Addr, error) {
-	n, addr, err := c.UDPConn.ReadFrom(b)
-	if ua, ok := addr.(*net.UDPAddr); ok {
+	for {
+		n, addr, err := c.UDPConn.ReadFrom(b)
+		ua, ok := addr.(*net.UDPAddr)
+		if err != nil || !ok {
+			return n, addr, err
+		}
+		from := ua.AddrPort()
+		if !c.spoken.has(netip.AddrPortFrom(from.Addr().Unmap(), from.Port())) {
+			continue
+		}
 		if v4 := ua.IP.To4(); v4 != nil {
 			ua.IP = v4
 		}
+		return n, addr, nil
 	}
-	return n, addr, err
 }
