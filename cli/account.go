@@ -13,6 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
 
+	"byway/contracts/text"
 	"byway/node"
 )
 
@@ -216,7 +217,7 @@ func showPhrase(w io.Writer, in io.Reader, phrase node.Phrase) error {
 			return fmt.Errorf("that is not word %d: nothing was made, begin again with byway account new", at+1)
 		}
 	}
-	fmt.Fprint(w, "\x1b[2J\x1b[3J\x1b[H") // off the screen, and out of what can be scrolled back to
+	fmt.Fprint(text.Behind(w), "\x1b[2J\x1b[3J\x1b[H") // off the screen, and out of what can be scrolled back to
 	return nil
 }
 

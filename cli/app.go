@@ -24,6 +24,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts/deploy"
+	"byway/contracts/text"
 	"byway/node"
 	"byway/registry"
 )
@@ -70,6 +71,18 @@ func (e *plain) Unwrap() error { return e.cause }
 
 // Run carries out one command line and returns the process's exit code.
 func Run(ctx context.Context, args []string, s Streams) int {
+	// Whatever a stranger wrote, and whichever way it takes through the program, is printed by one of these two.
+	out, errs := text.NewWriter(s.Out), text.NewWriter(s.Err)
+	s.Out, s.Err = out, errs
+	code := outcome(ctx, args, s)
+	if out.Flush() != nil || errs.Flush() != nil { // what is left of a character
+		return max(code, exitFailure)
+	}
+	return code
+}
+
+// outcome carries out a command line and says on s.Err what went wrong.
+func outcome(ctx context.Context, args []string, s Streams) int {
 	err := run(ctx, args, s)
 	if err == nil {
 		return exitOK
@@ -198,7 +211,7 @@ func (e env) logger(c *cli.Context) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(c.String("log"))); err != nil {
 		return nil, usagef("--log %q: use debug, info, warn or error", c.String("log"))
 	}
-	return slog.New(slog.NewTextHandler(e.Err, &slog.HandlerOptions{Level: level})), nil
+	return slog.New(text.NewHandler(slog.NewTextHandler(e.Err, &slog.HandlerOptions{Level: level}))), nil
 }
 
 // home opens the folder that --home names, and makes it where it is missing.

@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
+	"byway/contracts/text"
 	"byway/node"
 	"byway/node/devnet"
 )
@@ -259,7 +260,7 @@ func (s *steps) end(ok bool) {
 		s.bar = nil
 	}
 	if s.Terminal {
-		fmt.Fprint(s.Err, "\r\x1b[K")
+		fmt.Fprint(text.Behind(s.Err), "\r\x1b[K")
 	}
 	fmt.Fprintf(s.Err, "  %s %-20s %8s\n", mark, s.name, formatDuration(time.Since(s.since)))
 	s.name = ""
@@ -270,9 +271,9 @@ func (s *steps) progress(got, total uint64) {
 		return
 	}
 	if s.bar == nil {
-		fmt.Fprint(s.Err, "\r\x1b[K")
+		fmt.Fprint(text.Behind(s.Err), "\r\x1b[K")
 		s.bar = progressbar.NewOptions64(int64(total),
-			progressbar.OptionSetWriter(s.Err), progressbar.OptionSetDescription("  · "+s.name),
+			progressbar.OptionSetWriter(text.Behind(s.Err)), progressbar.OptionSetDescription("  · "+s.name),
 			progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(30), progressbar.OptionThrottle(65*time.Millisecond),
 			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░", BarStart: "", BarEnd: ""}))
 	}

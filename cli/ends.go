@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+
+	"byway/contracts/text"
 )
 
 // Main runs a command line on the process's own streams until the command ends, or its user ends it, and returns the
@@ -98,6 +100,7 @@ func (s Streams) heedStreams() {
 // inherited is a stream as a program that this process starts gets it: the very file, so that a terminal is one for it
 // too.
 func inherited(w io.Writer) io.Writer {
+	w = text.Behind(w)
 	if o, ok := w.(*outlet); ok {
 		return o.File
 	}

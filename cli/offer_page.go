@@ -8,6 +8,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"byway/contracts/text"
 	"byway/node"
 	"byway/registry"
 )
@@ -65,7 +66,7 @@ func (p *page) draw() {
 // end takes the page off the terminal.
 func (p *page) end() {
 	if p.drawn > 0 {
-		fmt.Fprintf(p.Err, "\x1b[%dA\x1b[J", p.drawn)
+		fmt.Fprintf(text.Behind(p.Err), "\x1b[%dA\x1b[J", p.drawn)
 		p.drawn = 0
 	}
 }

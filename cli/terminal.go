@@ -6,11 +6,9 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf16"
 	"unicode/utf8"
 
-	"byway/registry"
+	"byway/contracts/text"
 )
 
 // row is one line of a result: what it is and its value.
@@ -27,7 +25,8 @@ func (e env) rows(w io.Writer, rows ...row) {
 			fmt.Fprintln(w)
 			continue
 		}
-		fmt.Fprintf(w, "  %s%s  %s\n", r.name, strings.Repeat(" ", width-utf8.RuneCountInString(r.name)), r.value)
+		fmt.Fprintf(w, "  %s%s  %s\n", r.name, strings.Repeat(" ", width-utf8.RuneCountInString(r.name)),
+			strings.ReplaceAll(r.value, "\n", `\u{a}`)) // nobody's value makes a row of its own
 	}
 }
 
@@ -38,17 +37,7 @@ func (e env) printJSON(v any) error {
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
-	var out strings.Builder
-	for _, r := range string(b) {
-		if r < utf8.RuneSelf && r != 0x7f || unicode.IsPrint(r) {
-			out.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) { // they can stand in strings alone
-			fmt.Fprintf(&out, `\u%04x`, unit)
-		}
-	}
-	_, err = fmt.Fprintln(e.Out, out.String())
+	_, err = fmt.Fprintln(e.Out, string(text.JSON(b)))
 	return err
 }
 
@@ -102,7 +91,7 @@ func plural(n int, noun string) string {
 }
 
 // safe makes a text that may quote a stranger fit for a terminal.
-func safe(s string) string { return registry.Text(s).String() }
+func safe(s string) string { return text.Safe(s) }
 
 // live is one line on a terminal that is drawn over and over. Elsewhere it shows nothing.
 type live struct {
@@ -114,13 +103,14 @@ func (e env) newLive() *live { return &live{env: e} }
 
 func (l *live) show(format string, args ...any) {
 	if l.Terminal {
-		fmt.Fprintf(l.Err, "\r\x1b[K  "+format, args...)
+		fmt.Fprint(text.Behind(l.Err), "\r\x1b[K")
+		fmt.Fprintf(l.Err, "  "+format, args...)
 		l.drawn = true
 	}
 }
 
 func (l *live) end() {
 	if l.drawn {
-		fmt.Fprint(l.Err, "\r\x1b[K")
+		fmt.Fprint(text.Behind(l.Err), "\r\x1b[K")
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"byway/contracts/text"
 )
 
 // The local API is how commands talk to the daemon that runs on a home: HTTP on a loopback port that the system
@@ -102,7 +104,11 @@ func answer(w http.ResponseWriter, v any, err error) {
 		w.WriteHeader(http.StatusInternalServerError)
 		v = map[string]string{"error": err.Error()}
 	}
-	_ = json.NewEncoder(w).Encode(v) // Nobody is left to tell when the command went away.
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		encoded = []byte(`{"error":"the answer can't be encoded"}`)
+	}
+	_, _ = w.Write(append(text.JSON(encoded), '\n')) // Nobody is left to tell when the command went away.
 }
 
 // API is a client of the local API of the daemon on a home.
