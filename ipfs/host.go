@@ -15,11 +15,11 @@ import (
 	"github.com/libp2p/go-libp2p"
 	dht "github.com/libp2p/go-libp2p-kad-dht"
 	record "github.com/libp2p/go-libp2p-record"
+	connmgrcore "github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/gologshim"
-	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
@@ -27,13 +27,9 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// The connection manager starts closing idle connections above high and stops at low. A server is one of the nodes
-// that a DHT look-up passes through and keeps more of them.
 const (
-	clientConnsLow, clientConnsHigh = 32, 96
-	serverConnsLow, serverConnsHigh = 160, 384
-	connGrace                       = 30 * time.Second
-	dialTimeout                     = 10 * time.Second
+	connGrace   = 30 * time.Second // before the connection manager closes an idle connection
+	dialTimeout = 10 * time.Second
 )
 
 var (
@@ -71,20 +67,16 @@ func parseListen(cfg Config) ([]ma.Multiaddr, error) {
 
 // newHost starts the libp2p host: QUIC and TCP, no relay, no metrics; on a private network fenced in, on the public one
 // with AutoNAT and port mapping, by which a provider behind a home router learns and announces its address.
-func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (_ host.Host, err error) {
-	low, high := serverConnsLow, serverConnsHigh
-	if cfg.Client {
-		low, high = clientConnsLow, clientConnsHigh
-	}
+func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (host.Host, *admission, error) {
+	limits := boundsOf(cfg)
+	low, high := limits.marks()
 	conns, err := connmgr.NewConnManager(low, high, connmgr.WithGracePeriod(connGrace))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	limits := rcmgr.DefaultLimits
-	libp2p.SetDefaultServiceLimits(&limits)
-	resources, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits.AutoScale()), rcmgr.WithMetricsDisabled())
+	admission, err := newAdmission(limits, conns)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	opts := []libp2p.Option{
 		libp2p.Identity(cfg.Key),
@@ -94,7 +86,7 @@ func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (_ ho
 		libp2p.DefaultMuxers,
 		libp2p.UserAgent("byway"),
 		libp2p.ConnectionManager(conns),
-		libp2p.ResourceManager(resources),
+		libp2p.ResourceManager(admission),
 		libp2p.WithDialTimeout(dialTimeout),
 		libp2p.DisableMetrics(),
 		libp2p.DisableRelay(),
@@ -110,11 +102,14 @@ func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (_ ho
 				func(network string, local *net.UDPAddr) (net.PacketConn, error) {
 					listen := net.ListenConfig{Control: cfg.Dialer.Control}
 					return listen.ListenPacket(context.Background(), network, local.String())
-				})))
+				}),
+				// What the library sets by itself where nothing else is set.
+				quicreuse.ConnContext(admission.quicContext), quicreuse.VerifySourceAddress(admission.VerifySourceAddress)))
 	}
+	gater := connmgrcore.ConnectionGater(openGate{})
 	if cfg.Network.Private {
+		gater = newFence(listen, bootstrap)
 		opts = append(opts,
-			libp2p.ConnectionGater(newFence(listen, bootstrap)),
 			libp2p.ForceReachabilityPublic(), // no AutoNAT: the DHT takes every server at its word here
 		)
 	} else {
@@ -123,11 +118,13 @@ func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (_ ho
 			opts = append(opts, libp2p.NATPortMap(), libp2p.EnableAutoNATv2())
 		}
 	}
+	opts = append(opts, libp2p.ConnectionGater(gate{gater, admission}))
 	h, err := libp2p.New(opts...)
 	if err != nil {
-		return nil, fmt.Errorf("start libp2p host: %w", err)
+		return nil, nil, fmt.Errorf("start libp2p host: %w", err)
 	}
-	return h, nil
+	h.Network().Notify(admission)
+	return h, admission, nil
 }
 
 // newDHT joins the network's DHT. Provider records that others leave here live in data, below /dht.

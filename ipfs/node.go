@@ -19,6 +19,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
@@ -56,6 +57,10 @@ type Config struct {
 	// Seeds lists nodes to ask first for long lists of blocks, as multiaddrs that end in /p2p/<peer id>. Connected nodes
 	// that speak the same protocol are asked too. See [Node.SetSeeds].
 	Seeds []string
+	// Sessions is how many peers this node serves for pay at once; their connections have room beside those of
+	// strangers, see [Node.Keep]. Pools bounds the streams of protocols that others run on the host.
+	Sessions int
+	Pools    map[protocol.ID]Pool
 	// HTTP carries requests to routers and gateways; nil stands for a transport with the defaults of net/http. Close
 	// closes its idle connections.
 	HTTP http.RoundTripper
@@ -72,6 +77,7 @@ type Node struct {
 	log       *slog.Logger
 	store     *store
 	host      host.Host
+	admission *admission
 	dht       *dht.IpfsDHT
 	exchange  *bitswap.Bitswap
 	provider  *provider
@@ -144,7 +150,7 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if n.store, err = openStore(cfg.Dir, cfg.Log); err != nil {
 		return nil, err
 	}
-	if n.host, err = newHost(cfg, listen, bootstrap); err != nil {
+	if n.host, n.admission, err = newHost(cfg, listen, bootstrap); err != nil {
 		return nil, err
 	}
 	for _, info := range bootstrap {

@@ -271,16 +271,9 @@ type carrier interface {
 func (c *Consumer) open(
 	ctx context.Context, offer registry.Signed, terms payments.Terms, payer *payments.Payer,
 ) (_ *opened, err error) {
-	stream, err := c.dial(ctx, offer.Offer)
-	if err != nil {
+	if _, err := c.reach(ctx, offer.Offer); err != nil {
 		return nil, err
 	}
-	wire := frameStream{stream}
-	defer func() {
-		if err != nil {
-			wire.Reset()
-		}
-	}()
 	private, err := tunnel.GenerateKey()
 	if err != nil {
 		return nil, err
@@ -300,6 +293,17 @@ func (c *Consumer) open(
 	if hello.Reserve, err = c.signedReserve(ctx, terms.Channel); err != nil {
 		return nil, err
 	}
+	// The stream is opened when its first frame is ready: a provider gives it two seconds to come.
+	stream, err := c.dial(ctx, offer.Offer)
+	if err != nil {
+		return nil, err
+	}
+	wire := frameStream{stream}
+	defer func() {
+		if err != nil {
+			wire.Reset()
+		}
+	}()
 	if err := wire.write(hello); err != nil {
 		return nil, err
 	}

@@ -62,14 +62,20 @@ func orDefault(s, d string) contracts.Amount {
 
 func startMarket(t testing.TB, cfg marketConfig) *market {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	return startMarketFor(t, cfg, 2*time.Minute)
+}
+
+// startMarketFor starts a market whose context ends after d.
+func startMarketFor(t testing.TB, cfg marketConfig, d time.Duration) *market {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
-	d, err := devnet.Start(ctx, devnet.Config{})
+	net, err := devnet.Start(ctx, devnet.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { check(t, d.Close()) })
-	m := &market{Devnet: d, t: t, ctx: ctx, web: startWeb(t)}
+	t.Cleanup(func() { check(t, net.Close()) })
+	m := &market{Devnet: net, t: t, ctx: ctx, web: startWeb(t)}
 	m.startProvider(orDefault(cfg.price, "0.1"))
 	m.startConsumer(orDefault(cfg.spendCap, "1"))
 	if cfg.deposit != "0" {

@@ -52,6 +52,7 @@ type partsConfig struct {
 	Network    Network
 	Key        contracts.Signer
 	HostListen []string
+	Sessions   int  // that a provider serves at once
 	Client     bool // a consumer, who serves nobody: a DHT client, which starts while the chain is down too
 	Log        *slog.Logger
 }
@@ -73,6 +74,7 @@ func openParts(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	p.ipfs, err = ipfs.Open(ctx, ipfs.Config{
 		Dir: cfg.Home.path("blocks"), Key: p.hostKey, Listen: cfg.HostListen, Network: cfg.Network.ipfs(),
 		Client: cfg.Client, Timeout: cfg.Network.fetchTimeout(), Dialer: cfg.Network.Dialer, Log: p.log,
+		Sessions: cfg.Sessions, Pools: sessionPools(cfg.Sessions),
 	})
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
 	"byway/contracts"
@@ -31,8 +32,6 @@ const (
 	// sessionGrace is how long a session waits for the consumer: held for want of a promise, or for a broken stream to
 	// come back.
 	sessionGrace = 30 * time.Second
-	// helloTimeout bounds the wait for a consumer's first frame.
-	helloTimeout = 10 * time.Second
 )
 
 // ProviderConfig is what a provider decides.
@@ -79,9 +78,12 @@ type Provider struct {
 	claimer *payments.Claimer
 	started time.Time
 
+	hellos, releases *hellos // streams that have not paid
+
 	mu       sync.Mutex
 	offer    registry.Signed // the one that is sold now
 	sessions map[payments.SessionID]*served
+	opening  int // Hellos that are being looked at
 	stopping bool
 	serving  sync.WaitGroup
 }
@@ -98,12 +100,15 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 		return nil, err
 	}
 	parts, err := openParts(ctx, partsConfig{
-		Home: cfg.Home, Network: cfg.Network, Key: cfg.Key, HostListen: cfg.HostListen, Log: cfg.Log,
+		Home: cfg.Home, Network: cfg.Network, Key: cfg.Key, HostListen: cfg.HostListen, Sessions: terms.sessions, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{parts: parts, cfg: cfg, sells: sells, terms: terms, started: time.Now(), sessions: map[payments.SessionID]*served{}}
+	p := &Provider{
+		parts: parts, cfg: cfg, sells: sells, terms: terms, started: time.Now(), sessions: map[payments.SessionID]*served{},
+		hellos: newHellos(helloStreams, helloLooks), releases: newHellos(releaseStreams, releaseLooks),
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -270,8 +275,15 @@ func (p *Provider) accept(ctx context.Context, stream network.Stream) {
 	defer p.serving.Done()
 
 	wire := frameStream{stream}
+	knock := p.hellos.enter(stream, p.ipfs)
+	if knock == nil {
+		stream.ResetWithError(network.StreamResourceLimitExceeded) //nolint:errcheck // it is gone in any case
+		return
+	}
+	defer knock.leave()
 	first, err := wire.read(helloTimeout)
 	if err != nil {
+		p.hellos.refuse(reasonSilent)
 		var broken *ProtocolError
 		if errors.As(err, &broken) {
 			refuse(wire, &RefusedError{Code: RefusedProtocol, Reason: err.Error()})
@@ -282,7 +294,12 @@ func (p *Provider) accept(ctx context.Context, stream network.Stream) {
 	}
 	switch f := first.(type) {
 	case *helloFrame:
-		s, err := p.admit(ctx, stream, f)
+		var s *served
+		err := knock.look(ctx)
+		if err == nil {
+			s, err = p.admit(ctx, knock, f)
+		}
+		knock.leave()
 		if err != nil {
 			p.log.Debug("session refused", "error", err)
 			refuse(wire, err)
@@ -297,6 +314,7 @@ func (p *Provider) accept(ctx context.Context, stream network.Stream) {
 			refuse(wire, &RefusedError{Code: RefusedSession, Reason: "no such session"})
 			return
 		}
+		knock.leave()
 		s.reattach(ctx, wire)
 	default:
 		err := &ProtocolError{fmt.Errorf("a session starts with Hello, not %s", frameName(f))}
@@ -319,10 +337,20 @@ func refuse(wire frameStream, err error) {
 }
 
 // admit checks a Hello against the offer, the chain and the ledger, records the session, and only then adds the peer.
-func (p *Provider) admit(ctx context.Context, stream network.Stream, h *helloFrame) (*served, error) {
+func (p *Provider) admit(ctx context.Context, knock *hello, h *helloFrame) (*served, error) {
 	p.mu.Lock()
-	offer, busy := p.offer, len(p.sessions) >= p.terms.sessions
+	offer, busy := p.offer, len(p.sessions)+p.opening >= p.terms.sessions
+	if !busy {
+		p.opening++
+	}
 	p.mu.Unlock()
+	if !busy {
+		defer func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.opening--
+		}()
+	}
 	if busy {
 		return nil, &RefusedError{RefusedBusy, "no room for another session: try again later"}
 	}
@@ -349,7 +377,7 @@ func (p *Provider) admit(ctx context.Context, stream network.Stream, h *helloFra
 	if err != nil {
 		return nil, refusal(err)
 	}
-	s, err := p.welcome(ctx, stream, h, terms, latest)
+	s, err := p.welcome(ctx, knock, h, terms, latest)
 	if err != nil {
 		return nil, errors.Join(err, p.payee.Close(ctx, terms.Session, payments.Usage{}))
 	}
@@ -358,20 +386,20 @@ func (p *Provider) admit(ctx context.Context, stream network.Stream, h *helloFra
 
 // welcome takes the first promise of a recorded session, adds its peer and answers.
 func (p *Provider) welcome(
-	ctx context.Context, stream network.Stream, h *helloFrame, terms payments.Terms, latest *payments.Promise,
+	ctx context.Context, knock *hello, h *helloFrame, terms payments.Terms, latest *payments.Promise,
 ) (*served, error) {
-	wire := frameStream{stream}
+	wire := frameStream{knock.stream}
 	if err := p.keepReserve(ctx, terms.Channel, h.Reserve); err != nil {
 		return nil, refusal(err)
 	}
 	credit, err := p.prepaid(ctx, terms, h.First)
 	if errors.Is(err, payments.ErrNotRising) && latest != nil {
-		credit, err = p.recall(ctx, wire, terms, *latest)
+		credit, err = p.recall(ctx, knock, terms, *latest)
 	}
 	if err != nil {
 		return nil, refusal(err)
 	}
-	s, err := p.addPeer(stream, h, terms, credit)
+	s, err := p.addPeer(knock.remote, h, terms, credit)
 	if err != nil {
 		return nil, err
 	}
@@ -384,14 +412,19 @@ func (p *Provider) welcome(
 
 // recall tells a consumer that forgot its own promises the latest one, and takes the promise that rises above it.
 func (p *Provider) recall(
-	ctx context.Context, wire frameStream, terms payments.Terms, latest payments.Promise,
+	ctx context.Context, knock *hello, terms payments.Terms, latest payments.Promise,
 ) (payments.Credit, error) {
+	wire := frameStream{knock.stream}
 	told := &refusedFrame{Code: RefusedStale, Reason: payments.ErrNotRising.Error(), Latest: toWirePtr(&latest)}
 	if err := wire.write(told); err != nil {
 		return payments.Credit{}, err
 	}
-	reply, err := wire.read(helloTimeout)
+	knock.listen()
+	reply, err := wire.read(recallTimeout)
 	if err != nil {
+		return payments.Credit{}, err
+	}
+	if err := knock.look(ctx); err != nil {
 		return payments.Credit{}, err
 	}
 	pay, ok := reply.(*payFrame)
@@ -412,7 +445,7 @@ func (p *Provider) prepaid(ctx context.Context, terms payments.Terms, w wireProm
 
 // addPeer makes the session's keys and lets its peer into the tunnel.
 func (p *Provider) addPeer(
-	stream network.Stream, h *helloFrame, terms payments.Terms, credit payments.Credit,
+	remote peer.ID, h *helloFrame, terms payments.Terms, credit payments.Credit,
 ) (*served, error) {
 	psk, ciphertext, err := encapsulate(h, p.exit.PublicKey())
 	if err != nil {
@@ -431,7 +464,8 @@ func (p *Provider) addPeer(
 		p.log.Warn("the kernel does not hold a session back to its rate: what is too much is dropped at once", "error", err)
 	}
 	inner.SetTick(terms.Tick)
-	s := newServed(p, stream.Conn().RemotePeer(), terms, inner, credit, ciphertext)
+	s := newServed(p, remote, terms, inner, credit, ciphertext)
+	p.ipfs.Keep(remote, s.tag())
 	p.mu.Lock()
 	p.sessions[terms.Session] = s
 	p.mu.Unlock()
@@ -443,6 +477,7 @@ func (p *Provider) removePeer(s *served) {
 	if err := s.inner.Remove(); err != nil {
 		p.log.Error("peer not removed", "session", s.terms.Session, "error", err)
 	}
+	p.ipfs.LetGo(s.remote, s.tag())
 	p.mu.Lock()
 	delete(p.sessions, s.terms.Session)
 	p.mu.Unlock()
@@ -488,6 +523,7 @@ type ProviderStatus struct {
 	Hosts    []string         `json:"hosts"`
 	Exit     tunnel.Mode      `json:"exit"` // how it forwards, which "auto" chose at the start
 	Sessions []ServedStatus   `json:"sessions"`
+	Peers    PeersUse         `json:"peers"`
 	Earnings Earnings         `json:"earnings"`
 }
 
@@ -516,12 +552,13 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 	if err != nil {
 		return ProviderStatus{}, err
 	}
+	peers := p.peersUse()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	status := ProviderStatus{
 		Schema: "byway.status/1", Role: "provider", Provider: p.cfg.Key.Address().Hex(), Offer: p.offer.CID.String(),
 		Price: p.sells.PricePerGiB, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Exit: p.exit.Mode(), Sessions: []ServedStatus{},
-		Earnings: earnings,
+		Peers: peers, Earnings: earnings,
 	}
 	for _, s := range p.sessions {
 		status.Sessions = append(status.Sessions, s.status())

@@ -65,6 +65,9 @@ func newServed(
 	}
 }
 
+// tag is what the session's peer is kept for.
+func (s *served) tag() string { return "byway-session-" + s.terms.Session.String() }
+
 func (s *served) welcome(latest *payments.Promise) *welcomeFrame {
 	p := s.provider
 	v4, v6 := s.inner.Addrs()

@@ -109,6 +109,12 @@ func (s *Session) Close(ctx context.Context) (Receipt, error) {
 // run pays for the session until it ends, and then closes the tunnel: a session that is not paid for carries nothing.
 func (s *Session) run(ctx context.Context) {
 	defer close(s.done)
+	// Strangers who connect to this host must not push out the session's own connection.
+	if host, err := s.offer.Offer.Host.AddrInfo(); err == nil {
+		tag := fmt.Sprintf("byway-session-%p", s)
+		s.consumer.ipfs.Keep(host.ID, tag)
+		defer s.consumer.ipfs.LetGo(host.ID, tag)
+	}
 	err := s.pay(ctx)
 	s.move(StateClosing)
 	if settleErr := s.settle(ctx, err); err == nil {

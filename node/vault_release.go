@@ -75,7 +75,13 @@ func (p *Provider) answerRelease(ctx context.Context, stream network.Stream) {
 	defer p.serving.Done()
 
 	wire := frameStream{stream}
-	release, err := p.release(ctx, wire, stream.Conn().RemotePeer())
+	knock := p.releases.enter(stream, p.ipfs)
+	if knock == nil {
+		stream.ResetWithError(network.StreamResourceLimitExceeded) //nolint:errcheck // it is gone in any case
+		return
+	}
+	defer knock.leave()
+	release, err := p.release(ctx, knock)
 	if err != nil {
 		p.log.Debug("release refused", "error", err)
 		refuse(wire, err)
@@ -90,14 +96,19 @@ func (p *Provider) answerRelease(ctx context.Context, stream network.Stream) {
 	wire.Close()
 }
 
-func (p *Provider) release(ctx context.Context, wire frameStream, from peer.ID) (payments.Release, error) {
-	first, err := wire.read(helloTimeout)
+func (p *Provider) release(ctx context.Context, knock *hello) (payments.Release, error) {
+	from := knock.remote
+	first, err := frameStream{knock.stream}.read(helloTimeout)
 	if err != nil {
+		p.releases.refuse(reasonSilent)
 		return payments.Release{}, err
 	}
 	ask, ok := first.(*askReleaseFrame)
 	if !ok {
 		return payments.Release{}, &RefusedError{RefusedProtocol, "a release is asked for with AskRelease"}
+	}
+	if err := knock.look(ctx); err != nil {
+		return payments.Release{}, err
 	}
 	payee := p.cfg.Key.Address()
 	age := time.Since(time.Unix(int64(min(ask.Time, 1<<40)), 0))
