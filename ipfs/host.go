@@ -113,7 +113,7 @@ func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (host
 			libp2p.ForceReachabilityPublic(), // no AutoNAT: the DHT takes every server at its word here
 		)
 	} else {
-		opts = append(opts, libp2p.NonPublicAddrPublishing(false))
+		opts = append(opts, libp2p.ConnectionGater(newPublicFence(bootstrap)), libp2p.NonPublicAddrPublishing(false))
 		if !cfg.Client {
 			opts = append(opts, libp2p.NATPortMap(), libp2p.EnableAutoNATv2())
 		}

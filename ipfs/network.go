@@ -86,7 +86,7 @@ func (n Network) bootstrap() ([]peer.AddrInfo, error) {
 
 // fence is the connection gater of a private network: it decides which addresses may be dialled.
 type fence struct {
-	local bool                    // private, unique-local and link-local addresses may be dialled
+	local bool                    // private and unique-local addresses may be dialled
 	exact map[netip.Addr]struct{} // and so may these
 }
 
@@ -104,8 +104,8 @@ func newFence(listen []ma.Multiaddr, bootstrap []peer.AddrInfo) *fence {
 			switch {
 			case !ok:
 				f.local = true // a name, as container networks use: it stands for an address of the local network
-			case !ip.IsLoopback():
-				f.local = true
+			default:
+				f.local = f.local || !ip.IsLoopback()
 				f.exact[ip] = struct{}{}
 			}
 		}
@@ -126,29 +126,19 @@ func ipOf(a ma.Multiaddr) (netip.Addr, bool) {
 // admits reports whether an address may be dialled. An address that starts with a name is admitted, since what it
 // resolves to comes by again; one that leads through a relay is not.
 func (f *fence) admits(a ma.Multiaddr) bool {
-	if _, err := a.ValueForProtocol(ma.P_CIRCUIT); err == nil {
-		return false
-	}
 	ip, ok := ipOf(a)
-	if !ok {
-		first, _ := ma.SplitFirst(a)
-		if first == nil {
-			return false
-		}
-		switch first.Protocol().Code {
-		case ma.P_DNS, ma.P_DNS4, ma.P_DNS6, ma.P_DNSADDR:
-			return true
-		}
+	if _, written := f.exact[ip]; ok && written {
+		return !isRelayed(a)
+	}
+	if CheckDial(a, true) != nil {
 		return false
 	}
-	if ip.IsLoopback() {
-		return true
-	}
-	if f.local && (ip.IsPrivate() || ip.IsLinkLocalUnicast()) {
-		return true
-	}
-	_, ok = f.exact[ip]
-	return ok
+	return !ok || ip.IsLoopback() || f.local && ip.IsPrivate()
+}
+
+func isRelayed(a ma.Multiaddr) bool {
+	_, err := a.ValueForProtocol(ma.P_CIRCUIT)
+	return err == nil
 }
 
 // InterceptAddrDial implements ConnectionGater.

@@ -9,14 +9,11 @@ import (
 	"iter"
 	"log/slog"
 	"math"
-	"net/netip"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
-	"github.com/multiformats/go-multiaddr"
-	manet "github.com/multiformats/go-multiaddr/net"
 
 	"byway/contracts"
 	"byway/contracts/chain"
@@ -315,9 +312,17 @@ func (c *Consumer) open(
 	if err != nil {
 		return nil, &ProtocolError{err}
 	}
-	cfg, err := welcome.clientConfig(stream.Conn().RemoteMultiaddr())
+	if err := welcome.checkTerms(offer.Offer); err != nil {
+		return nil, &ProtocolError{err}
+	}
+	cfg, err := welcome.clientConfig(stream.Conn().RemoteMultiaddr(), c.network.Private)
 	if err != nil {
 		return nil, &ProtocolError{err}
+	}
+	if c.hold != nil {
+		if err := checkOnLink(cfg, c.hold.iface); err != nil {
+			return nil, err
+		}
 	}
 	cfg.Private, cfg.Preshared, cfg.Engine, cfg.Log = private, psk, c.cfg.Engine, c.log
 	carrier, shake, err := c.raise(ctx, cfg, offer.Offer.Tick)
@@ -338,11 +343,7 @@ func (c *Consumer) raise(
 		cfg.Mark = c.mark
 		end, err = tunnel.Dial(cfg)
 	} else {
-		name := c.cfg.Machine.Interface
-		if name == "" {
-			name = route.DefaultInterface
-		}
-		end, err = tunnel.DialTUN(cfg, tunnel.TUNConfig{Name: name, Mark: route.MarkUnderlay})
+		end, err = tunnel.DialTUN(cfg, tunnel.TUNConfig{Name: c.hold.iface, Mark: route.MarkUnderlay})
 	}
 	if err != nil {
 		return nil, 0, err
@@ -391,7 +392,7 @@ func (c *Consumer) dialProtocol(ctx context.Context, o registry.Offer, id protoc
 func (c *Consumer) reach(ctx context.Context, o registry.Offer) (peer.ID, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	host, err := o.Host.AddrInfo()
+	host, err := dialable(o, c.network.Private)
 	if err != nil {
 		return "", err
 	}
@@ -432,54 +433,6 @@ func (c *Consumer) readWelcome(
 			return nil, &ProtocolError{fmt.Errorf("%s does not answer Hello", frameName(reply))}
 		}
 	}
-}
-
-// The bounds of a tunnel's MTU in bytes: IPv6 asks for the lower one, RFC 8200.
-const (
-	minMTU = 1280
-	maxMTU = 9000
-)
-
-// clientConfig checks what a Welcome says about the tunnel. remote is where the provider's host was reached.
-func (w *welcomeFrame) clientConfig(remote multiaddr.Multiaddr) (tunnel.ClientConfig, error) {
-	if w.MTU < minMTU || w.MTU > maxMTU {
-		return tunnel.ClientConfig{}, fmt.Errorf("MTU %d is not between %d and %d", w.MTU, minMTU, maxMTU)
-	}
-	v4, ok4 := netip.AddrFromSlice(w.Inner4)
-	v6, ok6 := netip.AddrFromSlice(w.Inner6)
-	dns, okDNS := netip.AddrFromSlice(w.DNS)
-	if !ok4 || !v4.Is4() || !ok6 || !v6.Is6() || !okDNS {
-		return tunnel.ClientConfig{}, errors.New("the inner addresses are malformed")
-	}
-	endpoint, err := w.endpoint(remote)
-	if err != nil {
-		return tunnel.ClientConfig{}, err
-	}
-	return tunnel.ClientConfig{
-		Peer: w.WireGuard, Endpoint: endpoint, Addrs: []netip.Addr{v4, v6}, DNS: dns, MTU: int(w.MTU),
-	}, nil
-}
-
-// endpoint is the provider's first usable WireGuard endpoint.
-func (w *welcomeFrame) endpoint(remote multiaddr.Multiaddr) (netip.AddrPort, error) {
-	for _, text := range w.Endpoints {
-		endpoint, err := netip.ParseAddrPort(text)
-		if err != nil || endpoint.Port() == 0 {
-			continue
-		}
-		if !endpoint.Addr().IsUnspecified() {
-			return endpoint, nil
-		}
-		ip, err := manet.ToIP(remote)
-		if err != nil {
-			continue
-		}
-		addr, ok := netip.AddrFromSlice(ip)
-		if ok {
-			return netip.AddrPortFrom(addr.Unmap(), endpoint.Port()), nil
-		}
-	}
-	return netip.AddrPort{}, errors.New("there is no WireGuard endpoint that this host can use")
 }
 
 // Budget says how many bytes an amount buys at an offer's price.

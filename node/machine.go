@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,7 @@ func (s *Session) Blocked() string {
 // and no more.
 type hold struct {
 	*route.Routes
+	iface   string
 	found   *route.Shut // how the machine was found; nil: open
 	carried atomic.Bool // it was sent through a session, or was about to be
 }
@@ -105,7 +107,7 @@ func (c *Consumer) lockMachine(ctx context.Context) error {
 		return nil
 	}
 	machine := *c.cfg.Machine
-	h := &hold{}
+	h := &hold{iface: cmp.Or(machine.Interface, route.DefaultInterface)}
 	shut, err := inspect(machine.StateDir)
 	if err != nil {
 		return err

@@ -504,7 +504,7 @@ func (m *Market) Reachable(ctx context.Context, offers []registry.Listing) []reg
 func (m *Market) Reach(ctx context.Context, o registry.Offer) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	host, err := o.Host.AddrInfo()
+	host, err := dialable(o, m.network.Private)
 	if err != nil {
 		return err
 	}
