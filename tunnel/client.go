@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -51,6 +52,8 @@ type Client struct {
 	acct   *account
 	engine engine
 	denied denials
+	names  *names
+	paths  paths
 
 	closeOnce sync.Once
 	done      chan struct{}
@@ -70,6 +73,7 @@ func Dial(cfg ClientConfig) (*Client, error) {
 	c := &Client{
 		peer: cfg.Peer, dns: cfg.DNS, acct: newAccount(math.MaxUint64), done: make(chan struct{}),
 	}
+	c.names = newNames(c.lookup)
 	var err error
 	c.net, err = netstack.New(netstack.Config{MTU: cfg.MTU, Addrs: cfg.Addrs, OnDenied: c.denied.add})
 	if err != nil {
@@ -144,40 +148,48 @@ func (c *Client) DialContext(ctx context.Context, network, address string) (net.
 	default:
 		return nil, fmt.Errorf("dial %s: %w", network, net.UnknownNetworkError(network))
 	}
-	addrs, err := c.Resolve(ctx, host)
+	usable := func(a netip.Addr) bool { return (family == 0 || a.Is4() == (family == '4')) && c.net.Reaches(a) }
+	addr, literal, err := parseLiteral(host)
 	if err != nil {
 		return nil, err
 	}
-	err = fmt.Errorf("dial %s %s: %w", network, host, &net.AddrError{Err: "no suitable address", Addr: host})
-	for i, a := range addrs {
-		if family != 0 && a.Is4() != (family == '4') || !c.net.Reaches(a) {
-			continue
+	if literal {
+		if !usable(addr) {
+			return nil, unsuitable(network, host)
 		}
-		dst := netip.AddrPortFrom(a, uint16(port))
-		var conn net.Conn
-		if network[:3] == "udp" {
-			conn, err = c.net.DialUDP(dst)
+		if dst := netip.AddrPortFrom(addr, uint16(port)); network[:3] == "udp" {
+			return c.net.DialUDP(dst)
 		} else {
-			conn, err = c.dialTCP(ctx, dst, len(addrs)-i)
+			return c.dialTCP(ctx, dst)
 		}
-		if err == nil {
-			return conn, nil
-		}
-		if ctx.Err() != nil {
+	}
+	if network[:3] == "udp" {
+		// Nothing tells whether a datagram arrives, so one address is chosen.
+		addrs, err := c.Resolve(ctx, host)
+		if err != nil {
 			return nil, err
 		}
+		if i := slices.IndexFunc(addrs, usable); i >= 0 {
+			return c.net.DialUDP(netip.AddrPortFrom(addrs[i], uint16(port)))
+		}
+		return nil, unsuitable(network, host)
 	}
-	return nil, err
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // questions that nobody waits for
+	answers, err := c.ask(ctx, host, family)
+	if err != nil {
+		return nil, err
+	}
+	r := race{names: c.names, paths: &c.paths, host: host, port: uint16(port), dial: c.dialTCP, usable: usable}
+	return r.run(ctx, answers)
 }
 
-// dialTCP dials one of the addresses that are left, within a fair share of the time that is left.
-func (c *Client) dialTCP(ctx context.Context, dst netip.AddrPort, left int) (net.Conn, error) {
-	if end, ok := ctx.Deadline(); ok && left > 1 {
-		share := max(time.Until(end)/time.Duration(left), 2*time.Second)
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, share)
-		defer cancel()
-	}
+func unsuitable(network, host string) error {
+	return fmt.Errorf("dial %s %s: %w", network, host, &net.AddrError{Err: "no suitable address", Addr: host})
+}
+
+// dialTCP dials one address.
+func (c *Client) dialTCP(ctx context.Context, dst netip.AddrPort) (net.Conn, error) {
 	start := time.Now()
 	dialing, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -202,6 +214,7 @@ func (c *Client) ListenUDP() (net.PacketConn, error) { return c.net.ListenUDP() 
 func (c *Client) Close() error {
 	c.closeOnce.Do(func() {
 		close(c.done)
+		c.names.close()
 		c.engine.Close()
 		c.net.Close()
 	})

@@ -403,7 +403,7 @@ func TestNetExitAnswersDNSOnItsInnerAddresses(t *testing.T) {
 					t.Errorf("%s %v: %v", proto, a, err)
 					continue
 				}
-				reply, err := exchange(t.Context(), c, new(dns.Msg).SetQuestion("byway.example.", dns.TypeA))
+				reply, err := exchange(t.Context(), c, new(dns.Msg).SetQuestion("byway.example.", dns.TypeA), resolveWaits[:])
 				if err != nil || len(reply.Answer) != 1 {
 					t.Errorf("%s %v: %v, %v", proto, a, reply, err)
 				}

@@ -61,7 +61,11 @@ func (r *resolver) answer(w dns.ResponseWriter, q *dns.Msg) {
 	m := new(dns.Msg).SetReply(q)
 	name := strings.ToLower(q.Question[0].Name)
 	add := func(format string, args ...any) {
-		rr, err := dns.NewRR(name + " 5 IN " + fmt.Sprintf(format, args...))
+		ttl := "5"
+		if name == "rebind.test." {
+			ttl = "0"
+		}
+		rr, err := dns.NewRR(name + " " + ttl + " IN " + fmt.Sprintf(format, args...))
 		if err == nil && rr.Header().Rrtype == q.Question[0].Qtype {
 			m.Answer = append(m.Answer, rr)
 		}

@@ -17,7 +17,7 @@ const (
 	socksNames     = 1024 // kept resolved
 	socksNameAge   = time.Minute
 	socksNoNameAge = 5 * time.Second // of a name that was not resolved
-	socksLookups   = 16              // at a time
+	socksLookups   = 64              // at a time
 	socksLookup    = 8 * time.Second
 	socksWaiting   = 256 << 10 // bytes of datagrams that wait for a name
 	socksOwnerAge  = 100 * time.Millisecond
