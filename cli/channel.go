@@ -190,12 +190,9 @@ func (e env) channelExit(c *cli.Context) error {
 			}
 			e.waiting(c, "The exit is announced.")
 		}
-		if status, err = e.awaitExit(c, w, provider); err != nil {
-			return sent, err
-		}
 		said = "The exit is finished: what the provider had not claimed is free in the vault."
 		next = "byway vault withdraw all"
-		return w.FinishExit(c.Context, provider)
+		return e.finishExit(c, w, provider)
 	}, func(w *node.Wallet, sent node.Sent) error { return e.channelAfter(c, w, provider, sent, said, next) })
 }
 
@@ -205,20 +202,21 @@ func (e env) waiting(c *cli.Context, text string) {
 	}
 }
 
-// awaitExit waits, where it was told to, until an exit can be finished.
-func (e env) awaitExit(c *cli.Context, w *node.Wallet, provider common.Address) (node.ChannelStatus, error) {
+// finishExit finishes an exit, where it was told to wait once the chain lets it: when that is the chain's clock decides.
+func (e env) finishExit(c *cli.Context, w *node.Wallet, provider common.Address) (node.Sent, error) {
 	for said := false; ; said = true {
-		status, err := w.Channel(c.Context, provider)
-		if err != nil || status.Exit != node.ExitRunning || !c.Bool("wait") {
-			return status, err
+		sent, err := w.FinishExit(c.Context, provider)
+		var early *node.EarlyExitError
+		if !errors.As(err, &early) || !c.Bool("wait") {
+			return sent, err
 		}
 		if !said {
-			e.waiting(c, "It can be finished from "+showTime(*status.ExitAt)+".")
+			e.waiting(c, "It can be finished from "+showTime(early.At)+".")
 		}
 		select {
 		case <-c.Context.Done():
-			return status, c.Context.Err()
-		case <-time.After(min(max(time.Until(*status.ExitAt), 200*time.Millisecond), time.Minute)):
+			return sent, c.Context.Err()
+		case <-time.After(min(max(time.Until(early.At), 200*time.Millisecond), time.Minute)):
 		}
 	}
 }

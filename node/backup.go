@@ -64,7 +64,7 @@ func BackupLedger(ctx context.Context, home Home, file string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s has no ledger: nothing was ever promised here", home.dir)
 	}
-	ledger, err := payments.OpenLedger(path)
+	ledger, err := payments.ViewLedger(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -88,5 +88,9 @@ func RestoreLedger(ctx context.Context, home Home, file string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
+	// What was known of the chain belongs to a ledger that knew what had been promised: a copy may have forgotten some of it.
+	if err := os.Remove(home.path(fundsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	return payments.RestoreLedger(ctx, file, home.path("ledger.db"))
 }

@@ -211,10 +211,17 @@ func (c *Consumer) fund(ctx context.Context, o registry.Offer, amount, aside con
 	if _, cold := c.cfg.Key.(coldSigner); cold && deposit.IsZero() {
 		return chain.Result{}, nil // The session key's signed reserve, in Hello, does it without the account.
 	}
-	if !deposit.IsZero() {
-		return c.funding.Open(ctx, "", channel.Signer, channel.Payee, deposit, ceiling)
+	// The session that this is for reads the channel again.
+	if err := c.known.expect(channel.Vault, takesFree(ceiling.SubFloor(state.Ceiling))); err != nil {
+		return chain.Result{}, err
 	}
-	return c.funding.Reserve(ctx, "", channel.Signer, channel.Payee, ceiling)
+	var r chain.Result
+	if !deposit.IsZero() {
+		r, err = c.funding.Open(ctx, "", channel.Signer, channel.Payee, deposit, ceiling)
+	} else {
+		r, err = c.funding.Reserve(ctx, "", channel.Signer, channel.Payee, ceiling)
+	}
+	return r, c.token.inTokens(err)
 }
 
 // Connect opens a session on an offer: it dials the provider, prepays the first tick, and returns when the tunnel is up.
@@ -235,7 +242,7 @@ func (c *Consumer) Connect(ctx context.Context, offer registry.Signed) (*Session
 	opened, err := c.open(ctx, offer, terms, payer)
 	if err != nil {
 		c.market.failed(offer.Offer.Provider, err)
-		return nil, err
+		return nil, c.token.inTokens(err)
 	}
 	s := newSession(c, offer, payer, opened, began)
 	s.move(StateOpen)

@@ -152,10 +152,44 @@ func (k *knownFunds) remember(c contracts.Channel, s payments.ChannelState) erro
 	was, ok := k.known[c]
 	same := was
 	same.Block, same.AsOf = fresh.Block, fresh.AsOf
-	if ok && same == fresh && now.Sub(was.AsOf) < knownEvery {
+	changed := !ok || same != fresh || now.Sub(was.AsOf) >= knownEvery
+	k.known[c] = fresh
+	// The free balance is the whole vault's: what the other channels were said to have of it is outdated with this one's.
+	for other, s := range k.known {
+		if other.Vault == c.Vault && s.Free != fresh.Free {
+			s.Free = fresh.Free
+			k.known[other], changed = s, true
+		}
+	}
+	if !changed {
+		k.known[c] = was
 		return nil
 	}
-	k.known[c] = fresh
+	return k.writeLocked()
+}
+
+// expect takes from what is known of a vault, before a transaction is sent, what that may take: whatever becomes of the
+// transaction and of the chain, no more is promised than is there. The chain tells the rest afterwards ([Wallet.learn]).
+func (k *knownFunds) expect(v contracts.Vault, change func(*knownState)) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	changed := false
+	for c, s := range k.known {
+		if c.Vault != v {
+			continue
+		}
+		was := s
+		if change(&s); s != was {
+			k.known[c], changed = s, true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return k.writeLocked()
+}
+
+func (k *knownFunds) writeLocked() error {
 	f := fundsJSON{ChainID: k.network.ChainID, Contract: k.network.Channels}
 	for _, s := range k.known {
 		f.Known = append(f.Known, s)
@@ -247,6 +281,9 @@ func (c *Consumer) offline(channel contracts.Channel, promised contracts.Amount,
 	can, err := known.Ceiling.Add(known.Free)
 	if err != nil {
 		can = contracts.MaxAmount()
+	}
+	if known.ExitAt != 0 {
+		can = contracts.Amount{} // a provider gives no credit to who is leaving
 	}
 	return &OfflineError{Can: can.SubFloor(spent), AsOf: known.AsOf, Cause: cause}
 }

@@ -89,7 +89,7 @@ func (s *Session) Disconnected() bool { return s.asked.Load() }
 func (s *Session) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.err
+	return s.consumer.token.inTokens(s.err)
 }
 
 // Close ends the session in order: no more traffic, the final counters, the exact rest paid. It returns the receipt,

@@ -149,12 +149,30 @@ func (w *Wallet) status(ctx context.Context, payee common.Address, head chain.Bl
 	c.Owed = c.Promised.SubFloor(s.Settled)
 	if s.Exiting() {
 		c.ExitAt, c.Exit = &s.ExitAt, ExitRunning
-		// The next block's time counts, and an idle chain's newest block may be old.
-		if now := time.Now(); !head.Time.Before(s.ExitAt) || !now.Before(s.ExitAt) {
+		if over, err := w.exitOver(ctx, channel, s.ExitAt, head); err != nil {
+			return c, s, err
+		} else if over {
 			c.Exit = ExitReady
 		}
 	}
 	return c, s, nil
+}
+
+// exitOver reports whether an exit can be finished, which the chain decides by its own clock: by the newest block's time
+// or, since an idle chain's newest block may be old, by what the contract would do in the next one.
+func (w *Wallet) exitOver(ctx context.Context, c contracts.Channel, exitAt time.Time, head chain.Block) (bool, error) {
+	if !head.Time.Before(exitAt) {
+		return true, nil
+	}
+	data, err := channels.NewChannels().TryPackFinishExit(c.Token, c.Payer, c.Signer, c.Payee)
+	if err != nil {
+		return false, err
+	}
+	_, err = w.chain.EstimateGas(ctx, ethereum.CallMsg{From: w.cfg.Owner, To: &w.network.Channels, Data: data})
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	return err == nil, nil // what can't be asked is not over, as far as anybody here knows
 }
 
 // payees are the other ends of the vault's channels, in a fixed order.
@@ -260,7 +278,9 @@ func (h Home) addPayee(payee common.Address) error {
 
 // Deposit moves tokens from the account into the vault.
 func (w *Wallet) Deposit(ctx context.Context, amount contracts.Amount) (Sent, error) {
-	r, err := w.funding.Deposit(ctx, "", w.cfg.Session, amount)
+	r, err := w.send(ctx, nil, common.Address{}, func() (chain.Result, error) {
+		return w.funding.Deposit(ctx, "", w.cfg.Session, amount)
+	})
 	return newSent("deposit", amount, r), err
 }
 
@@ -285,10 +305,14 @@ func (w *Wallet) Reserve(ctx context.Context, provider common.Address, amount co
 		return Sent{}, err
 	}
 	if missing := amount.SubFloor(s.Free); !missing.IsZero() {
-		r, err := w.funding.Open(ctx, "", w.cfg.Session, provider, missing, ceiling)
+		r, err := w.send(ctx, takesFree(amount), provider, func() (chain.Result, error) {
+			return w.funding.Open(ctx, "", w.cfg.Session, provider, missing, ceiling)
+		})
 		return newSent("open", amount, r), err
 	}
-	r, err := w.funding.Reserve(ctx, "", w.cfg.Session, provider, ceiling)
+	r, err := w.send(ctx, takesFree(amount), provider, func() (chain.Result, error) {
+		return w.funding.Reserve(ctx, "", w.cfg.Session, provider, ceiling)
+	})
 	return newSent("reserve", amount, r), err
 }
 
@@ -308,7 +332,9 @@ func (w *Wallet) Withdraw(ctx context.Context, amount *contracts.Amount, to comm
 		return Sent{}, fmt.Errorf("the vault has %s free, less than %s: what is set aside for providers comes back "+
 			"with byway channel exit, see byway channel list", w.token.Format(s.Free), w.token.Format(*amount))
 	}
-	r, err := w.funding.Withdraw(ctx, "", w.cfg.Session, *amount, cmp.Or(to, w.cfg.Owner))
+	r, err := w.send(ctx, takesFree(*amount), common.Address{}, func() (chain.Result, error) {
+		return w.funding.Withdraw(ctx, "", w.cfg.Session, *amount, cmp.Or(to, w.cfg.Owner))
+	})
 	return newSent("withdraw", *amount, r), err
 }
 
@@ -324,7 +350,9 @@ func (w *Wallet) StartExit(ctx context.Context, provider common.Address) (Sent, 
 	case c.Exit != ExitNone:
 		return Sent{}, fmt.Errorf("the exit from %s is under way already", provider)
 	}
-	r, err := w.funding.StartExit(ctx, "", w.cfg.Session, provider)
+	r, err := w.send(ctx, takesReserve(provider), provider, func() (chain.Result, error) {
+		return w.funding.StartExit(ctx, "", w.cfg.Session, provider)
+	})
 	return newSent("start exit", c.Reserved, r), err
 }
 
@@ -337,7 +365,9 @@ func (w *Wallet) CancelExit(ctx context.Context, provider common.Address) (Sent,
 	case c.Exit == ExitNone:
 		return Sent{}, fmt.Errorf("no exit from %s is under way", provider)
 	}
-	r, err := w.funding.CancelExit(ctx, "", w.cfg.Session, provider)
+	r, err := w.send(ctx, nil, provider, func() (chain.Result, error) {
+		return w.funding.CancelExit(ctx, "", w.cfg.Session, provider)
+	})
 	return newSent("cancel exit", c.Reserved, r), err
 }
 
@@ -350,8 +380,25 @@ func (w *Wallet) FinishExit(ctx context.Context, provider common.Address) (Sent,
 	case c.Exit == ExitNone:
 		return Sent{}, fmt.Errorf("no exit from %s is under way", provider)
 	case c.Exit == ExitRunning:
-		return Sent{}, fmt.Errorf("the exit from %s is over at %s, not before", provider, c.ExitAt.Format(time.RFC3339))
+		return Sent{}, &EarlyExitError{provider, *c.ExitAt}
 	}
-	r, err := w.funding.FinishExit(ctx, "", w.cfg.Session, provider)
+	r, err := w.send(ctx, takesReserve(provider), provider, func() (chain.Result, error) {
+		return w.funding.FinishExit(ctx, "", w.cfg.Session, provider)
+	})
+	if tooEarly(err) { // the block that it would have been in is not so far yet
+		err = &EarlyExitError{provider, *c.ExitAt}
+	}
 	return newSent("finish exit", c.Reserved, r), err
+}
+
+// EarlyExitError says that an exit can't be finished yet.
+type EarlyExitError struct {
+	Provider common.Address
+	At       time.Time // by the chain's clock
+}
+
+// Error implements error.
+func (e *EarlyExitError) Error() string {
+	return fmt.Sprintf("the exit from %s is over at %s by the chain's clock, not before: --wait waits for it", e.Provider,
+		e.At.Format(time.RFC3339))
 }

@@ -16,6 +16,7 @@ import (
 
 	"byway/contracts"
 	"byway/contracts/bindings/channels"
+	"byway/contracts/chain"
 	"byway/payments"
 	"byway/registry"
 )
@@ -243,6 +244,7 @@ func (c *Consumer) UnsignedClose(ctx context.Context, provider, to common.Addres
 	if err != nil {
 		return nil, err
 	}
+	w.known, w.shared = c.known, true
 	if _, err := c.closeChannel(ctx, w, provider, to); err != nil {
 		return nil, err
 	}
@@ -278,7 +280,13 @@ func (c *Consumer) closeChannel(ctx context.Context, w *Wallet, provider, to com
 	if to == (common.Address{}) {
 		to = c.cfg.Key.Address()
 	}
-	r, err := w.funding.Close(ctx, "", last, release, to)
+	takes := func(k *knownState) {
+		k.Free = contracts.Amount{}
+		takesReserve(provider)(k)
+	}
+	r, err := w.send(ctx, takes, provider, func() (chain.Result, error) {
+		return w.funding.Close(ctx, "", last, release, to)
+	})
 	if err != nil {
 		return Sent{}, err
 	}

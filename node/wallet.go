@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/big"
 
@@ -33,7 +34,9 @@ type Wallet struct {
 	*parts
 	cfg     WalletConfig
 	funding *payments.Funding
-	unsent  *collector // nil where transactions are sent
+	known   *knownFunds // what the home believes to have while the chain is down
+	shared  bool        // known is a consumer's, which holds the home
+	unsent  *collector  // nil where transactions are sent
 }
 
 // OpenWallet opens the money of a home: its account, its ledger and the chain.
@@ -47,14 +50,17 @@ func OpenWallet(ctx context.Context, cfg WalletConfig) (*Wallet, error) {
 		return nil, err
 	}
 	w, err := parts.wallet(cfg)
+	if err == nil {
+		w.known, err = readKnownFunds(cfg.Home, cfg.Network)
+	}
 	if err != nil {
 		return nil, errors.Join(err, parts.close())
 	}
 	return w, nil
 }
 
-// openView opens what it takes to look, and to prepare what is signed elsewhere: the chain, and the ledger where no
-// daemon holds it. It does not take the home's lock.
+// openView opens what it takes to look, and to prepare what is signed elsewhere: the chain, and the ledger as it stands,
+// whoever holds it. It does not take the home's lock.
 func openView(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -73,9 +79,9 @@ func openView(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	if p.token, err = readToken(ctx, p.chain, cfg.Network.Token); err != nil {
 		return nil, err
 	}
-	switch p.ledger, err = payments.OpenLedger(cfg.Home.path("ledger.db")); {
-	case errors.Is(err, payments.ErrLedgerInUse):
-		p.ledger = nil
+	switch p.ledger, err = payments.ViewLedger(ctx, cfg.Home.path("ledger.db")); {
+	case errors.Is(err, fs.ErrNotExist):
+		p.ledger = nil // nothing was ever promised here
 	case err != nil:
 		return nil, err
 	default:
@@ -100,10 +106,15 @@ func (p *parts) wallet(cfg WalletConfig) (*Wallet, error) {
 
 // Wallet is the consumer's own. It is open as long as the consumer is; it must not be closed.
 func (c *Consumer) Wallet() (*Wallet, error) {
-	return c.wallet(WalletConfig{
+	w, err := c.wallet(WalletConfig{
 		Home: c.cfg.Home, Network: c.cfg.Network, Owner: c.cfg.Key.Address(), Session: c.cfg.Session.Address(),
 		Key: c.cfg.Key, Log: c.cfg.Log,
 	})
+	if err != nil {
+		return nil, err
+	}
+	w.known, w.shared = c.known, true
+	return w, nil
 }
 
 // Close closes what [OpenWallet] opened.

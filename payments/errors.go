@@ -51,11 +51,11 @@ type UnfundedError struct {
 // Error implements error.
 func (e *UnfundedError) Error() string {
 	if e.Blind != nil {
-		return fmt.Sprintf("%s: %s of all that was ever promised count while the provider can't read the chain, and %s "+
-			"are promised: try again once it can", e.Channel, e.Have, e.Want)
+		return fmt.Sprintf("%s: %s base units of all that was ever promised count while the provider can't read the chain, "+
+			"and %s base units are promised: try again once it can", e.Channel, e.Have, e.Want)
 	}
-	return fmt.Sprintf("%s can pay %s in all, promised are %s (free in the vault %s, trusted without a reserve %s): "+
-		"deposit and reserve more for this payee", e.Channel, e.Have, e.Want, e.Free, e.Trust)
+	return fmt.Sprintf("%s can pay %s base units in all, promised are %s base units (free in the vault %s base units, "+
+		"trusted without a reserve %s base units): deposit and reserve more for this payee", e.Channel, e.Have, e.Want, e.Free, e.Trust)
 }
 
 // SpendCapError says that a payer will sign no more for this session.
@@ -71,10 +71,12 @@ type SpendCapError struct {
 // Error implements error.
 func (e *SpendCapError) Error() string {
 	if e.Funds {
-		return fmt.Sprintf("%v: the deposit pays for %s of this session, its bytes come to %s: deposit more to go on",
+		return fmt.Sprintf("%v: the deposit pays for %s base units of this session, its bytes come to %s base units: "+
+			"deposit more to go on",
 			ErrSpendCap, e.Limit, e.Want)
 	}
-	return fmt.Sprintf("%v: the cap of this session is %s, its bytes come to %s: raise the cap to go on",
+	return fmt.Sprintf("%v: the cap of this session is %s base units, its bytes come to %s base units: raise the cap "+
+		"to go on",
 		ErrSpendCap, e.Limit, e.Want)
 }
 

@@ -87,7 +87,7 @@ type BalanceError struct {
 
 // Error implements error.
 func (e *BalanceError) Error() string {
-	return fmt.Sprintf("account %s holds %s of token %s and wants to deposit %s: send it more of the token", e.Account,
+	return fmt.Sprintf("account %s holds %s base units of token %s and wants to deposit %s base units: send it more of the token", e.Account,
 		e.Have, e.Token, e.Want)
 }
 

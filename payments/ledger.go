@@ -29,6 +29,7 @@ type Ledger struct {
 	lock  *flock.Flock
 	write *sql.DB // one connection, the writer goroutine's
 	read  *sql.DB
+	view  bool // nothing is written
 
 	queue chan *writeOp
 	quit  chan struct{} // closed by Close: no write is queued any more
@@ -153,6 +154,10 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 // Close waits for the writes that have been queued, then closes the files. Later writes fail.
 func (l *Ledger) Close() error {
 	l.once.Do(func() {
+		if l.view {
+			l.err = l.read.Close()
+			return
+		}
 		close(l.quit)
 		<-l.done
 		l.err = l.release()
@@ -175,6 +180,9 @@ func (l *Ledger) release() error {
 func (l *Ledger) do(ctx context.Context, run func(*writer) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if l.view {
+		return fmt.Errorf("%w: %w", ErrLedger, ErrViewOnly)
 	}
 	op := &writeOp{run, make(chan error, 1)}
 	select {

@@ -1,0 +1,48 @@
+package node
+
+import (
+	"regexp"
+
+	"byway/contracts"
+	"byway/contracts/chain"
+)
+
+// Errors of the chain and of the payment engine, which know no decimals, write amounts as "N base units".
+var baseUnits = regexp.MustCompile(`\b([0-9]{1,29}) base units`)
+
+// inTokens writes the amounts of an error's text in whole tokens. What the error is stays what it is.
+func (t Token) inTokens(err error) error {
+	if err == nil {
+		return nil
+	}
+	if was, now := err.Error(), t.words(err.Error()); now != was {
+		return &wordedError{now, err}
+	}
+	return err
+}
+
+// words does so in a text.
+func (t Token) words(text string) string {
+	return baseUnits.ReplaceAllStringFunc(text, func(s string) string {
+		a, err := contracts.ParseAmount(baseUnits.FindStringSubmatch(s)[1])
+		if err != nil {
+			return s
+		}
+		return t.Format(a)
+	})
+}
+
+// wordedError is an error in other words.
+type wordedError struct {
+	text  string
+	cause error
+}
+
+// Error implements error.
+func (e *wordedError) Error() string { return e.text }
+
+// Unwrap returns what the words stand for.
+func (e *wordedError) Unwrap() error { return e.cause }
+
+// tooEarly reports whether the contract says that an exit is not over yet.
+func tooEarly(err error) bool { return chain.Reverted(err, "ExitTooEarly") }
