@@ -156,7 +156,11 @@ func newExitWith(cfg ExitConfig, choose func(metered, bare tun.Device) tun.Devic
 		return nil, fmt.Errorf("exit: %w", err)
 	}
 	e.accounts = newAccounts(e.nets.V4, e.nets.V6)
-	dev := choose(&meter{Device: bare, table: e.accounts}, bare)
+	gate := &meter{Device: bare, table: e.accounts}
+	if e.kernel != nil {
+		gate.shut = e.kernel.router.Shut()
+	}
+	dev := choose(gate, bare)
 	e.engine, err = newEngine(cfg.Engine, engineConfig{Private: private, Device: dev, Listen: cfg.Listen, Log: cfg.Log})
 	if err == nil && e.kernel != nil {
 		if err = e.kernel.router.Listen(e.engine.Port()); err != nil {
@@ -166,7 +170,9 @@ func newExitWith(cfg ExitConfig, choose func(metered, bare tun.Device) tun.Devic
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("exit: %w", err), e.release())
 	}
-	e.wg.Go(e.refreshPolicy)
+	if err := e.follow(); err != nil {
+		return nil, errors.Join(fmt.Errorf("exit: %w", err), e.Close())
+	}
 	return e, nil
 }
 
@@ -197,27 +203,6 @@ func (e *Exit) release() error {
 	e.echo.close()
 	e.wg.Wait()
 	return err
-}
-
-// refreshPolicy keeps the provider's own addresses up to date until the exit closes.
-func (e *Exit) refreshPolicy() {
-	t := time.NewTicker(15 * time.Second)
-	defer t.Stop()
-	for {
-		select {
-		case <-e.ctx.Done():
-			return
-		case <-t.C:
-			if err := e.policy.refresh(); err != nil {
-				e.log.Warn("exit policy keeps the addresses it knew", "error", err)
-			}
-			if e.kernel != nil {
-				if err := e.kernel.refresh(e.policy); err != nil {
-					e.log.Warn("exit keeps the host's addresses and routes as they were", "error", err)
-				}
-			}
-		}
-	}
 }
 
 // PublicKey is the exit's WireGuard key.

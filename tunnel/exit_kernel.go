@@ -49,7 +49,7 @@ func (e *Exit) openDevice(cfg ExitConfig) (tun.Device, error) {
 	switch {
 	case err == nil:
 		e.log.Info("exit forwards in the kernel", "mode", Privileged, "interface", e.kernel.router.Name())
-		return e.kernel.router.Device(), nil
+		return newSentry(e, e.kernel.router.Device()), nil
 	case cfg.Mode == Privileged:
 		return nil, fmt.Errorf("privileged mode: %w", err)
 	}
@@ -80,7 +80,7 @@ func (e *Exit) kernelSuits(mode Mode) error {
 func (e *Exit) openKernel() error {
 	router, err := forward.Open(e.ctx, forward.Config{
 		MTU: e.mtu, Nets: kernelNets(), Rules: e.policy.rules(), Reach: e.policy.Allowed(),
-		Flows: e.limits.Flows, NewFlows: e.limits.NewFlows, Log: e.log,
+		Flows: e.limits.Flows, NewFlows: e.limits.NewFlows, Log: e.log, Unowned: unowned,
 	})
 	if err != nil {
 		return err
@@ -94,11 +94,8 @@ func (e *Exit) openKernel() error {
 	return nil
 }
 
-// refresh follows changes of the host.
-func (k *kernelExit) refresh(p *Policy) error {
-	own, served := p.ownRanges()
-	return k.router.Refresh(own, served)
-}
+// unowned leaves the exit's nftables table to everybody, so that tests can take it away.
+var unowned = false
 
 // close takes everything away again. The device has been closed.
 func (k *kernelExit) close() error {

@@ -210,6 +210,7 @@ type meter struct {
 	tun.Device
 	table *accounts // by session; nil where the device has but one
 	only  *account
+	shut  *atomic.Bool // nothing passes to the device, and nothing is counted, while it is set; may be nil
 }
 
 func (m *meter) account(pkt []byte, at4, at6 int) *account {
@@ -248,6 +249,9 @@ func (m *meter) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 // compacted in place when packets are dropped.
 func (m *meter) Write(bufs [][]byte, offset int) (int, error) {
 	n, kept := len(bufs), 0
+	if m.shut != nil && m.shut.Load() {
+		return n, nil
+	}
 	for i := 0; i < n; {
 		a := m.account(bufs[i][offset:], src4, src6)
 		sum, j := uint64(len(bufs[i])-offset), i+1

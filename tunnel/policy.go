@@ -3,9 +3,10 @@ package tunnel
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
+	"log/slog"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/gaissmai/bart"
@@ -100,8 +101,10 @@ type PolicyConfig struct {
 	Deny []netip.Prefix
 	// DenyPorts closes ports of TCP and UDP everywhere. Nil means 25; empty means none.
 	DenyPorts []uint16
-	// Own are the provider's addresses. Nil means the addresses of its interfaces, which an Exit keeps up to date. An
-	// exception opens one of them only where it names that address alone, such as 127.0.0.1/32.
+	// Own are the provider's addresses. Nil means what its host says: the addresses of its interfaces and the networks
+	// that it is on, which an Exit keeps up to date. An exception opens one of the provider's addresses only where it
+	// names that address alone, such as 127.0.0.1/32; a neighbour on one of its networks also where it names a prefix,
+	// of 8 bits or more (32 for IPv6): one as wide as the internet names no neighbour.
 	Own []netip.Addr
 }
 
@@ -111,18 +114,32 @@ type Policy struct {
 	ports    map[uint16]bool
 	table    *bart.Table[verdict]
 	embedded *bart.Table[verdict] // without exceptions, for addresses within addresses
-	own      atomic.Pointer[map[netip.Addr]bool]
+
+	near       atomic.Pointer[near] // what may change while the exit runs
+	generation atomic.Uint64        // rises after near was replaced
+
+	mu      sync.Mutex // orders changes of near
+	sources surroundings
+	log     *slog.Logger
+	warned  map[netip.Prefix]bool
+	changed chan struct{} // closed when near changes; nil while nobody waits
+
+	networks atomic.Uint64
 }
 
 // verdict is a row of the table; an empty reason allows.
 type verdict struct {
 	reason string
 	exact  bool // an exception for a single address, which may be the provider's own
+	narrow bool // an exception that names neighbours
 }
 
 // NewPolicy builds the table.
 func NewPolicy(cfg PolicyConfig) (*Policy, error) {
-	p := &Policy{cfg: cfg, ports: make(map[uint16]bool), table: new(bart.Table[verdict])}
+	p := &Policy{
+		cfg: cfg, ports: make(map[uint16]bool), table: new(bart.Table[verdict]), log: slog.New(slog.DiscardHandler),
+		warned: make(map[netip.Prefix]bool),
+	}
 	for _, row := range special {
 		p.table.Insert(netip.MustParsePrefix(row.prefix), verdict{reason: row.reason})
 	}
@@ -142,7 +159,7 @@ func NewPolicy(cfg PolicyConfig) (*Policy, error) {
 		if !pfx.IsValid() {
 			return nil, fmt.Errorf("exit policy: invalid allowed prefix %v", pfx)
 		}
-		p.table.Insert(plain(pfx), verdict{exact: pfx.IsSingleIP()})
+		p.table.Insert(plain(pfx), verdict{exact: pfx.IsSingleIP(), narrow: !tooWide(plain(pfx))})
 	}
 	deny(p.table)
 	if cfg.DenyPorts == nil {
@@ -151,14 +168,9 @@ func NewPolicy(cfg PolicyConfig) (*Policy, error) {
 	for _, port := range cfg.DenyPorts {
 		p.ports[port] = true
 	}
-	own := cfg.Own
-	if own == nil {
-		var err error
-		if own, err = interfaceAddrs(); err != nil {
-			return nil, fmt.Errorf("exit policy: %w", err)
-		}
+	if err := p.readHost(); err != nil {
+		return nil, fmt.Errorf("exit policy: %w", err)
 	}
-	p.setOwn(own)
 	return p, nil
 }
 
@@ -168,43 +180,6 @@ func plain(pfx netip.Prefix) netip.Prefix {
 		pfx = netip.PrefixFrom(a.Unmap(), pfx.Bits()-96)
 	}
 	return pfx.Masked()
-}
-
-func interfaceAddrs() ([]netip.Addr, error) {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("list interface addresses: %w", err)
-	}
-	var own []netip.Addr
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok {
-			if ip, ok := netip.AddrFromSlice(n.IP); ok {
-				own = append(own, ip.Unmap())
-			}
-		}
-	}
-	return own, nil
-}
-
-func (p *Policy) setOwn(addrs []netip.Addr) {
-	own := make(map[netip.Addr]bool, len(addrs))
-	for _, a := range addrs {
-		own[a.Unmap().WithZone("")] = true
-	}
-	p.own.Store(&own)
-}
-
-// refresh reads the interfaces again, unless the operator named the provider's addresses.
-func (p *Policy) refresh() error {
-	if p.cfg.Own != nil {
-		return nil
-	}
-	own, err := interfaceAddrs()
-	if err != nil {
-		return err
-	}
-	p.setOwn(own)
-	return nil
 }
 
 // Check returns a *DeniedError when the policy closes dst. It must be asked about the address that is actually dialled,
@@ -226,34 +201,46 @@ func (p *Policy) Check(proto Proto, dst netip.AddrPort) error {
 			return denied(fmt.Sprintf("port %d", dst.Port()))
 		}
 	}
-	if reason := p.reason(addr.Unmap(), *p.own.Load()); reason != "" {
+	if reason := p.reason(addr.Unmap(), p.near.Load()); reason != "" {
 		return denied(reason)
 	}
 	return nil
 }
 
-// reason says why an address is closed; empty when it is open.
-func (p *Policy) reason(addr netip.Addr, own map[netip.Addr]bool) string {
+// reason says why an address is closed; empty when it is open. With what is near left out, it is what the prefixes of
+// the policy say by themselves.
+func (p *Policy) reason(addr netip.Addr, n *near) string {
 	v, listed := p.table.Lookup(addr)
-	if own[addr] && !v.exact {
+	excepted := listed && v.reason == ""
+	switch {
+	case n.owns(addr) && !v.exact:
 		return "the provider's own address"
-	}
-	if listed && v.reason == "" {
+	case n.linked(addr) && !(excepted && v.narrow):
+		return "on the provider's own network"
+	case excepted:
 		return ""
 	}
-	if inner := embedded(addr); inner != nil {
-		for _, a := range inner {
-			if e, ok := p.embedded.Lookup(a); ok && e.reason != "" {
-				return fmt.Sprintf("carries %v: %s", a, e.reason)
-			}
-			if own[a] {
-				return fmt.Sprintf("carries %v: the provider's own address", a)
-			}
+	inner, malformed := n.translated(addr)
+	if malformed {
+		return "not an address that NAT64 translates"
+	}
+	if inner == nil {
+		inner = embedded(addr)
+	}
+	for _, a := range inner {
+		if e, ok := p.embedded.Lookup(a); ok && e.reason != "" {
+			return fmt.Sprintf("carries %v: %s", a, e.reason)
 		}
-		// Well-known NAT64 lies in a reserved range, but leads to the address that it carries.
-		if nat64.Contains(addr) && v.reason == "reserved" {
-			return ""
+		if n.owns(a) {
+			return fmt.Sprintf("carries %v: the provider's own address", a)
 		}
+		if n.linked(a) {
+			return fmt.Sprintf("carries %v: on the provider's own network", a)
+		}
+	}
+	// Well-known NAT64 lies in a reserved range, but leads to the address that it carries.
+	if nat64.Contains(addr) && v.reason == "reserved" {
+		return ""
 	}
 	return v.reason
 }

@@ -13,31 +13,50 @@ import (
 // carries a closed one is in a closed range of its own. The two forms of one policy agree on every address, save for
 // two that no packet can bear: zones, and IPv4 addresses mapped into IPv6 (RFC 4291), which the filter closes.
 func (p *Policy) rules() forward.Rules {
-	own, served := p.ownRanges()
 	return forward.Rules{
-		Closed: slices.Concat(p.ranges(4, p.closed), p.ranges(6, p.closed)),
-		Embedded: p.ranges(4, func(a netip.Addr) bool {
+		Closed: slices.Concat(p.ranges(4, nil, p.closed), p.ranges(6, nil, p.closed)),
+		Embedded: p.ranges(4, nil, func(a netip.Addr) bool {
 			v, ok := p.embedded.Lookup(a)
 			return ok && v.reason != ""
 		}),
-		Open: p.ranges(6, func(a netip.Addr) bool {
+		Open: p.ranges(6, nil, func(a netip.Addr) bool {
 			v, ok := p.table.Lookup(a)
 			return ok && v.reason == ""
 		}),
-		Own:    own,
-		Served: served,
-		Ports:  p.DeniedPorts(),
+		Ports: p.DeniedPorts(),
+		Near:  p.nearRules(),
 	}
 }
 
-// closed reports whether the policy closes an address, apart from the provider's own.
+// nearRules are what of the rules may change while the exit runs.
+func (p *Policy) nearRules() forward.Near {
+	n := p.near.Load()
+	closed := func(a netip.Addr) bool { return !p.closed(a) && p.reason(a, n) != "" }
+	r := forward.Near{
+		Own:     slices.Concat(p.ranges(4, n, closed), p.ranges(6, n, closed)),
+		Carried: p.ranges(4, n, func(a netip.Addr) bool { return n.owns(a) || n.linked(a) }),
+	}
+	for _, pfx := range p.Allowed() {
+		if a := pfx.Addr(); pfx.IsSingleIP() && n.owns(a) {
+			r.Served = append(r.Served, a)
+		}
+	}
+	for _, pfx := range n.nat64 {
+		if pfx.Bits() <= 64 {
+			r.Translated = append(r.Translated, pfx)
+		}
+	}
+	return r
+}
+
+// closed reports whether the policy's prefixes close an address.
 func (p *Policy) closed(a netip.Addr) bool { return p.reason(a, nil) != "" }
 
 // ranges lists the addresses of a family for which is holds. It asks once for each stretch between two ends of the
-// prefixes that the policy is made of.
-func (p *Policy) ranges(family int, is func(netip.Addr) bool) []forward.Range {
+// prefixes that the policy, and what is near, are made of.
+func (p *Policy) ranges(family int, n *near, is func(netip.Addr) bool) []forward.Range {
 	var list []forward.Range
-	starts := p.starts(family)
+	starts := p.starts(family, n)
 	for i, first := range starts {
 		last := lastAddr(first.BitLen())
 		if i+1 < len(starts) {
@@ -56,7 +75,7 @@ func (p *Policy) ranges(family int, is func(netip.Addr) bool) []forward.Range {
 }
 
 // starts are the addresses at which the policy's judgement may change.
-func (p *Policy) starts(family int) []netip.Addr {
+func (p *Policy) starts(family int, n *near) []netip.Addr {
 	zero := netip.IPv4Unspecified()
 	if family == 6 {
 		zero = netip.IPv6Unspecified()
@@ -68,22 +87,45 @@ func (p *Policy) starts(family int) []netip.Addr {
 			list = append(list, end)
 		}
 	}
-	var carried []netip.Prefix
+	var inside []netip.Prefix
+	see := func(pfx netip.Prefix) {
+		if pfx.Addr().Is4() {
+			inside = append(inside, pfx)
+		}
+		if pfx.Addr().Is4() == (family == 4) {
+			add(pfx)
+		}
+	}
 	for _, t := range []*bart.Table[verdict]{p.table, p.embedded} {
 		for pfx := range t.All() {
-			if pfx.Addr().Is4() {
-				carried = append(carried, pfx)
-			}
-			if pfx.Addr().Is4() == (family == 4) {
-				add(pfx)
+			see(pfx)
+		}
+	}
+	if n != nil {
+		for _, t := range []*bart.Lite{n.own, n.links} {
+			for pfx := range t.All() {
+				see(pfx)
 			}
 		}
 	}
 	if family == 6 {
 		for _, wrap := range []netip.Prefix{nat64, sixTo4} {
 			add(wrap)
-			for _, pfx := range carried {
+			for _, pfx := range inside {
 				add(wrapped(wrap, pfx))
+			}
+		}
+		if n != nil {
+			for _, wrap := range n.nat64 {
+				add(wrap)
+				for _, pfx := range inside {
+					in := translation(wrap, pfx)
+					add(in)
+					if wrap.Bits() < 64 && in.Bits() > 64 {
+						// Behind the last address of such a prefix come malformed ones, up to the next 64 bits.
+						add(netip.PrefixFrom(in.Addr(), 64).Masked())
+					}
+				}
 			}
 		}
 	}
@@ -116,40 +158,4 @@ func lastAddr(bits int) netip.Addr {
 	}
 	a, _ := netip.AddrFromSlice(b)
 	return a
-}
-
-// ownRanges are the provider's addresses and the IPv6 ranges that carry them. Those that the policy opens by name are
-// served instead.
-func (p *Policy) ownRanges() (own []forward.Range, served []netip.Addr) {
-	var list []forward.Range
-	for a := range *p.own.Load() {
-		v, _ := p.table.Lookup(a)
-		if v.exact {
-			served = append(served, a)
-		} else {
-			list = append(list, forward.Range{First: a, Last: a})
-		}
-		if !a.Is4() {
-			continue
-		}
-		for _, wrap := range []netip.Prefix{nat64, sixTo4} {
-			pfx := wrapped(wrap, netip.PrefixFrom(a, 32))
-			if v, ok := p.table.Lookup(pfx.Addr()); !ok || v.reason != "" {
-				list = append(list, forward.Range{First: pfx.Addr(), Last: lastOf(pfx)})
-			}
-		}
-	}
-	slices.SortFunc(list, func(a, b forward.Range) int { return a.First.Compare(b.First) })
-	slices.SortFunc(served, netip.Addr.Compare)
-	for _, r := range list {
-		// Ranges of a packet filter must not touch.
-		if n := len(own); n > 0 && (own[n-1].Last.Next() == r.First || own[n-1].Last.Compare(r.First) >= 0) {
-			if own[n-1].Last.Less(r.Last) {
-				own[n-1].Last = r.Last
-			}
-			continue
-		}
-		own = append(own, r)
-	}
-	return own, served
 }

@@ -26,9 +26,14 @@ func filtered(r forward.Rules, a netip.Addr) bool {
 	}
 	if a.Is6() && !holds(r.Open, a) {
 		b := a.As16()
+		for _, p := range r.Translated {
+			if p.Contains(a) && b[8] != 0 {
+				return true
+			}
+		}
 		if b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe {
 			in := netip.AddrFrom4([4]byte(b[12:]))
-			return holds(r.Embedded, in) || holds(r.Own, in)
+			return holds(r.Embedded, in) || holds(r.Carried, in)
 		}
 	}
 	return false
@@ -50,6 +55,10 @@ func TestRangesCloseExactlyWhatThePolicyCloses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := mustPolicy(t, cfg)
+			p.sources.host = hostNet{links: prefixes("84.10.20.0/22", "2a02:8071:1:2::/64", "45.33.0.0/16", "192.168.1.0/24"),
+				own: prefixes("45.33.255.255/32", "2a02:8071:1:2::10/128", "9.9.0.0/16")}
+			p.SetLearned("router", []netip.Addr{netip.MustParseAddr("84.33.255.255"), netip.MustParseAddr("2a02:9::1")})
+			p.setNAT64(prefixes("2a02:8071:64::/96", "2a03:1::/32", "2a04:1:2200::/40", "2a05:1:2::/48", "2a06:1:2:3300::/56", "2a07:1:2:3::/64"))
 			r := p.rules()
 			checked := 0
 			check := func(a netip.Addr) {
@@ -64,6 +73,15 @@ func TestRangesCloseExactlyWhatThePolicyCloses(t *testing.T) {
 			}
 			for _, a := range forbidden() {
 				check(a)
+				if a.Is4() {
+					for _, wrap := range p.near.Load().nat64 {
+						for _, b := range []netip.Addr{a, a.Prev(), a.Next()} {
+							if b.IsValid() {
+								check(translation(wrap, netip.PrefixFrom(b, 32)).Addr())
+							}
+						}
+					}
+				}
 			}
 			all := append(append(append([]forward.Range{}, r.Closed...), r.Own...), r.Open...)
 			for _, x := range all {
@@ -84,6 +102,13 @@ func TestRangesCloseExactlyWhatThePolicyCloses(t *testing.T) {
 				check(netip.MustParseAddr("2002:" + hex + "::1"))
 				check(netip.MustParseAddr("2400:cb00::5efe:" + hex))
 				check(netip.MustParseAddr("2400:cb00::200:5efe:" + hex))
+				for _, wrap := range p.near.Load().nat64 {
+					in := netip.PrefixFrom(netip.AddrFrom4(b), 32)
+					a := translation(wrap, in).Addr().As16()
+					check(netip.AddrFrom16(a))
+					a[8], a[15] = b[0], b[1]
+					check(netip.AddrFrom16(a))
+				}
 				six := [16]byte{}
 				for i := 0; i < 16; i += 4 {
 					part := random()
@@ -91,8 +116,14 @@ func TestRangesCloseExactlyWhatThePolicyCloses(t *testing.T) {
 				}
 				check(netip.AddrFrom16(six))
 			}
-			for i, x := range r.Closed[1:] {
-				if before := r.Closed[i]; before.First.BitLen() == x.First.BitLen() && !before.Last.Next().Less(x.First) {
+			for i, x := range append(r.Closed[1:len(r.Closed):len(r.Closed)], r.Own...) {
+				before := r.Closed[min(i, len(r.Closed)-1)]
+				if at := i + 1 - len(r.Closed); at > 0 {
+					before = r.Own[at-1]
+				} else if at == 0 {
+					continue // the first of another list
+				}
+				if before.First.BitLen() == x.First.BitLen() && !before.Last.Next().Less(x.First) {
 					t.Errorf("ranges %v and %v touch", before, x)
 				}
 			}

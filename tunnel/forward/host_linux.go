@@ -248,9 +248,12 @@ func guardHost(on4, on6 []string) error {
 			Name: "forward", Table: t, Type: nftables.ChainTypeFilter,
 			Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter,
 		})
-		for family, set := range map[byte]*nftables.Set{unix.NFPROTO_IPV4: set4, unix.NFPROTO_IPV6: set6} {
+		for _, f := range []struct {
+			proto byte
+			set   *nftables.Set
+		}{{unix.NFPROTO_IPV4, set4}, {unix.NFPROTO_IPV6, set6}} {
 			c.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: join(
-				nfproto(family), load(&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1}, in(set)),
+				nfproto(f.proto), load(&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1}, in(f.set)),
 				oifPrefix(expr.CmpOpNeq, ifPrefix), drop(),
 			)})
 		}
@@ -286,6 +289,12 @@ func guardHost(on4, on6 []string) error {
 	return nil
 }
 
+// nameOf is the name of an interface, as sets hold it.
+func nameOf(key []byte) string {
+	name, _, _ := bytes.Cut(key, []byte{0})
+	return string(name)
+}
+
 // closeHost turns off what openHost turned on.
 func closeHost(t *nftables.Table) error {
 	for _, name := range []string{closedSet4, closedSet6} {
@@ -298,11 +307,11 @@ func closeHost(t *nftables.Table) error {
 			return fmt.Errorf("read nftables set %s: %w", name, err)
 		}
 		for _, e := range elems {
-			link, _, _ := bytes.Cut(e.Key, []byte{0})
-			path := "ipv4/conf/" + string(link) + "/forwarding"
+			link := nameOf(e.Key)
+			path := "ipv4/conf/" + link + "/forwarding"
 			if name == closedSet6 {
-				path = "ipv6/conf/" + string(link) + "/force_forwarding"
-				if string(link) == everywhere {
+				path = "ipv6/conf/" + link + "/force_forwarding"
+				if link == everywhere {
 					path = "ipv6/conf/all/forwarding"
 				}
 			} else if v, err := readSysctl("ipv4/conf/all/forwarding"); err == nil && v == "1" {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/nftables"
@@ -41,12 +42,20 @@ type Router struct {
 	table  *table
 	forget chan netip.Addr
 	done   chan struct{}
+	cancel context.CancelFunc // ends the guard
 	wg     sync.WaitGroup
 
+	shut    atomic.Bool
+	trouble atomic.Pointer[string]
+
 	mu     sync.Mutex
-	own    []Range
-	served []netip.Addr
+	host   switched
 	closed bool
+
+	routeMu sync.Mutex
+	near    Near
+	routing routing
+	static  []Range // closed, whatever is near
 
 	// Its own lock: Refresh keeps the other while it waits for other exits of the host, and sessions begin meanwhile.
 	shapeMu sync.Mutex
@@ -74,13 +83,26 @@ func Open(ctx context.Context, cfg Config) (*Router, error) {
 	}
 	r := &Router{
 		log: cfg.Log, dev: quiet(dev), nets: nets, reach: cfg.Reach, forget: make(chan netip.Addr, 1024),
-		done: make(chan struct{}), own: cfg.Rules.Own, served: cfg.Rules.Served, shaped: make(map[uint16]bool),
+		done: make(chan struct{}), near: cfg.Rules.Near, static: cfg.Rules.Closed, shaped: make(map[uint16]bool),
 	}
-	if err := r.start(cfg); err != nil {
+	// The watches begin before there is anything that could be missed.
+	watching, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	filters, err := watchFilters(watching)
+	var host <-chan struct{}
+	if err == nil {
+		host, err = WatchHost(watching)
+	}
+	if err == nil {
+		err = r.start(cfg)
+	}
+	if err != nil {
+		cancel()
 		// Closing the device removes the interface with its addresses and routes.
 		return nil, errors.Join(err, r.dev.Close(), r.undo())
 	}
 	r.wg.Go(r.forgetAll)
+	r.wg.Go(func() { r.guard(watching, filters, host) })
 	return r, nil
 }
 
@@ -102,6 +124,12 @@ func quiet(dev tun.Device) tun.Device {
 	return d
 }
 
+// Inject has Read return a packet that the kernel did not send. It reports false when that is not possible now.
+func (d *device) Inject(pkt []byte) bool {
+	dev, ok := d.Device.(interface{ Inject(pkt []byte) bool })
+	return ok && dev.Inject(pkt)
+}
+
 // Events implements tun.Device: there are none, until it is closed.
 func (d *device) Events() <-chan tun.Event { return d.events }
 
@@ -111,7 +139,8 @@ func (r *Router) start(cfg Config) error {
 	if r.name, err = r.dev.Name(); err != nil {
 		return fmt.Errorf("name of tun device: %w", err)
 	}
-	if r.table, err = newTable(r.name, r.nets, cfg); err != nil {
+	r.table, err = newTable(r.name, r.nets, cfg)
+	if err != nil {
 		return err
 	}
 	link, err := netlink.LinkByName(r.name)
@@ -131,10 +160,20 @@ func (r *Router) start(cfg Config) error {
 			return err
 		}
 	}
+	r.routing.name = r.name
+	if r.routing.table, err = tableOf(r.name); err != nil {
+		return err
+	}
+	if err := r.routing.set(r.nets, r.static, r.near.Own); err != nil {
+		return err
+	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("set %s up: %w", r.name, err)
 	}
-	return openHost(r.reach)
+	if err := openHost(r.reach); err != nil {
+		return err
+	}
+	return r.rememberHost()
 }
 
 func addAddr(link netlink.Link, p netip.Prefix, flags int) error {
@@ -154,8 +193,8 @@ func freeNets(list []Nets) (Nets, error) {
 			return Nets{}, fmt.Errorf("list routes: %w", err)
 		}
 		for _, route := range routes {
-			if route.Dst == nil {
-				continue
+			if route.Dst == nil || route.Protocol == ruleProtocol {
+				continue // what exits prohibit leads nowhere
 			}
 			a, ok := netip.AddrFromSlice(route.Dst.IP)
 			if bits, _ := route.Dst.Mask.Size(); ok && bits > 0 {
@@ -186,18 +225,30 @@ func (r *Router) Nets() Nets { return r.nets }
 // Listen tells the router the UDP port of the engine, so that it can drop floods of handshakes early.
 func (r *Router) Listen(port uint16) error { return r.table.listen(port) }
 
-// Refresh follows changes of the host: its addresses, and the interfaces that lead to the internet.
-func (r *Router) Refresh(own []Range, served []netip.Addr) error {
+// Shut is set while nothing of the sessions' may be given to the device, because what keeps them apart is not in place.
+func (r *Router) Shut() *atomic.Bool { return &r.shut }
+
+// Near follows a change of what is near.
+func (r *Router) Near(near Near) error {
+	r.routeMu.Lock()
+	defer r.routeMu.Unlock()
+	if near.Equal(r.near) {
+		return nil
+	}
+	err := errors.Join(r.routing.set(r.nets, r.static, near.Own), r.table.setNear(near))
+	if err != nil {
+		return err
+	}
+	r.near = near
+	return nil
+}
+
+// Refresh follows changes of the interfaces that lead to the internet.
+func (r *Router) Refresh() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return nil
-	}
-	if !slices.Equal(own, r.own) || !slices.Equal(served, r.served) {
-		if err := r.table.setOwn(own, served); err != nil {
-			return err
-		}
-		r.own, r.served = own, served
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lockTime)
 	defer cancel()
@@ -206,7 +257,14 @@ func (r *Router) Refresh(own []Range, served []netip.Addr) error {
 		return err
 	}
 	defer unlock()
-	return openHost(r.reach)
+	// First what others took away: the table is the memory of what to turn off again.
+	if err := r.restoreHostLocked(); err != nil {
+		return err
+	}
+	if err := openHost(r.reach); err != nil {
+		return err
+	}
+	return r.rememberHost()
 }
 
 // Forget ends the connections of a session's addresses, some time after it has ended.
@@ -279,6 +337,7 @@ func (r *Router) Close() error {
 	r.closed = true
 	r.mu.Unlock()
 	close(r.done)
+	r.cancel()
 	r.wg.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), lockTime)
 	defer cancel()
@@ -295,6 +354,9 @@ func (r *Router) undo() error {
 	var errs []error
 	if err := waitGone(r.name); err != nil {
 		errs = append(errs, err)
+	}
+	if r.table != nil {
+		r.table.close()
 	}
 	errs = append(errs, clean(r.log), dropConnections(r.nets.Contains))
 	return errors.Join(errs...)
@@ -315,9 +377,12 @@ func exists(name string) bool {
 	return err == nil
 }
 
-// clean removes the tables of exits whose interface is gone. After the last one, the host stops to forward. The caller
+// clean removes the tables, rules and routes of exits whose interface is gone. After the last one, the host stops to forward. The caller
 // holds the lock.
 func clean(log *slog.Logger) error {
+	if err := cleanRouting(); err != nil {
+		return err
+	}
 	c, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("open nftables: %w", err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync/atomic"
 
 	"golang.zx2c4.com/wireguard/tun"
 )
@@ -34,7 +35,23 @@ func (*Router) Nets() Nets { return Nets{} }
 func (*Router) Listen(uint16) error { return errLinux }
 
 // Refresh fails.
-func (*Router) Refresh([]Range, []netip.Addr) error { return errLinux }
+func (*Router) Refresh() error { return errLinux }
+
+// Near fails.
+func (*Router) Near(Near) error { return errLinux }
+
+// Shut is always set.
+func (*Router) Shut() *atomic.Bool { b := new(atomic.Bool); b.Store(true); return b }
+
+// Trouble is none.
+func (*Router) Trouble() string { return "" }
+
+// WatchHost tells of nothing until ctx ends.
+func WatchHost(ctx context.Context) (<-chan struct{}, error) {
+	changes := make(chan struct{})
+	context.AfterFunc(ctx, func() { close(changes) })
+	return changes, nil
+}
 
 // Shape fails.
 func (*Router) Shape(uint16, uint64) error { return errLinux }

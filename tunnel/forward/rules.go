@@ -3,6 +3,7 @@ package forward
 import (
 	"log/slog"
 	"net/netip"
+	"slices"
 )
 
 // Range is a run of addresses of one family, both ends included.
@@ -16,12 +17,29 @@ type Rules struct {
 	Embedded []Range
 	// Open are IPv6 addresses that are open whatever they carry.
 	Open []Range
-	// Own are the provider's addresses and what carries them; closed.
-	Own []Range
-	// Served are addresses of the host itself that are open all the same.
-	Served []netip.Addr
 	// Ports of TCP and UDP that are closed everywhere.
 	Ports []uint16
+	// Near is what may change while the exit runs.
+	Near
+}
+
+// Near is what an exit policy closes because of where its host is.
+type Near struct {
+	// Own are the provider's addresses, its neighbours, and what carries them; closed.
+	Own []Range
+	// Carried are the IPv4 ones of these, whatever exceptions the policy makes: no ISATAP address may carry them.
+	Carried []Range
+	// Served are addresses of the host itself that are open all the same.
+	Served []netip.Addr
+	// Translated are prefixes of at most 64 bits under which the network translates IPv4 (RFC 6052). Addresses in which
+	// bits 64 to 71 are not zero are closed.
+	Translated []netip.Prefix
+}
+
+// Equal reports whether both say the same.
+func (n Near) Equal(o Near) bool {
+	return slices.Equal(n.Own, o.Own) && slices.Equal(n.Carried, o.Carried) && slices.Equal(n.Served, o.Served) &&
+		slices.Equal(n.Translated, o.Translated)
 }
 
 // Nets are the inner networks of an exit. The index of a session is the last 16 bits of both its addresses, and
@@ -55,6 +73,38 @@ type Config struct {
 	// Flows is how many connections a session may have open, NewFlows how many it may open a second, with a burst of
 	// twice as many.
 	Flows, NewFlows int
+	// Unowned leaves the nftables table to whoever changes it, as kernels before 5.12 do. Tests set it, to see what else
+	// keeps an exit shut.
+	Unowned bool
 	// Log must not be nil.
 	Log *slog.Logger
+}
+
+// prefixes are those that a range consists of, the fewest.
+func (r Range) prefixes() []netip.Prefix {
+	var list []netip.Prefix
+	for first := r.First; first.IsValid() && first.Compare(r.Last) <= 0; {
+		bits := first.BitLen()
+		for bits > 0 {
+			wider := netip.PrefixFrom(first, bits-1).Masked()
+			if wider.Addr() != first || r.Last.Less(last(wider)) {
+				break
+			}
+			bits--
+		}
+		p := netip.PrefixFrom(first, bits)
+		list = append(list, p)
+		first = last(p).Next()
+	}
+	return list
+}
+
+// last is the last address of a prefix.
+func last(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
 }

@@ -44,23 +44,38 @@ func (b *builder) classes(chain *nftables.Chain) {
 }
 
 // classify gives the packets to a session's addresses a class, or takes it from them.
-func (t *table) classify(v4, v6 netip.Addr, class uint32, on bool) error {
-	c, err := nftables.New()
-	if err != nil {
-		return fmt.Errorf("open nftables: %w", err)
+func (t *table) classify(index uint16, class uint32, on bool) error {
+	t.mu.Lock()
+	if on {
+		t.classes[index] = class
+	} else {
+		delete(t.classes, index)
 	}
-	for name, addr := range map[string]netip.Addr{class4: v4, class6: v6} {
-		change := c.SetDeleteElements
+	t.mu.Unlock()
+	err := t.change(false, func(c *nftables.Conn) error {
 		if on {
-			change = c.SetAddElements
+			return t.addClass(c, index, class)
 		}
+		return t.eachClass(index, class, c.SetDeleteElements)
+	})
+	if err != nil {
+		return fmt.Errorf("class of session %d: %w", index, err)
+	}
+	return nil
+}
+
+func (t *table) addClass(c *nftables.Conn, index uint16, class uint32) error {
+	return t.eachClass(index, class, c.SetAddElements)
+}
+
+// eachClass changes the elements of both families.
+func (t *table) eachClass(index uint16, class uint32, change func(*nftables.Set, []nftables.SetElement) error) error {
+	v4, v6 := t.nets.Addrs(index)
+	for name, addr := range map[string]netip.Addr{class4: v4, class6: v6} {
 		elem := nftables.SetElement{Key: addr.AsSlice(), Val: binaryutil.NativeEndian.PutUint32(class)}
 		if err := change(t.sets[name], []nftables.SetElement{elem}); err != nil {
 			return fmt.Errorf("class of %v: %w", addr, err)
 		}
-	}
-	if err := c.Flush(); err != nil {
-		return fmt.Errorf("class of %v: %w", v4, err)
 	}
 	return nil
 }
@@ -78,12 +93,11 @@ func (r *Router) Shape(index uint16, bytesPerSecond uint64) error {
 	if bytesPerSecond == 0 && !r.shaped[index] {
 		return nil
 	}
-	v4, v6 := r.nets.Addrs(index)
 	class := htbRoot | uint32(index)
 	attrs := netlink.ClassAttrs{LinkIndex: r.link, Parent: htbRoot, Handle: class}
 	if bytesPerSecond == 0 {
 		delete(r.shaped, index)
-		err := r.table.classify(v4, v6, class, false)
+		err := r.table.classify(index, class, false)
 		return errors.Join(err, netlink.ClassDel(netlink.NewHtbClass(attrs, netlink.HtbClassAttrs{})))
 	}
 	if !r.htb {
@@ -106,7 +120,7 @@ func (r *Router) Shape(index uint16, bytesPerSecond uint64) error {
 		return nil
 	}
 	r.shaped[index] = true
-	return r.table.classify(v4, v6, class, true)
+	return r.table.classify(index, class, true)
 }
 
 // setQueue bounds what waits in a class, in bytes. The library knows every kind of queue but this plainest one.

@@ -1,13 +1,18 @@
 package forward
 
 import (
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,14 +29,27 @@ import (
 type table struct {
 	t    *nftables.Table
 	sets map[string]*nftables.Set
+	name string // of the interface
+	nets Nets
+
+	mu      sync.Mutex
+	cfg     Config // with what is near now
+	port    uint16 // of the engine; 0 before it is known
+	classes map[uint16]uint32
+	conn    *nftables.Conn    // owns the table, where the kernel knows owners; nil where nothing is loaded
+	loaded  [sha256.Size]byte // print of what was loaded
 }
 
 // Names of sets that change.
 const (
 	own4, own6       = "own4", "own6"
+	carried4         = "carried4"
 	served4, served6 = "served4", "served6"
 	portsSet         = "engine"
 )
+
+// translated is the chain about NAT64.
+const translated = "translated"
 
 // How many handshake initiations one IPv4 address, or one IPv6 network of 64 bits, may send a second. A carrier's NAT
 // may stand for thousands of consumers, each of which makes one in two minutes.
@@ -55,32 +73,134 @@ const (
 const remembered = time.Minute
 
 func newTable(name string, nets Nets, cfg Config) (*table, error) {
-	c, err := nftables.New()
+	t := &table{
+		t:    &nftables.Table{Name: tablePrefix + name, Family: nftables.TableFamilyINet},
+		name: name, nets: nets, cfg: cfg, classes: make(map[uint16]uint32),
+	}
+	return t, t.load()
+}
+
+// load makes the table anew, with all that it held.
+func (t *table) load() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	kinds := []uint32{flagOwner | flagPersist, flagOwner, 0}
+	if t.cfg.Unowned {
+		kinds = kinds[2:]
+	}
+	var err error
+	for _, flags := range kinds {
+		if err = t.loadLocked(flags); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (t *table) loadLocked(flags uint32) (err error) {
+	t.closeLocked()
+	var raw *netlink.Conn
+	c, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(conn *netlink.Conn) error {
+		raw = conn
+		return nil
+	}))
 	if err != nil {
-		return nil, fmt.Errorf("open nftables: %w", err)
+		return fmt.Errorf("open nftables: %w", err)
 	}
-	b := &builder{
-		table: table{
-			t:    c.AddTable(&nftables.Table{Name: tablePrefix + name, Family: nftables.TableFamilyINet}),
-			sets: make(map[string]*nftables.Set),
-		},
-		c: c, name: name, nets: nets, ports: cfg.Rules.Ports,
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.CloseLasting())
+		}
+	}()
+	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return fmt.Errorf("list nftables tables: %w", err)
 	}
-	if err := b.build(cfg); err != nil {
-		return nil, fmt.Errorf("build nftables table: %w", err)
+	if slices.ContainsFunc(tables, func(x *nftables.Table) bool { return x.Name == t.t.Name }) {
+		c.DelTable(t.t)
+		if flags != 0 {
+			if err := c.Flush(); err != nil {
+				return fmt.Errorf("replace nftables table: %w", err)
+			}
+		}
+	}
+	if flags == 0 {
+		c.AddTable(t.t)
+	} else if err := createOwned(raw, t.t.Name, flags); err != nil {
+		return err
+	}
+	t.sets = make(map[string]*nftables.Set)
+	b := &builder{table: t, c: c, ports: t.cfg.Rules.Ports}
+	if err := b.build(t.cfg); err != nil {
+		return fmt.Errorf("build nftables table: %w", err)
+	}
+	if err := t.refill(c); err != nil {
+		return err
 	}
 	if err := c.Flush(); err != nil {
-		return nil, fmt.Errorf("load nftables table: %w", err)
+		return fmt.Errorf("load nftables table: %w", err)
 	}
-	return &b.table, nil
+	if t.loaded, err = t.print(); err != nil {
+		return err
+	}
+	t.conn = c
+	return nil
+}
+
+// refill puts in what was added to the table since it was first loaded.
+func (t *table) refill(c *nftables.Conn) error {
+	if t.port != 0 {
+		if err := t.addPort(c); err != nil {
+			return err
+		}
+	}
+	for index, class := range t.classes {
+		if err := t.addClass(c, index, class); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// change applies a change in one transaction, by the socket that owns the table. Where sets are changed that only we
+// fill, marked says so. After a failure nobody knows what the table holds: it is loaded again by whoever looks next.
+func (t *table) change(marked bool, change func(c *nftables.Conn) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conn == nil {
+		return errors.New("the table is not loaded")
+	}
+	err := change(t.conn)
+	if err == nil {
+		err = t.conn.Flush()
+	}
+	if err == nil && marked {
+		t.loaded, err = t.print()
+	}
+	if err != nil {
+		t.closeLocked()
+	}
+	return err
+}
+
+// close lets go of the table, which stays where the kernel keeps it.
+func (t *table) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closeLocked()
+}
+
+func (t *table) closeLocked() {
+	if t.conn != nil {
+		_ = t.conn.CloseLasting() // a socket of our own, on which nothing is left to be read
+		t.conn = nil
+	}
 }
 
 // builder makes a table in one transaction.
 type builder struct {
-	table
+	*table
 	c     *nftables.Conn
-	name  string
-	nets  Nets
 	ports []uint16
 	err   error
 }
@@ -225,6 +345,9 @@ func (b *builder) sessions(cfg Config) {
 		b.rule(chain, nfproto(f.proto), load(f.dst(), in(b.addrs(ownSet, six, r.Own))), goTo("refuse"))
 	}
 	b.isatap(chain, r)
+	b.chain(translated)
+	b.rule(chain, nfproto(unix.NFPROTO_IPV6), jump(translated))
+	b.translated(b.c, r.Translated)
 	b.closedPorts(chain)
 
 	// The limits of the session. Only the first packet of a connection comes this far.
@@ -258,7 +381,8 @@ func (b *builder) isatap(chain *nftables.Chain, r Rules) {
 	const marker, carried = 24 + 8, 24 + 12
 	open := b.addrs("open6", true, r.Open)
 	closed := b.addrs("embedded4", false, r.Embedded)
-	for _, set := range []*nftables.Set{closed, b.sets[own4]} {
+	carriedBy := b.addrs(carried4, false, r.Carried)
+	for _, set := range []*nftables.Set{closed, carriedBy} {
 		b.rule(chain, nfproto(unix.NFPROTO_IPV6), load(dst6(), notIn(open)),
 			[]expr.Any{network(marker, 4), mask(0xfd, 0xff, 0xff, 0xff)}, is(expr.CmpOpEq, 0x00, 0x00, 0x5e, 0xfe),
 			load(network(carried, 4), in(set)), goTo("refuse"))
@@ -356,43 +480,58 @@ func (b *builder) raw() {
 		each(mask(half...), knock("knocks6", nftables.TypeIP6Addr), unix.NFT_DYNSET_OP_UPDATE, limit), drop())
 }
 
+// translated fills the chain that closes malformed addresses under the prefixes of NAT64.
+func (t *table) translated(c *nftables.Conn, prefixes []netip.Prefix) {
+	chain := &nftables.Chain{Name: translated, Table: t.t}
+	for _, p := range prefixes {
+		c.AddRule(&nftables.Rule{Table: t.t, Chain: chain, Exprs: join(
+			nfproto(unix.NFPROTO_IPV6), addrIn(dst6(), expr.CmpOpEq, p),
+			load(network(24+8, 1), is(expr.CmpOpNeq, 0)), goTo("refuse"),
+		)})
+	}
+}
+
 // listen names the engine's port.
 func (t *table) listen(port uint16) error {
-	c, err := nftables.New()
-	if err != nil {
-		return fmt.Errorf("open nftables: %w", err)
-	}
-	key := binaryutil.BigEndian.PutUint16(port)
-	if err := c.SetAddElements(t.sets[portsSet], []nftables.SetElement{{Key: key}}); err != nil {
-		return fmt.Errorf("name the engine's port: %w", err)
-	}
-	if err := c.Flush(); err != nil {
+	t.mu.Lock()
+	t.port = port
+	t.mu.Unlock()
+	if err := t.change(true, t.addPort); err != nil {
 		return fmt.Errorf("name the engine's port: %w", err)
 	}
 	return nil
 }
 
-// setOwn replaces the provider's addresses in one transaction.
-func (t *table) setOwn(own []Range, served []netip.Addr) error {
-	c, err := nftables.New()
+func (t *table) addPort(c *nftables.Conn) error {
+	key := binaryutil.BigEndian.PutUint16(t.port)
+	return c.SetAddElements(t.sets[portsSet], []nftables.SetElement{{Key: key}})
+}
+
+// setNear replaces what is near in one transaction.
+func (t *table) setNear(near Near) error {
+	t.mu.Lock()
+	t.cfg.Rules.Near = near // also where it fails now: the table that is loaded next has it
+	t.mu.Unlock()
+	err := t.change(true, func(c *nftables.Conn) error {
+		for name, ranges := range map[string][]Range{
+			own4: near.Own, own6: near.Own, carried4: near.Carried, served4: single(near.Served), served6: single(near.Served),
+		} {
+			set := t.sets[name]
+			c.FlushSet(set)
+			elems := intervals(ranges, set.KeyType == nftables.TypeIP6Addr)
+			if len(elems) == 0 {
+				continue
+			}
+			if err := c.SetAddElements(set, elems); err != nil {
+				return err
+			}
+		}
+		c.FlushChain(&nftables.Chain{Name: translated, Table: t.t})
+		t.translated(c, near.Translated)
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("open nftables: %w", err)
-	}
-	for name, ranges := range map[string][]Range{
-		own4: own, own6: own, served4: single(served), served6: single(served),
-	} {
-		set := t.sets[name]
-		c.FlushSet(set)
-		elems := intervals(ranges, set.KeyType == nftables.TypeIP6Addr)
-		if len(elems) == 0 {
-			continue
-		}
-		if err := c.SetAddElements(set, elems); err != nil {
-			return fmt.Errorf("replace own addresses: %w", err)
-		}
-	}
-	if err := c.Flush(); err != nil {
-		return fmt.Errorf("replace own addresses: %w", err)
+		return fmt.Errorf("replace what is near: %w", err)
 	}
 	return nil
 }

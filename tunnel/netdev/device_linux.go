@@ -2,7 +2,9 @@ package netdev
 
 import (
 	"errors"
+	"os"
 	"sync"
+	"time"
 
 	tailscale "github.com/tailscale/wireguard-go/tun"
 	"golang.zx2c4.com/wireguard/tun"
@@ -25,6 +27,40 @@ type Device struct {
 	slab    []byte
 	packets []tailscale.ReadPacket
 	rest    []tailscale.ReadPacket
+
+	injected chan []byte
+}
+
+// injectedMost is how many packets may wait for Read besides those of the kernel.
+const injectedMost = 256
+
+// Inject has Read return a packet that the kernel did not send. It reports false when too many wait. The packet is not
+// copied.
+func (d *Device) Inject(pkt []byte) bool {
+	select {
+	case d.injected <- pkt:
+	default:
+		return false
+	}
+	// Whoever waits for the kernel is woken. A device that was closed has no reader.
+	_ = d.File().SetReadDeadline(time.Unix(1, 0))
+	return true
+}
+
+// takeInjected fills bufs with what was injected.
+func (d *Device) takeInjected(bufs [][]byte, sizes []int, offset int) int {
+	for i := range bufs {
+		select {
+		case pkt := <-d.injected:
+			sizes[i] = copy(bufs[i][offset:], pkt)
+			if sizes[i] < len(pkt) {
+				sizes[i] = 0
+			}
+		default:
+			return i
+		}
+	}
+	return len(bufs)
 }
 
 // Create makes an interface. A name may end in %d, which the kernel replaces by a number. It goes when it is closed, or
@@ -37,6 +73,7 @@ func Create(name string, mtu int) (tun.Device, error) {
 	d := &Device{
 		Device: dev, events: make(chan tun.Event, 4),
 		slab: make([]byte, slabSize), packets: make([]tailscale.ReadPacket, maxPackets),
+		injected: make(chan []byte, injectedMost),
 	}
 	go func() {
 		// It ends when the device is closed.
@@ -57,6 +94,16 @@ func (d *Device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	defer d.mu.Unlock()
 	for len(d.rest) == 0 {
 		n, err := d.Device.Read(d.slab, d.packets)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			// The deadline goes first: who injects after that sets another.
+			if err := d.File().SetReadDeadline(time.Time{}); err != nil {
+				return 0, err
+			}
+			if n := d.takeInjected(bufs, sizes, offset); n > 0 {
+				return n, nil
+			}
+			continue
+		}
 		if errors.Is(err, tailscale.ErrTooManySegments) {
 			err = tun.ErrTooManySegments
 		}

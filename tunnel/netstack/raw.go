@@ -82,6 +82,11 @@ const (
 // Refuse tells src that dst is not reached. The message quotes a packet of the flow: its addresses, its ports and, for
 // TCP, its sequence number. For an echo request, the port of src is its identifier.
 func (n *Net) Refuse(proto uint8, src, dst netip.AddrPort, seq uint32, why Unreachable) {
+	n.Inject(Refusal(proto, src, dst, seq, why))
+}
+
+// Refusal is the packet of Refuse.
+func Refusal(proto uint8, src, dst netip.AddrPort, seq uint32, why Unreachable) []byte {
 	var quoted [8]byte
 	binary.BigEndian.PutUint16(quoted[0:], src.Port())
 	binary.BigEndian.PutUint16(quoted[2:], dst.Port())
@@ -99,10 +104,37 @@ func (n *Net) Refuse(proto uint8, src, dst netip.AddrPort, seq uint32, why Unrea
 		binary.BigEndian.PutUint16(quoted[4:], header.UDPMinimumSize)
 	}
 	if src.Addr().Is4() {
-		n.Inject(refuse4(proto, src.Addr(), dst.Addr(), quoted, codes[why][0]))
-	} else {
-		n.Inject(refuse6(proto, src.Addr(), dst.Addr(), quoted, codes[why][1]))
+		return refuse4(proto, src.Addr(), dst.Addr(), quoted, codes[why][0])
 	}
+	return refuse6(proto, src.Addr(), dst.Addr(), quoted, codes[why][1])
+}
+
+// Reset is the segment by which dst refuses one of src, with that sequence number and, where it had one, that
+// acknowledgement (RFC 9293, 3.10.7.1). The segment is taken as one without data: what it resets ends either way.
+func Reset(src, dst netip.AddrPort, seq, ack uint32, acked bool) []byte {
+	ip := header.IPv6MinimumSize
+	if src.Addr().Is4() {
+		ip = header.IPv4MinimumSize
+	}
+	b := make([]byte, ip+header.TCPMinimumSize)
+	if src.Addr().Is4() {
+		ip4(b, uint8(header.TCPProtocolNumber), dst.Addr(), src.Addr(), len(b))
+	} else {
+		ip6(b, uint8(header.TCPProtocolNumber), dst.Addr(), src.Addr(), header.TCPMinimumSize)
+	}
+	fields := header.TCPFields{
+		SrcPort: dst.Port(), DstPort: src.Port(), DataOffset: header.TCPMinimumSize, Flags: header.TCPFlagRst,
+	}
+	if acked {
+		fields.SeqNum = ack
+	} else {
+		fields.AckNum, fields.Flags = seq+1, header.TCPFlagRst|header.TCPFlagAck
+	}
+	t := header.TCP(b[ip:])
+	t.Encode(&fields)
+	sum := header.PseudoHeaderChecksum(header.TCPProtocolNumber, Address(dst.Addr()), Address(src.Addr()), header.TCPMinimumSize)
+	t.SetChecksum(^t.CalculateChecksum(sum))
+	return b
 }
 
 func refuse4(proto uint8, src, dst netip.Addr, quoted [8]byte, code byte) []byte {
