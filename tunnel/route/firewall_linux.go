@@ -65,8 +65,13 @@ func (f *firewall) load() error {
 			f.conn.DelChain(c)
 		}
 	} else {
-		// Adding first makes deleting work where there was none.
-		f.conn.AddTable(f.table)
+		now, err := t.flags()
+		if err != nil {
+			return err
+		}
+		if now <= 0 { // adding first makes deleting work where there was none
+			f.conn.AddTable(f.table)
+		}
 		f.conn.DelTable(f.table)
 		f.conn.AddTable(f.table)
 	}

@@ -345,6 +345,7 @@ func (w *world) guest() string {
 		nft add chain ip6 guests post '{ type nat hook postrouting priority 100; }'
 		nft add rule ip6 guests post oifname eth0 masquerade`)
 	w.script(guest, `
+		ip link set lo up
 		ip addr add 172.30.0.2/24 dev eth0
 		ip addr add fd00:77::2/64 dev eth0 nodad
 		ip link set eth0 up

@@ -25,6 +25,8 @@ const (
 	ruleFirst = 0
 	// ruleGuard holds while those before it are put in order, and is where packets with our mark go on.
 	ruleGuard = 1
+	// ruleLast comes after all: the tunnel's own packets find their way when `ip rule flush` has removed the kernel's rules.
+	ruleLast = 32768
 
 	// Those of version 1 of the state.
 	oldestRule, newestOldRule = 19900, 19920
@@ -192,6 +194,9 @@ func (p policy) rules(family int) []*netlink.Rule {
 		}
 	}
 	add(func(r *netlink.Rule) { tunnel(r); unmarked(r) })
+	add(func(r *netlink.Rule) {
+		r.Priority, r.Table, r.Mark, r.Mask = ruleLast, unix.RT_TABLE_MAIN, markBase, &mask
+	})
 	guard := func(change func(*netlink.Rule)) {
 		add(func(r *netlink.Rule) { unmarked(r); r.Priority = ruleGuard; change(r) })
 	}
@@ -300,7 +305,7 @@ func ruleKey(r *netlink.Rule) string {
 
 // oursOf tells our rules from others'.
 func oursOf(r *netlink.Rule) bool {
-	return r.Protocol == protocol && (r.Priority == ruleFirst || r.Priority == ruleGuard ||
+	return r.Protocol == protocol && (r.Priority == ruleFirst || r.Priority == ruleGuard || r.Priority == ruleLast ||
 		oldestRule <= r.Priority && r.Priority <= newestOldRule)
 }
 
@@ -344,6 +349,7 @@ func (p policy) repairRules(family int) (missing int, before *netlink.Rule, err 
 			break
 		}
 	}
+	slices.SortStableFunc(want, func(a, b *netlink.Rule) int { return a.Priority - b.Priority }) // as the kernel lists them
 	var wanted []string
 	for _, r := range want {
 		key := ruleKey(r)
@@ -363,14 +369,14 @@ func (p policy) repairRules(family int) (missing int, before *netlink.Rule, err 
 	}
 	// The guard stands first. Under it, those before it are made anew, since the order of one priority is that of adding.
 	for _, r := range want {
-		if r.Priority == ruleGuard {
+		if r.Priority != ruleFirst {
 			if err := put(r); err != nil {
 				return missing, before, err
 			}
 		}
 	}
 	for i := range all {
-		if r := &all[i]; oursOf(r) && (r.Priority != ruleGuard || !slices.Contains(wanted, ruleKey(r))) {
+		if r := &all[i]; oursOf(r) && (r.Priority == ruleFirst || !slices.Contains(wanted, ruleKey(r))) {
 			if err := removeRule(family, r); err != nil {
 				return missing, before, err
 			}

@@ -46,6 +46,7 @@ type answer struct {
 	Held     bool           `json:"held,omitempty"`
 	Count    uint64         `json:"count,omitempty"`
 	Text     string         `json:"text,omitempty"`
+	Shut     *route.Shut    `json:"shut,omitempty"`
 }
 
 func TestMain(m *testing.M) {
@@ -63,6 +64,8 @@ func TestMain(m *testing.M) {
 		handle = serveInternet()
 	case "programs":
 		handle = programs()
+	case "listener":
+		handle = listen()
 	}
 	in, out := bufio.NewScanner(os.Stdin), json.NewEncoder(os.Stdout)
 	for in.Scan() {
@@ -94,6 +97,9 @@ func (c *consumer) handle(r request) (answer, error) {
 	case "cgroup":
 		// "ip netns exec" hides what is mounted below /sys.
 		return answer{}, unix.Mount("none", r.Text, "cgroup2", 0, "")
+	case "without":
+		route.Without(r.Text)
+		return answer{}, nil
 	case "lock":
 		var err error
 		c.routes, err = route.Lock(ctx, *r.Config)
@@ -119,6 +125,13 @@ func (c *consumer) handle(r request) (answer, error) {
 		return answer{}, c.client.Close()
 	case "close":
 		return answer{}, c.routes.Close()
+	case "abandon":
+		return answer{}, c.routes.Abandon(r.Text)
+	case "trouble":
+		return answer{Text: c.routes.Trouble()}, nil
+	case "inspect":
+		shut, err := route.Inspect(r.Text)
+		return answer{Shut: shut}, err
 	case "release":
 		return answer{}, c.routes.Release()
 	case "restore":
@@ -209,6 +222,14 @@ func (p *provider) handle(r request) (answer, error) {
 		a := answer{Key: key[:], DNS: p.exit.DNS()}
 		a.V4, a.V6 = p.session.Addrs()
 		return a, nil
+	case "hostile":
+		return openHostile(tunnel.Key(r.Key))
+	case "assault":
+		to, err := netip.ParseAddr(r.Text)
+		if err != nil {
+			return answer{}, err
+		}
+		return answer{Text: assault(to)}, nil
 	case "allow":
 		p.session.Allow(r.Limit)
 		return answer{}, nil

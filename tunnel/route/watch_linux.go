@@ -168,8 +168,8 @@ func (r *Routes) repair() map[string]string {
 			r.note("routing rules were removed by another program")
 		}
 		if before != nil {
-			wrong["a foreign rule"] = fmt.Sprintf("routing rule %d of another program goes before Byway's: "+
-				"what it leads past the tunnel is blocked", before.Priority)
+			wrong["a foreign rule"] = fmt.Sprintf("routing rule %d of another program goes before Byway's (to table %d): "+
+				"what it leads past the tunnel is blocked", before.Priority, before.Table)
 		}
 		missing, err = p.repairIPsec(family)
 		check("the policies", err)
