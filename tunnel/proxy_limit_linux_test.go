@@ -346,3 +346,59 @@ type named struct{ *direct }
 func (named) DialContext(_ context.Context, _, address string) (net.Conn, error) {
 	return nil, &net.DNSError{Err: "no such host", Name: address, IsNotFound: true}
 }
+
+func TestAssociationsCarryDatagramsWholeOrNotAtAll(t *testing.T) {
+	host, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	// It answers with the length of what it got, and pads that to the length that the first bytes ask for.
+	go func() {
+		buf := make([]byte, 1<<16)
+		for {
+			n, from, err := host.ReadFromUDP(buf)
+			if err != nil {
+				return
+			}
+			var want int
+			fmt.Sscanf(string(buf[:min(n, 8)]), "%d", &want)
+			answer := make([]byte, max(want, 8))
+			copy(answer, fmt.Sprintf("%08d", n))
+			host.WriteToUDP(answer, from)
+		}
+	}()
+	_, proxy := proxyWith(t, "127.0.0.1:0", ProxyConfig{Dialer: new(direct), Users: me})
+	_, relayed := socksUDP(t, proxy)
+	mine, err := net.DialUDP("udp", nil, relayed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mine.Close()
+	head := appendSOCKSAddr([]byte{0, 0, 0}, addrPort(host.LocalAddr()))
+	buf := make([]byte, 1<<16)
+	exchange := func(out, in int) (n int, said string) {
+		b := make([]byte, out)
+		copy(b, fmt.Sprintf("%08d", in))
+		if _, err := mine.Write(append(head[:len(head):len(head)], b...)); err != nil {
+			t.Fatalf("%d bytes: %v", out, err)
+		}
+		mine.SetReadDeadline(time.Now().Add(2 * time.Second))
+		n, err := mine.Read(buf)
+		if err != nil {
+			return 0, ""
+		}
+		return n - len(head), string(buf[len(head) : len(head)+8])
+	}
+	most := 65507 - len(head)
+	for _, size := range []int{8, 1400, 61418, 61419, 61430, 61431, 61440, 65000, most - 1, most} {
+		if n, said := exchange(size, size); n != size || said != fmt.Sprintf("%08d", size) {
+			t.Errorf("%d bytes: the host got %q, and %d came back", size, said, n)
+		}
+	}
+	for _, size := range []int{most + 1, 65507} {
+		if n, _ := exchange(8, size); n != 0 {
+			t.Errorf("an answer of %d bytes, which has no room with its header, came as %d", size, n)
+		}
+	}
+}

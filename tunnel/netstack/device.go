@@ -38,6 +38,7 @@ type Device struct {
 	events   chan tun.Event
 	onDenied func(netip.AddrPort) // may be nil
 	onEcho   func(Echo) bool      // may be nil
+	inbound  *inbound             // nil: every packet is taken
 
 	mu       sync.Mutex
 	readable sync.Cond
@@ -68,6 +69,9 @@ var (
 func newDevice(cfg Config) *Device {
 	d := &Device{mtu: cfg.MTU, events: make(chan tun.Event, 1), onDenied: cfg.OnDenied, onEcho: cfg.OnEcho}
 	d.readable.L, d.writable.L = &d.mu, &d.mu
+	if !cfg.Forward {
+		d.inbound = newInbound(cfg.Addrs)
+	}
 	d.joiners.New = func() any { return new(joiner) }
 	d.events <- tun.EventUp
 	return d
@@ -194,6 +198,9 @@ func (d *Device) Write(bufs [][]byte, offset int) (int, error) {
 			continue
 		}
 		pkt := buf[offset:]
+		if d.inbound != nil && !d.inbound.takes(pkt) {
+			continue
+		}
 		if d.onDenied != nil {
 			if dst, ok := denial(pkt); ok {
 				d.onDenied(dst)

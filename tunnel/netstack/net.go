@@ -44,7 +44,8 @@ type Config struct {
 	MTU int
 	// Addrs are the stack's own addresses.
 	Addrs []netip.Addr
-	// Forward makes the stack accept packets to any address and answer in its name.
+	// Forward makes the stack accept packets to any address and answer in its name. Without it the stack takes only what
+	// answers its own connections, sends no errors and answers no pings.
 	Forward bool
 	// OnDenied, where set, is told of destinations that the far side says its policy denies. It must not block.
 	OnDenied func(dst netip.AddrPort)
@@ -122,7 +123,10 @@ func (n *Net) configure(cfg Config) error {
 			return fmt.Errorf("netstack address %v: %s", a, err)
 		}
 	}
-	if cfg.Forward {
+	if !cfg.Forward {
+		n.stack.SetICMPLimit(0)
+		n.stack.SetICMPBurst(0)
+	} else {
 		n.has4, n.has6 = true, true
 		if err := n.stack.SetPromiscuousMode(nic, true); err != nil {
 			return fmt.Errorf("netstack forwarding: %s", err)

@@ -344,19 +344,19 @@ func couple(t *testing.T, a, b tun.Device) {
 }
 
 func TestStacksTalkOverBothFamilies(t *testing.T) {
-	mk := func(addrs ...string) *Net {
+	mk := func(waits bool, addrs ...string) *Net {
 		var list []netip.Addr
 		for _, a := range addrs {
 			list = append(list, netip.MustParseAddr(a))
 		}
-		n, err := New(Config{MTU: 1420, Addrs: list})
+		n, err := New(Config{MTU: 1420, Addrs: list, Forward: waits})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(n.Close)
 		return n
 	}
-	a, b := mk("10.0.0.1", "fd00::1"), mk("10.0.0.2", "fd00::2")
+	a, b := mk(false, "10.0.0.1", "fd00::1"), mk(true, "10.0.0.2", "fd00::2")
 	couple(t, a.Device(), b.Device())
 	for _, dst := range []string{"10.0.0.2:80", "[fd00::2]:80"} {
 		ap := netip.MustParseAddrPort(dst)
@@ -395,5 +395,62 @@ func TestStacksTalkOverBothFamilies(t *testing.T) {
 	var oe *net.OpError
 	if !errors.Is(err, syscall.ECONNREFUSED) || !errors.As(err, &oe) {
 		t.Errorf("a closed port: %v", err)
+	}
+}
+
+func TestDatagramsOfEverySizeArriveWhole(t *testing.T) {
+	a, err := New(Config{MTU: 1420, Addrs: []netip.Addr{mine4, mine6}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	b, err := New(Config{MTU: 1420, Addrs: []netip.Addr{theirs4, theirs6}, Forward: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	couple(t, a.Device(), b.Device())
+	pc, err := a.ListenUDP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	for _, dst := range []netip.Addr{theirs4, theirs6} {
+		to, proto := fullAddress(netip.AddrPortFrom(dst, 7))
+		echo, err := gonet.DialUDP(b.Stack(), &to, nil, proto)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer echo.Close()
+		go func() {
+			buf := make([]byte, 1<<16)
+			for {
+				n, from, err := echo.ReadFrom(buf)
+				if err != nil {
+					return
+				}
+				echo.WriteTo(buf[:n], from)
+			}
+		}()
+		largest := 65507
+		if dst.Is6() {
+			largest = 65527
+		}
+		buf := make([]byte, 1<<16)
+		for _, size := range []int{0, 1, 1372, 1373, 1392, 1393, 9000, 61418, 61419, 61440, 65000, largest} {
+			want := make([]byte, size)
+			rand.Read(want)
+			if _, err := pc.WriteTo(want, net.UDPAddrFromAddrPort(netip.AddrPortFrom(dst, 7))); err != nil {
+				t.Errorf("%d bytes to %v: %v", size, dst, err)
+				continue
+			}
+			pc.SetReadDeadline(time.Now().Add(30 * time.Second))
+			if n, _, err := pc.ReadFrom(buf); err != nil || !bytes.Equal(buf[:n], want) {
+				t.Errorf("%d bytes to %v: %d came back, %v", size, dst, n, err)
+			}
+		}
+		if _, err := pc.WriteTo(make([]byte, largest+1), net.UDPAddrFromAddrPort(netip.AddrPortFrom(dst, 7))); err == nil {
+			t.Errorf("%d bytes to %v were taken", largest+1, dst)
+		}
 	}
 }
