@@ -42,6 +42,11 @@ const (
 	settledPatience = time.Second // beyond the listing, for the events of settlements
 
 	collectTime = 10 * time.Second // for the deletion of superseded blocks
+	finishTime  = 3 * time.Minute  // for the search for offers that a listing did not wait for
+
+	// listPatiencePrivate is how long a listing on a private network waits for offers that nobody has sent yet; on public ones
+	// it is the registry's own.
+	listPatiencePrivate = 800 * time.Millisecond
 
 	reachTimeout = 3 * time.Second // to dial one provider's host
 	reachAtOnce  = 32
@@ -65,6 +70,9 @@ type Market struct {
 	mu      sync.Mutex
 	checked bool  // the chain's contracts are the ones this binary knows
 	lapse   error // why the last listing could not bring the index up to date
+
+	life context.Context // of what goes on in the background; ended by Close
+	stop context.CancelFunc
 
 	closers []func() error // in the order of opening
 }
@@ -174,9 +182,10 @@ func (m *Market) openIndex(ctx context.Context, home *Home) error {
 		return err
 	}
 	m.onClose(index.Close)
+	m.life, m.stop = context.WithCancel(context.WithoutCancel(ctx))
 	m.registry, err = registry.New(registry.Config{
 		Backend: m.chain, Deployment: m.network.Deployment, Blobs: joinedBlobs{m.ipfs, m.network.joinPatience()},
-		Index: index, Log: m.log,
+		Index: index, Patience: m.network.listPatience(), Log: m.log,
 	})
 	return err
 }
@@ -185,6 +194,9 @@ func (m *Market) onClose(f func() error) { m.closers = append(m.closers, f) }
 
 // Close closes what was opened, the last first.
 func (m *Market) Close() error {
+	if m.stop != nil {
+		m.stop()
+	}
 	m.measuring.Wait()
 	var errs []error
 	for _, f := range slices.Backward(m.closers) {
@@ -222,6 +234,13 @@ func (b joinedBlobs) Get(ctx context.Context, want []cid.Cid, admit func([]byte)
 			}
 		}
 	}
+}
+
+func (n Network) listPatience() time.Duration {
+	if n.Private {
+		return listPatiencePrivate
+	}
+	return 0 // the registry's own
 }
 
 func (n Network) joinPatience() time.Duration {
@@ -307,7 +326,8 @@ func (m *Market) Known(ctx context.Context) iter.Seq2[registry.Listing, error] {
 }
 
 // Offers brings the index up to date and lists the market: what is new as it comes, then the rest. An offer that cannot
-// be listed is a [*registry.Skipped], and the sequence goes on.
+// be listed is a [*registry.Skipped], and the sequence goes on. Once there is something to list it does not wait for
+// offers that do not come: they are looked for in the background, and are in the next listing.
 //
 // Where chain or IPFS fail the index alone is listed; [Market.State] then says why and how old it is. An index that was
 // never filled is no list: then the sequence ends with the failure.
@@ -333,6 +353,7 @@ func (m *Market) Offers(ctx context.Context) iter.Seq2[registry.Listing, error] 
 				}
 			}
 		}
+		m.finish()
 		m.mu.Lock()
 		m.lapse = failure
 		m.mu.Unlock()
@@ -399,7 +420,19 @@ func (m *Market) Refresh(ctx context.Context) iter.Seq2[registry.Listing, error]
 			return
 		}
 		m.registry.Refresh(ctx)(yield)
+		m.finish()
 	}
+}
+
+// finish has the registry look for what the last refresh did not wait for. It ends by itself or with the market.
+func (m *Market) finish() {
+	m.measuring.Go(func() {
+		ctx, cancel := context.WithTimeout(m.life, finishTime)
+		defer cancel()
+		if err := m.registry.Finish(ctx); err != nil && ctx.Err() == nil {
+			m.log.Debug("offers that a listing did not wait for", "error", err)
+		}
+	})
 }
 
 // Unreached writes down that a provider's host did not answer.

@@ -198,11 +198,13 @@ type shelfmark struct {
 // good reports whether block is the registered offer and has passed every check.
 func (m shelfmark) good() bool { return m.kind == "" }
 
-// due reports whether a registration should be fetched, given what is known about its provider.
-func (m shelfmark) due(reg Registration, now time.Time) bool {
-	if m.reg.Digest != reg.Digest || m.reg.Sequence != reg.Sequence {
-		return true
-	}
+// other reports whether a registration is not the one that is held.
+func (m shelfmark) other(reg Registration) bool {
+	return m.reg.Digest != reg.Digest || m.reg.Sequence != reg.Sequence
+}
+
+// due reports whether an offer that could not be had may be asked for again.
+func (m shelfmark) due(now time.Time) bool {
 	return !m.good() && !m.retry.IsZero() && !now.Before(m.retry)
 }
 

@@ -53,7 +53,7 @@ func (r *Registry) List(ctx context.Context) iter.Seq2[Listing, error] {
 		}
 		r.stream(ctx, func(ctx context.Context, _ *verifiers, fetch func([]Registration) error) error {
 			return r.pages(ctx, head.Number, fetch)
-		}, yield, nil)
+		}, nil, yield, nil)
 	}
 }
 
@@ -93,24 +93,30 @@ type reader func(ctx context.Context, work *verifiers, fetch func([]Registration
 
 // stream fetches and verifies what read hands on and yields the results. When it returns, its goroutines have ended:
 // they stop with the context, which ends when the caller breaks off. It reports whether all of it was yielded.
-// Where idle is not nil it is called while nothing comes, like yield.
-func (r *Registry) stream(ctx context.Context, read reader, yield func(Listing, error) bool, idle func() bool) bool {
+// Where idle is not nil it is called while nothing comes, like yield. Where s is not nil it bounds the wait for blocks.
+func (r *Registry) stream(
+	ctx context.Context, read reader, s *search, yield func(Listing, error) bool, idle func() bool,
+) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make(chan result, 64)
 	work := newVerifiers(ctx, r, results)
+	work.search = s
 	var failure error
 	go func() {
 		defer close(results)
 		fetch, fetchCtx := errgroup.WithContext(work.ctx)
 		fetch.SetLimit(pagesAtOnce)
 		failure = read(fetchCtx, work, func(page []Registration) error {
-			fetch.Go(func() error { return r.fetch(fetchCtx, page, work) })
+			fetch.Go(func() error { return r.fetch(fetchCtx, page, work, firstRound) })
 			return fetchCtx.Err()
 		})
 		// The cause of both failing is the one that came first: a cancelled read follows a failed fetch.
 		if err := fetch.Wait(); err != nil && (failure == nil || errors.Is(failure, context.Canceled)) {
 			failure = err
+		}
+		if s != nil && failure == nil {
+			failure = r.goOn(work.ctx, s, work)
 		}
 		if err := work.wait(); err != nil && (failure == nil || errors.Is(failure, context.Canceled)) {
 			failure = err
@@ -148,8 +154,16 @@ func (r *Registry) stream(ctx context.Context, read reader, yield func(Listing, 
 	return !stopped && failure == nil
 }
 
-// fetch gets the blocks of a page's registrations and passes each on to be verified.
-func (r *Registry) fetch(ctx context.Context, page []Registration, work *verifiers) error {
+// fetch gets the blocks of a page's registrations and passes each on to be verified. In a search the round says how long
+// it waits for what does not come.
+func (r *Registry) fetch(ctx context.Context, page []Registration, work *verifiers, round searchRound) error {
+	outer, came := ctx, func() {}
+	if work.search != nil {
+		worthiest(page)
+		var stop func()
+		ctx, came, stop = work.search.watch(ctx, round)
+		defer stop()
+	}
 	waiting := make(map[[32]byte][]Registration, len(page))
 	want := make([]cid.Cid, 0, len(page))
 	for _, reg := range page {
@@ -163,6 +177,9 @@ func (r *Registry) fetch(ctx context.Context, page []Registration, work *verifie
 	for block, err := range r.blobs.Get(ctx, want, checkForm) {
 		if err != nil {
 			var missing interface{ Missing() cid.Cid }
+			if errors.Is(context.Cause(ctx), errLater) {
+				continue // it was we who gave up
+			}
 			if !errors.As(err, &missing) {
 				broken = err
 				break
@@ -191,10 +208,12 @@ func (r *Registry) fetch(ctx context.Context, page []Registration, work *verifie
 				return err
 			}
 		}
+		came() // the time that we took ourselves is not the others'
 	}
-	if err := ctx.Err(); err != nil {
+	if err := outer.Err(); err != nil {
 		return err
 	}
+	later := errors.Is(context.Cause(ctx), errLater)
 	if broken != nil {
 		// Not a word about any offer: to skip them all would keep this verdict in the index.
 		return &StoreError{broken}
@@ -203,11 +222,52 @@ func (r *Registry) fetch(ctx context.Context, page []Registration, work *verifie
 	if foreign > 0 {
 		why = fmt.Errorf("%w: the store answered with %d other blocks", ErrHash, foreign)
 	}
-	for _, regs := range waiting {
-		for _, reg := range regs {
-			if err := work.skip(reg, why); err != nil {
-				return err
-			}
+	var left []Registration // in the page's order, which is that of the next attempt
+	for _, reg := range page {
+		if waiting[reg.Digest] != nil {
+			left = append(left, reg)
+		}
+	}
+	switch {
+	case later && round == firstRound:
+		work.search.put(left)
+		return nil
+	case later:
+		return r.leave(work.search, left, work)
+	}
+	for _, reg := range left {
+		if err := work.skip(reg, why); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// goOn is what follows the first round of a search. What that lacks is waited for only where there is nothing to list
+// without it; then comes what nobody had before.
+func (r *Registry) goOn(ctx context.Context, s *search, work *verifiers) error {
+	rest := s.rest()
+	if s.enough() {
+		if err := r.leave(s, rest, work); err != nil {
+			return err
+		}
+	} else if len(rest) > 0 {
+		if err := r.fetch(ctx, rest, work, secondRound); err != nil {
+			return err
+		}
+	}
+	if again := s.due(); len(again) > 0 {
+		return r.fetch(ctx, again, work, retryRound)
+	}
+	return nil
+}
+
+// leave reports registrations as missing that are looked for later.
+func (r *Registry) leave(s *search, regs []Registration, work *verifiers) error {
+	s.leave(regs)
+	for _, reg := range regs {
+		if err := work.skip(reg, fmt.Errorf("%w: %w", ErrMissing, errLater)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -245,6 +305,7 @@ type verifiers struct {
 	queue   chan func() error
 	once    sync.Once
 	r       *Registry
+	search  *search // nil where every block is waited for
 }
 
 func newVerifiers(ctx context.Context, r *Registry, results chan<- result) *verifiers {
@@ -276,6 +337,9 @@ func (v *verifiers) verify(reg Registration, block []byte) error {
 		s, err := v.r.admit(v.ctx, reg, block)
 		if err == nil {
 			v.r.stats.listed.Add(1)
+			if v.search != nil {
+				v.search.good.Add(1)
+			}
 			return v.send(result{listing: Listing{Signed: s, Registration: reg}})
 		}
 		if kindOf(err) == "other" {

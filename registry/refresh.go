@@ -27,7 +27,7 @@ const (
 	logRange   = 5_000
 
 	// A block that nobody had is asked for again after firstRetry, then twice that, up to lastRetry; at most maxRetries
-	// of them in one refresh, so that junk registrations cost a bounded effort.
+	// of them in one refresh, the ones that failed least first, so that junk registrations cost a bounded effort.
 	firstRetry = 30 * time.Second
 	lastRetry  = time.Hour
 	maxRetries = 1024
@@ -125,7 +125,8 @@ func reasonOf(kind, text string) error {
 // off or failed, it keeps what it has got, and the next one goes on.
 //
 // An offer that cannot be fetched is tried again in later refreshes, ever more rarely. Meanwhile the provider's last
-// good one is listed, marked stale, until it expires.
+// good one is listed, marked stale, until it expires. Once there is something to list, a refresh does not wait for blocks
+// that do not come: [Registry.Finish] goes on looking for them.
 func (r *Registry) Refresh(ctx context.Context) iter.Seq2[Listing, error] {
 	return func(yield func(Listing, error) bool) {
 		if r.index == nil {
@@ -158,22 +159,31 @@ func (r *Registry) refresh(ctx context.Context, yield func(Listing, error) bool)
 	if err != nil {
 		return err
 	}
+	known, err := rows.anyGood(ctx)
+	if err != nil {
+		return err
+	}
+	if told, err := r.tellNews(ctx, yield); !told {
+		return err
+	}
+	wanted := newSearch(r.patience, known)
 	touched, few := r.touched(ctx, state, head)
 	gone := map[common.Address]Registration{}
 	var read reader = func(ctx context.Context, work *verifiers, fetch func([]Registration) error) error {
 		return r.pages(ctx, head.Number, func(page []Registration) error {
-			return r.compare(ctx, pass, page, work, fetch)
+			return r.compare(ctx, pass, page, wanted, work, fetch)
 		})
 	}
 	if few {
 		read = func(ctx context.Context, work *verifiers, fetch func([]Registration) error) error {
-			return r.readTouched(ctx, head, pass, touched, gone, work, fetch)
+			return r.readTouched(ctx, head, pass, touched, gone, wanted, work, fetch)
 		}
 	}
 	keep := keeper{r: r, rows: rows, pass: pass, yield: yield}
-	complete := r.stream(ctx, read,
+	complete := r.stream(ctx, read, wanted,
 		func(l Listing, err error) bool { return keep.take(ctx, l, err) },
 		func() bool { return keep.flush(ctx) })
+	r.remember(wanted)
 	if !keep.flush(ctx) || !complete || keep.failure != nil {
 		return keep.failure
 	}
@@ -246,7 +256,7 @@ func (r *Registry) touched(ctx context.Context, state State, head *types.Header)
 
 // readTouched reads the registrations of the touched providers, and adds those whose fetching failed before and is due.
 func (r *Registry) readTouched(ctx context.Context, head *types.Header, pass int64, touched map[common.Address]bool,
-	gone map[common.Address]Registration, work *verifiers, fetch func([]Registration) error,
+	gone map[common.Address]Registration, wanted *search, work *verifiers, fetch func([]Registration) error,
 ) error {
 	rows := r.rows()
 	regs := make([]Registration, len(touched))
@@ -289,7 +299,7 @@ func (r *Registry) readTouched(ctx context.Context, head *types.Header, pass int
 	}
 	for len(present) > 0 {
 		n := min(len(present), maxPage)
-		if err := r.compare(ctx, pass, present[:n], work, fetch); err != nil {
+		if err := r.compare(ctx, pass, present[:n], wanted, work, fetch); err != nil {
 			return err
 		}
 		present = present[n:]
@@ -299,7 +309,7 @@ func (r *Registry) readTouched(ctx context.Context, head *types.Header, pass int
 
 // compare sorts registrations by what the index holds: those it lacks are fetched, those that only changed their stake
 // are verified again from its own block, and the others need nothing.
-func (r *Registry) compare(ctx context.Context, pass int64, page []Registration, work *verifiers,
+func (r *Registry) compare(ctx context.Context, pass int64, page []Registration, search *search, work *verifiers,
 	fetch func([]Registration) error,
 ) error {
 	held, err := r.rows().find(ctx, page)
@@ -311,8 +321,11 @@ func (r *Registry) compare(ctx context.Context, pass int64, page []Registration,
 	for _, reg := range page {
 		m, ok := held[reg.Provider]
 		switch {
-		case !ok || m.due(reg, now) || m.good() && !m.intact():
+		case !ok || m.other(reg) || m.good() && !m.intact():
 			wanted = append(wanted, reg)
+		case m.due(now):
+			search.again(m, reg)
+			same = append(same, reg) // seen in any case
 		case m.reg == reg || !m.good():
 			same = append(same, reg)
 		default:
@@ -408,7 +421,10 @@ func (k *keeper) mark(res result, old shelfmark) shelfmark {
 		// Time may change this verdict. The last good offer stands in until then.
 		m.block = old.block
 		if old.reg.Digest == m.reg.Digest {
-			m.tries = old.tries + 1
+			m.tries = old.tries
+			if !errors.Is(skip.Reason, errLater) {
+				m.tries++ // it was looked for with all patience
+			}
 		}
 		wait := lastRetry
 		if m.tries < 7 {
@@ -429,10 +445,54 @@ func (m indexed) nextPass(ctx context.Context) (int64, error) {
 	return pass.Int64 + 1, nil
 }
 
+// tellNews yields what [Registry.Finish] has found since the last refresh. It reports whether the caller wants more.
+func (r *Registry) tellNews(ctx context.Context, yield func(Listing, error) bool) (bool, error) {
+	found := r.news()
+	held, err := r.rows().find(ctx, found)
+	if err != nil {
+		return false, err
+	}
+	for _, reg := range found {
+		m := held[reg.Provider]
+		if !m.good() || m.reg.Digest != reg.Digest {
+			continue
+		}
+		if l, err := r.known(m); !yield(l, err) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// anyGood reports whether the index holds an offer that can be listed.
+func (m indexed) anyGood(ctx context.Context) (good bool, err error) {
+	err = m.x.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM offers WHERE chain = ? AND registry = ? AND kind = '')`,
+		int64(m.d.ChainID), m.d.Registry[:]).Scan(&good)
+	if err != nil {
+		return false, fmt.Errorf("read offer index: %w", err)
+	}
+	return good, nil
+}
+
+// settle writes a verdict about a registration that the index holds, unless that has been superseded meanwhile.
+func (m indexed) settle(ctx context.Context, k shelfmark) error {
+	return m.write(ctx, func(tx *sql.Tx) error {
+		retry := int64(0)
+		if !k.retry.IsZero() {
+			retry = k.retry.Unix()
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE offers SET kind = ?, reason = ?, tries = ?, retry = ?, block = ?
+			WHERE chain = ? AND registry = ? AND provider = ? AND digest = ? AND sequence = ?`,
+			k.kind, k.reason, k.tries, retry, k.block,
+			int64(m.d.ChainID), m.d.Registry[:], k.reg.Provider[:], k.reg.Digest[:], int64(k.reg.Sequence))
+		return err
+	})
+}
+
 // due reads those whose fetching failed and may be tried again.
 func (m indexed) due(ctx context.Context, now time.Time) ([]shelfmark, error) {
 	rows, err := m.x.db.QueryContext(ctx, `SELECT `+markColumns+` FROM offers WHERE chain = ? AND registry = ?
-		AND retry > 0 AND retry <= ? ORDER BY retry LIMIT ?`,
+		AND retry > 0 AND retry <= ? ORDER BY tries, retry LIMIT ?`,
 		int64(m.d.ChainID), m.d.Registry[:], now.Unix(), maxRetries)
 	if err != nil {
 		return nil, fmt.Errorf("read offer index: %w", err)

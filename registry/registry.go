@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"math/big"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,9 @@ type Config struct {
 	// Index remembers the market on disk, for [Registry.Refresh] and [Registry.Known]; nil where they are not used.
 	Index *Index
 	Log   *slog.Logger
+	// Patience is how long a refresh waits, while no block comes, for offers that were never asked for before, once it has
+	// something to list; 0 stands for 3 s.
+	Patience time.Duration
 	// Now is the clock that an offer's validity is held against; time.Now where nil.
 	Now func() time.Time
 }
@@ -47,6 +51,7 @@ type Registry struct {
 	deployment contracts.Deployment
 	blobs      Blobs
 	index      *Index
+	patience   time.Duration
 	refreshing atomic.Bool
 	stats      counters
 	log        *slog.Logger
@@ -54,6 +59,11 @@ type Registry struct {
 
 	abi      *registryabi.Registry
 	contract *bind.BoundContract
+
+	mu         sync.Mutex     // guards what follows
+	unfinished []Registration // what the last refresh did not wait for
+	found      []Registration // what was found of it, of which no refresh has told
+	finishing  bool
 }
 
 // New returns the market of a deployment. It reads nothing yet.
@@ -67,6 +77,9 @@ func New(cfg Config) (*Registry, error) {
 	r := &Registry{
 		backend: cfg.Backend, deployment: cfg.Deployment, blobs: cfg.Blobs, index: cfg.Index, log: cfg.Log, now: cfg.Now,
 		abi: registryabi.NewRegistry(),
+	}
+	if r.patience = cfg.Patience; r.patience == 0 {
+		r.patience = defaultPatience
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)

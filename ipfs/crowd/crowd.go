@@ -5,7 +5,6 @@ package crowd
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"net"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -89,23 +88,24 @@ func (p *Peer) Silent(ctx context.Context, to peer.ID) (network.Stream, error) {
 	return s, err
 }
 
-// Open opens a stream of one protocol.
+// Open opens a stream of one protocol. As libp2p does with a peer that it knows, it sends the protocol's name with the
+// first bytes that are written.
 func (p *Peer) Open(ctx context.Context, to peer.ID, id protocol.ID) (network.Stream, error) {
 	s, err := p.swarm.NewStream(network.WithNoDial(ctx, "connected"), to)
 	if err != nil {
 		return nil, err
 	}
-	if until, ok := ctx.Deadline(); ok {
-		if err := s.SetDeadline(until); err != nil {
-			return nil, err
-		}
-	}
-	if err := multistream.SelectProtoOrFail(id, s); err != nil {
-		s.Reset() //nolint:errcheck // it is of no use
-		return nil, fmt.Errorf("open stream of %s: %w", id, err)
-	}
-	return s, nil
+	return lazyStream{s, multistream.NewMSSelect(s, id)}, nil
 }
+
+// lazyStream is a stream whose protocol is named with the first write.
+type lazyStream struct {
+	network.Stream
+	named multistream.LazyConn
+}
+
+func (s lazyStream) Read(b []byte) (int, error)  { return s.named.Read(b) }
+func (s lazyStream) Write(b []byte) (int, error) { return s.named.Write(b) }
 
 // Connected reports whether a connection to a node is open.
 func (p *Peer) Connected(to peer.ID) bool { return len(p.swarm.ConnsToPeer(to)) > 0 }
