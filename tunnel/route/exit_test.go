@@ -96,6 +96,17 @@ func listen() func(request) (answer, error) {
 			}
 		}()
 	}
+	if names, err := net.ListenPacket("udp", ":53"); err == nil { // where nobody else resolves names
+		go func() {
+			b := make([]byte, 1<<16)
+			for {
+				if _, _, err := names.ReadFrom(b); err != nil {
+					return
+				}
+				count("a question")
+			}
+		}()
+	}
 	tcp, err := net.Listen("tcp", ":9999")
 	if err != nil {
 		failed.Store(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -32,7 +33,7 @@ func cgroupRoot() (string, error) {
 }
 
 // makeGroups makes the control group that this mode has a use for.
-func makeGroups(only bool) (groups, error) {
+func makeGroups(only bool, log *slog.Logger) (groups, error) {
 	root, err := cgroupRoot()
 	if err != nil {
 		return groups{}, err
@@ -48,6 +49,17 @@ func makeGroups(only bool) (groups, error) {
 	var stat unix.Stat_t
 	if err := unix.Stat(path, &stat); err != nil {
 		return groups{}, fmt.Errorf("make control group: %w", err)
+	}
+	mark := uint32(markOutside)
+	if only {
+		mark = markInside
+	}
+	err = attach(path, unix.BPF_PROG_TYPE_CGROUP_SOCK, unix.BPF_CGROUP_INET_SOCK_CREATE, markSockets(mark))
+	if err == nil && only {
+		err = attach(path, unix.BPF_PROG_TYPE_CGROUP_SKB, unix.BPF_CGROUP_INET_EGRESS, dropNames())
+	}
+	if err != nil {
+		log.Info("this kernel marks no sockets of a control group: the firewall alone tells programs apart", "reason", err)
 	}
 	// A control group's id is the inode of its folder.
 	if only {

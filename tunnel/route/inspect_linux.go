@@ -6,7 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,7 +43,53 @@ func Inspect(stateDir string) (*Shut, error) {
 	default:
 		shut.Reason = "the daemon that held it was killed"
 	}
+	if !shut.Held { // a daemon knows better, and puts back what is missing
+		if shut.Trouble, err = s.missing(); err != nil {
+			return nil, err
+		}
+	}
 	return shut, nil
+}
+
+// missing says which layers do not stand, where nobody puts them back. The firewall and the policies are root's to see.
+func (s *state) missing() (string, error) {
+	var list []string
+	for _, family := range families {
+		if !hasFamily(family) {
+			continue
+		}
+		rules, err := netlink.RuleList(family)
+		if err != nil {
+			return "", fmt.Errorf("list routing rules: %w", err)
+		}
+		if !slices.ContainsFunc(rules, func(r netlink.Rule) bool { return oursOf(&r) }) {
+			list = append(list, "the routing rules were removed by another program")
+			break
+		}
+	}
+	if os.Geteuid() == 0 {
+		conn, err := nftables.New()
+		if err != nil {
+			return "", fmt.Errorf("open nftables: %w", err)
+		}
+		tables, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
+		if err != nil {
+			return "", fmt.Errorf("list nftables: %w", err)
+		}
+		if !slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == tableName }) {
+			list = append(list, "the firewall table was removed by another program")
+		}
+		if s.Version > 1 && hasIPsec() {
+			policies, err := listIPsec(unix.AF_INET)
+			if err != nil {
+				return "", err
+			}
+			if len(policies) == 0 {
+				list = append(list, "the blocking policies were removed by another program")
+			}
+		}
+	}
+	return strings.Join(list, "; "), nil
 }
 
 // held reports whether a daemon holds the machine.

@@ -99,7 +99,7 @@ func Lock(ctx context.Context, cfg Config) (_ *Routes, err error) {
 
 // close shuts the machine and clears away what was there.
 func (r *Routes) close(ctx context.Context) (err error) {
-	if r.groups, err = makeGroups(r.cfg.OnlyPrograms); err != nil {
+	if r.groups, err = makeGroups(r.cfg.OnlyPrograms, r.cfg.Log); err != nil {
 		if r.cfg.OnlyPrograms || !errors.Is(err, ErrNoCgroups) {
 			return err
 		}

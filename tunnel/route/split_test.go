@@ -211,3 +211,109 @@ func TestNetWorksWithoutIPv6(t *testing.T) {
 	daemon.do(request{Op: "close"})
 	w.sameMachine("without IPv6", before)
 }
+
+// TestNetAdversaryProgramsInsideStayInside removes the firewall under programs that are to go through the tunnel alone.
+func TestNetAdversaryProgramsInsideStayInside(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.internet, "internet").do(request{Op: "check"})
+	provider := w.start(w.provider, "provider")
+	provider.do(request{Op: "start"})
+	mount := t.TempDir()
+	cfg := &route.Config{StateDir: w.stateDir, OnlyPrograms: true}
+	for _, layer := range []string{"", "owner"} {
+		daemon := w.start(w.consumer, "consumer")
+		if _, err := daemon.try(request{Op: "cgroup", Text: mount}); err != nil {
+			t.Skipf("needs cgroup v2: %v", err)
+		}
+		daemon.do(request{Op: "without", Text: layer})
+		daemon.do(request{Op: "lock", Config: cfg})
+		w.session(daemon, provider, plenty, provider4)
+		daemon.do(request{Op: "up"})
+		inside := "mount -t cgroup2 none " + mount + " && echo $$ > " +
+			filepath.Join(mount, route.Inside.Group(), "cgroup.procs") + " && exec "
+		ask := func(what string) (string, error) { return w.try(w.consumer, "sh", "-ec", inside+what) }
+		for name, line := range map[string]string{
+			"nothing": ":", "nft flush ruleset": "nft flush ruleset",
+			"ip rule flush": "ip rule flush; ip -6 rule flush; ip rule add priority 32766 lookup main; ip -6 rule add priority 32766 lookup main",
+		} {
+			stop := w.attack(w.consumer, line)
+			past, tried := 0, 0
+			for range 3 {
+				for addr, self := range map[string]string{web4: consumer4, "[" + web6 + "]": consumer6} {
+					out, err := ask("curl -sS --max-time 1 http://" + addr + "/")
+					tried++
+					if err == nil && out == self {
+						past++
+					}
+				}
+			}
+			stop()
+			w.in(w.consumer, "sh", "-c", "ip rule add priority 32766 lookup main; ip -6 rule add priority 32766 lookup main; :")
+			if past > 0 {
+				t.Errorf("while another program does %s, %d of %d connections went past the tunnel", name, past, tried)
+			}
+			t.Logf("adversary: programs inside, without %q, during %s | bound: 0 connections past the tunnel | seen: %d of %d",
+				layer, name, past, tried)
+		}
+		daemon.kill()
+		w.in(w.consumer, "nft", "flush", "ruleset")
+		resolver := w.start(w.consumer, "listener")
+		resolver.do(request{Op: "count"})
+		for _, at := range []string{"127.0.0.53", "::1"} {
+			for _, proto := range []string{"+notcp", "+tcp"} {
+				ask("dig +short +tries=1 +time=1 @" + at + " " + proto + " " + webName)
+			}
+		}
+		asked := resolver.do(request{Op: "count"})
+		if asked.Count > 0 {
+			t.Errorf("after kill -9 and a flush, programs inside asked the machine's resolver: %s", asked.Text)
+		}
+		t.Logf("adversary: programs inside ask the machine's resolver, after kill -9 and a flush | bound: 0 questions | seen: %d", asked.Count)
+		w.try(w.consumer, "dig", "+tries=1", "+time=1", "@127.0.0.1", webName)
+		if resolver.do(request{Op: "count"}).Count == 0 {
+			t.Error("another program's question (positive control) was not seen")
+		}
+		resolver.kill()
+		for _, addr := range []string{web4, "[" + web6 + "]", web4 + " --interface eth0", "[" + web6 + "] --interface eth0"} {
+			if out, err := ask("curl -sS --max-time 2 http://" + addr); err == nil {
+				t.Errorf("after kill -9 and a flush, a program inside reached %s as %q", addr, out)
+			}
+		}
+		if out, err := w.fetch("http://" + web4 + "/"); err != nil || out != consumer4 {
+			t.Errorf("another program (positive control): %v: %s", err, out)
+		}
+		if err := inNamespace(w, request{Op: "restore", Text: w.stateDir}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestNetProgramsOutsideReachTheLinkToo(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.internet, "internet").do(request{Op: "check"})
+	w.start(w.provider, "internet").try(request{Op: "check"}) // a web page on the LAN
+	provider := w.start(w.provider, "provider")
+	provider.do(request{Op: "start"})
+	mount := t.TempDir()
+	daemon := w.start(w.consumer, "consumer")
+	if _, err := daemon.try(request{Op: "cgroup", Text: mount}); err != nil {
+		t.Skipf("needs cgroup v2: %v", err)
+	}
+	daemon.do(request{Op: "lock", Config: &route.Config{StateDir: w.stateDir}})
+	w.session(daemon, provider, plenty, provider4)
+	daemon.do(request{Op: "up"})
+	outside := "mount -t cgroup2 none " + mount + " && echo $$ > " +
+		filepath.Join(mount, route.Outside.Group(), "cgroup.procs") + " && exec curl -sS --max-time 5 http://"
+	for addr, self := range map[string]string{
+		lanHost: lanSelf, provider4: consumer4, "[" + provider6 + "]": consumer6, web4: consumer4, "[" + web6 + "]": consumer6,
+	} {
+		if out, err := w.try(w.consumer, "sh", "-ec", outside+addr+"/"); err != nil || out != self {
+			t.Errorf("outside, %s saw %q, not %s (%v)", addr, out, self, err)
+		}
+		if out, err := w.fetch("http://"+addr+"/", "--max-time", "2"); err == nil && out == self {
+			t.Errorf("another program reached %s past the tunnel", addr)
+		}
+	}
+	daemon.do(request{Op: "hangup"})
+	daemon.do(request{Op: "close"})
+}
