@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/connmgr"
-	"github.com/libp2p/go-libp2p/core/control"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -315,17 +314,6 @@ type gate struct {
 	connmgr.ConnectionGater
 	admission *admission
 }
-
-// openGate is the gater of a node that has none of its own.
-type openGate struct{}
-
-func (openGate) InterceptPeerDial(peer.ID) bool               { return true }
-func (openGate) InterceptAddrDial(peer.ID, ma.Multiaddr) bool { return true }
-func (openGate) InterceptAccept(network.ConnMultiaddrs) bool  { return true }
-func (openGate) InterceptSecured(network.Direction, peer.ID, network.ConnMultiaddrs) bool {
-	return true
-}
-func (openGate) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }
 
 // InterceptAccept implements ConnectionGater. The TCP listener asks it before the handshake, and the resource manager
 // next; QUIC asks it afterwards.

@@ -106,14 +106,14 @@ func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (host
 				// What the library sets by itself where nothing else is set.
 				quicreuse.ConnContext(admission.quicContext), quicreuse.VerifySourceAddress(admission.VerifySourceAddress)))
 	}
-	gater := connmgrcore.ConnectionGater(openGate{})
+	gater := connmgrcore.ConnectionGater(newPublicFence(bootstrap))
 	if cfg.Network.Private {
 		gater = newFence(listen, bootstrap)
 		opts = append(opts,
 			libp2p.ForceReachabilityPublic(), // no AutoNAT: the DHT takes every server at its word here
 		)
 	} else {
-		opts = append(opts, libp2p.ConnectionGater(newPublicFence(bootstrap)), libp2p.NonPublicAddrPublishing(false))
+		opts = append(opts, libp2p.NonPublicAddrPublishing(false))
 		if !cfg.Client {
 			opts = append(opts, libp2p.NATPortMap(), libp2p.EnableAutoNATv2())
 		}

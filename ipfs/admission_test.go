@@ -1,0 +1,266 @@
+package ipfs
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+	"github.com/multiformats/go-multistream"
+	"github.com/quic-go/quic-go"
+
+	"byway/ipfs/crowd"
+)
+
+func TestLimitsFollowFromSessions(t *testing.T) {
+	t.Parallel()
+	for _, private := range []bool{false, true} {
+		for _, client := range []bool{false, true} {
+			for _, sessions := range []int{0, 1, 100, 5000, 65533} {
+				b := boundsOf(Config{Client: client, Sessions: sessions, Network: Network{Private: private}})
+				low, high := b.marks()
+				most := b.sessions + b.strangers
+				limits := b.limits()
+				system, transient := limits.ToPartialLimitConfig().System, limits.ToPartialLimitConfig().Transient
+				if low <= 0 || low >= high || high >= most || most >= int(system.ConnsInbound) {
+					t.Errorf("%d sessions: marks %d and %d, %d connections admitted, %v are the limit: want each below the next",
+						sessions, low, high, most, system.ConnsInbound)
+				}
+				if most*waitingPerPeer > int(system.StreamsInbound) || b.waiting >= int(transient.StreamsInbound) ||
+					2*b.handshakes >= int(transient.ConnsInbound) {
+					t.Errorf("%d sessions: a limit of the resource manager comes before the admission: %+v, %+v", sessions, system, transient)
+				}
+				if (b.perAddress == 0) != private {
+					t.Errorf("private %v: %d connections of one address", private, b.perAddress)
+				}
+			}
+		}
+	}
+}
+
+// publicHost is a host with the bounds of a public network, on loopback and without a DHT.
+func publicHost(t *testing.T) (host.Host, *admission, peer.AddrInfo) {
+	t.Helper()
+	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen := []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0"), ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1")}
+	h, a, err := newHost(Config{Key: key, Client: true}, listen, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	return h, a, peer.AddrInfo{ID: h.ID(), Addrs: h.Network().ListenAddresses()}
+}
+
+func from(t *testing.T, address string, to peer.AddrInfo) (*crowd.Peer, error) {
+	t.Helper()
+	p, err := crowd.New(net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(address), 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	return p, p.Connect(ctx, to)
+}
+
+func TestAdversaryManyIdentitiesOfOnePlaceDisplaceEachOther(t *testing.T) {
+	t.Parallel()
+	_, a, to := publicHost(t)
+	honest, err := from(t, "127.9.9.9", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One address, then the others of its /24.
+	for range 3 * strangersPerAddress {
+		if _, err := from(t, "127.0.1.1", to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one := a.use().Strangers - 1
+	for i := range 2 * strangersPerPrefix {
+		if _, err := from(t, fmt.Sprintf("127.0.1.%d", 2+i%50), to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := a.use().Strangers - 1
+	if one > strangersPerAddress || whole > strangersPerPrefix || !honest.Connected(to.ID) {
+		t.Errorf("one address holds %d connections, its /24 %d; an older one from elsewhere stays: %v", one, whole, honest.Connected(to.ID))
+	}
+	if _, err := from(t, "127.0.1.1", to); err != nil {
+		t.Errorf("a newcomer behind the attacker's address was kept out: %v", err)
+	}
+	t.Logf("adversary: %s | bound: %s | seen: %s", "176 identities from one /24",
+		fmt.Sprintf("%d connections of an address, %d of a /24", strangersPerAddress, strangersPerPrefix),
+		fmt.Sprintf("%d and %d held, one from elsewhere undisturbed", one, whole))
+}
+
+func TestAdversaryConnectionsComeNoFasterThanAPlaceMay(t *testing.T) {
+	t.Parallel()
+	_, a, to := publicHost(t)
+	refused := 0
+	for range 100 {
+		c, err := net.DialTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 2, 1)}, tcpAddr(t, to))
+		if err != nil {
+			refused++
+			continue
+		}
+		defer c.Close()
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for a.use().Refused[reasonRate] == 0 && time.Now().Before(deadline) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if a.use().Refused[reasonRate] == 0 {
+		t.Error("100 connections at once from one address were all taken")
+	}
+	if _, err := from(t, "127.0.9.1", to); err != nil {
+		t.Errorf("a newcomer from elsewhere was kept out: %v", err)
+	}
+	t.Logf("adversary: %s | bound: %s | seen: %d refused, another place served", "100 connections at once from one address",
+		"64, then 2 a second", a.use().Refused[reasonRate])
+}
+
+func tcpAddr(t *testing.T, to peer.AddrInfo) *net.TCPAddr {
+	t.Helper()
+	for _, addr := range to.Addrs {
+		if n, err := manet.ToNetAddr(addr); err == nil {
+			if tcp, ok := n.(*net.TCPAddr); ok {
+				return tcp
+			}
+		}
+	}
+	t.Fatal("no TCP address")
+	return nil
+}
+
+// privateHost is a host as on a devnet.
+func privateHost(t *testing.T) (host.Host, *admission, peer.AddrInfo) {
+	t.Helper()
+	n := open(t, Config{})
+	return n.host, n.admission, peer.AddrInfo{ID: n.host.ID(), Addrs: n.host.Network().ListenAddresses()}
+}
+
+func TestAdversaryConnectionsThatStallBehindTheirHandshake(t *testing.T) {
+	t.Parallel()
+	_, a, to := privateHost(t)
+	stalled := 0
+	for range a.bounds.handshakes + 40 { // each proves who it is, and then never says which muxer it speaks
+		key, _, err := crypto.GenerateEd25519Key(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secure, err := noise.New(noise.ID, key, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.DialTCP("tcp4", nil, tcpAddr(t, to))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := multistream.SelectProtoOrFail(noise.ID, c); err != nil {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		if _, err := secure.SecureOutbound(ctx, c, to.ID); err == nil {
+			stalled++
+		}
+		cancel()
+	}
+	if _, err := from(t, "127.0.0.1", to); err != nil {
+		t.Errorf("a newcomer was kept out: %v", err)
+	}
+	use := a.use()
+	if use.Handshakes > a.bounds.handshakes || stalled <= a.bounds.handshakes {
+		t.Errorf("%d stalled, %d are held, %d are the bound", stalled, use.Handshakes, a.bounds.handshakes)
+	}
+	t.Logf("adversary: %s | bound: %s | seen: %d held, a newcomer served", fmt.Sprintf("%d peers stall before the muxer", stalled),
+		fmt.Sprintf("%d, the oldest goes", a.bounds.handshakes), use.Handshakes)
+}
+
+// deaf is a socket that hears nothing.
+type deaf struct {
+	*net.UDPConn
+	closed chan struct{}
+}
+
+func (d deaf) ReadFrom([]byte) (int, net.Addr, error) { <-d.closed; return 0, nil, net.ErrClosed }
+func (d deaf) SetReadDeadline(time.Time) error        { return nil }
+
+func TestAdversaryQUICHandshakesThatNeverEnd(t *testing.T) {
+	t.Parallel()
+	h, a, to := privateHost(t)
+	var at *net.UDPAddr
+	for _, addr := range to.Addrs {
+		if n, err := manet.ToNetAddr(ma.StringCast(addr.String())); err == nil {
+			if udp, ok := n.(*net.UDPAddr); ok {
+				at = udp
+			}
+		} else if ip, err := addr.ValueForProtocol(ma.P_UDP); err == nil {
+			at, _ = net.ResolveUDPAddr("udp4", "127.0.0.1:"+ip)
+		}
+	}
+	if at == nil {
+		t.Fatal("no QUIC address")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	const attackers = 400
+	done := make(chan struct{}, attackers)
+	most := 0
+	for range attackers {
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := deaf{c, make(chan struct{})}
+		go func() {
+			defer func() { done <- struct{}{} }()
+			tr := quic.Transport{Conn: d}
+			dial, stop := context.WithTimeout(ctx, 4*time.Second)
+			defer stop()
+			tr.Dial(dial, at, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"libp2p"}}, nil) //nolint:errcheck,gosec // it can't succeed
+			close(d.closed)
+			c.Close()
+			tr.Close() //nolint:errcheck // its socket is gone
+		}()
+		most = max(most, a.use().Handshakes)
+	}
+	n := open(t, Config{Client: true})
+	dial, stop := context.WithTimeout(network.WithForceDirectDial(ctx, "test"), 30*time.Second)
+	defer stop()
+	var quicOnly []ma.Multiaddr
+	for _, addr := range to.Addrs {
+		if _, err := addr.ValueForProtocol(ma.P_QUIC_V1); err == nil {
+			quicOnly = append(quicOnly, addr)
+		}
+	}
+	err := n.host.Connect(dial, peer.AddrInfo{ID: h.ID(), Addrs: quicOnly})
+	most = max(most, a.use().Handshakes)
+	if err != nil {
+		t.Errorf("a newcomer over QUIC was kept out: %v", err)
+	}
+	if most > a.bounds.handshakes {
+		t.Errorf("%d handshakes were open, %d are the bound", most, a.bounds.handshakes)
+	}
+	t.Logf("adversary: %s | bound: %s | seen: at most %d held, a newcomer over QUIC served", "400 QUIC handshakes from sockets that hear nothing",
+		fmt.Sprintf("%d, then only with a proof of the address", a.bounds.handshakes/4), most)
+	cancel()
+	for range attackers {
+		<-done
+	}
+}
