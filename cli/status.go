@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/node"
+	"byway/tunnel"
 )
 
 func (e env) statusCommand() *cli.Command {
@@ -104,7 +105,7 @@ func (e env) providerStatus(raw json.RawMessage) error {
 		row{"provider", s.Provider},
 		row{"offer", s.Offer},
 		row{"price", show(s.Token, perGB) + " per GB"},
-		row{"exit", exitMode(s.Exit)},
+		row{"exit", exitState(s.Exit, s.Trouble)},
 		row{"earned", show(s.Token, s.Earnings.Promised)},
 		row{"not yet claimed", show(s.Token, s.Earnings.Unsettled)},
 		row{"sessions", fmt.Sprint(len(s.Sessions))},
@@ -114,4 +115,12 @@ func (e env) providerStatus(raw json.RawMessage) error {
 			formatBytes(session.Rx), formatBytes(session.Tx), show(s.Token, session.Paid), showTime(session.ServeUntil))
 	}
 	return nil
+}
+
+// exitState is how an exit forwards, or why it does not.
+func exitState(m tunnel.Mode, trouble string) string {
+	if trouble != "" {
+		return trouble
+	}
+	return exitMode(m)
 }

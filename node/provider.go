@@ -125,6 +125,7 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 		return nil, err
 	}
 	p.closers = append(p.closers, p.exit)
+	p.learnEndpoints()
 	view, err := p.payeeView()
 	if err != nil {
 		return nil, err
@@ -217,6 +218,7 @@ func (p *Provider) Run(ctx context.Context) error {
 	p.ipfs.Host().SetStreamHandler(SessionProtocol, func(s network.Stream) { p.accept(ctx, s) })
 	p.ipfs.Host().SetStreamHandler(ReleaseProtocol, func(s network.Stream) { p.answerRelease(ctx, s) })
 	group.Go(func() error { return p.renewOffer(ctx) })
+	group.Go(func() error { return p.followAddrs(ctx) })
 	group.Go(func() error { return p.claimer.Run(ctx) })
 	group.Go(func() error { return p.ledger.Failure(ctx) })
 	group.Go(func() error { return serveAPI(ctx, p.home, p.routes()) })
@@ -339,6 +341,10 @@ func refuse(wire frameStream, err error) {
 // admit checks a Hello against the offer, the chain and the ledger, records the session, and only then adds the peer.
 func (p *Provider) admit(ctx context.Context, knock *hello, h *helloFrame) (*served, error) {
 	p.mu.Lock()
+	if p.exit.Trouble() != "" {
+		p.mu.Unlock()
+		return nil, &RefusedError{RefusedBusy, "the exit forwards nothing at the moment: try again later"}
+	}
 	offer, busy := p.offer, len(p.sessions)+p.opening >= p.terms.sessions
 	if !busy {
 		p.opening++
@@ -521,7 +527,8 @@ type ProviderStatus struct {
 	Token    Token            `json:"token"`
 	Since    time.Time        `json:"since"`
 	Hosts    []string         `json:"hosts"`
-	Exit     tunnel.Mode      `json:"exit"` // how it forwards, which "auto" chose at the start
+	Exit     tunnel.Mode      `json:"exit"`                   // how it forwards, which "auto" chose at the start
+	Trouble  string           `json:"exit_trouble,omitempty"` // why it forwards nothing at the moment
 	Sessions []ServedStatus   `json:"sessions"`
 	Peers    PeersUse         `json:"peers"`
 	Earnings Earnings         `json:"earnings"`
@@ -558,7 +565,7 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 	status := ProviderStatus{
 		Schema: "byway.status/1", Role: "provider", Provider: p.cfg.Key.Address().Hex(), Offer: p.offer.CID.String(),
 		Price: p.sells.PricePerGiB, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Exit: p.exit.Mode(), Sessions: []ServedStatus{},
-		Peers: peers, Earnings: earnings,
+		Peers: peers, Earnings: earnings, Trouble: p.exit.Trouble(),
 	}
 	for _, s := range p.sessions {
 		status.Sessions = append(status.Sessions, s.status())

@@ -32,12 +32,13 @@ type served struct {
 	attach     chan attachment // a stream that takes the place of a broken one
 	ended      chan struct{}
 
-	wire     frameStream
-	frames   chan incoming
-	secured  bool      // the consumer's reserve has been seen to
-	heldAt   time.Time // when the gate shut; zero while it is open
-	reported payments.Usage
-	saidAt   time.Time // when the last Status went out
+	wire      frameStream
+	frames    chan incoming
+	secured   bool      // the consumer's reserve has been seen to
+	heldAt    time.Time // when the gate shut; zero while it is open
+	troubleAt time.Time // since when the exit forwards nothing; zero while it does
+	reported  payments.Usage
+	saidAt    time.Time // when the last Status went out
 
 	mu     sync.Mutex
 	state  SessionState
@@ -201,6 +202,14 @@ func (s *served) accept(ctx context.Context, f *payFrame) error {
 
 // watch looks at the meter: it tells the consumer what it counted, and ends a session that has been held too long.
 func (s *served) watch() error {
+	switch trouble := s.provider.exit.Trouble() != ""; {
+	case !trouble:
+		s.troubleAt = time.Time{}
+	case s.troubleAt.IsZero():
+		s.troubleAt = time.Now()
+	case time.Since(s.troubleAt) > troubleGrace:
+		return errExitClosed
+	}
 	switch held := s.inner.Held(); {
 	case held && s.heldAt.IsZero():
 		s.heldAt = time.Now()
@@ -213,6 +222,12 @@ func (s *served) watch() error {
 	}
 	return nil
 }
+
+// troubleGrace is how long a session waits for an exit that forwards nothing.
+const troubleGrace = 2 * time.Second
+
+// errExitClosed is what a consumer hears then. What exactly is wrong is the provider's own affair.
+var errExitClosed = errors.New("the provider's exit forwards nothing: its host's firewall was changed")
 
 func (s *served) usage() payments.Usage {
 	c := s.inner.Counters()
