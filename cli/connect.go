@@ -154,6 +154,20 @@ func (e env) openConsumer(c *cli.Context) (*consumer, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What this machine lacks is said before anybody is asked for a password, and long before anything is paid for.
+	engine, err := tunnel.ParseEngine(c.String("engine"))
+	if err != nil {
+		return nil, usagef("--engine: %v", err)
+	}
+	machine, err := machineConfig(c, log)
+	if err != nil {
+		return nil, err
+	}
+	if machine == nil {
+		if shut, err := node.InspectMachine(); err == nil && shut != nil {
+			return nil, shut
+		}
+	}
 	token, err := node.KnownToken(c.Context, network, home)
 	if err != nil {
 		return nil, notUp(network, err)
@@ -176,18 +190,13 @@ func (e env) openConsumer(c *cli.Context) (*consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	engine, err := tunnel.ParseEngine(c.String("engine"))
-	if err != nil {
-		return nil, usagef("--engine: %v", err)
-	}
-	machine, err := machineConfig(c, log)
-	if err != nil {
-		return nil, err
-	}
 	out.Consumer, err = node.OpenConsumer(c.Context, node.ConsumerConfig{
 		Home: home, Network: network, Key: owner, Session: session, SpendCap: out.spend, Engine: engine,
 		Machine: machine, Log: log,
 	})
+	if err == nil {
+		e.tellClock(out.ClockTrouble(c.Context))
+	}
 	return out, err
 }
 

@@ -37,13 +37,17 @@ func machineConfig(c *cli.Context, log *slog.Logger) (*route.Config, error) {
 	if c.Bool("programs") && len(exclude)+len(include) > 0 {
 		return nil, usagef("--programs sends single programs through the session: it does not go with --exclude and --include")
 	}
-	if os.Geteuid() != 0 {
-		return nil, usagef("--tun changes the machine's routes and needs root: without it the session is a proxy")
-	}
-	return &route.Config{
+	machine := &route.Config{
 		LAN: c.Bool("lan"), Exclude: exclude, Include: include, OnlyPrograms: c.Bool("programs"),
 		Lockdown: c.Bool("lockdown"), Log: log,
-	}, nil
+	}
+	switch err := route.Check(c.Context, *machine); {
+	case errors.Is(err, route.ErrCapability):
+		return nil, usagef("--tun: %w; without --tun the session is a proxy", err)
+	case err != nil:
+		return nil, fmt.Errorf("--tun: %w", err)
+	}
+	return machine, nil
 }
 
 func (e env) unlockCommand() *cli.Command {

@@ -27,6 +27,7 @@ type machines struct {
 	program
 	consumer, provider, internet string
 	cgroups                      string // a folder to mount them at
+	state                        string // and one for what of a machine is to be restored
 }
 
 const (
@@ -52,7 +53,7 @@ func newMachines(t *testing.T) *machines {
 		t.Skip("needs /dev/net/tun")
 	}
 	id := fmt.Sprintf("bywaycli%d", os.Getpid())
-	m := &machines{program: build(t), consumer: id + "c", provider: id + "p", internet: id + "i", cgroups: t.TempDir()}
+	m := &machines{program: build(t), consumer: id + "c", provider: id + "p", internet: id + "i", cgroups: t.TempDir(), state: t.TempDir()}
 	all := []string{m.consumer, m.provider, m.internet}
 	etc := filepath.Join("/etc/netns", m.consumer)
 	t.Cleanup(func() {
@@ -187,10 +188,12 @@ func (m *machines) try(ns string, args ...string) (string, error) {
 }
 
 // within are the arguments that have ip run a command in a namespace. Its fresh /sys hides where control groups are
-// mounted, so that they are mounted elsewhere.
+// mounted, so that they are mounted elsewhere. What the host itself has to restore is not this machine's.
 func (m *machines) within(ns string, args ...string) []string {
-	const run = `mount -t cgroup2 none "$0" 2>/dev/null; exec "$@"`
-	return append([]string{"netns", "exec", ns, "sh", "-c", run, m.cgroups}, args...)
+	const run = `mount -t cgroup2 none "$0" 2>/dev/null
+		mkdir -p /var/lib/byway && mount --bind "$1" /var/lib/byway || exit
+		shift; exec "$@"`
+	return append([]string{"netns", "exec", ns, "sh", "-c", run, m.cgroups, m.state}, args...)
 }
 
 // up starts a process of the program in a namespace.

@@ -93,6 +93,7 @@ func (e env) providerUp(c *cli.Context) error {
 	ctx, cancel := context.WithCancel(c.Context)
 	defer cancel()
 	e.heedStreams()
+	e.tellClock(provider.ClockTrouble(ctx))
 	fmt.Fprintln(e.Err, "Publishing the offer …")
 	published, err := provider.Publish(ctx)
 	if err != nil {

@@ -34,15 +34,48 @@ type apiAddress struct {
 // ErrNotRunning says that no daemon runs on a home.
 var ErrNotRunning = errors.New("no byway daemon runs here")
 
-// serveAPI serves routes until ctx ends. It writes api.json when it listens and removes it at the end.
-func serveAPI(ctx context.Context, home Home, routes map[string]http.HandlerFunc) error {
+// listenAPI takes the port of the local API. Commands find it when it is served.
+func listenAPI(ctx context.Context) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("local API: %w", err)
+	}
+	return listener, nil
+}
+
+// openAPI takes the port of the local API while nothing has been paid for yet.
+func (p *parts) openAPI(ctx context.Context) error {
+	listener, err := listenAPI(ctx)
+	if err != nil {
+		return err
+	}
+	p.api.Store(&listener)
+	p.closers = append(p.closers, closerFunc(func() error {
+		if unused := p.api.Swap(nil); unused != nil {
+			return (*unused).Close()
+		}
+		return nil
+	}))
+	return nil
+}
+
+// serveAPI serves routes of the node that runs on the home, on the port that was taken for it.
+func (p *parts) serveAPI(ctx context.Context, routes map[string]http.HandlerFunc) error {
+	if taken := p.api.Swap(nil); taken != nil {
+		return serveAPI(ctx, p.home, *taken, routes)
+	}
+	listener, err := listenAPI(ctx) // for another session of the same consumer
+	if err != nil {
+		return err
+	}
+	return serveAPI(ctx, p.home, listener, routes)
+}
+
+// serveAPI serves routes on the listener until ctx ends, and closes it. It writes api.json and removes it at the end.
+func serveAPI(ctx context.Context, home Home, listener net.Listener, routes map[string]http.HandlerFunc) error {
 	var secret [32]byte
 	rand.Read(secret[:]) // never fails: crypto/rand ends the program instead
 	token := fmt.Sprintf("%x", secret)
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("local API: %w", err)
-	}
 	where, err := json.Marshal(apiAddress{listener.Addr().String(), token})
 	if err != nil {
 		return fmt.Errorf("local API: %w", err)

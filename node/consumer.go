@@ -87,6 +87,9 @@ func (c *Consumer) openMarket(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := c.openAPI(ctx); err != nil {
+		return errors.Join(err, c.close())
+	}
 	c.funding, err = payments.NewFunding(payments.FundingConfig{
 		Backend: c.parts.chain.Agreed(), Sender: c.sender, Deployment: cfg.Network.Deployment, Log: c.log,
 	})

@@ -66,7 +66,27 @@ func (h Home) Lock() (unlock func() error, err error) {
 	if !held {
 		return nil, fmt.Errorf("another byway process runs on %s: stop it, or use another --home", h.dir)
 	}
+	if err := h.writable(); err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
 	return lock.Unlock, nil
+}
+
+// homeNeeds is how many bytes must be free for what a node writes down before it acts.
+const homeNeeds = 64 << 10
+
+// writable makes sure that what must be on disk before money moves can be put there: no full disk, no file system that was
+// mounted read-only after a fault.
+func (h Home) writable() error {
+	f, err := os.CreateTemp(h.dir, ".check-*")
+	if err != nil {
+		return fmt.Errorf("%s cannot be written to: %w", h.dir, err)
+	}
+	_, err = f.Write(make([]byte, homeNeeds))
+	if err := errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name())); err != nil {
+		return fmt.Errorf("%s cannot be written to: %w", h.dir, err)
+	}
+	return nil
 }
 
 // account names the keystore files.

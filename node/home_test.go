@@ -122,8 +122,12 @@ func TestLocalAPIAnswersTheHolderOfTheTokenAlone(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
+	listener, err := listenAPI(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
 	go func() {
-		served <- serveAPI(ctx, home, map[string]http.HandlerFunc{
+		served <- serveAPI(ctx, home, listener, map[string]http.HandlerFunc{
 			"GET /v1/status": func(w http.ResponseWriter, _ *http.Request) { answer(w, "fine", nil) },
 			"POST /v1/fail":  func(w http.ResponseWriter, _ *http.Request) { answer(w, nil, errors.New("it broke")) },
 		})

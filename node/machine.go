@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync/atomic"
 
 	"byway/tunnel/route"
@@ -107,6 +106,9 @@ func (c *Consumer) lockMachine(ctx context.Context) error {
 		return nil
 	}
 	machine := *c.cfg.Machine
+	if err := route.Check(ctx, machine); err != nil {
+		return err
+	}
 	h := &hold{iface: cmp.Or(machine.Interface, route.DefaultInterface)}
 	shut, err := inspect(machine.StateDir)
 	if err != nil {
@@ -128,7 +130,7 @@ func (c *Consumer) lockMachine(ctx context.Context) error {
 // own end of what has ended otherwise. It reports whether there was anything. A machine that was to stay locked is
 // an error that says how it is opened.
 func RecoverMachine() (restored bool, err error) {
-	if os.Geteuid() != 0 {
+	if route.Capable() != nil {
 		shut, err := InspectMachine()
 		if shut != nil {
 			err = fmt.Errorf("%w; it is root's to open: sudo byway disconnect", shut)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
 	"github.com/ethereum/go-ethereum/common"
@@ -37,7 +39,8 @@ type parts struct {
 	registry *registry.Registry
 	domain   payments.Domain
 
-	closers []io.Closer // in the order of opening
+	api     atomic.Pointer[net.Listener] // of the local API, until it is served
+	closers []io.Closer                  // in the order of opening
 
 	waking sync.Mutex
 	awake  bool // the chain's contracts are the ones this binary knows, and nothing sent before a crash is forgotten

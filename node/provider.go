@@ -21,6 +21,7 @@ import (
 	"byway/payments"
 	"byway/registry"
 	"byway/tunnel"
+	"byway/tunnel/route"
 )
 
 // The bounds of a provider.
@@ -114,6 +115,14 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 			err = errors.Join(err, p.close())
 		}
 	}()
+	if err := p.openAPI(ctx); err != nil {
+		return nil, err
+	}
+	if cfg.Mode == tunnel.Privileged { // whose errors name what is missing; auto goes on without
+		if err := route.CheckTUN("byway%d"); err != nil {
+			return nil, fmt.Errorf("mode %s: %w", cfg.Mode, err)
+		}
+	}
 	if p.policy, err = tunnel.NewPolicy(terms.policy); err != nil {
 		return nil, err
 	}
@@ -221,7 +230,7 @@ func (p *Provider) Run(ctx context.Context) error {
 	group.Go(func() error { return p.followAddrs(ctx) })
 	group.Go(func() error { return p.claimer.Run(ctx) })
 	group.Go(func() error { return p.ledger.Failure(ctx) })
-	group.Go(func() error { return serveAPI(ctx, p.home, p.routes()) })
+	group.Go(func() error { return p.serveAPI(ctx, p.routes()) })
 	err := group.Wait()
 
 	p.ipfs.Host().RemoveStreamHandler(SessionProtocol)

@@ -422,7 +422,7 @@ type ConsumerStatus struct {
 
 // ServeAPI answers the local API for this session until ctx ends. proxy is where its proxy listens.
 func (s *Session) ServeAPI(ctx context.Context, proxy string) error {
-	return serveAPI(ctx, s.consumer.home, map[string]http.HandlerFunc{
+	return s.consumer.serveAPI(ctx, map[string]http.HandlerFunc{
 		"GET /v1/status": func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, ConsumerStatus{
 				Schema: "byway.status/1", Role: "consumer", Token: s.consumer.token, Country: s.offer.Offer.Country,

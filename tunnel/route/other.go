@@ -45,6 +45,15 @@ func Restore(string) (bool, error) { return false, nil }
 // Recover does nothing on this system.
 func Recover(string) (bool, error) { return false, nil }
 
+// Capable fails on this system.
+func Capable() error { return errOther }
+
+// CheckTUN fails on this system.
+func CheckTUN(string) error { return errOther }
+
+// Check fails on this system.
+func Check(context.Context, Config) error { return errOther }
+
 // Join fails on this system.
 func Join(Side, int) error { return errOther }
 

@@ -46,8 +46,8 @@ func Lock(ctx context.Context, cfg Config) (_ *Routes, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("lock routes: %w", err)
 	}
-	if os.Geteuid() != 0 {
-		return nil, fmt.Errorf("lock routes: changing the machine's network needs root: %w", os.ErrPermission)
+	if err := Capable(); err != nil {
+		return nil, fmt.Errorf("lock routes: %w", err)
 	}
 	r := &Routes{cfg: cfg, stop: make(chan struct{}), events: make(map[string]event)}
 	if r.lock, err = lockDir(cfg.StateDir); err != nil {
