@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -401,6 +402,75 @@ func TestNetAdversaryForeignSourcesPassNoLayer(t *testing.T) {
 			leave()
 			becomes(t, "trouble ends", func() bool { return e.Trouble() == "" })
 			e.Close()
+		}
+	})
+}
+
+// TestNetSentryCostsNothingMeasurable turns the check of flows on and off every 250 ms under one running upload.
+func TestNetSentryCostsNothingMeasurable(t *testing.T) {
+	inNetwork(t, func(t *testing.T, n network) {
+		policy, err := NewPolicy(PolicyConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tg *toggle
+		e, err := newExitWith(ExitConfig{Mode: Privileged, Policy: policy, Listen: netip.AddrPortFrom(provider4, 0)},
+			func(metered, bare tun.Device) tun.Device {
+				m := metered.(*meter)
+				tg = &toggle{Device: &meter{Device: bare.(*sentry).Device, table: m.table}, metered: m}
+				return tg
+			})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { e.Close() })
+		n.join(t, e, math.MaxUint64)
+		var got atomic.Int64
+		sink := n.listen(t, "i", netip.AddrPortFrom(host4, 0), func(c net.Conn) {
+			buf := make([]byte, 256<<10)
+			for {
+				k, err := c.Read(buf)
+				if err != nil {
+					return
+				}
+				got.Add(int64(k))
+			}
+		})
+		c, err := n.dial(t, "c", "tcp", sink, 10*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		go io.Copy(c, zeros{})
+		becomes(t, "the upload runs", func() bool { return got.Load() > 1<<20 })
+		rounds := 12
+		if long() {
+			rounds = 60
+		}
+		var ratios, costs []float64
+		measure := func(on bool) (bytes, cpu float64) {
+			tg.on.Store(on)
+			before, used := got.Load(), cpuTime()
+			time.Sleep(250 * time.Millisecond)
+			return float64(got.Load() - before), float64(cpuTime() - used)
+		}
+		for i := range rounds {
+			var on, off, onCPU, offCPU float64
+			if i%2 == 0 {
+				on, onCPU = measure(true)
+				off, offCPU = measure(false)
+			} else {
+				off, offCPU = measure(false)
+				on, onCPU = measure(true)
+			}
+			ratios, costs = append(ratios, on/off), append(costs, onCPU/on*off/offCPU)
+		}
+		slices.Sort(ratios)
+		slices.Sort(costs)
+		throughput, cpu := ratios[rounds/2], costs[rounds/2]
+		t.Logf("with the check of flows: %.3f of the throughput, %.3f of the CPU for each byte (medians of %d)", throughput, cpu, rounds)
+		if throughput < 0.8 { // far below what any load of the machine does to a median
+			t.Errorf("the check of flows leaves %.3f of the throughput", throughput)
 		}
 	})
 }

@@ -1,0 +1,228 @@
+package tunnel
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"golang.zx2c4.com/wireguard/tun"
+)
+
+// watched is a sentry over a device that counts, with a policy that counts how often it is asked.
+func watched(t testing.TB) (s *sentry, dev *stubDevice, asked *int, injected *[][]byte) {
+	t.Helper()
+	p, err := NewPolicy(PolicyConfig{Own: []netip.Addr{netip.MustParseAddr("45.33.32.156")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Exit{policy: p, nets: innerNets}
+	e.dns = newDNSRelay(e, nil)
+	dev, asked, injected = &stubDevice{}, new(int), new([][]byte)
+	s = newSentry(e, dev)
+	check := s.check
+	s.check = func(proto Proto, dst netip.AddrPort) error { *asked++; return check(proto, dst) }
+	s.inject = func(pkt []byte) bool { *injected = append(*injected, pkt); return true }
+	return s, dev, asked, injected
+}
+
+// passes reports how many of the packets reach the kernel.
+func passes(s *sentry, dev *stubDevice, pkts ...[]byte) int {
+	before := dev.wrote
+	for _, pkt := range pkts {
+		s.Write([][]byte{append(make([]byte, 16), pkt...)}, 16)
+	}
+	return dev.wrote - before
+}
+
+func TestSentryAsksOncePerFlowAndAgainWhenSomethingChanged(t *testing.T) {
+	s, dev, asked, _ := watched(t)
+	v4, v6 := innerNets.Addrs(7)
+	var flows [][]byte
+	for _, dst := range []netip.Addr{netip.MustParseAddr("8.8.8.8"), netip.MustParseAddr("2a00:8::8")} {
+		for _, proto := range []Proto{TCP, UDP, ICMP} {
+			flows = append(flows, probe(proto, v4, v6, dst, 443))
+		}
+	}
+	for range 100 {
+		if got := passes(s, dev, flows...); got != len(flows) {
+			t.Fatalf("%d of %d pass", got, len(flows))
+		}
+	}
+	if *asked != len(flows) {
+		t.Errorf("asked %d times about %d flows", *asked, len(flows))
+	}
+	s.generation.Add(1)
+	passes(s, dev, flows...)
+	if *asked != 2*len(flows) {
+		t.Errorf("asked %d times after a change, want %d", *asked, 2*len(flows))
+	}
+	buf := [][]byte{append(make([]byte, 16), flows[0]...)}
+	if got := testing.AllocsPerRun(1000, func() { s.Write(buf, 16) }); got != 0 {
+		t.Errorf("%v allocations for a packet of a known flow", got)
+	}
+}
+
+func TestAdversaryNoPacketTalksItsWayPastTheSentry(t *testing.T) {
+	s, dev, _, injected := watched(t)
+	v4, v6 := innerNets.Addrs(7)
+	x4, x6 := innerNets.Addrs(exitIndex)
+	o4, o6 := innerNets.Addrs(8)
+	good4, good6 := netip.MustParseAddr("8.8.8.8"), netip.MustParseAddr("2a00:8::8")
+	reached, tried := 0, 0
+	denied := func(name string, pkt []byte) {
+		tried++
+		if got := passes(s, dev, pkt); got != 0 {
+			t.Errorf("%s passes: %x", name, pkt)
+			reached++
+		}
+	}
+	change := func(pkt []byte, f func(p []byte)) []byte { p := slices.Clone(pkt); f(p); return p }
+	for _, a := range append(forbidden(), o4, o6, netip.MustParseAddr("45.33.32.156"), netip.MustParseAddr("64:ff9b::45.33.32.156")) {
+		for _, proto := range []Proto{TCP, UDP, ICMP} {
+			if !a.Is4In6() {
+				denied(fmt.Sprintf("%v to %v", proto, a), probe(proto, v4, v6, a, 443))
+			}
+		}
+	}
+	for _, x := range []netip.Addr{x4, x6} {
+		denied("the exit's port 22", probe(TCP, v4, v6, x, 22))
+		denied("the exit's port 5353", probe(UDP, v4, v6, x, 5353))
+	}
+	denied("the exit by another message than echo", change(probe(ICMP, v4, v6, x4, 0), func(p []byte) { p[20] = 13 }))
+	denied("a redirect", change(probe(ICMP, v4, v6, good4, 0), func(p []byte) { p[20] = 5 }))
+	denied("a router's advertisement", change(probe(ICMP, v4, v6, good6, 0), func(p []byte) { p[40] = 134 }))
+	denied("mail", probe(TCP, v4, v6, good4, 25))
+	denied("port 0", probe(UDP, v4, v6, good6, 0))
+	for proto := range 256 {
+		if proto != 1 && proto != 6 && proto != 17 {
+			denied(fmt.Sprintf("protocol %d", proto), change(probe(UDP, v4, v6, good4, 80), func(p []byte) { p[9] = byte(proto) }))
+		}
+		if proto != 6 && proto != 17 && proto != 58 && proto != fragment6 {
+			denied(fmt.Sprintf("next header %d", proto), change(probe(UDP, v4, v6, good6, 80), func(p []byte) { p[6] = byte(proto) }))
+		}
+	}
+	// Source routes and other options: the address in the header is not where such a packet ends.
+	for _, option := range []byte{131, 137, 7, 148} {
+		pkt := probe(UDP, v4, v6, good4, 80)
+		options := []byte{option, 7, 4, 192, 168, 77, 2, 0}
+		pkt = append(append(slices.Clone(pkt[:20]), options...), pkt[20:]...)
+		pkt[0] = 0x47
+		denied(fmt.Sprintf("option %d", option), pkt)
+	}
+	// Fragments: the address counts for each, and none may overwrite what the first said.
+	fragment := func(pkt []byte, at uint16) []byte {
+		return change(pkt, func(p []byte) { binary.BigEndian.PutUint16(p[6:], at) })
+	}
+	denied("a later fragment to the lan", fragment(probe(UDP, v4, v6, netip.MustParseAddr("192.168.77.2"), 80), 185))
+	denied("a first fragment to mail", fragment(probe(TCP, v4, v6, good4, 25), 0x2000))
+	denied("a second fragment over the flags of the first", fragment(probe(TCP, v4, v6, good4, 80), 1))
+	denied("a first fragment without ports", fragment(probe(TCP, v4, v6, good4, 80)[:22], 0x2000))
+	six := func(next byte, at uint16, pkt []byte) []byte {
+		head := []byte{next, 0, byte(at << 3 >> 8), byte(at << 3), 0, 0, 0, 1}
+		p := append(append(slices.Clone(pkt[:40]), head...), pkt[40:]...)
+		p[6] = fragment6
+		return p
+	}
+	denied("a first fragment to mail, IPv6", six(6, 0, probe(TCP, v4, v6, good6, 25)))
+	denied("a later fragment to the lan, IPv6", six(17, 100, probe(UDP, v4, v6, netip.MustParseAddr("fd00::1"), 80)))
+	denied("a fragment within a fragment", six(fragment6, 0, probe(UDP, v4, v6, good6, 80)))
+	denied("a short fragment", six(17, 0, probe(UDP, v4, v6, good6, 80))[:44])
+	for n := range 24 {
+		denied("a torn packet", probe(UDP, v4, v6, good4, 80)[:n])
+	}
+	denied("no version", change(probe(UDP, v4, v6, good4, 80), func(p []byte) { p[0] = 0x95 }))
+
+	// The positive control.
+	for name, pkt := range map[string][]byte{
+		"dns": probe(UDP, v4, v6, x4, 53), "dns over TCP": probe(TCP, v4, v6, x6, 53), "ping of the exit": probe(ICMP, v4, v6, x4, 0),
+		"the internet": probe(TCP, v4, v6, good4, 443), "a fragment": fragment(probe(UDP, v4, v6, good4, 80), 185),
+		"a fragment, IPv6": six(17, 100, probe(UDP, v4, v6, good6, 80)), "a first one": six(17, 0, probe(UDP, v4, v6, good6, 80)),
+		"port unreachable": change(probe(ICMP, v4, v6, good4, 0), func(p []byte) { p[20] = 3 }),
+	} {
+		if passes(s, dev, pkt) != 1 {
+			t.Errorf("%s does not pass", name)
+		}
+	}
+	for _, pkt := range *injected {
+		dst := netip.Addr{}
+		if pkt[0]>>4 == 4 {
+			dst = netip.AddrFrom4([4]byte(pkt[dst4:]))
+		} else {
+			dst = netip.AddrFrom16([16]byte(pkt[dst6:]))
+		}
+		if dst != v4 && dst != v6 {
+			t.Fatalf("a refusal goes to %v", dst)
+		}
+	}
+	t.Logf("adversary: %s | bound: %s | seen: %d of %d", "packets to closed destinations in every disguise, straight to the policy's check",
+		"0 pass", reached, tried)
+}
+
+func TestSentryEndsAttemptsThatItDenies(t *testing.T) {
+	s, dev, _, injected := watched(t)
+	v4, v6 := innerNets.Addrs(7)
+	for _, dst := range []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")} {
+		*injected = nil
+		passes(s, dev, probe(TCP, v4, v6, dst, 80))
+		if len(*injected) != 2 {
+			t.Errorf("%v: a denied SYN is answered by %d packets, want the reason and a reset", dst, len(*injected))
+		}
+		*injected = nil
+		passes(s, dev, probe(UDP, v4, v6, dst, 80), probe(ICMP, v4, v6, dst, 80))
+		if len(*injected) != 2 {
+			t.Errorf("%v: a datagram and an echo request are answered by %d packets", dst, len(*injected))
+		}
+		*injected = nil
+		rst := probe(TCP, v4, v6, dst, 80)
+		rst[len(rst)-20+13] = 4
+		passes(s, dev, rst)
+		if len(*injected) != 0 {
+			t.Errorf("%v: a reset is answered", dst)
+		}
+	}
+}
+
+func TestAShutMeterPassesAndCountsNothing(t *testing.T) {
+	inner, table, a := &stubDevice{}, newAccounts(innerNet4, innerNet6), newAccount(math.MaxUint64)
+	table.slots[7].Store(a)
+	m := &meter{Device: inner, table: table, shut: new(atomic.Bool)}
+	m.shut.Store(true)
+	if n, err := m.Write(packets(10, 100, 16, 7, false), 16); n != 10 || err != nil {
+		t.Fatalf("write: %d, %v", n, err)
+	}
+	if inner.wrote != 0 || a.counters() != (Counters{}) {
+		t.Errorf("%d packets passed, %+v counted", inner.wrote, a.counters())
+	}
+	m.shut.Store(false)
+	m.Write(packets(10, 100, 16, 7, false), 16)
+	if inner.wrote != 10 || a.counters().Rx != 1000 {
+		t.Errorf("%d packets passed, %+v counted", inner.wrote, a.counters())
+	}
+}
+
+func BenchmarkSentry(b *testing.B) {
+	for _, v6 := range []bool{false, true} {
+		b.Run(fmt.Sprintf("v6=%v", v6), func(b *testing.B) {
+			s, _, _, _ := watched(b)
+			v4, v6addr := innerNets.Addrs(7)
+			dst := netip.MustParseAddr("8.8.8.8")
+			if v6 {
+				dst = netip.MustParseAddr("2a00:8::8")
+			}
+			var bufs [][]byte
+			for i := range 44 {
+				bufs = append(bufs, append(make([]byte, 16), probe(TCP, v4, v6addr, dst, uint16(443+i%4))...))
+			}
+			b.ReportAllocs()
+			for i := 0; i < b.N; i += len(bufs) {
+				s.Write(bufs, 16)
+			}
+		})
+	}
+}
+
+var _ tun.Device = (*sentry)(nil)
