@@ -4,6 +4,7 @@ package route_test
 
 import (
 	"fmt"
+	"maps"
 	"os/exec"
 	"slices"
 	"strings"
@@ -229,4 +230,86 @@ func TestNetAdversaryNothingLeavesInTheClear(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestNetAdversaryNamesStayInTheTunnel flushes the firewall of a kernel that can't own a table, in the modes that let
+// something past the tunnel: DNS is never part of that, and neither is the rest of the internet.
+func TestNetAdversaryNamesStayInTheTunnel(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.internet, "internet").do(request{Op: "check"})
+	provider := w.start(w.provider, "provider")
+	provider.do(request{Op: "start"})
+	programs := w.start(w.consumer, "programs")
+	c := w.capture()
+	c.phase("control")
+	programs.rounds(2)
+	modes := map[string]route.Config{
+		"lan": {LAN: true}, "include": {Include: prefixes("8.8.0.0/16", "2001:4860::/32")},
+		"exclude": {Exclude: prefixes("203.0.113.0/24", "2001:db8:2::/64", "192.168.77.0/24")},
+	}
+	for _, name := range slices.Sorted(maps.Keys(modes)) {
+		cfg := modes[name]
+		cfg.StateDir = w.stateDir
+		daemon := w.start(w.consumer, "consumer")
+		daemon.do(request{Op: "without", Text: "owner"})
+		daemon.do(request{Op: "lock", Config: &cfg})
+		c.phase(name)
+		w.session(daemon, provider, plenty, provider4)
+		daemon.do(request{Op: "up"})
+		stop := w.attack(w.consumer, "nft flush ruleset")
+		programs.rounds(2)
+		stop()
+		daemon.kill()
+		w.in(w.consumer, "nft", "flush", "ruleset")
+		programs.rounds(2)
+		c.phase("between")
+		if err := inNamespace(w, request{Op: "restore", Text: w.stateDir}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counts := c.end()
+	names := func(s seen) int {
+		n := 0
+		for kind, count := range s.clear {
+			if strings.Contains(kind, "port 53") || strings.Contains(kind, "port 853") {
+				n += count
+			}
+		}
+		return n
+	}
+	if names(counts["control"]) == 0 {
+		t.Error("the capture saw no question in the clear, so that their absence proves nothing")
+	}
+	for name := range modes {
+		n := names(counts[name])
+		if n != 0 {
+			t.Errorf("%s: %d packets of DNS left in the clear: %v", name, n, counts[name].clear)
+		}
+		t.Logf("adversary: nft flush ruleset in mode %s, then kill -9 | bound: 0 packets of DNS in the clear | seen: %d", name, n)
+	}
+}
+
+// TestNetLocalAddressesAreFoundWhereTheirRuleWasMoved: some systems put the kernel's rule for the machine's addresses
+// behind others.
+func TestNetLocalAddressesAreFoundWhereTheirRuleWasMoved(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.internet, "internet").do(request{Op: "check"})
+	provider := w.start(w.provider, "provider")
+	provider.do(request{Op: "start"})
+	w.script(w.consumer, `
+		for f in -4 -6; do ip $f rule add priority 200 lookup local; ip $f rule del priority 0 lookup local; done`)
+	before := w.machine()
+	daemon := w.start(w.consumer, "consumer")
+	daemon.do(request{Op: "lock", Config: &route.Config{StateDir: w.stateDir}})
+	w.session(daemon, provider, plenty, provider4)
+	daemon.do(request{Op: "up"})
+	w.works()
+	for _, addr := range []string{"127.0.0.1", "::1", consumer4, consumer6} {
+		if out, err := w.try(w.consumer, "ping", "-c1", "-W2", addr); err != nil {
+			t.Errorf("the machine does not reach itself at %s: %s", addr, out)
+		}
+	}
+	daemon.do(request{Op: "hangup"})
+	daemon.do(request{Op: "close"})
+	w.sameMachine("after closing", before)
 }

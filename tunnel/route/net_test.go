@@ -213,7 +213,7 @@ func (w *world) machine() string {
 	var b strings.Builder
 	for _, cmd := range []string{
 		"ip rule", "ip -6 rule", "ip route show table all", "ip -6 route show table all", "nft list ruleset", "ip -br link",
-		"cat /etc/resolv.conf", "stat -c %a:%u:%g:%F /etc/resolv.conf", "cat /proc/sys/net/ipv4/conf/all/src_valid_mark",
+		"ip xfrm policy", "cat /etc/resolv.conf", "stat -c %a:%u:%g:%F /etc/resolv.conf", "cat /proc/sys/net/ipv4/conf/all/src_valid_mark",
 	} {
 		fmt.Fprintf(&b, "# %s\n%s", cmd, w.in(w.consumer, strings.Fields(cmd)...))
 	}
