@@ -46,9 +46,12 @@ var (
 	ErrClosed = errors.New("tunnel is closed")
 )
 
-// Limits bound what one session may hold open. Zero fields take the defaults.
+// Limits bound what one session may hold open. Zero fields take the defaults. A limit delays: what is above it waits, or
+// takes the place of a flow that rests, and is not refused. Queries of DNS have limits of their own that follow from
+// these: four times NewFlows a second, since a name takes two or three.
 type Limits struct {
-	// Flows is how many TCP connections, UDP sockets and queries may be open at a time; 1,024 by default.
+	// Flows is how many TCP connections and UDP sockets may be open at a time; 1,024 by default. The process's limit
+	// of descriptors may allow fewer; then sessions get equal shares.
 	Flows int
 	// NewFlows is how many may be opened a second, 200 by default, with a burst of twice as many.
 	NewFlows int
@@ -72,6 +75,8 @@ type ExitConfig struct {
 	Engine Engine
 	// Log may be nil.
 	Log *slog.Logger
+
+	process *process // nil, save where tests have few descriptors
 }
 
 // Peer describes a session to be added.
@@ -103,6 +108,11 @@ type Exit struct {
 	engine   engine
 	dns      *dnsRelay
 	echo     *echoRelay
+	process  *process
+	crowd    crowd
+
+	busy  complaint // sessions open more than their limits let through
+	short complaint // the host lacks something
 
 	onDial func(Proto, netip.AddrPort) // nil, save where tests watch what leaves
 
@@ -139,6 +149,9 @@ func newExitWith(cfg ExitConfig, choose func(metered, bare tun.Device) tun.Devic
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.process == nil {
+		cfg.process = theProcess()
+	}
 	private, err := GenerateKey()
 	if err != nil {
 		return nil, err
@@ -146,6 +159,9 @@ func newExitWith(cfg ExitConfig, choose func(metered, bare tun.Device) tun.Devic
 	e := &Exit{
 		log: cfg.Log, key: private.Public(), mtu: cfg.MTU, policy: cfg.Policy, limits: cfg.Limits, nets: innerNets,
 		sessions: make(map[Key]*Session), byIndex: make(map[uint16]*Session), next: firstIndex,
+		process: cfg.process, crowd: crowd{most: waitersMost},
+		busy:  complaint{text: "new flows of sessions wait too long for their limits and are put off"},
+		short: complaint{text: "exit is short of what the host gives, and flows wait for it"},
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.echo = newEchoRelay(e)
@@ -248,9 +264,10 @@ func (e *Exit) Add(p Peer) (*Session, error) {
 		return nil, fmt.Errorf("add session: %w", err)
 	}
 	s := &Session{
-		exit: e, key: p.PublicKey, index: index, acct: newAccount(p.Limit), flows: make(map[*flow]struct{}),
-		udp: make(map[udpKey]*udpFlow), rate: rate.NewLimiter(rate.Limit(e.limits.NewFlows), 2*e.limits.NewFlows),
+		exit: e, key: p.PublicKey, index: index, acct: newAccount(p.Limit), udp: make(map[udpKey]*udpFlow),
 		copies: rate.NewLimiter(rate.Inf, copySize),
+		turns:  newTurns(&e.crowd, e.limits.NewFlows), queryTurns: newTurns(&e.crowd, queriesPerFlow*e.limits.NewFlows),
+		flows: e.process.flows.share(e.limits.Flows), queries: e.process.queries.share(queriesMost),
 	}
 	s.v4, s.v6 = e.nets.Addrs(index)
 	// The account first: from the moment that the engine knows the peer, its packets are counted.

@@ -1,6 +1,8 @@
 package tunnel
 
 import (
+	"bytes"
+	"context"
 	"net"
 	"net/netip"
 	"sync"
@@ -16,8 +18,12 @@ import (
 // echoAge is how long an answer is waited for.
 const echoAge = 10 * time.Second
 
-// maxEchoes bounds the requests that wait for an answer, for all sessions.
-const maxEchoes = 4096
+// How many requests wait for an answer: of all sessions together, and of each. Where one more comes, the oldest goes: of
+// its own session, or, when all are taken, of the session that has the most.
+const (
+	maxEchoes        = 4096
+	maxSessionEchoes = 256
+)
 
 // echoRelay forwards echo requests through one socket a family. The host's sequence numbers are ours: each names a
 // request that waits, so that no consumer sees another's answers.
@@ -27,6 +33,7 @@ type echoRelay struct {
 	mu      sync.Mutex
 	socks   map[bool]*echoSocket // by "is IPv6"
 	waiting map[echoKey]echoWait
+	queues  map[*Session][]echoKey // of waiting, the oldest first; answered ones are passed over
 	next    uint16
 	closed  bool
 }
@@ -37,6 +44,7 @@ type echoKey struct {
 }
 
 type echoWait struct {
+	session *Session
 	request netstack.Echo // without its data
 	until   time.Time
 }
@@ -49,7 +57,8 @@ type echoSocket struct {
 }
 
 func newEchoRelay(e *Exit) *echoRelay {
-	return &echoRelay{exit: e, socks: make(map[bool]*echoSocket), waiting: make(map[echoKey]echoWait)}
+	return &echoRelay{exit: e, socks: make(map[bool]*echoSocket), waiting: make(map[echoKey]echoWait),
+		queues: make(map[*Session][]echoKey)}
 }
 
 // request takes the echo requests of sessions. The exit's own inner addresses are left to the stack to answer.
@@ -71,10 +80,25 @@ func (r *echoRelay) request(e netstack.Echo) bool {
 		r.exit.net.Refuse(proto, src, dst, uint32(e.Seq), netstack.UnreachableDenied)
 		return true
 	}
-	if s.rate.Allow() {
+	if s.turns.try() {
 		r.exit.dialing(ICMP, dst)
-		r.forward(e)
+		r.forward(s, e)
+		return true
 	}
+	if s.turns.full(laneEcho) || !r.exit.enter() {
+		s.turns.dropped.Add(1)
+		return true
+	}
+	e.Data = bytes.Clone(e.Data)
+	go func() {
+		defer r.exit.wg.Done()
+		ctx, cancel := context.WithTimeout(r.exit.ctx, echoAge)
+		defer cancel()
+		if s.turns.wait(ctx, laneEcho) == nil {
+			r.exit.dialing(ICMP, dst)
+			r.forward(s, e)
+		}
+	}()
 	return true
 }
 
@@ -82,26 +106,25 @@ func (r *echoRelay) request(e netstack.Echo) bool {
 const icmp6 Proto = 58
 
 // forward sends a request to its destination. Whatever fails is a lost packet.
-func (r *echoRelay) forward(e netstack.Echo) {
+func (r *echoRelay) forward(s *Session, e netstack.Echo) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if s.over() {
+		return
+	}
 	six := e.Dst.Is6() && !e.Dst.Is4In6()
 	sock := r.socketLocked(six)
 	if sock == nil || sock.conn == nil {
 		return
 	}
 	now := time.Now()
-	if len(r.waiting) >= maxEchoes {
-		for key, w := range r.waiting {
-			if now.After(w.until) {
-				delete(r.waiting, key)
-			}
-		}
-		if len(r.waiting) >= maxEchoes {
-			return
+	r.makeRoomLocked(s, now)
+	for {
+		r.next++
+		if _, taken := r.waiting[echoKey{six, r.next}]; !taken {
+			break
 		}
 	}
-	r.next++
 	key := echoKey{six, r.next}
 	msg := icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: sock.id, Seq: int(r.next), Data: e.Data}}
 	if six {
@@ -112,14 +135,91 @@ func (r *echoRelay) forward(e netstack.Echo) {
 		return
 	}
 	e.Data = nil
-	r.waiting[key] = echoWait{request: e, until: now.Add(echoAge)}
+	r.waiting[key] = echoWait{session: s, request: e, until: now.Add(echoAge)}
+	r.queues[s] = append(r.queues[s], key)
+	s.echoes.Add(1)
 	var to net.Addr = &net.UDPAddr{IP: e.Dst.Unmap().AsSlice()}
 	if sock.raw {
 		to = &net.IPAddr{IP: e.Dst.Unmap().AsSlice()}
 	}
 	if _, err := sock.conn.WriteTo(packet, to); err != nil {
+		r.dropLocked(key)
+	}
+}
+
+// makeRoomLocked lets a session have one more request that waits.
+func (r *echoRelay) makeRoomLocked(s *Session, now time.Time) {
+	r.trimLocked(s, now)
+	if s.echoes.Load() >= maxSessionEchoes {
+		r.dropOldestLocked(s)
+	}
+	if len(r.waiting) < maxEchoes {
+		return
+	}
+	richest := s
+	for other := range r.queues {
+		if r.trimLocked(other, now); other.echoes.Load() > richest.echoes.Load() {
+			richest = other
+		}
+	}
+	if len(r.waiting) >= maxEchoes {
+		r.dropOldestLocked(richest)
+	}
+}
+
+// trimLocked forgets the requests of a session that were answered or have waited for too long.
+func (r *echoRelay) trimLocked(s *Session, now time.Time) {
+	queue := r.queues[s]
+	for len(queue) > 0 {
+		w, waits := r.waiting[queue[0]]
+		if waits && w.session == s && now.Before(w.until) {
+			break
+		}
+		if waits && w.session == s {
+			r.dropLocked(queue[0])
+		}
+		queue = queue[1:]
+	}
+	if r.queues[s] = queue; len(queue) == 0 {
+		delete(r.queues, s)
+	}
+}
+
+// dropOldestLocked forgets the request of a session that has waited longest.
+func (r *echoRelay) dropOldestLocked(s *Session) {
+	for queue := r.queues[s]; len(queue) > 0; queue = queue[1:] {
+		r.queues[s] = queue[1:]
+		if w, waits := r.waiting[queue[0]]; waits && w.session == s {
+			r.dropLocked(queue[0])
+			return
+		}
+	}
+}
+
+func (r *echoRelay) dropLocked(key echoKey) {
+	if w, waits := r.waiting[key]; waits {
+		w.session.echoes.Add(-1)
 		delete(r.waiting, key)
 	}
+}
+
+// leave forgets what a session has waiting.
+func (r *echoRelay) leave(s *Session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range r.queues[s] {
+		if w, waits := r.waiting[key]; waits && w.session == s {
+			r.dropLocked(key)
+		}
+	}
+	delete(r.queues, s)
+}
+
+// count is how many requests wait for an answer.
+func (r *echoRelay) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.waiting)
 }
 
 // socketLocked opens the socket of a family when it is first needed: an unprivileged one where the host has them
@@ -138,6 +238,10 @@ func (r *echoRelay) socketLocked(six bool) *echoSocket {
 		if conn, err = icmp.ListenPacket(raw, any); err == nil {
 			s.raw, s.id = true, int(r.exit.Port())
 		}
+	}
+	if isShortage(err) {
+		r.exit.short.say(r.exit.log, err)
+		return nil // and try again with the next request
 	}
 	if err != nil {
 		r.exit.log.Warn("exit forwards no echo requests: the host permits no socket for them", "error", err)
@@ -186,10 +290,10 @@ func (r *echoRelay) answers(s *echoSocket, six bool) {
 		w, ok := r.waiting[key]
 		ok = ok && w.request.Dst.Unmap() == addr.Unmap() && time.Now().Before(w.until)
 		if ok {
-			delete(r.waiting, key)
+			r.dropLocked(key)
 		}
 		r.mu.Unlock()
-		if ok && r.exit.session(w.request.Src) != nil {
+		if ok && r.exit.session(w.request.Src) == w.session {
 			w.request.Data = echo.Data
 			r.exit.net.Reply(w.request)
 		}

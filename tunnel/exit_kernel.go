@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"golang.zx2c4.com/wireguard/tun"
 
@@ -97,6 +98,15 @@ func (e *Exit) openKernel() error {
 // unowned leaves the exit's nftables table to everybody, so that tests can take it away.
 var unowned = false
 
+// flows is how many connections of a session the kernel tracks.
+func (k *kernelExit) flows(index uint16) int { return k.router.Use().Sessions[index] }
+
+// tracked is how many connections the kernel tracks and can track, and how many of them are of sessions and may be.
+func (k *kernelExit) tracked() (all, most, ours, oursMost int) {
+	u := k.router.Use()
+	return u.Tracked, u.TrackedMax, u.Ours, u.OursMax
+}
+
 // close takes everything away again. The device has been closed.
 func (k *kernelExit) close() error {
 	k.dns.close()
@@ -180,26 +190,31 @@ func (d *dnsRelay) streams(l net.Listener) {
 			return
 		}
 		if err != nil {
+			// What the host lacks passes; the connection waits in the kernel meanwhile.
+			if isShortage(err) {
+				d.exit.short.say(d.exit.log, err)
+				time.Sleep(50 * time.Millisecond)
+			}
 			continue
 		}
-		var f *flow
+		var s *Session
 		if from, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-			if s := d.exit.session(from.AddrPort().Addr().Unmap()); s != nil {
-				f = s.open()
-			}
+			s = d.exit.session(from.AddrPort().Addr().Unmap())
 		}
-		if f == nil || !d.exit.enter() {
-			if f != nil {
-				f.end()
-			}
+		if s == nil || !d.exit.enter() {
 			reset(conn)
 			continue
 		}
 		go func() {
 			defer d.exit.wg.Done()
+			f, err := s.flows.take(d.exit.ctx, restTCP) // for its descriptor
+			if err != nil {
+				reset(conn)
+				return
+			}
 			defer f.end()
 			if f.onStop(func() { reset(conn) }) {
-				d.serveTCP(conn)
+				d.serveTCP(s, conn)
 			}
 		}()
 	}

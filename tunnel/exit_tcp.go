@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// maxDialing bounds the connections being dialled for all sessions together; each session is bounded by its
-	// own limits as well.
-	maxDialing = 16384
+	// maxDialing is more than all sessions can have waiting or being dialled: the forwarder would drop what is above it
+	// whosesoever it is, while turns and places are shared fairly.
+	maxDialing = 1 << 30
 
 	// hostDialTimeout is shorter than what consumers' stacks wait, so that they learn the reason.
 	hostDialTimeout = 10 * time.Second
@@ -53,6 +53,10 @@ func (e *Exit) handleSegment(dial *tcp.Forwarder, id stack.TransportEndpointID, 
 	if err := e.check(TCP, dst); err != nil {
 		e.net.Refuse(uint8(TCP), src, dst, h.SequenceNumber(), netstack.UnreachableDenied)
 		return false
+	}
+	// Where too many wait already, the SYN is dropped: it comes again. A reset would say that nobody listens there.
+	if s := e.session(src.Addr()); s == nil || !e.dns.at(dst) && s.turns.full(laneTCP) {
+		return true
 	}
 	return dial.HandlePacket(id, pkt)
 }
@@ -119,18 +123,16 @@ func (e *Exit) handleTCP(req *tcp.ForwarderRequest) {
 		req.Complete(false)
 		return
 	}
-	f := s.open()
-	if f == nil {
-		req.Complete(true)
+	if e.dns.at(dst) {
+		e.acceptNames(req, s)
+		return
+	}
+	f, err := s.open(e.ctx, laneTCP)
+	if err != nil {
+		req.Complete(s.over())
 		return
 	}
 	defer f.end()
-	if e.dns.at(dst) {
-		if conn := accept(req, f); conn != nil {
-			e.dns.serveTCP(conn)
-		}
-		return
-	}
 
 	// The host first, and the consumer's handshake only when the host has answered.
 	ctx, cancel := context.WithTimeout(e.ctx, hostDialTimeout)
@@ -139,14 +141,15 @@ func (e *Exit) handleTCP(req *tcp.ForwarderRequest) {
 		req.Complete(true)
 		return
 	}
-	dialer := net.Dialer{Control: e.control, KeepAlive: time.Minute}
-	host, err := dialer.DialContext(ctx, "tcp", dst.String())
+	host, err := e.dialPatiently(ctx, "tcp", dst)
 	if err != nil {
-		if why, ok := unreachable(err); ok {
+		e.log.Debug("exit could not dial", "proto", TCP, "dst", dst, "error", err)
+		why, ok := unreachable(err)
+		if ok {
 			e.net.Refuse(uint8(TCP), src, dst, 0, why)
 		}
-		e.log.Debug("exit could not dial", "proto", TCP, "dst", dst, "error", err)
-		req.Complete(true)
+		// What this host lacks, and what became of this flow's place, is nothing that a reset could say.
+		req.Complete(s.over() || !errors.Is(err, errShort) && !errors.Is(err, context.Canceled))
 		return
 	}
 	conn := accept(req, f)
@@ -163,7 +166,7 @@ func (e *Exit) handleTCP(req *tcp.ForwarderRequest) {
 	if !f.onStop(func() { stop(); conn.Abort(); reset(host) }) {
 		return
 	}
-	relay(conn, host.(*net.TCPConn), func(n int) error {
+	relayNoting(conn, host.(*net.TCPConn), &f.last, func(n int) error {
 		if s.copies.Limit() == rate.Inf {
 			return nil
 		}
@@ -173,6 +176,14 @@ func (e *Exit) handleTCP(req *tcp.ForwarderRequest) {
 
 // accept ends the consumer's handshake. It returns nil when the consumer does not answer or its session has ended.
 func accept(req *tcp.ForwarderRequest, f *flow) *netstack.Conn {
+	conn := handshake(req)
+	if conn == nil || !f.onStop(conn.Abort) {
+		return nil
+	}
+	return conn
+}
+
+func handshake(req *tcp.ForwarderRequest) *netstack.Conn {
 	var wq waiter.Queue
 	ep, terr := req.CreateEndpoint(&wq)
 	if terr != nil {
@@ -180,20 +191,25 @@ func accept(req *tcp.ForwarderRequest, f *flow) *netstack.Conn {
 		return nil
 	}
 	req.Complete(false)
-	conn := netstack.NewConn(&wq, ep)
-	if !f.onStop(conn.Abort) {
-		return nil
-	}
-	return conn
+	return netstack.NewConn(&wq, ep)
 }
 
-// unreachable tells which reason to give the consumer; none when a reset says it all.
+// acceptNames serves a connection to the exit's DNS. It takes no descriptor and no place among the session's flows.
+func (e *Exit) acceptNames(req *tcp.ForwarderRequest, s *Session) {
+	if conn := handshake(req); conn != nil {
+		e.dns.serveTCP(s, conn)
+	}
+}
+
+// unreachable tells which reason to give the consumer: none when a reset says it all, and none for what the host itself
+// lacks.
 func unreachable(err error) (netstack.Unreachable, bool) {
 	var denied *DeniedError
 	switch {
-	case errors.As(err, &denied):
+	case errors.As(err, &denied), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		return netstack.UnreachableDenied, true
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, context.Canceled):
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET), errors.Is(err, context.Canceled),
+		errors.Is(err, errShort), isShortage(err):
 		return 0, false
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EADDRNOTAVAIL):
 		return netstack.UnreachableNet, true

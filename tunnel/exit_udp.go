@@ -1,10 +1,12 @@
 package tunnel
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -18,13 +20,32 @@ import (
 // udpIdle is how long a UDP flow may rest before its socket is closed (RFC 4787 asks for two minutes or more).
 const udpIdle = 2 * time.Minute
 
+// What waits while a flow is being opened: so many datagrams of one flow, and so many bytes of a session. What comes
+// above is lost, as datagrams are.
+const (
+	udpHeld      = 16
+	udpHeldBytes = 256 << 10
+)
+
+// maxDatagram is the largest payload of UDP over IPv4. A datagram is forwarded whole or not at all.
+const maxDatagram = 65507
+
+// udpBuffers hold any datagram that a host's socket may give, of IPv6 as well, and one byte more, by which a
+// longer one would show.
+var udpBuffers = sync.Pool{New: func() any { return new([1 << 16]byte) }}
+
 // udpKey names a UDP flow of a session.
 type udpKey struct{ src, dst netip.AddrPort }
 
 // udpFlow is a host socket connected to one destination, so that replies come from there only.
 type udpFlow struct {
-	host *net.UDPConn
-	last atomic.Int64 // Unix nanoseconds of the latest datagram, either way
+	*flow
+	host *net.UDPConn // nothing while the flow is being opened
+	open atomic.Bool  // host is there, and no datagram is held
+
+	mu   sync.Mutex
+	held [][]byte // until host is there
+	over bool     // it never will be
 }
 
 // forwardUDP installs the UDP forwarder. The stack keeps no sockets for it: datagrams go straight to host sockets.
@@ -55,69 +76,190 @@ func (e *Exit) handleDatagram(id stack.TransportEndpointID, pkt *stack.PacketBuf
 	f := s.udp[key]
 	s.mu.Unlock()
 	if f == nil {
-		if f = e.openUDP(s, key); f == nil {
+		if f = e.beginUDP(s, key); f == nil {
 			return true
 		}
 	}
-	f.last.Store(time.Now().UnixNano())
+	views := pkt.Data().AsRange()
+	if views.Size() > maxDatagram {
+		return true
+	}
+	if !f.open.Load() && s.hold(f, views.ToSlice()) {
+		return true
+	}
+	f.touch()
 	// A datagram that the host does not take is lost, as datagrams are.
-	if views := pkt.Data().AsRange(); views.Size() <= maxDatagram {
-		_, _ = f.host.Write(views.ToSlice())
+	_, _ = f.host.Write(views.ToSlice())
+	return true
+}
+
+// hold keeps a datagram for a flow that is being opened. It reports false when the flow is open.
+func (s *Session) hold(f *udpFlow, datagram []byte) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over {
+		return true
+	}
+	if f.open.Load() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(f.held) < udpHeld && s.held+len(datagram) <= udpHeldBytes {
+		s.held += len(datagram)
+		f.held = append(f.held, datagram)
 	}
 	return true
 }
 
-// maxDatagram is the largest payload of UDP over IPv4.
-const maxDatagram = 65507
+// release sends what was held, or forgets it where the flow has no socket. Datagrams that come later follow them.
+func (s *Session) release(f *udpFlow, host *net.UDPConn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, datagram := range f.held {
+		n += len(datagram)
+		if host != nil {
+			_, _ = host.Write(datagram)
+		}
+	}
+	f.held = nil
+	if f.host = host; host != nil {
+		f.open.Store(true)
+	} else {
+		f.over = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held -= n
+}
 
-// openUDP makes a flow, or refuses it and returns nil.
-func (e *Exit) openUDP(s *Session, key udpKey) *udpFlow {
+// beginUDP makes a flow, at once if nothing stands in its way and else when its turn has come. It returns nil for what
+// the policy denies and when too many wait.
+func (e *Exit) beginUDP(s *Session, key udpKey) *udpFlow {
 	if err := e.check(UDP, key.dst); err != nil {
 		e.net.Refuse(uint8(UDP), key.src, key.dst, 0, netstack.UnreachableDenied)
 		return nil
 	}
-	count := s.open()
-	if count == nil {
-		return nil
+	f := new(udpFlow)
+	s.mu.Lock()
+	if other := s.udp[key]; other != nil || s.closed {
+		s.mu.Unlock()
+		return other
 	}
-	dialer := net.Dialer{Control: e.control}
-	conn, err := dialer.DialContext(e.ctx, "udp", key.dst.String())
-	if err != nil {
-		count.end()
-		if why, ok := unreachable(err); ok {
-			e.net.Refuse(uint8(UDP), key.src, key.dst, 0, why)
+	s.udp[key] = f
+	s.mu.Unlock()
+	place, turn := s.tryOpen(laneUDP)
+	if place != nil {
+		f.flow = place
+		conn, err := e.dialUDP(key)
+		if err == nil {
+			return e.runUDP(s, key, f, conn)
 		}
-		e.log.Debug("exit could not dial", "proto", UDP, "dst", key.dst, "error", err)
+		if !isShortage(err) {
+			e.failUDP(s, key, f, err)
+			return nil
+		}
+	}
+	if place == nil && !turn && s.turns.full(laneUDP) || !e.enter() {
+		if place != nil {
+			place.end()
+		}
+		s.turns.dropped.Add(1)
+		e.held(errBusy)
+		s.forget(key, f)
 		return nil
 	}
-	f := &udpFlow{host: conn.(*net.UDPConn)}
+	go func() {
+		defer e.wg.Done()
+		e.waitUDP(s, key, f, turn)
+	}()
+	return f
+}
+
+// waitUDP makes a flow that could not be made at once. Turn says that its turn has come.
+func (e *Exit) waitUDP(s *Session, key udpKey, f *udpFlow, turn bool) {
+	ctx, cancel := context.WithTimeout(e.ctx, admitTime)
+	defer cancel()
+	var err error
+	switch {
+	case f.flow != nil:
+	case turn:
+		if f.flow, err = s.flows.take(ctx, restUDP); err != nil {
+			e.held(err)
+		}
+	default:
+		f.flow, err = s.open(ctx, laneUDP)
+	}
+	if err != nil {
+		s.forget(key, f)
+		return
+	}
+	if !f.onStop(cancel) {
+		f.end()
+		s.forget(key, f)
+		return
+	}
+	conn, err := e.dialPatiently(ctx, "udp", key.dst)
+	if err != nil {
+		e.failUDP(s, key, f, err)
+		return
+	}
+	e.runUDP(s, key, f, conn)
+}
+
+// forget takes a flow that has no socket, or no more, from the session.
+func (s *Session) forget(key udpKey, f *udpFlow) {
+	s.mu.Lock()
+	if s.udp[key] == f {
+		delete(s.udp, key)
+	}
+	s.mu.Unlock()
+	if !f.open.Load() {
+		s.release(f, nil)
+	}
+}
+
+// dialUDP opens a socket that speaks with a flow's destination alone.
+func (e *Exit) dialUDP(key udpKey) (net.Conn, error) {
+	dialer := net.Dialer{Control: e.control}
+	return dialer.DialContext(e.ctx, "udp", key.dst.String())
+}
+
+// failUDP forgets a flow that has its place but no socket, and tells the consumer what a destination is to blame for.
+func (e *Exit) failUDP(s *Session, key udpKey, f *udpFlow, err error) {
+	f.end()
+	s.forget(key, f)
+	if why, ok := unreachable(err); ok {
+		e.net.Refuse(uint8(UDP), key.src, key.dst, 0, why)
+	}
+	e.log.Debug("exit could not dial", "proto", UDP, "dst", key.dst, "error", err)
+}
+
+// runUDP starts a flow that has its place and its socket. It returns nil, having ended the flow, when the exit closes.
+func (e *Exit) runUDP(s *Session, key udpKey, f *udpFlow, conn net.Conn) *udpFlow {
+	host := conn.(*net.UDPConn)
 	back, err := e.net.Datagrams(key.dst, key.src)
 	if err == nil && !e.enter() {
 		back.Close()
 		err = ErrClosed
 	}
-	if err != nil || !count.onStop(func() { f.host.Close() }) {
-		f.host.Close()
-		count.end()
-		if err == nil {
-			back.Close()
-			e.wg.Done()
-		}
+	if err != nil {
+		host.Close()
+		f.end()
+		s.forget(key, f)
 		return nil
 	}
-	s.mu.Lock()
-	s.udp[key] = f
-	s.mu.Unlock()
-	f.last.Store(time.Now().UnixNano())
+	f.touch()
+	s.release(f, host)
+	f.onStop(func() { host.Close() })
 	go func() {
 		defer e.wg.Done()
-		defer count.end()
+		defer f.end()
 		defer back.Close()
 		err := f.replies(back)
-		s.mu.Lock()
-		delete(s.udp, key)
-		s.mu.Unlock()
-		f.host.Close()
+		s.forget(key, f)
+		host.Close()
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			e.net.Refuse(uint8(UDP), key.src, key.dst, 0, netstack.UnreachablePort)
 		}
@@ -138,8 +280,8 @@ func (f *udpFlow) replies(back *netstack.Datagrams) error {
 		}
 		var readErr error
 		err := raw.Read(func(fd uintptr) bool {
-			buf := copyBuffers.Get().(*[copySize]byte)
-			defer copyBuffers.Put(buf)
+			buf := udpBuffers.Get().(*[1 << 16]byte)
+			defer udpBuffers.Put(buf)
 			for range 64 {
 				n, err := syscall.Read(int(fd), buf[:])
 				switch {
@@ -151,7 +293,10 @@ func (f *udpFlow) replies(back *netstack.Datagrams) error {
 					readErr = err
 					return true
 				}
-				f.last.Store(time.Now().UnixNano())
+				f.touch()
+				if n > maxDatagram {
+					continue
+				}
 				if readErr = back.Send(buf[:n]); readErr != nil {
 					return true
 				}

@@ -10,7 +10,7 @@ import (
 )
 
 // How long a relayed TCP connection may rest: with both directions open (RFC 5382 asks for two hours and four
-// minutes), and with one of them closed.
+// minutes), and with one of them closed. One that rests loses its place earlier when another needs it.
 const (
 	idleOpen       = 2*time.Hour + 4*time.Minute
 	idleHalfClosed = 5 * time.Minute
@@ -32,7 +32,12 @@ type closeWriter interface {
 // The end of one direction is passed on as such. An error, and too long a rest, reset both. Pace, where not nil, is
 // asked before bytes are passed on, and may wait.
 func relay(a, b closeWriter, pace func(n int) error) {
-	var last, ended atomic.Int64
+	relayNoting(a, b, new(atomic.Int64), pace)
+}
+
+// relayNoting keeps in last when a byte passed, in Unix nanoseconds.
+func relayNoting(a, b closeWriter, last *atomic.Int64, pace func(n int) error) {
+	var ended atomic.Int64
 	last.Store(time.Now().UnixNano())
 	stop := make(chan struct{})
 	var watch sync.WaitGroup
@@ -56,7 +61,7 @@ func relay(a, b closeWriter, pace func(n int) error) {
 		}
 	})
 	pump := func(dst, src closeWriter) {
-		if err := pour(dst, src, pace, &last); err != nil {
+		if err := pour(dst, src, pace, last); err != nil {
 			reset(dst)
 			reset(src)
 			return

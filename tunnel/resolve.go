@@ -164,6 +164,9 @@ func (c *Client) lookup(ctx context.Context, q question) (addrs []netip.Addr, ke
 			addrs = append(addrs, a.Unmap())
 		}
 	}
+	if len(addrs) == 0 && blocked(reply) {
+		return nil, 0, fmt.Errorf("resolve %s: %w", host, ErrDenied)
+	}
 	return addrs, keepFor(reply, len(addrs) > 0), nil
 }
 

@@ -87,7 +87,7 @@ func (r *resolver) answer(w dns.ResponseWriter, q *dns.Msg) {
 		}
 	case "long.test.":
 		for i := range 200 {
-			add("A 127.0.%d.1", i)
+			add("A 9.9.%d.1", i)
 		}
 		if _, udp := w.RemoteAddr().(*net.UDPAddr); udp {
 			size := dns.MinMsgSize
@@ -398,11 +398,45 @@ func TestSessionHasNoMoreFlowsThanItsLimit(t *testing.T) {
 		}
 		conns = append(conns, c)
 	}
-	if c, err := p.client.DialContext(t.Context(), "tcp", srv.Listener.Addr().String()); err == nil {
-		c.Close()
-		t.Error("a sixth connection was opened")
+	// Connections that are in use keep their places, and a sixth one waits: it is not refused.
+	busy, idle := context.WithCancel(t.Context())
+	defer idle()
+	for _, c := range conns {
+		go func() {
+			for busy.Err() == nil {
+				fmt.Fprint(c, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+				time.Sleep(100 * time.Millisecond)
+			}
+		}()
+	}
+	type dialled struct {
+		conn net.Conn
+		err  error
+	}
+	sixth := make(chan dialled, 1)
+	go func() {
+		c, err := p.client.DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
+		sixth <- dialled{c, err}
+	}()
+	select {
+	case d := <-sixth:
+		t.Errorf("a sixth connection was not made to wait: %v", d.err)
+	case <-time.After(time.Second):
 	}
 	conns[0].Close()
+	select {
+	case d := <-sixth:
+		if d.err != nil {
+			t.Fatalf("after one was closed: %v", d.err)
+		}
+		d.conn.Close()
+	case <-time.After(30 * time.Second):
+		t.Fatal("a sixth connection does not get the place of one that was closed")
+	}
+	idle()
+	if u := p.session.Use(); u.Evicted != 0 || u.Delayed == 0 {
+		t.Errorf("an active connection was ended for a new one, or none waited: %+v", u)
+	}
 	end := time.Now().Add(30 * time.Second)
 	for p.session.Flows() > 4 {
 		if time.Now().After(end) {

@@ -1,8 +1,11 @@
 package tunnel
 
 import (
+	"context"
 	"net/netip"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -15,19 +18,18 @@ type Session struct {
 	index  uint16
 	v4, v6 netip.Addr
 	acct   *account
-	rate   *rate.Limiter // new flows
 	copies *rate.Limiter // payload of TCP flows, in bytes
 
-	mu     sync.Mutex
-	flows  map[*flow]struct{}
-	udp    map[udpKey]*udpFlow
-	closed bool
-}
+	// New flows wait here for their turn, and then for a place. Queries have both of their own.
+	turns, queryTurns *turns
+	flows, queries    *share
+	echoes            atomic.Int64 // that wait for an answer
 
-// flow is one forwarded connection, socket or query of a session. It ends when its session does.
-type flow struct {
-	session *Session
-	stop    func() // may be called more than once, and must not block
+	mu     sync.Mutex
+	udp    map[udpKey]*udpFlow
+	held   int // bytes of datagrams that wait for their flows
+	names  []*nameConn
+	closed bool
 }
 
 // Addrs are the consumer's inner addresses.
@@ -84,60 +86,90 @@ func (s *Session) SetTick(n uint64) { s.acct.setTick(n) }
 // Notify wakes when a tick is crossed or the gate closes. Wake-ups that nobody waited for become one.
 func (s *Session) Notify() <-chan struct{} { return s.acct.wake }
 
-// Flows is how many connections, sockets and queries are being forwarded by this process. In privileged mode those are
-// queries alone: the kernel forwards, and counts, the rest.
+// Flows is how many TCP connections and UDP sockets are being forwarded by this process. In privileged mode the kernel
+// forwards, and counts, them.
 func (s *Session) Flows() int {
+	held, _ := s.flows.use()
+	return held
+}
+
+// Use is what a session has of its limits, and how often they held it up.
+type Use struct {
+	Flows    int // TCP connections and UDP sockets; in privileged mode what the kernel tracks, counted every few seconds
+	Queries  int // of DNS, being asked
+	Echoes   int // requests that wait for an answer
+	Waiting  int // new flows and queries that wait for their turn or a place
+	Delayed  uint64
+	Evicted  uint64 // idle flows that were ended for new ones
+	Deferred uint64 // packets dropped because too many waited; their senders try again
+}
+
+// Use tells what the session has of its limits.
+func (s *Session) Use() Use {
+	flows, flowsWait := s.flows.use()
+	queries, queriesWait := s.queries.use()
+	u := Use{
+		Flows: flows, Queries: queries, Echoes: int(s.echoes.Load()),
+		Waiting:  flowsWait + queriesWait + s.turns.waiting() + s.queryTurns.waiting(),
+		Delayed:  s.turns.delayed.Load() + s.queryTurns.delayed.Load() + s.flows.delayed.Load() + s.queries.delayed.Load(),
+		Evicted:  s.flows.evicted.Load() + s.queries.evicted.Load(),
+		Deferred: s.turns.dropped.Load() + s.queryTurns.dropped.Load(),
+	}
+	if s.exit.kernel != nil {
+		u.Flows = s.exit.kernel.flows(s.index)
+	}
+	return u
+}
+
+// restOf is how long a flow of a lane must have rested before its own session gives it up for another.
+func restOf(l lane) time.Duration {
+	if l == laneUDP {
+		return restUDP
+	}
+	return restTCP
+}
+
+// open admits a new flow when its turn has come and a place is free. It returns errBusy when too many wait already,
+// errSessionEnded, or an error of ctx; then the packet that wanted the flow is dropped, and its sender tries again.
+func (s *Session) open(ctx context.Context, l lane) (*flow, error) {
+	ctx, cancel := context.WithTimeout(ctx, admitTime)
+	defer cancel()
+	if err := s.turns.wait(ctx, l); err != nil {
+		s.exit.held(err)
+		return nil, err
+	}
+	f, err := s.flows.take(ctx, restOf(l))
+	if err != nil {
+		s.exit.held(err)
+	}
+	return f, err
+}
+
+// tryOpen admits a new flow if nothing makes it wait. Where it must wait for a place alone, turn is true.
+func (s *Session) tryOpen(l lane) (f *flow, turn bool) {
+	if !s.turns.try() {
+		return nil, false
+	}
+	return s.flows.try(restOf(l)), true
+}
+
+// over reports whether the session has ended.
+func (s *Session) over() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.flows)
-}
-
-// open admits a new flow, or returns nil when the session has too many, opens them too fast, or has ended.
-func (s *Session) open() *flow {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || len(s.flows) >= s.exit.limits.Flows || !s.rate.Allow() {
-		return nil
-	}
-	f := &flow{session: s}
-	s.flows[f] = struct{}{}
-	return f
-}
-
-// onStop says how to end the flow. It reports false, having called stop, when the session has ended meanwhile.
-func (f *flow) onStop(stop func()) bool {
-	f.session.mu.Lock()
-	closed := f.session.closed
-	f.stop = stop
-	f.session.mu.Unlock()
-	if closed {
-		stop()
-	}
-	return !closed
-}
-
-// end takes the flow off its session's count.
-func (f *flow) end() {
-	f.session.mu.Lock()
-	defer f.session.mu.Unlock()
-	delete(f.session.flows, f)
+	return s.closed
 }
 
 // stopFlows ends every flow and admits no more. It reports whether there were any.
 func (s *Session) stopFlows() bool {
 	s.mu.Lock()
 	s.closed = true
-	var stops []func()
-	for f := range s.flows {
-		if f.stop != nil {
-			stops = append(stops, f.stop)
-		}
-	}
 	s.mu.Unlock()
-	for _, stop := range stops {
-		stop()
-	}
-	return len(stops) > 0
+	s.turns.close()
+	s.queryTurns.close()
+	s.exit.echo.leave(s)
+	flows, queries := s.flows.close(), s.queries.close()
+	return s.closeNames() || flows || queries
 }
 
 // Remove ends the session: its flows are reset, its peer is forgotten, its addresses become free. Counters stay

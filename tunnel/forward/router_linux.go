@@ -421,3 +421,6 @@ func clean(log *slog.Logger) error {
 	}
 	return nil
 }
+
+// Use is not counted yet.
+func (*Router) Use() Use { return Use{} }

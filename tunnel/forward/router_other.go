@@ -61,3 +61,6 @@ func (*Router) Forget(...netip.Addr) {}
 
 // Close does nothing.
 func (*Router) Close() error { return nil }
+
+// Use is nothing.
+func (*Router) Use() Use { return Use{} }
