@@ -62,6 +62,7 @@ func (e env) status(c *cli.Context) error {
 	if s.Blocked != "" {
 		rows = append(rows, row{"blocked", "nothing of this machine goes through: " + safe(s.Blocked)})
 	}
+	rows = append(rows, row{"chain", chainLine(s.Chain)})
 	e.rows(e.Out, rows...)
 	fmt.Fprintln(e.Out, "Session so far")
 	return e.sessionRows(s.Token, s.Session)
@@ -108,6 +109,7 @@ func (e env) providerStatus(raw json.RawMessage) error {
 		row{"exit", exitState(s.Exit, s.Trouble)},
 		row{"earned", show(s.Token, s.Earnings.Promised)},
 		row{"not yet claimed", show(s.Token, s.Earnings.Unsettled)},
+		row{"chain", chainLine(s.Chain)},
 		row{"sessions", fmt.Sprint(len(s.Sessions))},
 	)
 	for _, session := range s.Sessions {

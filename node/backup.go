@@ -37,7 +37,7 @@ func VerifyLedger(ctx context.Context, home Home, n Network) (LedgerReport, erro
 		r.NoChain = err.Error()
 	} else {
 		defer client.Close()
-		view, r.Chain = payments.NewChainView(agreedChain{client.Agreed()}, n.Deployment), true
+		view, r.Chain = payments.NewChainView(client.Agreed().OrAlone(), n.Deployment), true
 	}
 	if r.Verification, err = payments.VerifyLedger(ctx, r.Path, view); err != nil {
 		return r, err

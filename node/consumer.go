@@ -91,7 +91,7 @@ func (c *Consumer) openMarket(ctx context.Context) (err error) {
 		return errors.Join(err, c.close())
 	}
 	c.funding, err = payments.NewFunding(payments.FundingConfig{
-		Backend: c.parts.chain.Agreed(), Sender: c.sender, Deployment: cfg.Network.Deployment, Log: c.log,
+		Backend: c.parts.chain.Agreed().OrAlone(), Sender: c.sender, Deployment: cfg.Network.Deployment, Log: c.log,
 	})
 	if err != nil {
 		return errors.Join(err, c.close())
@@ -195,6 +195,12 @@ func (c *Consumer) fund(ctx context.Context, o registry.Offer, amount, aside con
 	missing := ceiling.SubFloor(state.Ceiling)
 	if missing.IsZero() {
 		return chain.Result{}, nil
+	}
+	if !c.settledAtOnce() { // What is missing may be under way.
+		if err := c.caughtUp(ctx); err != nil {
+			return chain.Result{}, err
+		}
+		return c.fund(ctx, o, amount, aside)
 	}
 	if err := c.home.addPayee(channel.Payee); err != nil {
 		return chain.Result{}, err

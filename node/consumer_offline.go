@@ -15,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
+	"byway/contracts/chain"
 	"byway/payments"
 )
 
@@ -243,13 +244,13 @@ func (c *Consumer) readFunds(ctx context.Context, channel contracts.Channel) (pa
 	if err == nil {
 		return state, c.known.remember(channel, state)
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, chain.ErrChainReset) {
 		return state, err
 	}
 	// An endpoint that answers has a reason to refuse this; one that gives no head either is down.
 	asking, cancel := context.WithTimeout(ctx, chainPatience)
 	defer cancel()
-	if _, headErr := c.chain.Head(asking); headErr == nil || ctx.Err() != nil {
+	if _, headErr := c.chain.Head(asking); headErr == nil && !chain.IsOutage(err) || ctx.Err() != nil {
 		return state, err
 	}
 	err = fmt.Errorf("%w: %w", errChainDown, err)

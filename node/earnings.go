@@ -49,11 +49,11 @@ func (p *Provider) EarningsReport(ctx context.Context) (EarningsReport, error) {
 }
 
 func (p *parts) earningsReport(ctx context.Context, owner common.Address, e Earnings) (EarningsReport, error) {
-	wallet, err := tokenBalance(ctx, p.chain.Agreed(), p.network.Token, owner)
+	wallet, err := tokenBalance(ctx, p.chain.Agreed().OrAlone(), p.network.Token, owner)
 	if err != nil {
 		return EarningsReport{}, err
 	}
-	gas, err := p.chain.Agreed().BalanceAt(ctx, owner, nil)
+	gas, err := p.chain.Agreed().OrAlone().BalanceAt(ctx, owner, nil)
 	if err != nil {
 		return EarningsReport{}, fmt.Errorf("balance of %s: %w", owner, err)
 	}

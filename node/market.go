@@ -22,7 +22,6 @@ import (
 
 	"byway/contracts"
 	"byway/contracts/chain"
-	"byway/contracts/deploy"
 	"byway/ipfs"
 	"byway/registry"
 	"byway/registry/choose"
@@ -67,9 +66,8 @@ type Market struct {
 	collects  bool           // the block store is this home's own: superseded blocks are deleted once a life
 	collected sync.Once
 
-	mu      sync.Mutex
-	checked bool  // the chain's contracts are the ones this binary knows
-	lapse   error // why the last listing could not bring the index up to date
+	mu    sync.Mutex
+	lapse error // why the last listing could not bring the index up to date
 
 	life context.Context // of what goes on in the background; ended by Close
 	stop context.CancelFunc
@@ -102,9 +100,6 @@ func OpenMarket(ctx context.Context, cfg MarketConfig) (_ *Market, err error) {
 		return nil, err
 	}
 	m.onClose(func() error { m.chain.Close(); return nil })
-	if err := m.check(ctx); err != nil {
-		return nil, err
-	}
 	if m.token, err = rememberToken(ctx, m.chain, cfg.Network, cfg.Home); err != nil {
 		return nil, err
 	}
@@ -252,21 +247,9 @@ func (n Network) joinPatience() time.Duration {
 
 // dialLazy connects to a network's chain, or will once an endpoint answers.
 func dialLazy(ctx context.Context, n Network, log *slog.Logger) (*chain.Client, error) {
-	return chain.Dial(ctx, chain.Config{URLs: n.RPC, ChainID: n.ChainID, Lazy: n.ChainID != 0, Dialer: n.Dialer, Log: log})
-}
-
-// check makes sure, once the chain answers, that the contracts there are the ones this binary knows.
-func (m *Market) check(ctx context.Context) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.checked || m.chain.Down() != nil {
-		return nil
-	}
-	if err := deploy.Check(ctx, m.chain, m.network.Deployment); err != nil {
-		return err
-	}
-	m.checked = true
-	return nil
+	cfg := n.chainConfig(log)
+	cfg.Lazy = n.ChainID != 0
+	return chain.Dial(ctx, cfg)
 }
 
 // remembered is token.json: how a home that was online once shows amounts when it is not.
@@ -278,8 +261,25 @@ type remembered struct {
 
 // rememberToken reads the network's token from the chain, and from the home while the chain is down.
 func rememberToken(ctx context.Context, client *chain.Client, n Network, home *Home) (Token, error) {
-	if down := client.Down(); down != nil {
+	down := client.Down()
+	if down != nil {
 		down = fmt.Errorf("dial chain: %w", down)
+	}
+	var token Token
+	if down == nil {
+		var err error
+		token, err = readToken(ctx, client, n.Token)
+		switch {
+		case err == nil && home == nil:
+			return token, nil
+		case err == nil:
+			return token, saveToken(*home, n, token)
+		case !chain.IsOutage(errors.Unwrap(err)):
+			return token, err
+		}
+		down = err
+	}
+	if down != nil {
 		if home == nil {
 			return Token{}, down
 		}
@@ -299,11 +299,7 @@ func rememberToken(ctx context.Context, client *chain.Client, n Network, home *H
 		}
 		return r.Token, nil
 	}
-	token, err := readToken(ctx, client, n.Token)
-	if err != nil || home == nil {
-		return token, err
-	}
-	return token, saveToken(*home, n, token)
+	return token, nil
 }
 
 // saveToken writes token.json where it says something else.
@@ -449,7 +445,7 @@ func (m *Market) ready(ctx context.Context) error {
 			return err
 		}
 	}
-	return m.check(ctx)
+	return nil
 }
 
 // MarketState says how fresh a listing is.

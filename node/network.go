@@ -2,11 +2,13 @@ package node
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"byway/contracts"
+	"byway/contracts/chain"
 	"byway/contracts/deploy"
 	"byway/contracts/devchain"
 	"byway/ipfs"
@@ -157,6 +160,21 @@ func (n Network) Write(path string) error {
 		return fmt.Errorf("network file: %w", err)
 	}
 	return writeFileSynced(path, text)
+}
+
+// chainConfig is how the network's chain is reached. No endpoint is believed whose contracts are not the ones this binary
+// knows.
+func (n Network) chainConfig(log *slog.Logger) chain.Config {
+	return chain.Config{
+		URLs: n.RPC, ChainID: n.ChainID, Dialer: n.Dialer, Log: log,
+		Check: func(ctx context.Context, on chain.CodeReader) error {
+			err := deploy.Check(ctx, on, n.Deployment)
+			if errors.As(err, new(*deploy.MismatchError)) {
+				return &chain.WrongError{Err: err}
+			}
+			return err
+		},
+	}
 }
 
 // fetchTimeout is how long a listing waits for the next block: on one machine, what is there comes at once.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
 	"github.com/ethereum/go-ethereum/common"
@@ -17,7 +18,6 @@ import (
 	"byway/contracts"
 	"byway/contracts/bindings/erc20"
 	"byway/contracts/chain"
-	"byway/contracts/deploy"
 	"byway/ipfs"
 	"byway/payments"
 	"byway/registry"
@@ -30,7 +30,7 @@ type parts struct {
 	token    Token
 	log      *slog.Logger
 	chain    *chain.Client
-	view     *payments.ChainView // of channels, for decisions about money
+	view     *payments.ChainView // of channels, for decisions about the home's own money
 	journal  *chain.Journal
 	sender   *chain.Sender // sends the account's transactions
 	ledger   *payments.Ledger
@@ -43,7 +43,9 @@ type parts struct {
 	closers []io.Closer                  // in the order of opening
 
 	waking sync.Mutex
-	awake  bool // the chain's contracts are the ones this binary knows, and nothing sent before a crash is forgotten
+	awake  bool // the chain is the journal's
+
+	resumed chan struct{} // closed once what was in flight at the start is mined
 }
 
 type closerFunc func() error
@@ -118,7 +120,7 @@ func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	if p.token, err = rememberToken(ctx, p.chain, cfg.Network, &cfg.Home); err != nil {
 		return nil, err
 	}
-	p.view = payments.NewChainView(agreedChain{p.chain.Agreed()}, cfg.Network.Deployment)
+	p.view = payments.NewChainView(p.chain.Agreed().OrAlone(), cfg.Network.Deployment)
 	if p.journal, err = chain.OpenJournal(cfg.Home.path("chain.db")); err != nil {
 		return nil, err
 	}
@@ -131,10 +133,12 @@ func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	}
 	if down := p.chain.Down(); down != nil {
 		p.log.Warn("the chain is down: going on with what this home knows", "error", down)
-	} else if err := p.online(ctx); err != nil {
+	} else if err := p.online(ctx); err != nil && (!cfg.Client || !chain.IsOutage(err) || p.chain.Reset() != nil) {
 		return nil, err
 	}
-	p.watchSender()
+	if err := p.watchSender(ctx, cfg); err != nil {
+		return nil, err
+	}
 
 	p.domain = payments.Domain{ChainID: cfg.Network.ChainID, Contract: cfg.Network.Channels}
 	if p.ledger, err = payments.OpenLedger(cfg.Home.path("ledger.db")); err != nil {
@@ -150,26 +154,109 @@ func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	return p, nil
 }
 
-// watchSender keeps what the account has sent in the chain, through reorganisations, until the parts are closed.
-func (p *parts) watchSender() {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := p.sender.Watch(ctx); ctx.Err() == nil {
-			p.log.Error("mined transactions are no longer watched", "error", err)
+// catchUpPatience is how long a provider waits for transactions that a crash left in flight before it begins to serve.
+const catchUpPatience = 30 * time.Second
+
+// watchSender keeps what the account has sent in the chain, through reorganisations, until the parts are closed, and takes
+// up what a crash left in flight. Whoever is about to send by what the chain says waits for that, see [parts.caughtUp]: a
+// deposit that is under way would be made twice. A session that spends what is deposited already does not wait.
+func (p *parts) watchSender(ctx context.Context, cfg partsConfig) error {
+	open, err := p.sender.Open(ctx)
+	if err != nil {
+		return err
+	}
+	p.resumed = make(chan struct{})
+	if open == 0 {
+		close(p.resumed)
+	}
+	running, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	p.closers = append(p.closers, closerFunc(func() error { cancel(); done.Wait(); return nil }))
+	done.Go(func() {
+		for {
+			err := p.sender.Watch(running)
+			switch {
+			case running.Err() != nil:
+				return
+			case !errors.Is(err, chain.ErrChainReset): // the client has said that, once
+				p.log.Error("mined transactions are no longer watched", "error", err)
+				return
+			}
+			pause(running, watchPause)
 		}
-	}()
-	p.closers = append(p.closers, closerFunc(func() error { cancel(); <-done; return nil }))
+	})
+	if open == 0 {
+		return nil
+	}
+	done.Go(func() {
+		for wait := time.Second; running.Err() == nil; wait = min(2*wait, watchPause) {
+			err := p.sender.Resume(running)
+			if err == nil {
+				close(p.resumed)
+				return
+			}
+			if wait == time.Second && running.Err() == nil {
+				p.log.Warn("earlier transactions are still under way", "count", open, "error", err)
+			}
+			pause(running, wait)
+		}
+	})
+	switch {
+	case cfg.Client:
+		return nil
+	case cfg.Sessions > 0:
+		waiting, cancel := context.WithTimeout(ctx, catchUpPatience)
+		defer cancel()
+		if err := p.caughtUp(waiting); err != nil && ctx.Err() == nil {
+			p.log.Warn("serving although earlier transactions are still under way", "error", err)
+		}
+		return ctx.Err()
+	}
+	return p.caughtUp(ctx)
 }
 
-// online makes sure, before anything is sent, that the chain answers, that its contracts are the ones this binary knows,
-// and that no transaction which a crash left in flight is forgotten.
+// watchPause is how long a journal whose chain is gone is left alone.
+const watchPause = 30 * time.Second
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// settledAtOnce reports whether nothing that was in flight at the start is any more.
+func (p *parts) settledAtOnce() bool {
+	select {
+	case <-p.resumed:
+		return true
+	default:
+		return false
+	}
+}
+
+// caughtUp waits until what was in flight at the start is mined.
+func (p *parts) caughtUp(ctx context.Context) error {
+	select {
+	case <-p.resumed:
+		return nil
+	case <-ctx.Done():
+	}
+	n, err := p.sender.Open(context.WithoutCancel(ctx))
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%d earlier transactions of account %s are not mined yet, so that another might do the same twice: "+
+		"wait for them, or see byway status for what is wrong with the chain: %w", n, p.sender.Address(), ctx.Err())
+}
+
+// online makes sure, before anything is sent, that the chain answers and is the one that this home's journal tells of.
+// That its contracts are the ones this binary knows was made sure of for each endpoint before it was believed.
 func (p *parts) online(ctx context.Context) error {
 	p.waking.Lock()
 	defer p.waking.Unlock()
-	if p.awake {
-		return nil
+	if err := p.chain.Reset(); err != nil || p.awake {
+		return err
 	}
 	if p.chain.Down() != nil {
 		waiting, cancel := context.WithTimeout(ctx, chainPatience)
@@ -178,11 +265,8 @@ func (p *parts) online(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := deploy.Check(ctx, p.chain, p.network.Deployment); err != nil {
-		return err
-	}
-	if err := p.sender.Resume(ctx); err != nil {
-		return fmt.Errorf("take up earlier transactions: %w", err)
+	if err := p.sender.Recognise(ctx); err != nil {
+		return fmt.Errorf("recognise the chain: %w", err)
 	}
 	p.awake = true
 	return nil
@@ -200,15 +284,35 @@ func (p *parts) close() error {
 
 // dialChain connects to a network's chain and makes sure that the contracts there are the ones this binary knows.
 func dialChain(ctx context.Context, n Network, log *slog.Logger) (*chain.Client, error) {
-	client, err := chain.Dial(ctx, chain.Config{URLs: n.RPC, ChainID: n.ChainID, Dialer: n.Dialer, Log: log})
-	if err != nil {
-		return nil, err
+	return chain.Dial(ctx, n.chainConfig(log))
+}
+
+// ChainStatus is an endpoint of the chain, as status tells it.
+type ChainStatus struct {
+	Endpoint string    `json:"endpoint"` // scheme and host
+	OK       bool      `json:"ok"`
+	Head     uint64    `json:"head,omitempty"`
+	Problem  string    `json:"problem,omitempty"` // what is wrong
+	LeftOut  bool      `json:"left_out,omitempty"`
+	Since    time.Time `json:"since,omitzero"` // since when
+}
+
+// chainStatus tells how the endpoints of the chain do.
+func (p *parts) chainStatus() []ChainStatus {
+	all := []ChainStatus{}
+	for _, h := range p.chain.Health() {
+		s := ChainStatus{Endpoint: h.URL, OK: h.OK, Head: h.Head, LeftOut: h.LeftOut, Since: h.Since}
+		switch {
+		case h.Error != nil:
+			s.Problem = h.Error.Error()
+		case h.Lagging:
+			s.Problem = "behind the others"
+		case h.Slow:
+			s.Problem = "slow"
+		}
+		all = append(all, s)
 	}
-	if err := deploy.Check(ctx, client, n.Deployment); err != nil {
-		client.Close()
-		return nil, err
-	}
-	return client, nil
+	return all
 }
 
 // Token is how the network's token is shown to people.
@@ -234,11 +338,6 @@ func KnownToken(ctx context.Context, n Network, home Home) (Token, error) {
 		return Token{}, err
 	}
 	defer client.Close()
-	if client.Down() == nil {
-		if err := deploy.Check(ctx, client, n.Deployment); err != nil {
-			return Token{}, err
-		}
-	}
 	return rememberToken(ctx, client, n, &home)
 }
 

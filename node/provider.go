@@ -176,8 +176,10 @@ func (p *Provider) payeeView() (payments.Chain, error) {
 	if depth == 0 && !p.network.Private {
 		depth = DefaultDepth
 	}
+	// Credit is given to strangers on the chain's word: where the network names several endpoints, two must say it.
+	view := payments.NewChainView(p.chain.Agreed(), p.network.Deployment)
 	if depth <= 0 {
-		return p.view, nil
+		return view, nil
 	}
 	above, err := payments.Cost(p.sells.PricePerGiB, reorgBytes)
 	if err != nil {
@@ -189,7 +191,7 @@ func (p *Provider) payeeView() (payments.Chain, error) {
 	if p.cfg.NoTrust {
 		above = contracts.Amount{}
 	}
-	return payments.DepthView{View: p.view, Depth: uint64(depth), Above: above}, nil
+	return payments.DepthView{View: view, Depth: uint64(depth), Above: above}, nil
 }
 
 // Publish puts the offer on IPFS and into the registry. An offer that is published already and still says the same is
@@ -541,6 +543,7 @@ type ProviderStatus struct {
 	Sessions []ServedStatus   `json:"sessions"`
 	Peers    PeersUse         `json:"peers"`
 	Earnings Earnings         `json:"earnings"`
+	Chain    []ChainStatus    `json:"chain"`
 }
 
 // Earnings is what a provider was promised and where that stands, in base units; GasSpent is in wei.
@@ -575,6 +578,7 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 		Schema: "byway.status/1", Role: "provider", Provider: p.cfg.Key.Address().Hex(), Offer: p.offer.CID.String(),
 		Price: p.sells.PricePerGiB, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Exit: p.exit.Mode(), Sessions: []ServedStatus{},
 		Peers: peers, Earnings: earnings, Trouble: p.exit.Trouble(),
+		Chain: p.chainStatus(),
 	}
 	for _, s := range p.sessions {
 		status.Sessions = append(status.Sessions, s.status())

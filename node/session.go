@@ -418,6 +418,8 @@ type ConsumerStatus struct {
 	Machine string  `json:"machine,omitempty"` // one of the Machine constants; empty for a proxy
 	Blocked string  `json:"blocked,omitempty"` // what keeps the machine's traffic from the session
 	Session Receipt `json:"session"`
+
+	Chain []ChainStatus `json:"chain"`
 }
 
 // ServeAPI answers the local API for this session until ctx ends. proxy is where its proxy listens.
@@ -427,6 +429,7 @@ func (s *Session) ServeAPI(ctx context.Context, proxy string) error {
 			answer(w, ConsumerStatus{
 				Schema: "byway.status/1", Role: "consumer", Token: s.consumer.token, Country: s.offer.Offer.Country,
 				Proxy: proxy, Machine: s.Machine(), Blocked: s.Blocked(), Session: s.Receipt(),
+				Chain: s.consumer.chainStatus(),
 			}, nil)
 		},
 		"GET /v1/vault": func(w http.ResponseWriter, r *http.Request) {

@@ -80,7 +80,7 @@ func (w *Wallet) Vault(ctx context.Context, since *uint64) (VaultStatus, error) 
 		Owner: w.cfg.Owner, Session: w.cfg.Session, Token: w.token, Block: head.Number, Time: head.Time,
 		Channels: []ChannelStatus{},
 	}
-	if status.Wallet, err = tokenBalance(ctx, w.chain.Agreed(), w.network.Token, w.cfg.Owner); err != nil {
+	if status.Wallet, err = tokenBalance(ctx, w.chain.Agreed().OrAlone(), w.network.Token, w.cfg.Owner); err != nil {
 		return status, err
 	}
 	own, err := w.view.StateAt(ctx, w.channel(w.cfg.Owner), head.Number)

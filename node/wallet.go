@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math/big"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/core/types"
 
 	"byway/contracts"
 	"byway/contracts/chain"
@@ -75,7 +73,7 @@ func openView(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 		return nil, err
 	}
 	p.closers = append(p.closers, closerFunc(func() error { p.chain.Close(); return nil }))
-	p.view = payments.NewChainView(agreedChain{p.chain.Agreed()}, cfg.Network.Deployment)
+	p.view = payments.NewChainView(p.chain.Agreed().OrAlone(), cfg.Network.Deployment)
 	if p.token, err = readToken(ctx, p.chain, cfg.Network.Token); err != nil {
 		return nil, err
 	}
@@ -99,7 +97,7 @@ func (p *parts) wallet(cfg WalletConfig) (*Wallet, error) {
 	}
 	var err error
 	w.funding, err = payments.NewFunding(payments.FundingConfig{
-		Backend: p.chain.Agreed(), Sender: sender, Deployment: p.network.Deployment, Log: p.log,
+		Backend: p.chain.Agreed().OrAlone(), Sender: sender, Deployment: p.network.Deployment, Log: p.log,
 	})
 	return w, err
 }
@@ -136,22 +134,6 @@ type coldSigner struct{ address common.Address }
 func (s coldSigner) Address() common.Address                { return s.address }
 func (s coldSigner) SignDigest(common.Hash) ([]byte, error) { return nil, ErrCold }
 
-// agreedChain is the chain as decisions about money see it: where two endpoints are given, nothing counts that they do
-// not both say, the head included.
-type agreedChain struct{ chain.Agreed }
-
-// HeaderByNumber returns a header; the newest is the newest that two endpoints share.
-func (a agreedChain) HeaderByNumber(ctx context.Context, number *big.Int) (*types.Header, error) {
-	if number != nil {
-		return a.Agreed.HeaderByNumber(ctx, number)
-	}
-	head, err := a.Head(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return a.HeaderByHash(ctx, head.Hash)
-}
-
 // Sent says what one transaction of the account's did. It is zero where the transaction was collected, not sent.
 type Sent struct {
 	Action string           `json:"action"`
@@ -166,9 +148,9 @@ func newSent(action string, amount contracts.Amount, r chain.Result) Sent {
 	return Sent{action, amount, r.TxHash, r.Block, r.GasUsed, Wei{r.Fee}}
 }
 
-// head is the block that two endpoints share.
+// head is the newest block that can be relied on.
 func (w *Wallet) head(ctx context.Context) (chain.Block, error) {
-	head, err := w.chain.Agreed().Head(ctx)
+	head, err := w.chain.Agreed().OrAlone().Head(ctx)
 	if err != nil {
 		return head, fmt.Errorf("read head: %w", err)
 	}

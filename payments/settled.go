@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
+	"byway/contracts/chain"
 )
 
 // What is settled on a channel is the chain's word, and the chain speaks through endpoints that can lag, lie and be
@@ -155,7 +156,7 @@ func (c *Claimer) reread(ctx context.Context, list []account) (states map[int64]
 		states[a.id] = s
 	}
 	if len(states) == 0 && len(unread) > 0 {
-		return nil, nil, fmt.Errorf("read channels after a reorganisation: %w", last)
+		return nil, nil, chain.Outage(fmt.Errorf("read channels after a reorganisation: %w", last))
 	}
 	return states, unread, nil
 }

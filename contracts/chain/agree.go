@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum"
@@ -33,24 +34,78 @@ func (e *DisagreementError) Error() string {
 	return fmt.Sprintf("no two endpoints agree on %s%s", e.What, b.String())
 }
 
-// ErrAlone says that an answer needs two endpoints and only one could be reached.
-var ErrAlone = errors.New("two endpoints must agree and fewer than two answer")
+// ErrAlone says that an answer needs two endpoints and only one can be relied on.
+var ErrAlone = errors.New("two endpoints must agree and fewer than two can be relied on")
+
+// AloneError is [ErrAlone], with what is wrong with the others.
+type AloneError struct {
+	URL    string  // the one that can be relied on
+	Others []error // each names its endpoint
+}
+
+// Error implements error.
+func (e *AloneError) Error() string {
+	var b strings.Builder
+	for i, err := range e.Others {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(err.Error())
+	}
+	return fmt.Sprintf("%v, %s: %s. Mend that endpoint, give another instead, or take it out of the network's rpc list",
+		ErrAlone, e.URL, b.String())
+}
+
+// Is makes every AloneError an [ErrAlone].
+func (e *AloneError) Is(target error) bool { return target == ErrAlone }
 
 // Agreed is a view of the chain for decisions about money. Where the client has two endpoints or more, whatever it
 // reads of the state is what two of them said of the same block; with one endpoint it is that one's word. It can stand
 // in for a [Client] wherever bindings want a backend.
 //
-// Whatever credit, claims, deposits or withdrawals hang on is to be read through it: a payee's and a payer's view of
-// channels, balances before a deposit, receipts. Lists that a person looks at may come from one endpoint.
-type Agreed struct{ *Client }
+// What is given to strangers on the chain's word is to be read through it: credit for what a payer is said to have
+// deposited. Lists that a person looks at may come from one endpoint.
+type Agreed struct {
+	*Client
+	orAlone bool
+}
 
-// Agreed returns the view of the chain that decisions about money must use.
-func (c *Client) Agreed() Agreed { return Agreed{c} }
+// Agreed returns the view of the chain that decisions about others' money must use.
+func (c *Client) Agreed() Agreed { return Agreed{Client: c} }
 
-// pair is two endpoints that have the same block.
+// OrAlone is the view for decisions about the home's own money: two endpoints must not contradict each other, but while
+// only one can be relied on, its word counts, and the log says so.
+//
+// A lone endpoint that lies gains nothing by it. A transaction is signed for one chain and one contract, and what it does
+// is decided there: a false balance can make its owner set aside more of what it was told to spend at most, in a vault that
+// is its own; a false total can make a claim come minutes later, or cost gas for nothing; a false receipt is looked at
+// again until the transaction is final. None of it pays the liar. What could, a deposit that is not there, is what
+// [Client.Agreed] is for.
+func (a Agreed) OrAlone() Agreed { return Agreed{Client: a.Client, orAlone: true} }
+
+// secondPatience is how long a second endpoint is waited for where one may do.
+const secondPatience = 3 * time.Second
+
+// soloNotice remembers whether it was said that one endpoint's word counts.
+type soloNotice struct {
+	mu sync.Mutex
+	on bool
+}
+
+func (c *Client) noteAlone(err *AloneError) {
+	c.alone.mu.Lock()
+	defer c.alone.mu.Unlock()
+	if news := (err != nil) != c.alone.on; news && err != nil {
+		c.log.Warn("one endpoint's word counts for this home's own money, until another can be relied on",
+			"endpoint", err.URL, "others", errors.Join(err.Others...).Error())
+	}
+	c.alone.on = err != nil
+}
+
+// pair is a block and the endpoints that have it: two or more, or one where that must do.
 type pair struct {
-	block Block
-	on    []*endpoint
+	header
+	on []*endpoint
 }
 
 // answer is what one endpoint said.
@@ -63,22 +118,71 @@ type answer[T any] struct {
 // askAll asks endpoints side by side and returns what they said, in order.
 func askAll[T any](ctx context.Context, c *Client, on []*endpoint, f func(context.Context, *endpoint) (T, error),
 ) []answer[T] {
-	answers := make([]answer[T], len(on))
-	done := make(chan struct{})
+	return gather(ctx, c, on, 0, f)
+}
+
+// gather is askAll that waits no longer than patience for the others once one has answered; zero: as long as it takes.
+func gather[T any](ctx context.Context, c *Client, on []*endpoint, patience time.Duration,
+	f func(context.Context, *endpoint) (T, error),
+) []answer[T] {
+	type placed struct {
+		at int
+		a  answer[T]
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan placed, len(on))
+	all := make([]answer[T], len(on))
 	for i, e := range on {
+		all[i] = answer[T]{on: e, err: &EndpointError{e.name, errNoAnswer}}
 		go func() {
-			defer func() { done <- struct{}{} }()
+			var v T
 			err := c.onOne(ctx, e, func(ctx context.Context, e *endpoint) (err error) {
-				answers[i].v, err = f(ctx, e)
+				v, err = f(ctx, e)
 				return err
 			})
-			answers[i].on, answers[i].err = e, err
+			done <- placed{i, answer[T]{e, v, err}}
 		}()
 	}
+	var enough <-chan time.Time
 	for range on {
-		<-done
+		select {
+		case p := <-done:
+			all[p.at] = p.a
+			if p.a.err == nil && patience > 0 && enough == nil {
+				enough = time.After(patience)
+			}
+		case <-enough:
+			return all
+		case <-ctx.Done():
+			return all
+		}
 	}
-	return answers
+	return all
+}
+
+// asked are the endpoints to ask for something that two must say, and what is wrong with those that are not asked.
+func (a Agreed) asked() (on []*endpoint, others []error) {
+	var behind []*endpoint
+	for _, e := range a.endpoints {
+		if out := e.leftOut(); out != nil {
+			others = append(others, out)
+			continue
+		}
+		e.mu.Lock()
+		failing, err := time.Now().Before(e.until), e.err
+		e.mu.Unlock()
+		if a.orAlone && failing {
+			behind = append(behind, e)
+			others = append(others, a.named(e, err))
+			continue
+		}
+		on = append(on, e)
+	}
+	if len(on) == 0 { // then the failing ones are what there is
+		return behind, nil
+	}
+	return on, others
 }
 
 // agreedBlock finds the newest block that two endpoints have, or with a number that one, and who has it.
@@ -94,52 +198,97 @@ func (a Agreed) agreedBlock(ctx context.Context, number *big.Int) (pair, error) 
 		if p, last = a.tryBlock(ctx, number); last == nil {
 			return p, nil
 		}
+		if isMissing(last) || a.Reset() != nil {
+			break
+		}
 	}
 	return pair{}, last
 }
 
 func (a Agreed) tryBlock(ctx context.Context, number *big.Int) (pair, error) {
-	on := a.ranked()
-	if number == nil || number.Sign() < 0 {
-		heads := askAll(ctx, a.Client, on, func(ctx context.Context, e *endpoint) (uint64, error) {
-			return e.eth.BlockNumber(ctx)
-		})
-		heads, err := answered(heads)
-		if err != nil {
+	on, others := a.asked()
+	if len(on) == 0 {
+		return pair{}, errors.Join(others...)
+	}
+	patience := time.Duration(0)
+	if a.orAlone {
+		patience = secondPatience
+	}
+	at := tag(number)
+	heads := gather(ctx, a.Client, on, patience, func(ctx context.Context, e *endpoint) (header, error) {
+		return a.headerOf(ctx, e, at)
+	})
+	found, failed := sorted(heads)
+	others = append(others, failed...)
+	if len(found) > 1 && at == "latest" {
+		slices.SortStableFunc(found, func(x, y answer[header]) int { return cmp.Compare(y.v.block.Number, x.v.block.Number) })
+		if found[0].v.block.Number-found[1].v.block.Number > maxLag && len(found) == 2 {
+			err := a.apart(ctx, found[0], found[1])
+			switch {
+			case errors.As(err, new(*LeftOutError)):
+				return a.single(found[1:], append(others, err))
+			case errors.As(err, new(*laggingError)):
+				return a.single(found[:1], append(others, err))
+			}
 			return pair{}, err
 		}
-		slices.SortStableFunc(heads, func(x, y answer[uint64]) int { return cmp.Compare(y.v, x.v) })
-		// One endpoint alone can name any height: the second highest is the one that two vouch for.
-		if behind := heads[0].v - heads[1].v; behind > maxLag && len(heads) == 2 {
-			return pair{}, &DisagreementError{"the head", map[string]string{
-				heads[0].on.name: fmt.Sprint("block ", heads[0].v), heads[1].on.name: fmt.Sprint("block ", heads[1].v),
-			}}
+		if found[0].v.block != found[1].v.block {
+			// One endpoint alone can name any height: the second highest is the one that two vouch for.
+			at = found[1].v.block.Number
+			on = on[:0]
+			for _, f := range found {
+				on = append(on, f.on)
+			}
+			found, failed = sorted(gather(ctx, a.Client, on, patience, func(ctx context.Context, e *endpoint) (header, error) {
+				return a.headerOf(ctx, e, at)
+			}))
+			others = append(others, failed...)
 		}
-		number = new(big.Int).SetUint64(heads[1].v)
 	}
-	headers, err := answered(askAll(ctx, a.Client, on, func(ctx context.Context, e *endpoint) (*types.Header, error) {
-		return e.eth.HeaderByNumber(ctx, number)
-	}))
-	if err != nil {
-		return pair{}, err
+	switch {
+	case len(found) == 0:
+		for _, h := range heads {
+			if isMissing(h.err) {
+				return pair{}, h.err
+			}
+		}
+		return pair{}, errors.Join(others...)
+	case len(found) == 1:
+		return a.single(found, others)
 	}
-	same := agreeing(headers, func(x, y *types.Header) bool { return x.Hash() == y.Hash() })
+	same := agreeing(found, sameBlock)
 	if same == nil {
-		return pair{}, disagreement(fmt.Sprint("block ", number), headers, func(h *types.Header) string {
-			return h.Hash().Hex()
+		return pair{}, disagreement(fmt.Sprint("block ", found[0].v.block.Number), found, func(h header) string {
+			return h.block.Hash.Hex()
 		})
 	}
-	p := pair{block: blockOf(same[0].v)}
+	if len(same) < len(found) {
+		a.spawn(func(run context.Context) { a.judge(run, same, found) })
+	}
+	a.noteAlone(nil)
+	p := pair{header: same[0].v}
 	for _, s := range same {
 		p.on = append(p.on, s.on)
 	}
 	return p, nil
 }
 
-// answered keeps those that answered, and needs two of them.
-func answered[T any](all []answer[T]) ([]answer[T], error) {
-	var kept []answer[T]
-	var errs []error
+// single goes by one endpoint where that may be, and says what is wrong with the others where not.
+func (a Agreed) single(found []answer[header], others []error) (pair, error) {
+	alone := &AloneError{found[0].on.name, others}
+	if !a.orAlone {
+		return pair{}, alone
+	}
+	a.noteAlone(alone)
+	return pair{found[0].v, []*endpoint{found[0].on}}, nil
+}
+
+func sameBlock(x, y header) bool {
+	return x.block == y.block && x.ParentHash == y.ParentHash
+}
+
+// sorted keeps those that answered, and the errors of the others.
+func sorted[T any](all []answer[T]) (kept []answer[T], errs []error) {
 	for _, a := range all {
 		if a.err != nil {
 			errs = append(errs, a.err)
@@ -147,10 +296,76 @@ func answered[T any](all []answer[T]) ([]answer[T], error) {
 			kept = append(kept, a)
 		}
 	}
-	if len(kept) < 2 {
-		return nil, errors.Join(append([]error{ErrAlone}, errs...)...)
+	return kept, errs
+}
+
+// laggingError says that an endpoint is behind.
+type laggingError struct {
+	url    string
+	blocks uint64
+}
+
+func (e *laggingError) Error() string {
+	return fmt.Sprintf("endpoint %s is %d blocks behind", e.url, e.blocks)
+}
+
+// clockSlack is by how much a block's time may be off the time that this machine has.
+const clockSlack = 15 * time.Minute
+
+// apart says what two endpoints are to each other whose heads are far apart: one of them behind, or lying, or on another
+// chain.
+func (a Agreed) apart(ctx context.Context, ahead, behind answer[header]) error {
+	off := func(h header) time.Duration { return time.Until(h.block.Time).Abs() }
+	if off(ahead.v) > clockSlack && off(behind.v) < clockSlack && ahead.v.block.Time.After(time.Now()) {
+		// The clock says which of the two is the chain's head.
+		err := &ImpossibleError{fmt.Sprintf("it names block %d of %s, which is in the future, and %s is at block %d",
+			ahead.v.block.Number, ahead.v.block.Time.UTC().Format(time.RFC3339), behind.on.name, behind.v.block.Number)}
+		a.leaveOut(ahead.on, err)
+		return &LeftOutError{ahead.on.name, time.Now(), err}
 	}
-	return kept, nil
+	number := behind.v.block.Number
+	there := askAll(ctx, a.Client, []*endpoint{ahead.on}, func(ctx context.Context, e *endpoint) (header, error) {
+		return a.headerOf(ctx, e, number)
+	})[0]
+	if there.err != nil {
+		return there.err
+	}
+	if !sameBlock(there.v, behind.v) {
+		return disagreement(fmt.Sprint("block ", number), []answer[header]{there, behind}, func(h header) string {
+			return h.block.Hash.Hex()
+		})
+	}
+	behind.on.mu.Lock()
+	behind.on.lagging = true
+	behind.on.mu.Unlock()
+	return &laggingError{behind.on.name, ahead.v.block.Number - number}
+}
+
+// judge leaves out those of found whose chain is another one than that of same, well below the head: there two agree, and
+// no reorganisation explains it.
+func (c *Client) judge(ctx context.Context, same, found []answer[header]) {
+	number := same[0].v.block.Number
+	if number <= maxDrop {
+		return
+	}
+	on := []*endpoint{same[0].on, same[1].on}
+	for _, f := range found {
+		if !slices.ContainsFunc(same, func(s answer[header]) bool { return s.on == f.on }) {
+			on = append(on, f.on)
+		}
+	}
+	deep := askAll(ctx, c, on, func(ctx context.Context, e *endpoint) (header, error) {
+		return c.headerOf(ctx, e, number-maxDrop)
+	})
+	if deep[0].err != nil || deep[1].err != nil || !sameBlock(deep[0].v, deep[1].v) {
+		return
+	}
+	for _, d := range deep[2:] {
+		if d.err == nil && !sameBlock(d.v, deep[0].v) {
+			c.leaveOut(d.on, &ImpossibleError{fmt.Sprintf("its block %d is %s, and that of %s and %s is %s", number-maxDrop,
+				d.v.block.Hash, on[0].name, on[1].name, deep[0].v.block.Hash)})
+		}
+	}
 }
 
 // agreeing returns the largest set of at least two answers that are the same, nil where there is none.
@@ -188,80 +403,126 @@ func agreed(ctx context.Context, a Agreed, what string, number *big.Int,
 ) ([]byte, error) {
 	p, err := a.agreedBlock(ctx, number)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+		return nil, &OutageError{what, err}
 	}
+	at := fmt.Sprintf("%s at block %d", what, p.block.Number)
 	// A revert is an answer like any other, and is compared like any other.
 	type outcome struct {
 		data   []byte
 		revert error
 	}
-	all, err := answered(askAll(ctx, a.Client, p.on, func(ctx context.Context, e *endpoint) (outcome, error) {
-		data, err := f(ctx, e, p.block)
-		var r *RevertError
-		if err = asRevert(err); errors.As(err, &r) {
-			return outcome{r.Data, r}, nil
-		}
-		return outcome{data, nil}, err
-	}))
-	if err != nil {
-		return nil, fmt.Errorf("%s at block %d: %w", what, p.block.Number, err)
+	patience := time.Duration(0)
+	if a.orAlone {
+		patience = secondPatience
 	}
-	same := agreeing(all, func(x, y outcome) bool {
-		return bytes.Equal(x.data, y.data) && (x.revert == nil) == (y.revert == nil)
-	})
-	if same == nil {
-		err := disagreement(fmt.Sprintf("the result at block %d", p.block.Number), all, func(o outcome) string {
-			return fmt.Sprintf("0x%x", o.data[:min(len(o.data), 64)])
+	ask := func(on []*endpoint) []answer[outcome] {
+		return gather(ctx, a.Client, on, patience, func(ctx context.Context, e *endpoint) (outcome, error) {
+			data, err := f(ctx, e, p.block)
+			var r *RevertError
+			if err = asRevert(err); errors.As(err, &r) {
+				return outcome{r.Data, r}, nil
+			}
+			return outcome{data, nil}, err
 		})
-		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if r := same[0].v.revert; r != nil {
+	need := min(len(p.on), 2)
+	found, failed := sorted(ask(p.on))
+	for round := 1; len(found) < need && round < rounds && ctx.Err() == nil; round++ {
+		if err := sleep(ctx, 100*time.Millisecond<<round); err != nil {
+			break
+		}
+		found, failed = sorted(ask(p.on))
+		if a.orAlone {
+			need = 1
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return nil, &OutageError{at, errors.Join(failed...)}
+	case len(found) < need:
+		return nil, &OutageError{at, &AloneError{found[0].on.name, failed}}
+	case len(found) == 1:
+		if len(failed) > 0 {
+			a.noteAlone(&AloneError{found[0].on.name, failed})
+		}
+	default:
+		same := agreeing(found, func(x, y outcome) bool {
+			return bytes.Equal(x.data, y.data) && (x.revert == nil) == (y.revert == nil)
+		})
+		if same == nil {
+			err := disagreement(fmt.Sprintf("the result at block %d", p.block.Number), found, func(o outcome) string {
+				return fmt.Sprintf("0x%x", o.data[:min(len(o.data), 64)])
+			})
+			return nil, &OutageError{what, err}
+		}
+		for _, o := range found {
+			if !slices.ContainsFunc(same, func(s answer[outcome]) bool { return s.on == o.on }) {
+				a.leaveOut(o.on, &ImpossibleError{fmt.Sprintf("what it reads in block %s is not what %s and %s read there",
+					p.block.Hash, same[0].on.name, same[1].on.name)})
+			}
+		}
+		found = same
+	}
+	if r := found[0].v.revert; r != nil {
 		return nil, fmt.Errorf("%s: %w", what, r)
 	}
-	return same[0].v.data, nil
+	return found[0].v.data, nil
 }
 
-func (a Agreed) alone() bool { return len(a.endpoints) < 2 }
+// onlyOne reports whether one endpoint is all that was ever given.
+func (a Agreed) onlyOne() bool { return len(a.endpoints) < 2 }
 
 // Head returns the newest block that two endpoints share.
 func (a Agreed) Head(ctx context.Context) (Block, error) {
-	if a.alone() {
-		return a.Client.Head(ctx)
+	h, err := a.header(ctx, nil)
+	return h.block, err
+}
+
+// header reads a block's header that two endpoints share, for nil the newest of these.
+func (a Agreed) header(ctx context.Context, number *big.Int) (header, error) {
+	if a.onlyOne() {
+		return a.Client.header(ctx, number)
 	}
-	p, err := a.agreedBlock(ctx, nil)
+	p, err := a.agreedBlock(ctx, number)
 	if err != nil {
-		return Block{}, fmt.Errorf("read head: %w", err)
+		return header{}, &OutageError{"read header", err}
 	}
-	return p.block, nil
+	return p.header, nil
+}
+
+// HeaderByNumber returns a header that two endpoints share, for nil the newest of these.
+func (a Agreed) HeaderByNumber(ctx context.Context, number *big.Int) (*types.Header, error) {
+	h, err := a.header(ctx, number)
+	return h.Header, err
 }
 
 // CallContract executes a call at a block, nil for the newest that two endpoints share.
 func (a Agreed) CallContract(ctx context.Context, msg ethereum.CallMsg, number *big.Int) ([]byte, error) {
-	if a.alone() {
+	if a.onlyOne() {
 		return a.Client.CallContract(ctx, msg, number)
 	}
 	return agreed(ctx, a, "call contract", number, func(ctx context.Context, e *endpoint, b Block) ([]byte, error) {
-		return e.eth.CallContractAtHash(ctx, msg, b.Hash)
+		return e.callAt(ctx, msg, b)
 	})
 }
 
 // CodeAt returns a contract's code at a block, nil for the newest that two endpoints share.
 func (a Agreed) CodeAt(ctx context.Context, contract common.Address, number *big.Int) ([]byte, error) {
-	if a.alone() {
+	if a.onlyOne() {
 		return a.Client.CodeAt(ctx, contract, number)
 	}
 	return agreed(ctx, a, "read code", number, func(ctx context.Context, e *endpoint, b Block) ([]byte, error) {
-		return e.eth.CodeAtHash(ctx, contract, b.Hash)
+		return e.codeAt(ctx, contract, b)
 	})
 }
 
 // BalanceAt returns an account's wei at a block, nil for the newest that two endpoints share.
 func (a Agreed) BalanceAt(ctx context.Context, account common.Address, number *big.Int) (*big.Int, error) {
-	if a.alone() {
+	if a.onlyOne() {
 		return a.Client.BalanceAt(ctx, account, number)
 	}
 	b, err := agreed(ctx, a, "read balance", number, func(ctx context.Context, e *endpoint, b Block) ([]byte, error) {
-		wei, err := e.eth.BalanceAtHash(ctx, account, b.Hash)
+		wei, err := e.balanceAt(ctx, account, b)
 		if err != nil {
 			return nil, err
 		}
@@ -276,13 +537,29 @@ func (a Agreed) BalanceAt(ctx context.Context, account common.Address, number *b
 // TransactionReceipt returns a receipt that two endpoints agree on; while fewer than two have it, the error is
 // [ethereum.NotFound].
 func (a Agreed) TransactionReceipt(ctx context.Context, hash common.Hash) (*types.Receipt, error) {
-	if a.alone() {
+	if a.onlyOne() {
 		return a.Client.TransactionReceipt(ctx, hash)
 	}
-	all := askAll(ctx, a.Client, a.ranked(), func(ctx context.Context, e *endpoint) (*types.Receipt, error) {
+	on, others := a.asked()
+	patience := time.Duration(0)
+	if a.orAlone {
+		patience = secondPatience
+		// One that is behind knows of no new receipt, and that means nothing.
+		if current := slices.DeleteFunc(slices.Clone(on), func(e *endpoint) bool {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			return e.lagging
+		}); len(current) > 0 {
+			on = current
+		}
+	}
+	all := gather(ctx, a.Client, on, patience, func(ctx context.Context, e *endpoint) (*types.Receipt, error) {
 		r, err := e.eth.TransactionReceipt(ctx, hash)
 		if err == nil && (r.TxHash != hash || r.BlockNumber == nil) {
 			return nil, errors.New("the receipt is another transaction's")
+		}
+		if err == nil && (!r.BlockNumber.IsUint64() || r.BlockNumber.Uint64() > maxBlock) {
+			return nil, &ImpossibleError{fmt.Sprintf("it names a receipt of block %s", r.BlockNumber)}
 		}
 		return r, err
 	})
@@ -292,12 +569,18 @@ func (a Agreed) TransactionReceipt(ctx context.Context, hash common.Hash) (*type
 			missing++
 		}
 	}
-	found, err := answered(all)
+	found, failed := sorted(all)
+	failed = append(others, failed...)
 	switch {
-	case err != nil && missing > 0 && missing+countFound(all) >= 2:
+	case len(found) == 0 && missing > 0 && (a.orAlone || missing >= 2), len(found) == 1 && missing > 0:
 		return nil, ethereum.NotFound
-	case err != nil:
-		return nil, fmt.Errorf("read receipt: %w", err)
+	case len(found) == 0:
+		return nil, &OutageError{"read receipt", errors.Join(failed...)}
+	case len(found) == 1 && a.orAlone:
+		a.noteAlone(&AloneError{found[0].on.name, failed})
+		return found[0].v, nil
+	case len(found) == 1:
+		return nil, &OutageError{"read receipt", &AloneError{found[0].on.name, failed}}
 	}
 	same := agreeing(found, sameReceipt)
 	switch {
@@ -306,18 +589,9 @@ func (a Agreed) TransactionReceipt(ctx context.Context, hash common.Hash) (*type
 	case missing > 0:
 		return nil, ethereum.NotFound
 	}
-	return nil, fmt.Errorf("read receipt: %w", disagreement("receipt "+hash.Hex(), found, func(r *types.Receipt) string {
+	return nil, &OutageError{"read receipt", disagreement("receipt "+hash.Hex(), found, func(r *types.Receipt) string {
 		return fmt.Sprintf("status %d in block %d %s", r.Status, r.BlockNumber, r.BlockHash)
-	}))
-}
-
-func countFound[T any](all []answer[T]) (n int) {
-	for _, a := range all {
-		if a.err == nil {
-			n++
-		}
-	}
-	return n
+	})}
 }
 
 func sameReceipt(x, y *types.Receipt) bool {

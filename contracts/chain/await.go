@@ -175,7 +175,7 @@ func (s *Sender) await(ctx context.Context, sn *send) (Result, error) {
 // lookUp finds the receipt of whichever attempt was mined, and whether enough blocks stand on it.
 func (s *Sender) lookUp(ctx context.Context, sn *send) (*types.Receipt, bool, error) {
 	for i := len(sn.attempts) - 1; i >= 0; i-- {
-		receipt, err := s.client.Agreed().TransactionReceipt(ctx, sn.attempts[i].Hash())
+		receipt, err := s.client.Agreed().OrAlone().TransactionReceipt(ctx, sn.attempts[i].Hash())
 		if errors.Is(err, ethereum.NotFound) || isMissing(err) {
 			continue
 		}
@@ -189,7 +189,7 @@ func (s *Sender) lookUp(ctx context.Context, sn *send) (*types.Receipt, bool, er
 		if s.confirmations <= 1 {
 			return receipt, true, nil
 		}
-		head, err := s.client.Agreed().Head(ctx)
+		head, err := s.client.Agreed().OrAlone().Head(ctx)
 		if err != nil {
 			return nil, false, err
 		}

@@ -25,23 +25,22 @@ var (
 
 // BlockNumber returns the number of the newest block.
 func (c *Client) BlockNumber(ctx context.Context) (uint64, error) {
-	return read(ctx, c, "read block number", func(ctx context.Context, e *ethclient.Client) (uint64, error) {
-		return e.BlockNumber(ctx)
-	})
+	head, err := c.Head(ctx)
+	return head.Number, err
 }
 
 // HeaderByNumber returns a canonical header, the newest for a nil number.
 func (c *Client) HeaderByNumber(ctx context.Context, number *big.Int) (*types.Header, error) {
-	return read(ctx, c, "read header", func(ctx context.Context, e *ethclient.Client) (*types.Header, error) {
-		return e.HeaderByNumber(ctx, number)
-	})
+	h, err := c.header(ctx, number)
+	return h.Header, err
 }
 
 // HeaderByHash returns the header of that hash, canonical or not.
 func (c *Client) HeaderByHash(ctx context.Context, hash common.Hash) (*types.Header, error) {
-	return read(ctx, c, "read header", func(ctx context.Context, e *ethclient.Client) (*types.Header, error) {
-		return e.HeaderByHash(ctx, hash)
+	h, err := ask(ctx, c, "read header", func(ctx context.Context, e *endpoint) (header, error) {
+		return c.headerOf(ctx, e, hash)
 	})
+	return h.Header, err
 }
 
 // BlockByNumber returns a canonical block, the newest for a nil number.
@@ -82,8 +81,12 @@ func (c *Client) CodeAt(ctx context.Context, contract common.Address, block *big
 
 // CodeAtHash returns a contract's code at one block.
 func (c *Client) CodeAtHash(ctx context.Context, contract common.Address, block common.Hash) ([]byte, error) {
-	return read(ctx, c, "read code", func(ctx context.Context, e *ethclient.Client) ([]byte, error) {
-		return e.CodeAtHash(ctx, contract, block)
+	return ask(ctx, c, "read code", func(ctx context.Context, e *endpoint) ([]byte, error) {
+		b, err := e.named(ctx, block)
+		if err != nil {
+			return nil, err
+		}
+		return e.codeAt(ctx, contract, b)
 	})
 }
 
@@ -97,31 +100,38 @@ func (c *Client) CallContract(ctx context.Context, msg ethereum.CallMsg, block *
 
 // CallContractAtHash executes a call at one block. A revert is a [*RevertError].
 func (c *Client) CallContractAtHash(ctx context.Context, msg ethereum.CallMsg, block common.Hash) ([]byte, error) {
-	out, err := read(ctx, c, "call contract", func(ctx context.Context, e *ethclient.Client) ([]byte, error) {
-		return e.CallContractAtHash(ctx, msg, block)
+	out, err := ask(ctx, c, "call contract", func(ctx context.Context, e *endpoint) ([]byte, error) {
+		b, err := e.named(ctx, block)
+		if err != nil {
+			return nil, err
+		}
+		return e.callAt(ctx, msg, b)
 	})
 	return out, asRevert(err)
 }
 
 // PendingCallContract executes a call on the pending state. A revert is a [*RevertError].
 func (c *Client) PendingCallContract(ctx context.Context, msg ethereum.CallMsg) ([]byte, error) {
-	out, err := read(ctx, c, "call contract", func(ctx context.Context, e *ethclient.Client) ([]byte, error) {
-		return e.PendingCallContract(ctx, msg)
+	out, err := ask(ctx, c, "call contract", func(ctx context.Context, e *endpoint) ([]byte, error) {
+		return onPending(e, func() ([]byte, error) { return e.eth.PendingCallContract(ctx, msg) },
+			func() ([]byte, error) { return e.eth.CallContract(ctx, msg, nil) })
 	})
 	return out, asRevert(err)
 }
 
 // PendingCodeAt returns a contract's code in the pending state.
 func (c *Client) PendingCodeAt(ctx context.Context, contract common.Address) ([]byte, error) {
-	return read(ctx, c, "read code", func(ctx context.Context, e *ethclient.Client) ([]byte, error) {
-		return e.PendingCodeAt(ctx, contract)
+	return ask(ctx, c, "read code", func(ctx context.Context, e *endpoint) ([]byte, error) {
+		return onPending(e, func() ([]byte, error) { return e.eth.PendingCodeAt(ctx, contract) },
+			func() ([]byte, error) { return e.eth.CodeAt(ctx, contract, nil) })
 	})
 }
 
 // PendingNonceAt returns the account's next nonce, its transactions in the pool counted.
 func (c *Client) PendingNonceAt(ctx context.Context, account common.Address) (uint64, error) {
-	return read(ctx, c, "read nonce", func(ctx context.Context, e *ethclient.Client) (uint64, error) {
-		return e.PendingNonceAt(ctx, account)
+	return ask(ctx, c, "read nonce", func(ctx context.Context, e *endpoint) (uint64, error) {
+		return onPending(e, func() (uint64, error) { return e.eth.PendingNonceAt(ctx, account) },
+			func() (uint64, error) { return e.eth.NonceAt(ctx, account, nil) })
 	})
 }
 
@@ -142,14 +152,38 @@ func (c *Client) SuggestGasTipCap(ctx context.Context) (*big.Int, error) {
 // EstimateGas executes a transaction on the pending state and returns the gas that it needs there. A revert is a
 // [*RevertError].
 func (c *Client) EstimateGas(ctx context.Context, msg ethereum.CallMsg) (uint64, error) {
-	gas, err := read(ctx, c, "estimate gas", func(ctx context.Context, e *ethclient.Client) (uint64, error) {
-		return e.EstimateGasAtBlock(ctx, msg, big.NewInt(-1)) // the pending block
+	gas, err := ask(ctx, c, "estimate gas", func(ctx context.Context, e *endpoint) (uint64, error) {
+		return onPending(e, func() (uint64, error) { return e.eth.EstimateGasAtBlock(ctx, msg, big.NewInt(-1)) },
+			func() (uint64, error) { return e.eth.EstimateGas(ctx, msg) })
 	})
 	return gas, asRevert(err)
 }
 
-// FilterLogs returns the logs that match a query, from one endpoint.
+// FilterLogs returns the logs that match a query. A range of blocks is asked for in as many pieces as an endpoint makes
+// necessary.
 func (c *Client) FilterLogs(ctx context.Context, q ethereum.FilterQuery) ([]types.Log, error) {
+	bounded := func(n *big.Int) bool { return n != nil && n.IsUint64() }
+	if q.BlockHash == nil && bounded(q.FromBlock) && bounded(q.ToBlock) {
+		var all []types.Log
+		to := q.ToBlock.Uint64()
+		for from := q.FromBlock.Uint64(); from <= to; {
+			// Pieces of the size of one question are asked for one by one: each has its own time, and its own endpoint.
+			piece, err := ask(ctx, c, "read logs", func(ctx context.Context, e *endpoint) (p struct {
+				logs []types.Log
+				last uint64
+			}, err error) {
+				p.last = min(to, from+e.quirks.logWidth()-1)
+				p.logs, err = e.logs(ctx, q, from, p.last)
+				return p, err
+			})
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, piece.logs...)
+			from = piece.last + 1
+		}
+		return all, nil
+	}
 	return read(ctx, c, "read logs", func(ctx context.Context, e *ethclient.Client) ([]types.Log, error) {
 		return e.FilterLogs(ctx, q)
 	})
@@ -182,15 +216,20 @@ func (c *Client) TransactionReceipt(ctx context.Context, hash common.Hash) (*typ
 // SendTransaction hands a signed transaction to every endpoint and returns once one has it. The error, when none takes
 // it, tells what each of them said.
 func (c *Client) SendTransaction(ctx context.Context, tx *types.Transaction) error {
+	if err := c.Reset(); err != nil {
+		return fmt.Errorf("send transaction %s: %w", tx.Hash(), err)
+	}
 	ranked := c.ranked()
 	answers := make(chan error, len(ranked))
 	for _, e := range ranked {
-		c.wg.Go(func() {
+		if !c.spawn(func(run context.Context) {
 			// The others go on after the first has accepted: the more of them know it, the sooner it is mined.
-			answers <- c.onOne(context.WithoutCancel(ctx), e, func(ctx context.Context, e *endpoint) error {
+			answers <- c.onOne(run, e, func(ctx context.Context, e *endpoint) error {
 				return e.eth.SendTransaction(ctx, tx)
 			})
-		})
+		}) {
+			return fmt.Errorf("send transaction %s: %w", tx.Hash(), errClosed)
+		}
 	}
 	var errs []error
 	for range ranked {

@@ -11,15 +11,21 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/ethclient"
 )
 
 const (
-	// requestTimeout bounds one request to one endpoint.
-	requestTimeout = 10 * time.Second
-	// rounds is how often every endpoint is tried before a read fails.
-	rounds = 4
+	// requestTimeout bounds one request to one endpoint: some take 12 s for one, and are better than none.
+	requestTimeout = 20 * time.Second
+	// rounds is how often every endpoint is tried before a read fails, and refusedRounds how often where it is only asked
+	// too often.
+	rounds, refusedRounds = 4, 20
+	// hedgeAfter is how long one endpoint has to answer before another is asked as well.
+	hedgeAfter = 1500 * time.Millisecond
+	// settleTime is how long a client waits for its other endpoints once one is there.
+	settleTime = 400 * time.Millisecond
+	// lazyTime bounds the wait for the first endpoint, where it need not be there.
+	lazyTime = 10 * time.Second
 )
 
 // Config says where a chain is reached.
@@ -27,11 +33,14 @@ type Config struct {
 	// URLs are the JSON-RPC endpoints, http, https, ws or wss, the preferred one first. With several, reads go to the
 	// next one when one fails or lags, and [Client.Agreed] compares two.
 	URLs []string
-	// ChainID is the chain that the endpoints must serve. 0: the one that the first endpoint names.
+	// ChainID is the chain that the endpoints must serve. 0: the one that the first to answer names.
 	ChainID uint64
 	// Lazy lets [Dial] succeed although no endpoint answers; ChainID must then say which chain it is. [Client.Down] tells.
 	Lazy bool
-	// Timeout bounds one request to one endpoint, 10 s by default.
+	// Check looks at what one endpoint serves before it is first believed, at the contracts' code for instance. A
+	// [*WrongError] leaves the endpoint out. Nil: nothing is looked at but the chain's id and first blocks.
+	Check func(ctx context.Context, on CodeReader) error
+	// Timeout bounds one request to one endpoint, 20 s by default.
 	Timeout time.Duration
 	// Dialer opens the connections to the endpoints, where they must take a way of their own; nil for a plain one.
 	Dialer *net.Dialer
@@ -45,8 +54,9 @@ type Block struct {
 	Time   time.Time
 }
 
-func blockOf(h *types.Header) Block {
-	return Block{h.Number.Uint64(), h.Hash(), time.Unix(int64(h.Time), 0)}
+// CodeReader reads code from a chain.
+type CodeReader interface {
+	CodeAt(ctx context.Context, contract common.Address, block *big.Int) ([]byte, error)
 }
 
 // Client reads one chain through its endpoints. It implements the backend interfaces of go-ethereum's bindings
@@ -54,12 +64,24 @@ func blockOf(h *types.Header) Block {
 type Client struct {
 	chainID   *big.Int
 	endpoints []*endpoint
+	check     func(ctx context.Context, on CodeReader) error
 	timeout   time.Duration
 	log       *slog.Logger
 	heads     *heads
-	cancel    context.CancelFunc
-	wg        sync.WaitGroup
-	closing   sync.Once
+	expected  expectation
+	alone     soloNotice
+
+	newest struct {
+		mu    sync.Mutex
+		block Block // the highest that was believed of late
+		at    time.Time
+	}
+
+	run      context.Context // ends when the client is closed
+	cancel   context.CancelFunc
+	spawning sync.Mutex // held while something is begun that the closing waits for
+	wg       sync.WaitGroup
+	closing  sync.Once
 }
 
 // ChainIDError says that an endpoint serves another chain than the one wanted.
@@ -74,88 +96,136 @@ func (e *ChainIDError) Error() string {
 		e.URL, e.Got, e.Want)
 }
 
-// Dial connects to a chain. Every endpoint that answers must serve the same chain, else the error is a
-// [*ChainIDError]; one that doesn't answer is taken up later, unless none does.
+// Dial connects to a chain. An endpoint that doesn't answer is taken up later, unless none does; one that serves another
+// chain, or what [Config.Check] refuses, is named and left out. Where that leaves none, the error says why; it is or wraps
+// a [*ChainIDError] where the chain id is what is wrong.
 func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	if len(cfg.URLs) == 0 {
 		return nil, errors.New("dial chain: no endpoint given")
 	}
-	run, cancel := context.WithCancel(context.Background())
-	c := &Client{timeout: cfg.Timeout, log: cfg.Log, heads: newHeads(), cancel: cancel}
+	c := &Client{timeout: cfg.Timeout, check: cfg.Check, log: cfg.Log, heads: newHeads()}
+	c.run, c.cancel = context.WithCancel(context.Background())
 	if c.timeout <= 0 {
 		c.timeout = requestTimeout
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	for _, url := range cfg.URLs {
+	for i, url := range cfg.URLs {
 		e, err := newEndpoint(url, cfg.Dialer)
 		if err != nil {
 			c.Close()
-			return nil, fmt.Errorf("dial chain: %w", err)
+			return nil, fmt.Errorf("dial chain: endpoint %d: %w", i+1, err)
 		}
 		c.endpoints = append(c.endpoints, e)
 	}
 	if cfg.ChainID != 0 {
 		c.chainID = new(big.Int).SetUint64(cfg.ChainID)
 	}
-	err := c.identify(ctx)
-	if wrong := (*ChainIDError)(nil); err != nil && (!cfg.Lazy || c.chainID == nil || errors.As(err, &wrong)) {
+	patience := c.timeout
+	if cfg.Lazy {
+		patience = min(patience, lazyTime)
+	}
+	err := c.identify(ctx, patience)
+	if err == nil && cfg.ChainID == 0 {
+		// Nobody said which of them is right.
+		for _, e := range c.endpoints {
+			if wrong := (*ChainIDError)(nil); errors.As(e.reason(), &wrong) {
+				err = wrong
+			}
+		}
+	}
+	if err != nil && (!cfg.Lazy || cfg.ChainID == 0 || c.allWrong()) {
 		c.Close()
 		return nil, fmt.Errorf("dial chain: %w", err)
 	}
-	c.wg.Go(func() { c.watchHeads(run) })
-	if len(c.endpoints) > 1 {
-		c.wg.Go(func() { c.probe(run) })
-	}
+	c.spawn(c.watchHeads)
+	c.spawn(c.probe)
 	return c, nil
 }
 
-// identify asks every endpoint for its chain, all at once.
-func (c *Client) identify(ctx context.Context) error {
-	errs := make([]error, len(c.endpoints))
-	var wg sync.WaitGroup
-	for i, e := range c.endpoints {
-		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, c.timeout)
-			defer cancel()
-			errs[i] = e.identify(ctx)
-		})
-	}
-	wg.Wait()
-	answered := false
-	for i, e := range c.endpoints {
-		if errs[i] != nil {
-			e.failed(redact(errs[i]))
-			continue
-		}
-		answered = true
-		if c.chainID == nil {
-			c.chainID = new(big.Int).SetUint64(e.chainID.Load())
-		}
-		if got, want := e.chainID.Load(), c.chainID.Uint64(); got != want {
-			return &ChainIDError{URL: e.name, Got: got, Want: want}
+// identify looks at every endpoint, all at once, and returns soon after the first is found to serve what it should.
+func (c *Client) identify(ctx context.Context, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	errs := make(chan error, len(c.endpoints))
+	look := func(e *endpoint) {
+		if !c.spawn(func(context.Context) { // ends with ctx
+			err := c.ready(ctx, e)
+			if err != nil && !errors.As(err, new(*LeftOutError)) && !errors.As(err, new(*ChainIDError)) {
+				if err = e.quote(err); !errors.Is(err, context.Canceled) {
+					e.failed(err)
+				}
+			}
+			errs <- c.named(e, err)
+		}) {
+			errs <- errClosed
 		}
 	}
-	if !answered {
-		return errors.Join(errs...)
+	for _, e := range c.endpoints {
+		look(e)
+	}
+	var all []error
+	found := false
+	var settled <-chan time.Time
+	for range c.endpoints {
+		select {
+		case err := <-errs:
+			if err != nil {
+				all = append(all, err)
+			} else if !found {
+				found, settled = true, time.After(settleTime)
+			}
+		case <-settled:
+			return nil // the others are taken up as they come
+		}
+	}
+	if !found {
+		return errors.Join(all...)
 	}
 	return nil
+}
+
+// allWrong reports whether every endpoint answers and none serves what it should: waiting would not mend that.
+func (c *Client) allWrong() bool {
+	for _, e := range c.endpoints {
+		if e.leftOut() == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// named makes an error say which endpoint it is about.
+func (c *Client) named(e *endpoint, err error) error {
+	switch err.(type) {
+	case nil, *EndpointError, *ChainIDError, *LeftOutError:
+		return err
+	}
+	return &EndpointError{e.name, err}
 }
 
 // ChainID is the chain that the client is connected to.
 func (c *Client) ChainID() uint64 { return c.chainID.Uint64() }
 
-// Down returns why no endpoint has answered yet, nil once one has. It asks nobody.
+// Down returns why no endpoint has answered yet as one of the chain, nil once one has. It asks nobody.
 func (c *Client) Down() error {
 	var errs []error
 	for _, e := range c.endpoints {
-		if e.chainID.Load() != 0 {
+		if e.trust.ever.Load() {
 			return nil
 		}
+		if out := e.leftOut(); out != nil {
+			errs = append(errs, out)
+			continue
+		}
 		e.mu.Lock()
-		errs = append(errs, e.err)
+		err := e.err
 		e.mu.Unlock()
+		if err == nil {
+			err = errors.New("it has not answered yet")
+		}
+		errs = append(errs, c.named(e, err))
 	}
 	return errors.Join(errs...)
 }
@@ -163,7 +233,9 @@ func (c *Client) Down() error {
 // Close drops every connection. Requests under way end with an error.
 func (c *Client) Close() {
 	c.closing.Do(func() {
+		c.spawning.Lock()
 		c.cancel()
+		c.spawning.Unlock()
 		for _, e := range c.endpoints {
 			e.close()
 		}
@@ -173,13 +245,28 @@ func (c *Client) Close() {
 
 // Head returns the newest block of the endpoint in use.
 func (c *Client) Head(ctx context.Context) (Block, error) {
-	h, err := c.HeaderByNumber(ctx, nil)
+	h, err := c.header(ctx, nil)
 	if err != nil {
 		return Block{}, err
 	}
-	b := blockOf(h)
-	c.heads.saw(b.Number)
-	return b, nil
+	c.heads.saw(h.block.Number)
+	return h.block, nil
+}
+
+// header reads a block's header, the newest for nil.
+func (c *Client) header(ctx context.Context, number *big.Int) (header, error) {
+	return ask(ctx, c, "read header", func(ctx context.Context, e *endpoint) (header, error) {
+		return c.headerOf(ctx, e, tag(number))
+	})
+}
+
+// headerOf reads a header from one endpoint; a head is held against what is known.
+func (c *Client) headerOf(ctx context.Context, e *endpoint, at any) (header, error) {
+	h, err := e.header(ctx, at)
+	if err == nil && at == "latest" {
+		err = c.observe(e, h.block)
+	}
+	return h, err
 }
 
 // WaitHead returns the head once it is above after. It asks by itself, the more slowly the longer nothing happens,
@@ -201,77 +288,153 @@ func (c *Client) WaitHead(ctx context.Context, after uint64) (Block, error) {
 	}
 }
 
-// onEach runs f against one endpoint after the other, the best first, until one gives an answer, right or wrong. The
-// whole of f sees the same endpoint. While no endpoint answers it pauses and tries them all again, a few times.
-func (c *Client) onEach(ctx context.Context, what string, f func(context.Context, *endpoint) error) error {
+// ask puts a question to one endpoint after the other, the best first, until one gives an answer, right or wrong. All of
+// f sees the same endpoint. One that takes long is not waited for alone: another is asked beside it. While none answers it
+// pauses and asks them all again, a few times. An error that is no answer is an [*OutageError].
+func ask[T any](ctx context.Context, c *Client, what string, f func(context.Context, *endpoint) (T, error)) (T, error) {
+	var none T
 	var last error
-	for round := range rounds {
+	began := time.Now()
+	for round := 0; ; round++ {
 		if round > 0 {
 			if err := c.pauseAfter(ctx, round); err != nil {
-				return fmt.Errorf("%s: %w", what, errors.Join(err, last))
+				return none, &OutageError{what, errors.Join(err, last)}
 			}
 		}
-		var errs []error
-		var missing error
-		for _, e := range c.ranked() {
-			err := c.onOne(ctx, e, f)
-			switch {
-			case err == nil:
-				return nil
-			case ctx.Err() != nil:
-				return fmt.Errorf("%s: %w", what, errors.Join(ctx.Err(), last))
-			case isMissing(err):
-				missing = err // a lagging endpoint doesn't have it yet: another might
-			case isAnswer(err):
-				return fmt.Errorf("%s: %w", what, err)
-			default:
-				errs = append(errs, err)
-			}
+		v, err := askRound(ctx, c, c.ranked(), f)
+		switch {
+		case err == nil:
+			return v, nil
+		case ctx.Err() != nil:
+			return none, &OutageError{what, errors.Join(ctx.Err(), err, last)}
+		case errors.Is(err, errReorganised):
+			return none, &OutageError{what, err}
+		case isAnswer(err):
+			return none, fmt.Errorf("%s: %w", what, err)
+		case isMissing(err):
+			return none, &OutageError{what, err}
 		}
-		if missing != nil {
-			return fmt.Errorf("%s: %w", what, missing)
+		last = err
+		waited := time.Since(began)
+		if round+1 >= rounds && !(allRefused(err) && round+1 < refusedRounds && waited < c.timeout) || waited > 2*c.timeout ||
+			errors.As(err, new(*LeftOutError)) && c.allWrong() {
+			return none, &OutageError{what, last}
 		}
-		last = errors.Join(errs...)
 	}
-	return fmt.Errorf("%s: %w", what, last)
+}
+
+// askRound asks each endpoint once.
+func askRound[T any](ctx context.Context, c *Client, ranked []*endpoint, f func(context.Context, *endpoint) (T, error),
+) (T, error) {
+	var none T
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make(chan answer[T], len(ranked))
+	next, waiting := 0, 0
+	start := func() {
+		e := ranked[next]
+		next++
+		waiting++
+		go func() {
+			var v T
+			err := c.onOne(ctx, e, func(ctx context.Context, e *endpoint) (err error) {
+				v, err = f(ctx, e)
+				return err
+			})
+			answers <- answer[T]{e, v, err}
+		}()
+	}
+	start()
+	hedge := time.NewTimer(hedgeAfter)
+	defer hedge.Stop()
+	var missing error
+	var errs []error
+	for waiting > 0 {
+		select {
+		case a := <-answers:
+			waiting--
+			switch {
+			case a.err == nil:
+				return a.v, nil
+			case isMissing(a.err):
+				missing = a.err // a lagging endpoint doesn't have it yet: another might
+			case isAnswer(a.err):
+				return none, a.err
+			default:
+				errs = append(errs, a.err)
+			}
+			if next < len(ranked) && ctx.Err() == nil {
+				start()
+				hedge.Reset(hedgeAfter)
+			}
+		case <-hedge.C:
+			if next < len(ranked) {
+				ranked[next-1].isSlow(true)
+				start()
+				hedge.Reset(hedgeAfter)
+			}
+		case <-ctx.Done():
+			for _, e := range ranked[:next] {
+				errs = append(errs, &EndpointError{e.name, errNoAnswer})
+			}
+			return none, errors.Join(errs...)
+		}
+	}
+	if missing != nil {
+		return none, missing
+	}
+	return none, errors.Join(errs...)
+}
+
+var errNoAnswer = errors.New("no answer in time")
+
+// allRefused reports whether every endpoint only says that it was asked too often.
+func allRefused(err error) bool {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return isRefusal(err)
+	}
+	for _, e := range joined.Unwrap() {
+		if !isRefusal(e) {
+			return false
+		}
+	}
+	return true
 }
 
 // onOne runs f against e within the time limit and keeps e's health.
 func (c *Client) onOne(ctx context.Context, e *endpoint, f func(context.Context, *endpoint) error) error {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	err := e.ready(limited, c.chainID.Uint64())
+	err := c.ready(limited, e)
 	if err == nil {
 		err = f(limited, e)
 	}
+	if impossible := (*ImpossibleError)(nil); errors.As(err, &impossible) {
+		c.leaveOut(e, impossible)
+		err = &LeftOutError{e.name, time.Now(), impossible}
+	}
 	switch {
-	case err == nil || isAnswer(err) || isMissing(err):
+	case err == nil:
 		e.succeeded()
-		return err
+		return nil
+	case isAnswer(err) || isMissing(err):
+		e.succeeded()
+		return e.quote(err)
 	case ctx.Err() != nil:
+		return c.named(e, e.quote(err))
+	case errors.As(err, new(*LeftOutError)) || errors.As(err, new(*ChainIDError)) || errors.Is(err, errClosed):
 		return err
 	}
-	err = redact(err)
+	err = c.named(e, e.quote(err))
 	if e.failed(err) {
 		c.log.Warn("chain endpoint fails", "endpoint", e.name, "error", err)
 	}
-	if named := (*EndpointError)(nil); errors.As(err, &named) {
-		return err
-	}
-	return &EndpointError{URL: e.name, Err: err}
+	return err
 }
 
-// read is onEach for requests that return one value.
+// read is [ask] for requests that return one value.
 func read[T any](ctx context.Context, c *Client, what string, f func(context.Context, *ethclient.Client) (T, error),
 ) (T, error) {
-	var v T
-	err := c.onEach(ctx, what, func(ctx context.Context, e *endpoint) (err error) {
-		v, err = f(ctx, e.eth)
-		return err
-	})
-	if err != nil {
-		var none T
-		return none, err
-	}
-	return v, nil
+	return ask(ctx, c, what, func(ctx context.Context, e *endpoint) (T, error) { return f(ctx, e.eth) })
 }

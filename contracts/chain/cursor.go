@@ -115,6 +115,12 @@ func (c cursors) store(ctx context.Context, u Update) error {
 			return exec(`INSERT OR REPLACE INTO followed (chain, name, number, hash) VALUES (?, ?, ?, ?)`,
 				int64(number), hash[:])
 		}
+		if u.Rollback {
+			// A floor above what is known to be delivered came from a cursor that was wrong.
+			if err := exec(`UPDATE cursors SET floor = min(floor, ?3) WHERE chain = ?1 AND name = ?2`, int64(u.From)); err != nil {
+				return err
+			}
+		}
 		if err := exec(`INSERT INTO cursors (chain, name, number, hash, floor) VALUES (?1, ?2, ?3, ?4, max(0, ?3 - ?5))
 			ON CONFLICT DO UPDATE SET number = excluded.number, hash = excluded.hash, floor = max(floor, excluded.floor)`,
 			int64(u.To.Number), u.To.Hash[:], overlap); err != nil {

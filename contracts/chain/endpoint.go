@@ -2,17 +2,20 @@ package chain
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/ethereum/go-ethereum"
@@ -26,25 +29,32 @@ const (
 	maxBody = 64 << 20
 	// maxRetryAfter bounds how long an endpoint can send us away for.
 	maxRetryAfter = 2 * time.Minute
+	// maxQuote bounds what is quoted of an endpoint's words, in characters.
+	maxQuote = 240
 )
 
 // endpoint is one JSON-RPC server and what is known of its health.
 type endpoint struct {
 	name      string // scheme and host: the rest of the URL may hold an access key
 	url       string
+	secrets   []string      // parts of the URL that its answers may repeat and nobody else shall
 	chainID   atomic.Uint64 // 0: not asked yet
 	rpc       *rpc.Client
 	eth       *ethclient.Client
 	http      *http.Client
 	webSocket websocket.Dialer
+	quirks    quirks
+	trust     trust
 
 	mu         sync.Mutex
 	pause      *backoff.ExponentialBackOff
 	failures   int
+	failing    time.Time // since when
 	until      time.Time // not to be preferred before
 	retryAfter time.Duration
-	head       uint64 // the highest block that it has named
+	head       uint64 // the newest block that it has named
 	lagging    bool
+	slow       bool  // others answer sooner
 	err        error // of the last failure
 }
 
@@ -63,14 +73,22 @@ func (e *EndpointError) Unwrap() error { return e.Err }
 func newEndpoint(raw string, dialer *net.Dialer) (*endpoint, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("endpoint URL %.60q is not a URL such as https://host:port", raw)
+		// Whatever stands behind the host may be a secret, and before an @ too.
+		shown, _, _ := strings.Cut(raw, "?")
+		if strings.Contains(raw, "@") {
+			shown = ""
+		}
+		return nil, fmt.Errorf("endpoint URL %.20q is not a URL such as https://host:port", shown)
 	}
 	switch u.Scheme {
 	case "http", "https", "ws", "wss":
 	default:
 		return nil, fmt.Errorf("endpoint %s://%s: the scheme must be http, https, ws or wss", u.Scheme, u.Host)
 	}
-	e := &endpoint{name: u.Scheme + "://" + u.Host, url: raw, pause: backoff.NewExponentialBackOff()}
+	e := &endpoint{
+		name: u.Scheme + "://" + u.Host, url: raw, secrets: secretsOf(u), pause: backoff.NewExponentialBackOff(),
+		trust: trust{busy: make(chan struct{}, 1)},
+	}
 	e.pause.InitialInterval, e.pause.MaxInterval = 100*time.Millisecond, 30*time.Second
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 32
@@ -99,9 +117,9 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
-		if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
+		if wait := retryAfter(resp.Header.Get("Retry-After"), time.Now()); wait > 0 {
 			g.e.mu.Lock()
-			g.e.retryAfter = min(time.Duration(s)*time.Second, maxRetryAfter)
+			g.e.retryAfter = wait
 			g.e.mu.Unlock()
 		}
 	}
@@ -111,6 +129,46 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Body = &limitedBody{resp.Body, limit}
 	return resp, nil
+}
+
+// retryAfter reads the header of that name, in either of its forms (RFC 9110, 10.2.3), and bounds it.
+func retryAfter(header string, now time.Time) time.Duration {
+	if s, err := strconv.ParseUint(strings.TrimSpace(header), 10, 64); err == nil {
+		return time.Duration(min(s, uint64(maxRetryAfter/time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return min(max(at.Sub(now), 0), maxRetryAfter)
+	}
+	return 0
+}
+
+// secretsOf are the parts of a URL that may be an access key: user, password, path and query.
+func secretsOf(u *url.URL) (secrets []string) {
+	add := func(s string) {
+		if len(s) >= 5 {
+			secrets = append(secrets, s)
+		}
+	}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		add(u.User.Username())
+		add(password)
+		add(u.User.String())
+	}
+	add(u.RawQuery)
+	for _, values := range u.Query() {
+		for _, v := range values {
+			add(v)
+			add(url.QueryEscape(v))
+		}
+	}
+	for _, part := range strings.Split(u.Path, "/") {
+		add(part)
+		add(url.PathEscape(part))
+	}
+	// The longest first, so that no rest of one is left where another is a part of it.
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	return secrets
 }
 
 // CloseIdleConnections lets [http.Client.CloseIdleConnections] through to the transport.
@@ -146,37 +204,9 @@ func (e *endpoint) connect(ctx context.Context) error {
 	client, err := rpc.DialOptions(ctx, e.url, rpc.WithHTTPClient(e.http), rpc.WithWebsocketMessageSizeLimit(maxBody),
 		rpc.WithWebsocketDialer(e.webSocket))
 	if err != nil {
-		return fmt.Errorf("connect: %w", redact(err))
+		return fmt.Errorf("connect: %w", err)
 	}
 	e.rpc, e.eth = client, ethclient.NewClient(client)
-	return nil
-}
-
-func (e *endpoint) identify(ctx context.Context) error {
-	if err := e.connect(ctx); err != nil {
-		return &EndpointError{e.name, err}
-	}
-	id, err := e.eth.ChainID(ctx)
-	if err != nil {
-		return &EndpointError{e.name, fmt.Errorf("ask for the chain id: %w", redact(err))}
-	}
-	if !id.IsUint64() || id.Sign() == 0 {
-		return &EndpointError{e.name, fmt.Errorf("chain id %s is out of range", id)}
-	}
-	e.chainID.Store(id.Uint64())
-	return nil
-}
-
-// ready makes sure that e serves that chain before anything it says is believed.
-func (e *endpoint) ready(ctx context.Context, want uint64) error {
-	if e.chainID.Load() == 0 {
-		if err := e.identify(ctx); err != nil {
-			return err
-		}
-	}
-	if got := e.chainID.Load(); got != want {
-		return &ChainIDError{URL: e.name, Got: got, Want: want}
-	}
 	return nil
 }
 
@@ -192,7 +222,7 @@ func (e *endpoint) close() {
 func (e *endpoint) succeeded() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.failures, e.until, e.retryAfter = 0, time.Time{}, 0
+	e.failures, e.failing, e.until, e.retryAfter = 0, time.Time{}, time.Time{}, 0
 	e.pause.Reset()
 }
 
@@ -201,7 +231,9 @@ func (e *endpoint) failed(err error) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.err = err
-	e.failures++
+	if e.failures++; e.failures == 1 {
+		e.failing = time.Now()
+	}
 	e.until = time.Now().Add(max(e.pause.NextBackOff(), e.retryAfter))
 	e.retryAfter = 0
 	return e.failures == 1
@@ -213,21 +245,45 @@ func isAnswer(err error) bool {
 		return true
 	}
 	var e rpc.Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || isMissing(err) {
 		return false
+	}
+	m := strings.ToLower(err.Error())
+	if strings.Contains(m, "revert") {
+		var data rpc.DataError
+		return e.ErrorCode() != -32603 || errors.As(err, &data)
 	}
 	switch e.ErrorCode() {
 	case -32005, -32016, -32029, 429, -32601, -32603, -32700, -32002, -32097: // limits, methods, internal errors, timeouts
-		var data rpc.DataError
-		return errors.As(err, &data) && e.ErrorCode() == -32603 && strings.Contains(err.Error(), "revert")
+		return false
 	}
-	m := strings.ToLower(err.Error())
-	for _, s := range []string{"rate limit", "too many requests", "limit exceeded", "timeout", "timed out"} {
-		if strings.Contains(m, s) {
-			return false
+	return !containsAny(m, refusals) && !containsAny(m, []string{"timeout", "timed out"})
+}
+
+// refusals are words by which endpoints say that they do not want to answer, now or this client.
+var refusals = []string{
+	"rate limit", "rate-limit", "ratelimit", "too many requests", "limit exceeded", "request limit", "request count",
+	"quota", "throttl", "per second", "per day", "daily", "monthly", "capacity", "compute units", "credits", "upgrade your",
+	"api key", "apikey", "unauthorized", "unauthorised", "forbidden", "overloaded", "try again", "unavailable",
+}
+
+// isRefusal reports whether an endpoint says that it was asked too often or by the wrong one, whatever was asked.
+func isRefusal(err error) bool {
+	var page rpc.HTTPError
+	if errors.As(err, &page) {
+		switch page.StatusCode {
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusUnauthorized, http.StatusForbidden,
+			http.StatusPaymentRequired:
+			return true
 		}
+		return containsAny(strings.ToLower(string(page.Body)), refusals)
 	}
-	return true
+	var e rpc.Error
+	return errors.As(err, &e) && containsAny(strings.ToLower(err.Error()), refusals)
+}
+
+func containsAny(s string, words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
 }
 
 // isMissing reports whether err says that the endpoint doesn't have what was asked for, which may only be for now.
@@ -236,33 +292,75 @@ func isMissing(err error) bool {
 		return true
 	}
 	var e rpc.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	m := strings.ToLower(err.Error())
-	for _, s := range []string{"header not found", "unknown block", "block not found", "missing trie node",
-		"indexing is in progress", "header for hash not found"} {
-		if strings.Contains(m, s) {
-			return true
-		}
-	}
-	return false
+	return errors.As(err, &e) && containsAny(strings.ToLower(err.Error()), []string{
+		"header not found", "unknown block", "block not found", "missing trie node", "indexing is in progress",
+		"header for hash not found", "could not find block", "block is not available", "blockoutofrange",
+		"block out of range",
+	})
 }
 
-// redact strips URLs from the errors of the HTTP client, which quote the whole of them, access key included, and makes
-// an error page short and printable.
-func redact(err error) error {
+// quoted is an error whose text is fit to be shown: short, printable, and without the endpoint's access key.
+type quoted struct {
+	text string
+	err  error
+}
+
+func (q *quoted) Error() string { return q.text }
+func (q *quoted) Unwrap() error { return q.err }
+
+// quote makes an error of e's fit to be shown. What an endpoint says is a stranger's text of any length, and the errors
+// of the HTTP client quote its URL, access key included.
+func (e *endpoint) quote(err error) error {
+	if err == nil {
+		return nil
+	}
+	switch err.(type) { // what has been through here already
+	case *quoted, *EndpointError, *ChainIDError, *LeftOutError:
+		return err
+	}
+	var text string
 	var page rpc.HTTPError
-	if errors.As(err, &page) {
-		body := printable(strings.TrimSpace(string(page.Body[:min(len(page.Body), 120)])))
-		if body == "" {
-			return fmt.Errorf("HTTP status %s", printable(page.Status))
-		}
-		return fmt.Errorf("HTTP status %s: %q", printable(page.Status), body)
-	}
 	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
+	var syntax *json.SyntaxError
+	var mistyped *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &page):
+		text = "HTTP status " + page.Status
+		if body := strings.Join(strings.Fields(string(page.Body)), " "); body != "" {
+			text += ": " + body
+		}
+	case errors.As(err, &syntax), errors.As(err, &mistyped), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		text = fmt.Sprintf("what it answers is not JSON-RPC (%v): is that the URL of a JSON-RPC endpoint?", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		text = "no answer in time"
+	case errors.As(err, &u):
+		text = u.Err.Error()
+	default:
+		text = err.Error()
 	}
-	return err
+	return &quoted{e.clean(text), err}
+}
+
+// clean removes access keys, bounds the text and replaces what could play with a terminal.
+func (e *endpoint) clean(s string) string {
+	const most = 64 << 10
+	if len(s) > most {
+		s = s[:most]
+		if len(e.secrets) > 0 { // half a key may stand at the end
+			s = s[:most-min(most, len(e.secrets[0]))]
+		}
+	}
+	for _, secret := range e.secrets {
+		s = strings.ReplaceAll(s, secret, "…")
+	}
+	runes := []rune(strings.ToValidUTF8(s, "�"))
+	if len(runes) > maxQuote {
+		runes = append(runes[:maxQuote], '…')
+	}
+	for i, r := range runes {
+		if !unicode.IsPrint(r) {
+			runes[i] = '�'
+		}
+	}
+	return string(runes)
 }

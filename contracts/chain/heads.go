@@ -14,9 +14,9 @@ import (
 
 // heads spreads the news of blocks to all who wait for one. It is a wake-up, never a source of truth.
 type heads struct {
-	mu      sync.Mutex
-	highest uint64
-	next    chan struct{} // closed by the next piece of news
+	mu   sync.Mutex
+	last uint64
+	next chan struct{} // closed by the next piece of news
 }
 
 func newHeads() *heads { return &heads{next: make(chan struct{})} }
@@ -36,12 +36,12 @@ func (h *heads) news() {
 	h.next = make(chan struct{})
 }
 
-// saw wakes everybody if n is higher than any block before.
+// saw wakes everybody if n is another block than before.
 func (h *heads) saw(n uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if n > h.highest {
-		h.highest = n
+	if n != h.last {
+		h.last = n
 		close(h.next)
 		h.next = make(chan struct{})
 	}
@@ -54,7 +54,7 @@ func (c *Client) watchHeads(ctx context.Context) {
 	pause.InitialInterval, pause.MaxInterval = 500*time.Millisecond, 5*time.Minute
 	for {
 		for _, e := range c.ranked() {
-			if c.subscribe(ctx, e) {
+			if e.trust.verified.Load() && c.subscribe(ctx, e) {
 				pause.Reset()
 			}
 		}

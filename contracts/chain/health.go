@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -16,43 +17,74 @@ const (
 
 // Health is what is known of an endpoint.
 type Health struct {
-	URL      string // without credentials, path or query
-	Head     uint64 // the newest block that it named when the endpoints were last compared; 0 with a single endpoint
-	Lagging  bool   // it is behind the others
-	Failures int    // since it last answered
-	Error    error  // of the last failure, while Failures is not 0
+	URL      string    // scheme and host alone
+	OK       bool      // it is used, and its last answer was one
+	Head     uint64    // the newest block that it named; 0: none yet
+	Lagging  bool      // it is behind the others
+	Slow     bool      // others answer sooner
+	LeftOut  bool      // it is not believed: it serves another chain, or said what no chain can say
+	Failures int       // since it last answered
+	Error    error     // what is wrong, nil where nothing is
+	Since    time.Time // since when; the zero time where nothing is wrong
 }
 
-// Health tells how the endpoints do, in the configured order.
+// Health tells how the endpoints do, in the configured order. It asks nobody.
 func (c *Client) Health() []Health {
 	all := make([]Health, len(c.endpoints))
 	for i, e := range c.endpoints {
+		out := e.leftOut()
 		e.mu.Lock()
-		all[i] = Health{URL: e.name, Head: e.head, Lagging: e.lagging, Failures: e.failures}
-		if e.failures > 0 {
-			all[i].Error = e.err
+		h := Health{URL: e.name, Head: e.head, Lagging: e.lagging, Slow: e.slow, Failures: e.failures}
+		switch {
+		case out != nil:
+			h.LeftOut, h.Error, h.Since = true, out.Err, out.Since
+		case e.failures > 0:
+			h.Error, h.Since = e.err, e.failing
+		case !e.trust.ever.Load():
+			h.Error = errors.New("it has not answered yet")
 		}
+		h.OK = h.Error == nil && !h.Lagging
 		e.mu.Unlock()
+		all[i] = h
 	}
 	return all
 }
 
-// ranked returns the endpoints, the best first: those that work, then those that lag, then those that failed lately,
-// each in the configured order, so that as long as nothing fails one endpoint tells the whole story.
+// isSlow notes whether others answer sooner.
+func (e *endpoint) isSlow(slow bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.slow = slow
+}
+
+// ranked returns the endpoints that are believed, the best first: those that work, then those that are slow or lag, then
+// those that failed lately, each in the configured order, so that as long as nothing fails one endpoint tells the whole
+// story. Where none is believed all are returned: each says why.
 func (c *Client) ranked() []*endpoint {
 	now := time.Now()
 	rank := make(map[*endpoint]int, len(c.endpoints))
+	var ranked []*endpoint
 	for _, e := range c.endpoints {
+		if e.leftOut() != nil {
+			continue
+		}
+		ranked = append(ranked, e)
 		e.mu.Lock()
 		switch {
 		case now.Before(e.until):
-			rank[e] = 2
+			rank[e] = 4
+		case !e.trust.ever.Load():
+			rank[e] = 3
 		case e.lagging:
+			rank[e] = 2
+		case e.slow:
 			rank[e] = 1
 		}
 		e.mu.Unlock()
 	}
-	ranked := slices.Clone(c.endpoints)
+	if len(ranked) == 0 {
+		return slices.Clone(c.endpoints)
+	}
 	slices.SortStableFunc(ranked, func(a, b *endpoint) int { return rank[a] - rank[b] })
 	return ranked
 }
@@ -65,7 +97,7 @@ func (c *Client) pauseAfter(ctx context.Context, round int) error {
 		wait = min(wait, time.Until(e.until))
 		e.mu.Unlock()
 	}
-	wait = min(max(wait, 50*time.Millisecond<<round), c.timeout)
+	wait = min(max(wait, min(50*time.Millisecond<<min(round, 6), time.Second)), c.timeout)
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
 		return fmt.Errorf("the next attempt would be in %s, after the deadline: %w", wait.Round(time.Millisecond),
 			context.DeadlineExceeded)
@@ -73,38 +105,83 @@ func (c *Client) pauseAfter(ctx context.Context, round int) error {
 	return sleep(ctx, wait)
 }
 
-// probe compares the heads of all endpoints from time to time, until ctx ends.
+// probe compares the heads of all endpoints from time to time, and looks at their chains again, until ctx ends.
 func (c *Client) probe(ctx context.Context) {
-	for {
-		c.compareHeads(ctx)
-		if sleep(ctx, probeEvery) != nil {
-			return
+	for sleep(ctx, probeEvery) == nil {
+		c.lookAtAll(ctx)
+		if len(c.endpoints) > 1 {
+			c.compareHeads(ctx)
 		}
 	}
 }
 
-func (c *Client) compareHeads(ctx context.Context) {
-	var best uint64
-	heads := make(map[*endpoint]uint64)
+// lookAtAll has those looked at that are not believed yet, or not any more, or were last looked at long ago.
+func (c *Client) lookAtAll(ctx context.Context) {
+	now := time.Now()
 	for _, e := range c.endpoints {
-		err := c.onOne(ctx, e, func(ctx context.Context, e *endpoint) error {
-			n, err := e.eth.BlockNumber(ctx)
-			heads[e] = n
-			best = max(best, n)
-			return err
+		e.trust.mu.Lock()
+		out, due := e.trust.out != nil, now.After(e.trust.again)
+		if e.trust.out == nil {
+			due = now.Sub(e.trust.checked) > verifyEvery
+		}
+		e.trust.mu.Unlock()
+		e.mu.Lock()
+		due = due && now.After(e.until)
+		e.mu.Unlock()
+		if !due {
+			continue
+		}
+		if !out && e.trust.verified.Load() {
+			c.verifyBeside(e)
+			continue
+		}
+		c.spawn(func(context.Context) {
+			_ = c.onOne(ctx, e, func(context.Context, *endpoint) error { return nil }) // its health says what came of it
 		})
-		if err != nil {
-			delete(heads, e)
+	}
+}
+
+// compareHeads asks everyone for its head, all at once, and notes who is behind, and who takes long.
+func (c *Client) compareHeads(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, probeEvery)
+	defer cancel()
+	var on []*endpoint
+	for _, e := range c.endpoints {
+		if e.leftOut() == nil {
+			on = append(on, e)
 		}
 	}
-	for e, n := range heads {
-		lagging := n+maxLag < best
-		e.mu.Lock()
-		changed := e.lagging != lagging
-		e.head, e.lagging = n, lagging
-		e.mu.Unlock()
+	heads := askAll(ctx, c, on, func(ctx context.Context, e *endpoint) (header, error) {
+		began := time.Now()
+		h, err := c.headerOf(ctx, e, "latest")
+		if err == nil {
+			e.isSlow(time.Since(began) > hedgeAfter)
+		}
+		return h, err
+	})
+	var best uint64
+	for _, h := range heads {
+		if h.err == nil {
+			best = max(best, h.v.block.Number)
+		}
+	}
+	for _, h := range heads {
+		if h.err != nil {
+			if ctx.Err() != nil && c.run.Err() == nil && errors.Is(h.err, context.DeadlineExceeded) {
+				h.on.isSlow(true)
+				if h.on.failed(errNoAnswer) {
+					c.log.Warn("chain endpoint does not answer", "endpoint", h.on.name, "waited", probeEvery)
+				}
+			}
+			continue
+		}
+		lagging := h.v.block.Number+maxLag < best
+		h.on.mu.Lock()
+		changed := h.on.lagging != lagging
+		h.on.lagging = lagging
+		h.on.mu.Unlock()
 		if changed && lagging {
-			c.log.Warn("chain endpoint lags", "endpoint", e.name, "head", n, "best", best)
+			c.log.Warn("chain endpoint lags", "endpoint", h.on.name, "head", h.v.block.Number, "best", best)
 		}
 	}
 }

@@ -23,6 +23,9 @@ var origins = []uint64{0, 1}
 func (s *Sender) checkChain(ctx context.Context) error {
 	s.identity.Lock()
 	defer s.identity.Unlock()
+	if err := s.client.Reset(); err != nil {
+		return err
+	}
 	if s.identified {
 		return nil
 	}
@@ -30,9 +33,10 @@ func (s *Sender) checkChain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.client.expect(known, s.sends.path)
 	found := map[uint64]common.Hash{}
 	for _, number := range origins {
-		h, err := s.client.Agreed().HeaderByNumber(ctx, new(big.Int).SetUint64(number))
+		h, err := s.client.Agreed().OrAlone().header(ctx, new(big.Int).SetUint64(number))
 		switch {
 		case errors.Is(err, ethereum.NotFound) || isMissing(err):
 			if want, ok := known[number]; ok {
@@ -42,10 +46,10 @@ func (s *Sender) checkChain(ctx context.Context) error {
 		case err != nil:
 			return fmt.Errorf("recognise the chain: %w", err)
 		}
-		if want, ok := known[number]; ok && want != h.Hash() {
-			return s.reset(fmt.Sprintf("block %d was %s and is %s now", number, want, h.Hash()))
+		if want, ok := known[number]; ok && !h.is(want) {
+			return s.reset(fmt.Sprintf("block %d was %s and is %s now", number, want, h.block.Hash))
 		} else if !ok {
-			found[number] = h.Hash()
+			found[number] = h.block.Hash
 		}
 	}
 	final, any, err := s.sends.finalNonce(ctx)
@@ -54,7 +58,7 @@ func (s *Sender) checkChain(ctx context.Context) error {
 	}
 	if any {
 		// A journal from before the blocks were noted, or a chain that was set back to an old backup.
-		next, err := s.client.Agreed().NonceAt(ctx, s.Address(), nil)
+		next, err := s.client.Agreed().OrAlone().NonceAt(ctx, s.Address(), nil)
 		if err != nil {
 			return fmt.Errorf("recognise the chain: %w", err)
 		}
@@ -66,6 +70,7 @@ func (s *Sender) checkChain(ctx context.Context) error {
 	if err := s.sends.noteOrigins(ctx, found); err != nil {
 		return err
 	}
+	s.client.expect(found, s.sends.path)
 	s.identified = true
 	return nil
 }

@@ -138,6 +138,12 @@ func NewSender(cfg SenderConfig) (*Sender, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	// From here on no endpoint is believed that serves another chain than the journal's.
+	known, err := s.sends.origins(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("new sender: %w", err)
+	}
+	s.client.expect(known, s.sends.path)
 	return s, nil
 }
 
@@ -363,6 +369,15 @@ func (s *Sender) fill(ctx context.Context, nonce uint64) error {
 	}
 	s.log.Info("filling a nonce that would hold up later transactions", "nonce", nonce)
 	return s.broadcast(ctx, sn)
+}
+
+// Recognise makes sure that the chain is the one that the journal was written on, [ErrChainReset] where it is not.
+func (s *Sender) Recognise(ctx context.Context) error { return s.checkChain(ctx) }
+
+// Open returns how many transactions the journal has in flight: recorded, perhaps sent, and not known to be mined.
+func (s *Sender) Open(ctx context.Context) (int, error) {
+	open, err := s.sends.pending(ctx)
+	return len(open), err
 }
 
 // Resume takes up everything that the journal says is in flight, and what a reorganisation has dropped meanwhile: it

@@ -3,11 +3,9 @@ package chain
 import (
 	"context"
 	"errors"
-	"math/big"
 	"sync"
 	"time"
 
-	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 )
@@ -142,7 +140,7 @@ func (s *Sender) look(ctx context.Context, at anchor) (_ anchor, err error) {
 	if err := s.checkChain(ctx); err != nil {
 		return at, err
 	}
-	head, err := s.client.Agreed().Head(ctx)
+	head, err := s.client.Agreed().OrAlone().Head(ctx)
 	if err != nil {
 		return at, err
 	}
@@ -230,14 +228,7 @@ func stateOf(r *types.Receipt) sendState {
 
 // canonical reports whether a block is still in the chain.
 func (s *Sender) canonical(ctx context.Context, b Block) (bool, error) {
-	h, err := s.client.Agreed().HeaderByNumber(ctx, new(big.Int).SetUint64(b.Number))
-	if errors.Is(err, ethereum.NotFound) || isMissing(err) {
-		return false, nil // the chain has become shorter
-	}
-	if err != nil {
-		return false, err
-	}
-	return h.Hash() == b.Hash, nil
+	return s.client.Canonical(ctx, b)
 }
 
 // below looks after the sends with lower nonces while one waits that can't be mined before them. Where nothing else

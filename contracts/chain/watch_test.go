@@ -296,7 +296,7 @@ func TestChainThatWasStartedAnewIsRecognised(t *testing.T) {
 	if want := fmt.Sprintf("mv %[1]s %[1]s.old", path); !containsText(err, want) {
 		t.Errorf("the error does not tell what to do: %v", err)
 	}
-	if n := nonceOf(t, s.client, s.Address()); n != 0 {
+	if n := nonceOf(t, dial(t, second.URL()), s.Address()); n != 0 {
 		t.Errorf("%d transactions were sent to the new chain", n)
 	}
 	// The first chain is the journal's still.
