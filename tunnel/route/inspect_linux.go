@@ -31,7 +31,13 @@ func Inspect(stateDir string) (*Shut, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Boot != boot { // the kernel has forgotten everything, and shuts nothing
+	if s.Boot != boot { // the kernel has forgotten everything but the file of the resolver
+		if dns := s.leftDNS(boot); dns != nil && dns.isApplied() {
+			return &Shut{
+				Since: s.Since, Lockdown: s.Lockdown,
+				Reason: "it was restarted in the middle of a session, and still asks the tunnel's resolver for names",
+			}, nil
+		}
 		return nil, nil
 	}
 	shut := &Shut{Since: s.Since, Lockdown: s.Lockdown}

@@ -210,6 +210,9 @@ func TestNetRestoreAfterRebootTouchesNothingButTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	rules := w.in(w.consumer, "ip", "rule")
+	if s := w.shut(); s == nil || s.Held || !strings.Contains(s.Reason, "restarted") {
+		t.Errorf("after the restart: %+v", s)
+	}
 	if err := inNamespace(w, request{Op: "restore", Text: w.stateDir}); err != nil {
 		t.Fatal(err)
 	}
