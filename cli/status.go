@@ -101,17 +101,16 @@ func (e env) providerStatus(raw json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	e.rows(e.Out,
-		row{"role", "provider, up for " + formatDuration(time.Since(s.Since))},
-		row{"provider", s.Provider},
-		row{"offer", s.Offer},
-		row{"price", show(s.Token, perGB) + " per GB"},
-		row{"exit", exitState(s.Exit, s.Trouble)},
-		row{"earned", show(s.Token, s.Earnings.Promised)},
-		row{"not yet claimed", show(s.Token, s.Earnings.Unsettled)},
-		row{"chain", chainLine(s.Chain)},
-		row{"sessions", fmt.Sprint(len(s.Sessions))},
-	)
+	e.rows(e.Out, append([]row{
+		{"role", "provider, up for " + formatDuration(time.Since(s.Since))},
+		{"provider", s.Provider},
+		{"offer", s.Offer},
+		{"price", show(s.Token, perGB) + " per GB"},
+		{"exit", exitState(s.Exit, s.Trouble)},
+		{"earned", show(s.Token, s.Earnings.Promised)},
+		{"not yet claimed", show(s.Token, s.Earnings.Unsettled)},
+		{"chain", chainLine(s.Chain)},
+	}, peersRows(s.Peers)...)...)
 	for _, session := range s.Sessions {
 		fmt.Fprintf(e.Out, "    %s  %s  %s in, %s out, paid %s, without the chain until %s\n", session.Payer, session.State,
 			formatBytes(session.Rx), formatBytes(session.Tx), show(s.Token, session.Paid), showTime(session.ServeUntil))

@@ -31,7 +31,7 @@ const (
 	memoryPerPeer  = 16 << 20 // receive windows promised; what is not sent takes no memory
 	memoryPerPaid  = 2 << 20  // the same, of a peer that does what a session needs
 	poolStreams    = 1024     // inbound, of one protocol, where nobody said otherwise
-	poolPerPeer    = 16       // of one peer in it
+	poolPerPeer    = 8        // of one peer in it
 	ownConns       = 512      // outbound: the DHT's, seeds', providers that are tried
 	ownStreams     = 4096
 )

@@ -205,7 +205,7 @@ func TestAdversaryHalfOpenStreamsDoNotShutTheProtocol(t *testing.T) {
 		wave.Go(func() {
 			for ctx.Err() == nil {
 				if s, err := p.Silent(ctx, host.ID); err == nil {
-					s.Write([]byte("/multistream/1.0.0\n\x12" + node.SessionProtocol + "\n\x00\x00")) //nolint:errcheck // the attack goes on
+					s.Write([]byte("/multistream/1.0.0\n\x12" + node.SessionProtocol + "\n\x00\x00"))
 					opened.Add(1)
 				} else {
 					time.Sleep(time.Millisecond)
@@ -221,7 +221,7 @@ func TestAdversaryHalfOpenStreamsDoNotShutTheProtocol(t *testing.T) {
 				dial, stop := context.WithTimeout(ctx, 30*time.Second)
 				defer stop()
 				if s, err := p.Open(dial, host.ID, node.SessionProtocol); err == nil {
-					s.Write([]byte{0, 0}) //nolint:errcheck // the attack goes on
+					s.Write([]byte{0, 0})
 					opened.Add(1)
 				}
 				use := m.provider.Peers().Hellos
@@ -231,7 +231,7 @@ func TestAdversaryHalfOpenStreamsDoNotShutTheProtocol(t *testing.T) {
 		}
 	}
 	took, err := m.newcomer(payers[0])
-	group.Wait() //nolint:errcheck // they return nil
+	group.Wait()
 	cancel()
 	wave.Wait()
 	if err != nil {
@@ -476,7 +476,7 @@ func TestAdversaryPaidSessionsFromAsManyPeers(t *testing.T) {
 			}
 			dial, done := context.WithTimeout(attack, 5*time.Second)
 			if s, err := p.Open(dial, host.ID, node.SessionProtocol); err == nil {
-				s.Write([]byte{0, 0}) //nolint:errcheck // the attack goes on
+				s.Write([]byte{0, 0})
 				streams.Add(1)
 			}
 			if _, err := p.Silent(dial, host.ID); err == nil {

@@ -312,12 +312,13 @@ func (p *Provider) accept(ctx context.Context, stream network.Stream) {
 		if err == nil {
 			s, err = p.admit(ctx, knock, f)
 		}
-		knock.leave()
 		if err != nil {
 			p.log.Debug("session refused", "error", err)
+			knock.listen() // who does not take the answer is as good as silent
 			refuse(wire, err)
 			return
 		}
+		knock.leave()
 		s.run(ctx, wire)
 	case *resumeFrame:
 		p.mu.Lock()
@@ -420,6 +421,7 @@ func (p *Provider) welcome(
 	if err != nil {
 		return nil, err
 	}
+	knock.done() // others need not wait until this one takes its Welcome
 	if err := wire.write(s.welcome(latest)); err != nil {
 		p.removePeer(s)
 		return nil, err
@@ -433,10 +435,10 @@ func (p *Provider) recall(
 ) (payments.Credit, error) {
 	wire := frameStream{knock.stream}
 	told := &refusedFrame{Code: RefusedStale, Reason: payments.ErrNotRising.Error(), Latest: toWirePtr(&latest)}
+	knock.listen()
 	if err := wire.write(told); err != nil {
 		return payments.Credit{}, err
 	}
-	knock.listen()
 	reply, err := wire.read(recallTimeout)
 	if err != nil {
 		return payments.Credit{}, err

@@ -83,6 +83,7 @@ func (p *Provider) answerRelease(ctx context.Context, stream network.Stream) {
 	}
 	defer knock.leave()
 	release, err := p.release(ctx, knock)
+	knock.listen() // who does not take the answer is as good as silent
 	if err != nil {
 		p.log.Debug("release refused", "error", err)
 		refuse(wire, err)

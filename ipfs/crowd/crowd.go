@@ -48,7 +48,7 @@ func New(local net.Addr) (*Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.SetStreamHandler(func(in network.Stream) { in.Reset() }) //nolint:errcheck // it is nobody's
+	s.SetStreamHandler(func(in network.Stream) { in.Reset() })
 	muxers := []upgrader.StreamMuxer{{ID: yamux.ID, Muxer: yamux.DefaultTransport}}
 	secure, err := noise.New(noise.ID, key, muxers)
 	if err != nil {

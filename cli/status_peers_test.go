@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"byway/ipfs"
+	"byway/node"
+)
+
+func TestStatusSaysWhatPeersHoldAndWhatWasRefused(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	e := env{}
+	e.rows(&text, peersRows(node.PeersUse{
+		Use: ipfs.Use{
+			Kept: 7, Strangers: 30, StrangersMost: 768, Handshakes: 2, HandshakesMost: 512, Streams: 12, Waiting: 1, WaitingMost: 1536,
+			Refused: map[string]uint64{"rate": 3}, Closed: map[string]uint64{"strangers": 9, "handshakes": 4},
+		},
+		Sessions: 7, SessionsMost: 5000,
+		Hellos: node.HelloUse{Open: 5, Most: 1024, Refused: map[string]uint64{"no_hello": 6, "rate": 1}},
+	})...)
+	for _, want := range []string{
+		"7 of 5000", "7 of sessions, 30 of 768 of strangers, 2 of 512 being set up", "1 of 1536 without a protocol",
+		"5 of 1024 without a session", "no hello 6, rate 4", "handshakes 4, strangers 9",
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, &text)
+		}
+	}
+	if quiet := peersRows(node.PeersUse{}); len(quiet) != 3 {
+		t.Errorf("a provider that refused nothing says %v", quiet)
+	}
+}
