@@ -65,6 +65,13 @@ adversary: ## Attack the product, as every test named TestAdversary does: attack
 	@sed -n 's/.*adversary: //p' build/adversary.log | awk -F ' [|] ' '{ printf "%s\n    %s\n    %s\n", $$1, $$2, $$3 } END { print NR " attacks" }' \
 		| tee build/adversary.txt
 
+.PHONY: rpc-faults
+rpc-faults: ## Anvil behind endpoints with every fault, one to three of them: what works and is said, in build/rpc-faults.txt (long)
+	mkdir -p build
+	$(MAKE) -C contracts anvil
+	ANVIL=$${ANVIL:-$$(ls $(CURDIR)/contracts/node_modules/@foundry-rs/anvil-*/bin/anvil 2>/dev/null || command -v anvil)} \
+		BYWAY_RPC_FAULTS=$(CURDIR)/build go test ./cli -run '^TestAdversaryRPCFaults$$' -count=1 -timeout 60m
+
 .PHONY: chaos
 chaos: ## Kill, cut the power, reorganise and cheat under the payment engine
 	go test ./payments -run '^TestChaos$$' -count=1 -v -timeout 20m -args -chaos -kills 200 -cuts 200 -rapid.checks 3000

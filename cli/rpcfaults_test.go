@@ -1,0 +1,216 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"byway/contracts/devchain"
+	"byway/node"
+)
+
+// rpcfaultsDir is where `make rpc-faults` wants its table; empty: the short form, on the embedded chain.
+var rpcfaultsDir = os.Getenv("BYWAY_RPC_FAULTS")
+
+// startAnvil starts anvil on a free port and returns where it answers.
+func startAnvil(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("ANVIL")
+	if path == "" {
+		t.Fatal("ANVIL does not say where anvil is: run make rpc-faults")
+	}
+	anvil := exec.Command(path, "--port", "0", "--block-time", "1")
+	out, err := anvil.StdoutPipe()
+	if err == nil {
+		err = anvil.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { anvil.Process.Kill(); anvil.Wait() })
+	where := make(chan string, 1)
+	go func() { // ends with anvil
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if _, at, ok := strings.Cut(lines.Text(), "Listening on "); ok {
+				where <- "http://" + strings.TrimSpace(at)
+			}
+		}
+	}()
+	select {
+	case url := <-where:
+		return url
+	case <-time.After(30 * time.Second):
+		t.Fatal("anvil does not listen")
+	}
+	return ""
+}
+
+// faultRow is a line of the table.
+type faultRow struct {
+	fault, role string
+	endpoints   int
+	worked      bool
+	took        time.Duration
+	said        string
+}
+
+// TestAdversaryRPCFaults runs consumers and providers whose first endpoint of one, two or three has a fault. With another
+// one beside it everything must work; alone it must work, or the program must say which endpoint fails.
+func TestAdversaryRPCFaults(t *testing.T) {
+	t.Parallel()
+	net := devnetFile(t)
+	most := 2
+	if rpcfaultsDir != "" {
+		most = 3
+		net = filepath.Join(t.TempDir(), "anvil.toml")
+		up := start(t, "devnet", "up", "--rpc", startAnvil(t), "--funder-key",
+			fmt.Sprintf("%x", devchain.Account(0).Private().D.FillBytes(make([]byte, 32))), "--ipfs-port", "0", "--write", net, "--json")
+		if _, err := up.line(2*time.Minute, "byway.devnet/1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	network, err := node.LoadNetwork(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := func(name string) (dir string, flags []string) {
+		dir = filepath.Join(t.TempDir(), name)
+		flags = []string{"--home", dir, "--network", net, "--password-file", passwordFile(t)}
+		must(t, with(flags, "account", "new", "--light")...)
+		must(t, with(flags, "devnet", "fund")...)
+		return dir, flags
+	}
+	sellerDir, seller := home("seller")
+	startProvider(t, seller, "--price", "0.05")
+	_, buyer := home("buyer")
+	// The buyer has dealt with the seller before, and has something deposited.
+	connect := with([]string{"connect", "--proxy", "127.0.0.1:0", "--json", "--max-price", "1", "--spend", "0.2"}, onlyFrom(t, sellerDir)...)
+	first := start(t, with(buyer, connect...)...)
+	if _, err := first.line(90*time.Second, `"event":"connected"`); err != nil {
+		t.Fatal(err)
+	}
+	first.stop()
+	first.end(t, 60*time.Second)
+	_, other := home("other")
+
+	var rows []faultRow
+	for _, f := range rpcFaults {
+		if rpcfaultsDir == "" && !f.short {
+			continue
+		}
+		for n := 1; n <= most; n++ {
+			for _, role := range []string{"consumer", "provider"} {
+				if rpcfaultsDir == "" && role == "provider" && n == 1 {
+					continue
+				}
+				bad := startRPCProxy(t, network.RPC[0])
+				bad.stale.Store(headOf(t, network.RPC[0]))
+				faulty := network
+				faulty.RPC = []string{bad.URL}
+				for range n - 1 {
+					faulty.RPC = append(faulty.RPC, startRPCProxy(t, network.RPC[0]).URL)
+				}
+				file := filepath.Join(t.TempDir(), "net.toml")
+				if err := faulty.Write(file); err != nil {
+					t.Fatal(err)
+				}
+				bad.set(f.fault)
+				args, ready := with(with(buyer, "--network", file), connect...), `"event":"connected"`
+				if role == "provider" {
+					ready = `"event":"up"`
+					args = with(with(other, "--network", file), "provider", "up", "--price", "0.9", "--allow", "127.0.0.1/32", "--json")
+				}
+				row := faultRow{fault: f.name, role: role, endpoints: n}
+				began := time.Now()
+				r := launch(args...)
+				_, err := r.line(2*time.Minute, ready)
+				row.took, row.worked = time.Since(began), err == nil
+				r.stop()
+				row.said = lastWords(r.err.String())
+				if row.worked && n > 1 && f.fault != nil && row.said == "" {
+					row.said = "(nothing)"
+				}
+				select {
+				case <-r.done:
+				case <-time.After(time.Minute):
+					t.Fatalf("%s, %d endpoints, %s: it does not end: %s", f.name, n, role, &r.err)
+				}
+				bad.CloseClientConnections()
+				rows = append(rows, row)
+				all := r.out.String() + r.err.String()
+				switch {
+				case !row.worked && (n > 1 || f.usable):
+					t.Errorf("%s, %d endpoints, %s: %v", f.name, n, role, err)
+				case !row.worked && !strings.Contains(all, strings.TrimPrefix(bad.URL, "http://")):
+					t.Errorf("%s, %d endpoints, %s: the endpoint is not named: %s", f.name, n, role, all)
+				}
+				if strings.ContainsAny(all, "\x1b\u202e") || strings.Contains(all, "panic") || len(all) > 64<<10 {
+					t.Errorf("%s, %d endpoints, %s: said %d bytes: %.2000q", f.name, n, role, len(all), all)
+				}
+				t.Logf("adversary: chain endpoint: %s, the first of %d, %s | bound: works beside another, else named | seen: "+
+					"worked %v after %s; %s", row.fault, row.endpoints, row.role, row.worked, row.took.Round(10*time.Millisecond), row.said)
+			}
+		}
+	}
+	writeFaultTable(t, rows)
+}
+
+// headOf is the number of a chain's newest block.
+func headOf(t *testing.T, url string) (n uint64) {
+	t.Helper()
+	w := &rpcProxy{chain: url}
+	var answer struct{ Result string }
+	record := httptest.NewRecorder()
+	w.edit(record, &rpcQuery{body: []byte(`{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}`)}, func(s string) string { return s })
+	if err := json.Unmarshal(record.Body.Bytes(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Sscanf(answer.Result, "0x%x", &n)
+	return n
+}
+
+var logTime = regexp.MustCompile(`^time=\S+ `)
+
+// lastWords is the last thing that a program said on stderr about the chain, or at all.
+func lastWords(s string) string {
+	var last string
+	for line := range strings.Lines(s) {
+		line = strings.TrimSpace(logTime.ReplaceAllString(line, ""))
+		if line != "" && (last == "" || strings.Contains(line, "endpoint") || strings.HasPrefix(line, "byway:")) {
+			last = line
+		}
+	}
+	if len(last) > 240 {
+		last = last[:240] + "…"
+	}
+	return last
+}
+
+func writeFaultTable(t *testing.T, rows []faultRow) {
+	t.Helper()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-32s %-9s %-9s %-7s %8s  %s\n", "first endpoint", "endpoints", "role", "worked", "took", "said")
+	for _, r := range rows {
+		worked := "yes"
+		if !r.worked {
+			worked = "no"
+		}
+		fmt.Fprintf(&b, "%-32s %-9d %-9s %-7s %7.1fs  %s\n", r.fault, r.endpoints, r.role, worked, r.took.Seconds(), r.said)
+	}
+	if rpcfaultsDir == "" {
+		return
+	}
+	fmt.Print(b.String())
+	if err := os.WriteFile(filepath.Join(rpcfaultsDir, "rpc-faults.txt"), []byte(b.String()), 0o644); err != nil {
+		t.Error(err)
+	}
+}
