@@ -412,7 +412,7 @@ func (e env) watchSession(ctx context.Context, token node.Token, session *node.S
 				if blocked = now; now == "" {
 					fmt.Fprintln(e.Err, "byway: note: this machine's traffic goes through the session again")
 				} else {
-					fmt.Fprintln(e.Err, "byway: note: this machine's traffic is blocked:", safe(now))
+					fmt.Fprintln(e.Err, "byway: note: this machine's traffic is blocked, or was:", safe(now))
 				}
 			}
 			r := session.Receipt()

@@ -255,12 +255,42 @@ func TestNetAdversaryOnlyTheUserOpensTheMachine(t *testing.T) {
 		still("after kill -9 and " + command)
 		opened("after " + command)
 	}
+	// While a session runs status says by what the machine is blocked: here another program takes the interface away.
+	s := connect(onOutput)
+	s.says(t, `"event":"connected"`)
+	from := m.clear()
+	m.in(m.consumer, "ip", "link", "del", "byway0")
+	var status struct {
+		Blocked string
+		Shut    *shutJSON
+	}
+	waitFor(t, "status says that the machine is blocked", func() bool {
+		out, err := m.try(m.consumer, m.path, "--home", at("buyer"), "status", "--json")
+		return err != nil || json.Unmarshal([]byte(out), &status) == nil && status.Blocked != ""
+	})
+	waitFor(t, "the terminal says that the machine is blocked or shut", func() bool {
+		return strings.Contains(s.err.String(), "byway0") || s.ProcessState != nil
+	})
+	if seen := m.clear() - from; seen != 0 {
+		t.Errorf("without its interface %d packets left in the clear", seen)
+	}
+	t.Logf("adversary: the interface is taken away | bound: 0 packets in the clear, status says so | seen: %d packets, %q",
+		m.clear()-from, status.Blocked)
+	if out, err := m.try(m.consumer, m.path, "--home", at("buyer"), "disconnect"); err != nil {
+		t.Errorf("disconnect: %v: %s", err, out)
+	}
+	s.code(t)
+	still("after the interface was taken away and a disconnect")
+
 	for _, e := range ends {
 		s := connect(e.streams)
 		s.says(t, `"event":"connected"`)
 		e.end(t, s)
 		if code := s.code(t); code != 0 {
 			t.Errorf("%s: connect ended with %d: %s", e.name, code, &s.err)
+		}
+		if strings.Contains(s.err.String(), "another program") {
+			t.Errorf("%s: the end of the session is taken for another program's: %s", e.name, &s.err)
 		}
 		still("after the user's own end by " + e.name)
 		opened("after " + e.name)

@@ -60,7 +60,7 @@ func (e env) status(c *cli.Context) error {
 	}
 	rows := []row{{"role", "consumer, session " + s.Session.State.String()}, way}
 	if s.Blocked != "" {
-		rows = append(rows, row{"blocked", "nothing of this machine goes through: " + safe(s.Blocked)})
+		rows = append(rows, row{"blocked", safe(s.Blocked)})
 	}
 	rows = append(rows, row{"chain", chainLine(s.Chain)})
 	e.rows(e.Out, rows...)

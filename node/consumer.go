@@ -378,9 +378,11 @@ func (c *Consumer) raise(
 	shake = time.Since(began)
 	if c.hold != nil {
 		c.hold.carried.Store(true)
-		if err := c.hold.Up(ctx, route.Link{Addrs: cfg.Addrs, DNS: cfg.DNS, MTU: cfg.MTU}); err != nil {
+		link := route.Link{Addrs: cfg.Addrs, DNS: cfg.DNS, MTU: cfg.MTU}
+		if err := c.hold.Up(ctx, link); err != nil {
 			return nil, 0, err
 		}
+		end = &heldTunnel{end, c.hold, link}
 	}
 	return end, shake, nil
 }

@@ -31,8 +31,8 @@ func (s *Session) Machine() string {
 	return MachineWhole
 }
 
-// Blocked says by what the machine's traffic is kept from the session; empty while it goes through it, and where single
-// programs use it as a proxy.
+// Blocked says by what the machine's traffic is kept from the session, or was until it was put right a moment ago; empty
+// while all is well, and where single programs use it as a proxy.
 func (s *Session) Blocked() string {
 	if s.consumer.hold == nil {
 		return ""
@@ -54,6 +54,16 @@ type hold struct {
 	found   *route.Shut // how the machine was found; nil: open
 	carried atomic.Bool // it was sent through a session, or was about to be
 }
+
+// heldTunnel is the tunnel that a machine goes through.
+type heldTunnel struct {
+	carrier
+	hold *hold
+	link route.Link
+}
+
+// Close ends the tunnel. The machine is told first: that its interface is gone is no attack on it.
+func (t *heldTunnel) Close() error { return errors.Join(t.hold.Down(t.link), t.carrier.Close()) }
 
 // end lets go of the machine. reason is why the session has ended; empty where its user ended it.
 func (h *hold) end(reason string) error {

@@ -416,7 +416,7 @@ type ConsumerStatus struct {
 	Country string  `json:"country,omitempty"`
 	Proxy   string  `json:"proxy,omitempty"`
 	Machine string  `json:"machine,omitempty"` // one of the Machine constants; empty for a proxy
-	Blocked string  `json:"blocked,omitempty"` // what keeps the machine's traffic from the session
+	Blocked string  `json:"blocked,omitempty"` // what keeps the machine's traffic from the session, or did a moment ago
 	Session Receipt `json:"session"`
 
 	Chain []ChainStatus `json:"chain"`

@@ -21,6 +21,9 @@ func Lock(context.Context, Config) (*Routes, error) { return nil, errOther }
 // Up fails on this system.
 func (*Routes) Up(context.Context, Link) error { return errOther }
 
+// Down does nothing on this system.
+func (*Routes) Down(Link) error { return nil }
+
 // Resolver is the system's own.
 func (*Routes) Resolver() *net.Resolver { return net.DefaultResolver }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -209,6 +210,21 @@ func (r *Routes) Up(ctx context.Context, link Link) error {
 		r.keeping.Go(r.keepDNS)
 	}
 	return r.state.DNS.apply(ctx)
+}
+
+// Down says that a session has ended, before its interface goes: nothing is let out through an interface of that name, and
+// its absence is nobody's fault. It does nothing where another session is up by then.
+func (r *Routes) Down(link Link) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lock == nil || r.link == nil || !slices.Equal(r.link.Addrs, link.Addrs) {
+		return nil
+	}
+	r.link, r.index = nil, 0
+	if err := errors.Join(r.route(), r.firewall(nil).load()); err != nil {
+		return fmt.Errorf("take routes down: %w", err)
+	}
+	return nil
 }
 
 // keepDNS looks after resolv.conf until the end: a DHCP client replaces it on another network, and the resolvers that it
