@@ -62,6 +62,7 @@ func (e *Exit) followHost(changes <-chan struct{}) {
 				}
 			}
 		}
+		start := time.Now()
 		if err := e.nearby(); err != nil {
 			e.log.Warn("exit keeps the host's addresses and networks as it knew them", "error", err)
 		}
@@ -69,6 +70,11 @@ func (e *Exit) followHost(changes <-chan struct{}) {
 			if err := e.kernel.router.Refresh(); err != nil {
 				e.log.Warn("exit keeps the host's uplinks as they were", "error", err)
 			}
+		}
+		select {
+		case <-e.ctx.Done():
+			return
+		case <-time.After(forward.Rest(time.Since(start))):
 		}
 	}
 }

@@ -191,7 +191,8 @@ func TestNetAdversaryFirewallReloadOpensNothing(t *testing.T) {
 					"nft flush chain inet " + table + " sessions", "nft flush set inet " + table + " closed4",
 					"nft flush set inet " + table + " own4", "nft flush chain inet " + table + " srcnat",
 					"nft insert rule inet " + table + " forward accept", "nft flush table inet byway_exits",
-					"nft delete table inet byway_exits", "nft flush ruleset", "ip rule del pref 98; ip -6 rule del pref 98",
+					"nft delete table inet byway_exits", "nft flush ruleset",
+					"ip addr flush dev " + e.kernel.router.Name(), "ip -6 addr flush dev " + e.kernel.router.Name(), "ip rule del pref 98; ip -6 rule del pref 98",
 					"nft flush ruleset; ip rule del pref 98; ip route flush table all proto 97; nft flush ruleset",
 				} {
 					want := state(t, table)
@@ -232,7 +233,7 @@ func state(t *testing.T, table string) string {
 	t.Helper()
 	out, _ := exec.Command("sh", "-c", fmt.Sprintf(`for t in %s byway_exits; do nft -s list table inet $t; done |
 		sed '/set \(told\|fresh\|connections\|knocks.\) {/,/^\t}$/d'
-		ip rule; ip -6 rule; ip route show table all proto 97; ip -6 route show table all proto 97`, table)).CombinedOutput()
+		ip rule; ip -6 rule; ip -br addr; ip route show table all proto 97; ip -6 route show table all proto 97`, table)).CombinedOutput()
 	if !strings.Contains(string(out), table) {
 		return ""
 	}

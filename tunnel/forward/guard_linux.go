@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -20,14 +21,18 @@ const (
 	retryEvery = time.Second
 )
 
-// guard keeps the table, the routing rules and the host's table in place until Close.
+// guard keeps the table, the interface, the routing rules and the host's table in place until Close.
 func (r *Router) guard(ctx context.Context, filters, host <-chan struct{}) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	again := time.NewTimer(retryEvery)
 	again.Stop()
 	defer again.Stop()
+	rested := time.NewTimer(0)
+	defer rested.Stop()
+	var resting <-chan struct{} // the host's changes, while they are not looked at
 	for {
+		kernel := false
 		select {
 		case <-ctx.Done():
 			return
@@ -39,17 +44,35 @@ func (r *Router) guard(ctx context.Context, filters, host <-chan struct{}) {
 			if !ok {
 				host = r.rewatch(ctx, WatchHost)
 			}
+			kernel = true
+		case <-rested.C:
+			if resting != nil {
+				host, resting = resting, nil
+			}
+			continue
 		case <-tick.C:
+			kernel = true
 		case <-again.C:
+			kernel = true
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || r.dev.closing.Load() {
 			return
 		}
-		if !r.look(ctx) {
+		start := time.Now()
+		if !r.look(ctx, kernel) {
 			again.Reset(retryEvery)
+		}
+		if kernel && host != nil {
+			// A host with very many routes that change all the time must not be asked for them all the time.
+			resting, host = host, nil
+			rested.Reset(Rest(time.Since(start)))
 		}
 	}
 }
+
+// Rest is how long to rest after a look at the host that took so long: a tenth of the time at most goes into it, and
+// nothing is noticed later than after five seconds.
+func Rest(look time.Duration) time.Duration { return min(10*look, 5*time.Second) }
 
 // rewatch subscribes again after a subscription has failed. Until that works, the guard looks at every tick.
 func (r *Router) rewatch(ctx context.Context, watch func(context.Context) (<-chan struct{}, error)) <-chan struct{} {
@@ -65,34 +88,93 @@ func (r *Router) rewatch(ctx context.Context, watch func(context.Context) (<-cha
 	return changes
 }
 
-// look compares everything with what should be there, and puts back what is not. It reports whether all is well.
-func (r *Router) look(ctx context.Context) bool {
+// look compares what should be there with what is, and puts back what is not: the tables, and on request the interface
+// and its routing rules. It reports whether all is well.
+func (r *Router) look(ctx context.Context, kernel bool) bool {
 	if !r.table.intact() {
 		r.shut.Store(true)
 		if err := r.reload(); err != nil {
 			r.say(fmt.Sprintf("closed: the firewall table was removed or changed and could not be put back: %v", err))
 			return false
 		}
-		r.shut.Store(false)
 		r.log.Warn("the exit's firewall table was removed or changed by another program, and was put back",
 			"table", tablePrefix+r.name)
-	}
-	r.routeMu.Lock()
-	err := r.routing.restore()
-	r.routeMu.Unlock()
-	if err != nil {
-		r.shut.Store(true)
-		r.say(fmt.Sprintf("closed: the exit's routing rules were removed and could not be put back: %v", err))
-		return false
+		kernel = true
 	}
 	if err := r.restoreHost(ctx); err != nil {
-		r.say(fmt.Sprintf("closed: the rules that keep this host from forwarding for others were removed and could not be put back: %v", err))
 		r.shut.Store(true)
+		r.say(fmt.Sprintf("closed: the rules that keep this host from forwarding for others were removed and could not be put back: %v", err))
 		return false
 	}
+	if kernel || r.shut.Load() {
+		if err := r.restoreLink(); err != nil {
+			r.shut.Store(true)
+			r.say(fmt.Sprintf("closed: %v", err))
+			return false
+		}
+		r.routeMu.Lock()
+		err := r.routing.restore()
+		r.routeMu.Unlock()
+		if err != nil {
+			r.shut.Store(true)
+			r.say(fmt.Sprintf("closed: the exit's routing rules were removed and could not be put back: %v", err))
+			return false
+		}
+	}
+	r.noteFilter()
 	r.shut.Store(false)
 	r.say("")
 	return true
+}
+
+// noteFilter tells when a packet filter came that drops what is forwarded, which ours can't overrule: a firewall that was
+// loaded again may bring one.
+func (r *Router) noteFilter() {
+	filter, err := Blocked()
+	if err != nil || filter == r.filter {
+		return
+	}
+	if r.filter = filter; filter != "" {
+		r.log.Warn("a packet filter of the host drops forwarded packets unless it allows those of the exit", "filter", filter)
+	}
+}
+
+// restoreLink gives the interface its addresses back: without them, and the routes that come with them, what is for a
+// session would take the host's default route. An interface that somebody took down is theirs to take up.
+func (r *Router) restoreLink() error {
+	link, err := netlink.LinkByName(r.name)
+	if r.dev.closing.Load() {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("interface %s is gone, start the provider again: %w", r.name, err)
+	}
+	if link.Attrs().Flags&net.FlagUp == 0 {
+		return fmt.Errorf("interface %s was taken down: ip link set %s up", r.name, r.name)
+	}
+	addrs, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	if err != nil {
+		return fmt.Errorf("list addresses of %s: %w", r.name, err)
+	}
+	v4, v6 := r.nets.Addrs(1)
+	want := []netip.Prefix{netip.PrefixFrom(v4, r.nets.V4.Bits())}
+	if hasIPv6() {
+		want = append(want, netip.PrefixFrom(v6, r.nets.V6.Bits()))
+	}
+	for _, p := range want {
+		if slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return a.IP.Equal(p.Addr().AsSlice()) }) {
+			continue
+		}
+		flags := 0
+		if p.Addr().Is6() {
+			flags = unix.IFA_F_NODAD
+		}
+		if err := addAddr(link, p, flags); err != nil && !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+		r.log.Warn("an address of the exit's interface was removed by another program, and was put back", "address", p)
+	}
+	return nil
 }
 
 // reload makes the table again, and forgets connections that the kernel began to track without it: they are not

@@ -34,7 +34,7 @@ const dnsPort = 53
 // Router is the host's kernel at work for one exit. It is safe for concurrent use.
 type Router struct {
 	log    *slog.Logger
-	dev    tun.Device
+	dev    *device
 	name   string
 	link   int // its index
 	nets   Nets
@@ -47,6 +47,7 @@ type Router struct {
 
 	shut    atomic.Bool
 	trouble atomic.Pointer[string]
+	filter  string // of others, that drops what is forwarded; the guard's
 
 	mu     sync.Mutex
 	host   switched
@@ -101,6 +102,7 @@ func Open(ctx context.Context, cfg Config) (*Router, error) {
 		// Closing the device removes the interface with its addresses and routes.
 		return nil, errors.Join(err, r.dev.Close(), r.undo())
 	}
+	r.filter, _ = Blocked() // whoever opens an exit has been told
 	r.wg.Go(r.forgetAll)
 	r.wg.Go(func() { r.guard(watching, filters, host) })
 	return r, nil
@@ -109,11 +111,18 @@ func Open(ctx context.Context, cfg Config) (*Router, error) {
 // device keeps the state of the interface from the engine, which would close its port while the interface is down.
 type device struct {
 	tun.Device
-	events chan tun.Event
+	events  chan tun.Event
+	closing atomic.Bool
+}
+
+// Close implements tun.Device.
+func (d *device) Close() error {
+	d.closing.Store(true)
+	return d.Device.Close()
 }
 
 // quiet wraps a device. Its one goroutine ends when the device is closed.
-func quiet(dev tun.Device) tun.Device {
+func quiet(dev tun.Device) *device {
 	d := &device{Device: dev, events: make(chan tun.Event)}
 	go func() {
 		defer close(d.events)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"golang.zx2c4.com/wireguard/tun"
 )
@@ -45,6 +46,9 @@ func (*Router) Shut() *atomic.Bool { b := new(atomic.Bool); b.Store(true); retur
 
 // Trouble is none.
 func (*Router) Trouble() string { return "" }
+
+// Rest is how long to rest after a look at the host that took so long.
+func Rest(look time.Duration) time.Duration { return 10 * look }
 
 // WatchHost tells of nothing until ctx ends.
 func WatchHost(ctx context.Context) (<-chan struct{}, error) {
