@@ -117,6 +117,26 @@ func (n network) hunt(t *testing.T, p *prey) (rounds *atomic.Int64, stop func())
 	return rounds, sync.OnceFunc(func() { close(done); wg.Wait() })
 }
 
+// countInnerSources counts what comes to the internet from an inner address.
+func (n network) countInnerSources(t *testing.T) (read func() int) {
+	t.Helper()
+	in := func(args ...string) string {
+		return run(t, append([]string{"ip", "netns", "exec", n.ns("i"), "nft"}, args...)...)
+	}
+	exec.Command("ip", "netns", "exec", n.ns("i"), "nft", "delete", "table", "inet", "leaks").Run()
+	in("add table inet leaks; add counter inet leaks inner; add chain inet leaks pre { type filter hook prerouting priority -400; };" +
+		"add rule inet leaks pre iifname provider ip saddr 10.213.0.0/16 counter name inner;" +
+		"add rule inet leaks pre iifname provider ip6 saddr fd62::/16 counter name inner")
+	return func() int {
+		var packets int
+		out := in("list counter inet leaks inner")
+		if _, err := fmt.Sscanf(out[strings.Index(out, "packets"):], "packets %d", &packets); err != nil {
+			t.Fatal(err, out)
+		}
+		return packets
+	}
+}
+
 // becomes waits half a minute for something.
 func becomes(t *testing.T, what string, is func() bool) time.Duration {
 	t.Helper()
@@ -183,6 +203,22 @@ func TestNetAdversaryFirewallReloadOpensNothing(t *testing.T) {
 				}
 				idle := other.session.Counters()
 
+				// What leaves with an inner source, and traffic that would.
+				leaked := n.countInnerSources(t)
+				flood, err := n.dial(t, "c", "udp", p.remote, time.Second)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer flood.Close()
+				go func() {
+					for {
+						if _, err := flood.Write([]byte("x")); errors.Is(err, net.ErrClosed) {
+							return
+						}
+						time.Sleep(500 * time.Microsecond)
+					}
+				}()
+
 				rounds, stop := n.hunt(t, p)
 				defer stop()
 				var worst time.Duration
@@ -217,12 +253,17 @@ func TestNetAdversaryFirewallReloadOpensNothing(t *testing.T) {
 				if got := p.reached(); len(got) > 0 {
 					t.Errorf("reached: %v", got)
 				}
+				left := leaked()
+				if owned && left > 0 {
+					t.Errorf("%d packets left with an inner source", left)
+				}
 				if worst > time.Second {
 					t.Logf("back later than in a second: %v (a loaded machine)", worst)
 				}
-				t.Logf("adversary: %s | bound: %s | seen: %d reached of %d tries, back after %v at most",
-					fmt.Sprintf("the firewall is reloaded, table owned by the exit: %v", owned), "0 reached, back within a second",
-					len(p.reached()), rounds.Load(), worst.Round(time.Millisecond))
+				t.Logf("adversary: %s | bound: %s | seen: %d reached of %d tries, back after %v at most, %d packets left untranslated",
+					fmt.Sprintf("the firewall is reloaded, table owned by the exit: %v", owned),
+					"0 reached, back within a second; 0 untranslated where tables have owners",
+					len(p.reached()), rounds.Load(), worst.Round(time.Millisecond), left)
 			})
 		}
 	})
