@@ -77,6 +77,7 @@ type ExitConfig struct {
 	Log *slog.Logger
 
 	process *process // nil, save where tests have few descriptors
+	tracks  int      // 0, save where tests have a small table of connections
 }
 
 // Peer describes a session to be added.

@@ -45,7 +45,7 @@ func (e *Exit) openDevice(cfg ExitConfig) (tun.Device, error) {
 	}
 	err := e.kernelSuits(cfg.Mode)
 	if err == nil {
-		err = e.openKernel()
+		err = e.openKernel(cfg.tracks)
 	}
 	switch {
 	case err == nil:
@@ -78,10 +78,10 @@ func (e *Exit) kernelSuits(mode Mode) error {
 }
 
 // openKernel makes the host's kernel the router.
-func (e *Exit) openKernel() error {
+func (e *Exit) openKernel(tracks int) error {
 	router, err := forward.Open(e.ctx, forward.Config{
 		MTU: e.mtu, Nets: kernelNets(), Rules: e.policy.rules(), Reach: e.policy.Allowed(),
-		Flows: e.limits.Flows, NewFlows: e.limits.NewFlows, Log: e.log, Unowned: unowned,
+		Flows: e.limits.Flows, NewFlows: e.limits.NewFlows, Tracks: tracks, Log: e.log, Unowned: unowned,
 	})
 	if err != nil {
 		return err

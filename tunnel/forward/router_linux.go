@@ -58,6 +58,8 @@ type Router struct {
 	routing routing
 	static  []Range // closed, whatever is near
 
+	tracks tracks
+
 	// Its own lock: Refresh keeps the other while it waits for other exits of the host, and sessions begin meanwhile.
 	shapeMu sync.Mutex
 	htb     bool            // the interface's queue has classes
@@ -104,6 +106,7 @@ func Open(ctx context.Context, cfg Config) (*Router, error) {
 	}
 	r.filter, _ = Blocked() // whoever opens an exit has been told
 	r.wg.Go(r.forgetAll)
+	r.wg.Go(func() { r.watchTracks(cfg.Tracks, cfg.Flows) })
 	r.wg.Go(func() { r.guard(watching, filters, host) })
 	return r, nil
 }
@@ -430,6 +433,3 @@ func clean(log *slog.Logger) error {
 	}
 	return nil
 }
-
-// Use is not counted yet.
-func (*Router) Use() Use { return Use{} }

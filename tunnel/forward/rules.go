@@ -73,6 +73,8 @@ type Config struct {
 	// Flows is how many connections a session may have open, NewFlows how many it may open a second, with a burst of
 	// twice as many.
 	Flows, NewFlows int
+	// Tracks is how many connections the kernel can track; 0 means what it says.
+	Tracks int
 	// Unowned leaves the nftables table to whoever changes it, as kernels before 5.12 do. Tests set it, to see what else
 	// keeps an exit shut.
 	Unowned bool

@@ -351,29 +351,7 @@ func (b *builder) sessions(cfg Config) {
 	b.closedPorts(chain)
 
 	// The limits of the session. Only the first packet of a connection comes this far.
-	fresh := b.perSession("fresh", 1<<16-1, remembered)
-	count := b.perSession("connections", 1<<16-1, 0)
-	limits := []struct {
-		set   *nftables.Set
-		op    uint32
-		limit expr.Any
-	}{
-		{fresh, unix.NFT_DYNSET_OP_UPDATE, &expr.Limit{
-			Type: expr.LimitTypePkts, Rate: uint64(cfg.NewFlows), Unit: expr.LimitTimeSecond, Over: true,
-			Burst: uint32(2 * cfg.NewFlows),
-		}},
-		{count, unix.NFT_DYNSET_OP_ADD, &expr.Connlimit{Count: uint32(cfg.Flows), Flags: expr.NFT_CONNLIMIT_F_INV}},
-	}
-	full := b.chain("full")
-	b.rule(full, l4proto(unix.IPPROTO_TCP), reset())
-	b.rule(full, drop())
-	for _, l := range limits {
-		for _, f := range families {
-			b.rule(chain, nfproto(f.proto), each(network(f.index, 2), l.set, l.op, l.limit), goTo("full"))
-		}
-	}
-	b.shape(chain)
-	b.rule(chain, accept())
+	b.limits(chain, cfg)
 }
 
 // isatap closes addresses that end with 0000:5efe or 0200:5efe and a closed IPv4 address, under any prefix.
