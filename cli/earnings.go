@@ -32,15 +32,31 @@ func (e env) earnings(c *cli.Context) error {
 	if c.Bool("json") {
 		return e.printJSON(r)
 	}
+	wallet, gas := "unavailable: "+safe(r.Unavailable), "unavailable"
+	if r.Wallet != nil && r.Gas.Int != nil {
+		wallet, gas = show(r.Token, *r.Wallet), showEther(r.Gas.Int)
+	}
 	e.rows(e.Out,
 		row{"promised", show(r.Token, r.Promised)},
 		row{"unsettled", show(r.Token, r.Unsettled)},
 		row{"claiming", show(r.Token, r.Claiming)},
 		row{"settled", fmt.Sprintf("%s in %s", show(r.Token, r.Settled), plural(r.Claims, "claim"))},
-		row{"in wallet", show(r.Token, r.Wallet)},
-		row{"gas spent", showEther(orZero(r.GasSpent.Int)) + ", left " + showEther(orZero(r.Gas.Int))},
+		row{"in wallet", wallet},
+		row{"gas spent", showEther(orZero(r.GasSpent.Int)) + ", left " + gas},
 	)
+	e.leftRows(r.Token, r.Left)
 	return nil
+}
+
+// leftRows tells what is owed and is not claimed.
+func (e env) leftRows(token node.Token, list []node.Left) {
+	for _, l := range list {
+		amount := show(token, l.Amount)
+		if l.Amount.IsZero() {
+			amount = "an amount that is not known"
+		}
+		fmt.Fprintf(e.Out, "  not claimed: %s on %s: %s\n", amount, plural(l.Channels, "channel"), safe(l.Why))
+	}
 }
 
 func (e env) readEarnings(c *cli.Context) (r node.EarningsReport, err error) {
@@ -67,6 +83,10 @@ func claimFlags() []cli.Flag {
 		&cli.Uint64Flag{Name: "claim-gas", Value: 20, Usage: "claim when its gas costs at most so many " +
 			"`THOUSANDTHS` of what it brings; needs --gas-price"},
 		&cli.StringFlag{Name: "gas-price", Usage: "what one whole coin of the chain (10^18 wei) is worth, in `TOKENS`"},
+		&cli.Uint64Flag{Name: "claim-least", Value: 2, Usage: "an automatic claim brings at least so many `TIMES` its gas; " +
+			"less is left as dust, see byway earnings; needs --gas-price"},
+		&cli.StringFlag{Name: "claim-floor", Usage: "without --gas-price: how many `TOKENS` a channel must owe to be claimed " +
+			"for an exit, a nearly full channel or its age (default: the price of 64 MiB, and nothing for its age)"},
 		&cli.Uint64Flag{Name: "claim-full", Value: 800, Usage: "claim a channel when what it owes is so many " +
 			"`THOUSANDTHS` of what it can pay"},
 		&cli.DurationFlag{Name: "claim-age", Usage: "claim a channel when something was owed for that " +
@@ -84,7 +104,7 @@ func claimFlags() []cli.Flag {
 
 // claimPolicy reads them.
 func claimPolicy(c *cli.Context, token node.Token, cfg *node.ProviderConfig) error {
-	for name, most := range map[string]uint64{"claim-gas": 1000, "claim-full": 1000} {
+	for name, most := range map[string]uint64{"claim-gas": 1000, "claim-full": 1000, "claim-least": 1_000_000} {
 		if n := c.Uint64(name); n == 0 || n > most {
 			return usagef("--%s must be between 1 and %d", name, most)
 		}
@@ -103,12 +123,12 @@ func claimPolicy(c *cli.Context, token node.Token, cfg *node.ProviderConfig) err
 	cfg.Depth = c.Int("depth")
 	cfg.Claims = payments.Policy{
 		GasPerMille: c.Uint64("claim-gas"), CeilingPerMille: c.Uint64("claim-full"), MaxAge: c.Duration("claim-age"),
-		Batch: c.Int("claim-batch"), Interval: c.Duration("claim-interval"),
+		Batch: c.Int("claim-batch"), Interval: c.Duration("claim-interval"), Least: c.Uint64("claim-least"),
 	}
 	for _, f := range []struct {
 		name string
 		to   *contracts.Amount
-	}{{"gas-price", &cfg.Claims.GasTokenPrice}, {"reserve-above", &cfg.Claims.ReserveAbove}, {"trust", &cfg.Trust}} {
+	}{{"gas-price", &cfg.Claims.GasTokenPrice}, {"claim-floor", &cfg.Claims.Floor}, {"reserve-above", &cfg.Claims.ReserveAbove}, {"trust", &cfg.Trust}} {
 		if !c.IsSet(f.name) {
 			continue
 		}

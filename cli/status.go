@@ -109,8 +109,10 @@ func (e env) providerStatus(raw json.RawMessage) error {
 		{"exit", exitState(s.Exit, s.Trouble)},
 		{"earned", show(s.Token, s.Earnings.Promised)},
 		{"not yet claimed", show(s.Token, s.Earnings.Unsettled)},
+		{"claims", s.Claims},
 		{"chain", chainLine(s.Chain)},
 	}, peersRows(s.Peers)...)...)
+	e.leftRows(s.Token, s.Left)
 	for _, session := range s.Sessions {
 		fmt.Fprintf(e.Out, "    %s  %s  %s in, %s out, paid %s, without the chain until %s\n", session.Payer, session.State,
 			formatBytes(session.Rx), formatBytes(session.Tx), show(s.Token, session.Paid), showTime(session.ServeUntil))

@@ -34,9 +34,13 @@ type EarningsReport struct {
 	Provider common.Address `json:"provider"`
 	Token    Token          `json:"token"`
 	Earnings
-	// Wallet is what the account holds on chain, in base units, and Gas what it has left to pay for claims.
-	Wallet contracts.Amount `json:"wallet"`
-	Gas    Wei              `json:"gas_wei"`
+	// Wallet is what the account holds on chain, in base units, and Gas what it has left to pay for claims; both are null
+	// where the chain can't be read, and Unavailable says why.
+	Wallet      *contracts.Amount `json:"wallet"`
+	Gas         Wei               `json:"gas_wei"`
+	Unavailable string            `json:"unavailable,omitempty"`
+	// Left is what is owed and is not claimed, as the running provider sees it; null where none runs.
+	Left []Left `json:"left"`
 }
 
 // EarningsReport adds to what the ledger knows what the account holds.
@@ -45,21 +49,25 @@ func (p *Provider) EarningsReport(ctx context.Context) (EarningsReport, error) {
 	if err != nil {
 		return EarningsReport{}, err
 	}
-	return p.earningsReport(ctx, p.cfg.Key.Address(), e)
+	r, err := p.earningsReport(ctx, p.cfg.Key.Address(), e)
+	r.Left = p.left()
+	return r, err
 }
 
 func (p *parts) earningsReport(ctx context.Context, owner common.Address, e Earnings) (EarningsReport, error) {
-	wallet, err := tokenBalance(ctx, p.chain.Agreed().OrAlone(), p.network.Token, owner)
-	if err != nil {
-		return EarningsReport{}, err
+	r := EarningsReport{Schema: "byway.earnings/1", Provider: owner, Token: p.token, Earnings: e}
+	reading, cancel := context.WithTimeout(ctx, learnPatience)
+	defer cancel()
+	wallet, err := tokenBalance(reading, p.chain.Agreed().OrAlone(), p.network.Token, owner)
+	if err == nil {
+		r.Wallet = &wallet
+		r.Gas.Int, err = p.chain.Agreed().OrAlone().BalanceAt(reading, owner, nil)
 	}
-	gas, err := p.chain.Agreed().OrAlone().BalanceAt(ctx, owner, nil)
 	if err != nil {
-		return EarningsReport{}, fmt.Errorf("balance of %s: %w", owner, err)
+		// What was promised is this home's to know, whatever the chain says.
+		r.Wallet, r.Gas, r.Unavailable = nil, Wei{}, printable(err.Error())
 	}
-	return EarningsReport{
-		Schema: "byway.earnings/1", Provider: owner, Token: p.token, Earnings: e, Wallet: wallet, Gas: Wei{gas},
-	}, nil
+	return r, ctx.Err()
 }
 
 // EarningsReport is that of a provider whose daemon does not run.

@@ -77,6 +77,7 @@ type Provider struct {
 	exit    *tunnel.Exit
 	payee   *payments.Payee
 	claimer *payments.Claimer
+	claims  payments.Policy // cfg's, with what follows from network and price
 	started time.Time
 
 	hellos, releases *hellos // streams that have not paid
@@ -154,8 +155,11 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 	if err != nil {
 		return nil, err
 	}
+	if p.claims, err = p.claimPolicy(); err != nil {
+		return nil, err
+	}
 	p.claimer, err = payments.NewClaimer(payments.ClaimerConfig{
-		Ledger: p.ledger, Chain: p.view, Sender: p.sender, Deployment: cfg.Network.Deployment, Policy: cfg.Claims,
+		Ledger: p.ledger, Chain: p.view, Sender: p.sender, Deployment: cfg.Network.Deployment, Policy: p.claims,
 		Gas: p.chain, Events: events, Log: p.log,
 	})
 	return p, err
@@ -546,6 +550,8 @@ type ProviderStatus struct {
 	Peers    PeersUse         `json:"peers"`
 	Earnings Earnings         `json:"earnings"`
 	Chain    []ChainStatus    `json:"chain"`
+	Claims   string           `json:"claims"` // by which rule they are made, for people
+	Left     []Left           `json:"left"`   // what is owed and is not claimed by it
 }
 
 // Earnings is what a provider was promised and where that stands, in base units; GasSpent is in wei.
@@ -580,7 +586,8 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 		Schema: "byway.status/1", Role: "provider", Provider: p.cfg.Key.Address().Hex(), Offer: p.offer.CID.String(),
 		Price: p.sells.PricePerGiB, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Exit: p.exit.Mode(), Sessions: []ServedStatus{},
 		Peers: peers, Earnings: earnings, Trouble: p.exit.Trouble(),
-		Chain: p.chainStatus(),
+		Chain:  p.chainStatus(),
+		Claims: p.claimRule(p.claims), Left: p.left(),
 	}
 	for _, s := range p.sessions {
 		status.Sessions = append(status.Sessions, s.status())

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -169,5 +170,30 @@ func TestErrorsOfTheChainAreInTokens(t *testing.T) {
 	_, err = w.Deposit(m.ctx, tokens("1000000000"))
 	if err == nil || strings.Contains(err.Error(), "base units") || !strings.Contains(err.Error(), "1000000000 ") {
 		t.Errorf("a deposit of what is not there: %v", err)
+	}
+}
+
+// What a provider has earned is its ledger's to tell, and what the chain alone knows is unavailable without it, not zero.
+func TestAdversaryEarningsWithoutTheChainAreNotZero(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{})
+	s := m.connect()
+	check(t, m.download(s.Tunnel(), 2<<20))
+	paid := m.settled(s).Paid
+	r, err := m.provider.EarningsReport(m.ctx)
+	check(t, err)
+	if r.Wallet == nil || r.Gas.Int == nil || r.Unavailable != "" {
+		t.Fatalf("with the chain: %+v", r)
+	}
+	check(t, m.Chain().Close())
+	r, err = m.provider.EarningsReport(m.ctx)
+	check(t, err)
+	text, err := json.Marshal(r)
+	check(t, err)
+	t.Logf("adversary: earnings while the chain is down | bound: promised %s, wallet and gas null with a reason | seen: %s",
+		paid, text)
+	if r.Promised != paid || r.Wallet != nil || r.Gas.Int != nil || r.Unavailable == "" ||
+		!strings.Contains(string(text), `"wallet":null`) || !strings.Contains(string(text), `"gas_wei":null`) {
+		t.Errorf("%s", text)
 	}
 }

@@ -368,7 +368,7 @@ func TestPolicyClaimsWhatMustNotWait(t *testing.T) {
 		t.Fatalf("not claimed at 80 %% of the ceiling: %+v", got)
 	}
 	n.serve(t, mine, theirs, key, 2*mib)
-	if got := round(Policy{MaxAge: time.Millisecond}); got.Transactions != 1 {
+	if got := round(Policy{MaxAge: time.Millisecond, GasFree: true}); got.Transactions != 1 {
 		t.Fatalf("not claimed for its age: %+v", got)
 	}
 	n.serve(t, mine, theirs, key, 2*mib)
@@ -550,7 +550,7 @@ func reorganisations(t *testing.T, depths []int) (done int) {
 	f := n.funding(t, n.payer)
 	key := testKey(1)
 	must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
-	claimer := n.run(t, theirs, Policy{MaxAge: time.Millisecond})
+	claimer := n.run(t, theirs, Policy{MaxAge: time.Millisecond, GasFree: true})
 	n.watch(t, n.payer)
 	n.watch(t, n.payee)
 	channel := f.Channel(key.Address(), n.payee.Address())

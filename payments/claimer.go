@@ -23,12 +23,6 @@ import (
 	"byway/contracts/chain"
 )
 
-// Gas that a claim is expected to use, for the policy; the sender estimates what it really needs.
-const (
-	claimGasBase = 45_000
-	claimGasRow  = 11_500
-)
-
 // maxClaimRows bounds a batch: a transaction of so many rows stays far below every chain's limits.
 const maxClaimRows = 500
 
@@ -45,37 +39,7 @@ type GasPricer interface {
 	SuggestGasPrice(ctx context.Context) (*big.Int, error)
 }
 
-// Policy says when a claim is worth its gas. The zero value of a field is its default.
-type Policy struct {
-	// GasPerMille: claim when the gas costs at most so many thousandths of what it brings. Default 20.
-	GasPerMille uint64
-	// CeilingPerMille: claim a channel when what is owed is so much of all that it can still pay. Default 800.
-	CeilingPerMille uint64
-	// MaxAge: claim a channel when something has been owed for that long. Default 24 h.
-	MaxAge time.Duration
-	// Batch is how many channels one transaction settles, 500 at most. Default 100.
-	Batch int
-	// Interval is how often all this is looked at. Default 30 s.
-	Interval time.Duration
-	// GasTokenPrice is what 10^18 wei are worth, in base units of the payment token. Zero: unknown, and no claim is
-	// made for cheap gas alone.
-	GasTokenPrice contracts.Amount
-	// ReserveAbove: post the reserve that a payer has signed when its promises exceed the ceiling by so much, in base
-	// units. Zero: by anything.
-	ReserveAbove contracts.Amount
-}
-
-func (p Policy) withDefaults() Policy {
-	p.GasPerMille = cmp.Or(p.GasPerMille, 20)
-	p.CeilingPerMille = cmp.Or(p.CeilingPerMille, 800)
-	p.MaxAge = cmp.Or(p.MaxAge, 24*time.Hour)
-	p.Batch = min(max(cmp.Or(p.Batch, 100), 1), maxClaimRows)
-	p.Interval = cmp.Or(p.Interval, 30*time.Second)
-	return p
-}
-
-// ClaimerConfig says whose promises are claimed. Gas and Log may be nil: without Gas no claim is made for cheap gas
-// alone.
+// ClaimerConfig says whose promises are claimed. Gas and Log may be nil: without Gas its price is not known.
 type ClaimerConfig struct {
 	Ledger     *Ledger
 	Chain      Chain
@@ -123,8 +87,11 @@ type Claimer struct {
 	wake     chan struct{} // holds one token
 	start    int           // where a round begins to read, guarded by turn
 
+	unpayable []contracts.Amount // owed on channels that can pay nothing of it, by this round; guarded by turn
+
 	skippedMu sync.Mutex
 	skipped   []Skipped
+	left      []Unclaimed // by the last round that Run made
 }
 
 // NewClaimer makes a claimer of the payee's channels in that ledger.
@@ -311,6 +278,7 @@ func (c *Claimer) owing(ctx context.Context) ([]owing, error) {
 	}
 	free := map[common.Hash]contracts.Amount{} // of each vault, as far as this round has not planned it away
 	var list []owing
+	c.unpayable = nil
 	for _, a := range accounts {
 		s, ok := states[a.id]
 		if !ok {
@@ -330,6 +298,9 @@ func (c *Claimer) owing(ctx context.Context) ([]owing, error) {
 		}
 		if !value.IsZero() {
 			list = append(list, owing{a, s, value})
+		}
+		if lost := a.total.SubFloor(s.Settled).SubFloor(value); !lost.IsZero() {
+			c.unpayable = append(c.unpayable, lost)
 		}
 	}
 	return list, c.cfg.Ledger.setSettled(ctx, states)
@@ -351,77 +322,6 @@ func (c *Claimer) work(ctx context.Context, list []owing) ([]owing, error) {
 		c.log.Warn("reserves wait", "error", err)
 	}
 	return chosen, nil
-}
-
-// worth picks the channels that the policy claims now: those that must be (an exit, a nearly spent ceiling, an age),
-// and all of them where that pays.
-func (c *Claimer) worth(ctx context.Context, list []owing) ([]owing, error) {
-	if len(list) == 0 {
-		return nil, nil
-	}
-	p := c.cfg.Policy
-	if c.cfg.Gas != nil && !p.GasTokenPrice.IsZero() {
-		price, err := c.cfg.Gas.SuggestGasPrice(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("read gas price: %w", err)
-		}
-		if cheap := c.cheap(list, price); len(cheap) > 0 {
-			return c.withUrgent(cheap, list), nil
-		}
-	}
-	return c.withUrgent(nil, list), nil
-}
-
-// cheap returns the most valuable channels as long as each pays for its row, and all for the transaction.
-func (c *Claimer) cheap(list []owing, gasPrice *big.Int) []owing {
-	sorted := slices.Clone(list)
-	slices.SortStableFunc(sorted, func(a, b owing) int { return b.value.Cmp(a.value) })
-	n, value := 0, new(big.Int)
-	for _, o := range sorted {
-		if !c.pays(o.value.Big(), claimGasRow, gasPrice) {
-			break
-		}
-		value.Add(value, o.value.Big())
-		n++
-	}
-	batches := uint64((n + c.cfg.Policy.Batch - 1) / c.cfg.Policy.Batch)
-	if n == 0 || !c.pays(value, batches*claimGasBase+uint64(n)*claimGasRow, gasPrice) {
-		return nil
-	}
-	return sorted[:n]
-}
-
-// pays reports whether value × GasPerMille / 1000 ≥ gas × price, in units of the payment token.
-func (c *Claimer) pays(value *big.Int, gas uint64, gasPrice *big.Int) bool {
-	wei := new(big.Int).Mul(new(big.Int).SetUint64(gas), gasPrice)
-	spent := wei.Mul(wei, c.cfg.Policy.GasTokenPrice.Big())
-	spent.Mul(spent, big.NewInt(1000))
-	worth := new(big.Int).Mul(value, new(big.Int).SetUint64(c.cfg.Policy.GasPerMille))
-	return worth.Mul(worth, big.NewInt(1e18)).Cmp(spent) >= 0
-}
-
-// withUrgent adds the channels that can't wait.
-func (c *Claimer) withUrgent(chosen, list []owing) []owing {
-	has := map[int64]bool{}
-	for _, o := range chosen {
-		has[o.account.id] = true
-	}
-	for _, o := range list {
-		if !has[o.account.id] && c.urgent(o) {
-			chosen = append(chosen, o)
-		}
-	}
-	return chosen
-}
-
-func (c *Claimer) urgent(o owing) bool {
-	p := c.cfg.Policy
-	if o.state.Exiting() || (!o.account.owedSince.IsZero() && time.Since(o.account.owedSince) >= p.MaxAge) {
-		return true
-	}
-	can := o.state.CanPay().SubFloor(o.state.Settled)
-	limit, err := can.MulDivCeil(p.CeilingPerMille, 1000)
-	return err == nil && !o.value.Less(limit)
 }
 
 // send sends a recorded claim, again where that was begun before, and books what it did.

@@ -1,0 +1,102 @@
+package payments
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"byway/contracts"
+)
+
+// gasAt is a price of gas, in wei.
+type gasAt struct {
+	wei int64
+	err error
+}
+
+func (g gasAt) SuggestGasPrice(context.Context) (*big.Int, error) { return big.NewInt(g.wei), g.err }
+
+func TestAdversaryDustIsNeverClaimedAtALoss(t *testing.T) {
+	t.Parallel()
+	const gwei = 1_000_000_000
+	coin := amount("2000000000000000000000") // one coin is worth 2,000 tokens: a claim of one costs 0.113 at 1 gwei
+	units := func(s string) contracts.Amount { return amount(s) }
+	dust, little, much := units("156000000000000"), units("100000000000000000"), units("1000000000000000000")
+	big := units("1000000000000000000000")
+	floor := units("50000000000000000")
+	now := time.Now()
+	exiting := func(o owing) owing { o.state.ExitAt = now.Add(time.Hour); return o }
+	aged := func(o owing) owing { o.account.owedSince = now.Add(-48 * time.Hour); return o }
+	full := func(o owing) owing { o.state.Ceiling = o.value; return o }
+	owes := func(v contracts.Amount) owing {
+		return owing{account: account{id: 1, total: v, owedSince: now}, state: ChannelState{Ceiling: contracts.MaxAmount()}, value: v}
+	}
+	for name, test := range map[string]struct {
+		policy Policy
+		gas    GasPricer
+		list   []owing
+		claims int
+		left   string // a part of why; "" where nothing is left
+	}{
+		"dust for its age, price unknown":        {Policy{}, nil, []owing{aged(owes(dust))}, 0, "age alone"},
+		"much for its age, price unknown":        {Policy{}, nil, []owing{aged(owes(big))}, 0, "age alone"},
+		"dust for its age, a floor":              {Policy{Floor: floor}, nil, []owing{aged(owes(dust))}, 0, "dust, less than"},
+		"much for its age, a floor":              {Policy{Floor: floor}, nil, []owing{aged(owes(much))}, 1, ""},
+		"dust at an exit, price unknown":         {Policy{MustFloor: floor}, nil, []owing{exiting(owes(dust))}, 0, "dust, less than"},
+		"much at an exit, price unknown":         {Policy{MustFloor: floor}, nil, []owing{exiting(owes(much))}, 1, ""},
+		"dust that fills a channel":              {Policy{MustFloor: floor}, nil, []owing{full(owes(dust))}, 0, "dust, less than"},
+		"much that fills a channel":              {Policy{MustFloor: floor}, nil, []owing{full(owes(much))}, 1, ""},
+		"a floor goes before the default":        {Policy{Floor: dust, MustFloor: floor}, nil, []owing{exiting(owes(dust))}, 1, ""},
+		"dust for its age, price known":          {Policy{GasTokenPrice: coin}, gasAt{wei: gwei}, []owing{aged(owes(dust))}, 0, "not worth its gas"},
+		"dust at an exit, price known":           {Policy{GasTokenPrice: coin}, gasAt{wei: gwei}, []owing{exiting(owes(dust))}, 0, "not worth its gas"},
+		"its row's gas alone, at an exit":        {Policy{GasTokenPrice: coin}, gasAt{wei: gwei}, []owing{exiting(owes(little))}, 0, "not worth its gas"},
+		"together they pay for the transaction":  {Policy{GasTokenPrice: coin}, gasAt{wei: gwei}, []owing{exiting(owes(little)), exiting(owes(much))}, 2, ""},
+		"twice its gas, at an exit":              {Policy{GasTokenPrice: coin}, gasAt{wei: gwei}, []owing{exiting(owes(much))}, 1, ""},
+		"less than ten times its gas":            {Policy{GasTokenPrice: coin, Least: 10}, gasAt{wei: gwei}, []owing{exiting(owes(much))}, 0, "10 times"},
+		"an exit when gas is dear for a moment":  {Policy{GasTokenPrice: coin}, gasAt{wei: 1000 * gwei}, []owing{exiting(owes(much))}, 0, "not worth its gas"},
+		"no price from the endpoint, much":       {Policy{GasTokenPrice: coin, MustFloor: floor}, gasAt{err: errOutOfReach}, []owing{exiting(owes(much))}, 1, ""},
+		"no price from the endpoint, dust":       {Policy{GasTokenPrice: coin, MustFloor: floor}, gasAt{err: errOutOfReach}, []owing{exiting(owes(dust))}, 0, "dust"},
+		"gas that is free":                       {Policy{GasFree: true}, nil, []owing{aged(owes(dust)), exiting(owes(dust))}, 2, ""},
+		"what is not due is not dust":            {Policy{GasTokenPrice: coin}, gasAt{wei: gwei}, []owing{owes(dust)}, 0, ""},
+		"cheap gas pays for all, the dust stays": {Policy{GasTokenPrice: coin}, gasAt{wei: gwei}, []owing{owes(big), aged(owes(dust))}, 1, "not worth its gas"},
+	} {
+		for i := range test.list {
+			test.list[i].account.id = int64(i)
+		}
+		c := &Claimer{cfg: ClaimerConfig{Policy: test.policy.withDefaults(), Gas: test.gas}, log: discardLog()}
+		chosen, err := c.worth(t.Context(), test.list)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		why := ""
+		for _, u := range c.Unclaimed() {
+			why += u.Why
+			if u.Amount.IsZero() || u.Channels == 0 {
+				t.Errorf("%s: left without a figure: %+v", name, u)
+			}
+		}
+		t.Logf("adversary: %s | bound: %d claimed, left %q | seen: %d claimed, left %q", name, test.claims, test.left,
+			len(chosen), why)
+		if len(chosen) != test.claims || (test.left == "") != (why == "") || !strings.Contains(why, test.left) {
+			t.Errorf("%s: %d claimed, left %q", name, len(chosen), why)
+		}
+	}
+	// What a payer took away before it could be claimed does not look as if it were on its way.
+	c := &Claimer{cfg: ClaimerConfig{Policy: Policy{}.withDefaults()}, log: discardLog(), unpayable: []contracts.Amount{dust}}
+	if _, err := c.worth(t.Context(), nil); err != nil || len(c.Unclaimed()) != 1 || c.Unclaimed()[0].Amount != dust {
+		t.Errorf("lost money is not named: %+v, %v", c.Unclaimed(), err)
+	}
+	// A context that ends is no unknown price.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c = &Claimer{cfg: ClaimerConfig{Policy: Policy{GasTokenPrice: coin}.withDefaults(), Gas: gasAt{err: ctx.Err()}}, log: discardLog()}
+	if _, err := c.worth(ctx, []owing{exiting(owes(much))}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled round: %v", err)
+	}
+}
+
+func discardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
