@@ -198,7 +198,7 @@ func (c *Client) allWrong() bool {
 
 // named makes an error say which endpoint it is about.
 func (c *Client) named(e *endpoint, err error) error {
-	switch err.(type) {
+	switch err.(type) { //nolint:errorlint // only what it is itself says which endpoint it is about
 	case nil, *EndpointError, *ChainIDError, *LeftOutError:
 		return err
 	}

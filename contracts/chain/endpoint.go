@@ -314,7 +314,7 @@ func (e *endpoint) quote(err error) error {
 	if err == nil {
 		return nil
 	}
-	switch err.(type) { // what has been through here already
+	switch err.(type) { //nolint:errorlint // what has been through here itself; what wraps it has not
 	case *quoted, *EndpointError, *ChainIDError, *LeftOutError:
 		return err
 	}
@@ -329,12 +329,15 @@ func (e *endpoint) quote(err error) error {
 		if body := strings.Join(strings.Fields(string(page.Body)), " "); body != "" {
 			text += ": " + body
 		}
-	case errors.As(err, &syntax), errors.As(err, &mistyped), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		text = fmt.Sprintf("what it answers is not JSON-RPC (%v): is that the URL of a JSON-RPC endpoint?", err)
 	case errors.Is(err, context.DeadlineExceeded):
 		text = "no answer in time"
-	case errors.As(err, &u):
+	case errors.As(err, &u): // of the connection; its text would name all of the URL
 		text = u.Err.Error()
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			text = "it cut the connection"
+		}
+	case errors.As(err, &syntax), errors.As(err, &mistyped), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		text = fmt.Sprintf("what it answers is not JSON-RPC (%v): is that the URL of a JSON-RPC endpoint?", err)
 	default:
 		text = err.Error()
 	}

@@ -1,8 +1,6 @@
 package chain
 
-import (
-	"errors"
-)
+import "errors"
 
 // OutageError says that the chain could not be asked, or that what it said can't be used now: a failure of endpoints,
 // which passes, and not of the one who asked. What a [Client] can't read is one, and a [Follower] waits it out also where
@@ -34,7 +32,7 @@ func Outage(err error) error {
 // IsOutage reports whether an error is an outage, and nothing else is the matter: where it joins several, each must be.
 func IsOutage(err error) bool {
 	for err != nil {
-		if _, ok := err.(*OutageError); ok {
+		if _, ok := err.(*OutageError); ok { //nolint:errorlint // each layer is looked at in turn
 			return true
 		}
 		if joined, ok := err.(interface{ Unwrap() []error }); ok {
