@@ -83,8 +83,15 @@ func (c *Client) Agreed() Agreed { return Agreed{Client: c} }
 // [Client.Agreed] is for.
 func (a Agreed) OrAlone() Agreed { return Agreed{Client: a.Client, orAlone: true} }
 
-// secondPatience is how long a second endpoint is waited for where one may do.
-const secondPatience = 3 * time.Second
+// secondPatience is how long a second endpoint is waited for where one may do, and neededPatience where two are needed.
+const secondPatience, neededPatience = 2 * time.Second, 8 * time.Second
+
+func (a Agreed) patience() time.Duration {
+	if a.orAlone {
+		return secondPatience
+	}
+	return neededPatience
+}
 
 // soloNotice remembers whether it was said that one endpoint's word counts.
 type soloNotice struct {
@@ -145,14 +152,30 @@ func gather[T any](ctx context.Context, c *Client, on []*endpoint, patience time
 		}()
 	}
 	var enough <-chan time.Time
+	good := 0
+	waiting := make(map[int]bool, len(on))
+	for i := range on {
+		waiting[i] = true
+	}
 	for range on {
 		select {
 		case p := <-done:
 			all[p.at] = p.a
-			if p.a.err == nil && patience > 0 && enough == nil {
+			delete(waiting, p.at)
+			if p.a.err != nil || patience == 0 {
+				break
+			}
+			if good++; good == 1 {
 				enough = time.After(patience)
+			} else if good == 2 {
+				enough = time.After(settleTime) // two suffice
 			}
 		case <-enough:
+			for i := range waiting {
+				if good == 1 {
+					on[i].isSlow(true) // and not waited for again, until it answers soon
+				}
+			}
 			return all
 		case <-ctx.Done():
 			return all
@@ -170,8 +193,11 @@ func (a Agreed) asked() (on []*endpoint, others []error) {
 			continue
 		}
 		e.mu.Lock()
-		failing, err := time.Now().Before(e.until), e.err
+		failing, err := time.Now().Before(e.until) || e.slow || e.failures > 0 && !e.trust.ever.Load(), e.err
 		e.mu.Unlock()
+		if err == nil {
+			err = errNoAnswer
+		}
 		if a.orAlone && failing {
 			behind = append(behind, e)
 			others = append(others, a.named(e, err))
@@ -210,10 +236,7 @@ func (a Agreed) tryBlock(ctx context.Context, number *big.Int) (pair, error) {
 	if len(on) == 0 {
 		return pair{}, errors.Join(others...)
 	}
-	patience := time.Duration(0)
-	if a.orAlone {
-		patience = secondPatience
-	}
+	patience := a.patience()
 	at := tag(number)
 	heads := gather(ctx, a.Client, on, patience, func(ctx context.Context, e *endpoint) (header, error) {
 		return a.headerOf(ctx, e, at)
@@ -411,10 +434,7 @@ func agreed(ctx context.Context, a Agreed, what string, number *big.Int,
 		data   []byte
 		revert error
 	}
-	patience := time.Duration(0)
-	if a.orAlone {
-		patience = secondPatience
-	}
+	patience := a.patience()
 	ask := func(on []*endpoint) []answer[outcome] {
 		return gather(ctx, a.Client, on, patience, func(ctx context.Context, e *endpoint) (outcome, error) {
 			data, err := f(ctx, e, p.block)
@@ -541,9 +561,8 @@ func (a Agreed) TransactionReceipt(ctx context.Context, hash common.Hash) (*type
 		return a.Client.TransactionReceipt(ctx, hash)
 	}
 	on, others := a.asked()
-	patience := time.Duration(0)
+	patience := a.patience()
 	if a.orAlone {
-		patience = secondPatience
 		// One that is behind knows of no new receipt, and that means nothing.
 		if current := slices.DeleteFunc(slices.Clone(on), func(e *endpoint) bool {
 			e.mu.Lock()
