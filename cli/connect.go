@@ -291,6 +291,7 @@ func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, li
 	group, running := errgroup.WithContext(ctx)
 	if listener != nil {
 		proxy := listener.proxy(session.Tunnel(), log)
+		session.ShowProxy(proxy)
 		group.Go(func() error { return proxy.Serve(running, listener.Listener) })
 	}
 	group.Go(func() error { return session.ServeAPI(running, address) })

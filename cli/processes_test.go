@@ -314,7 +314,7 @@ func TestThreeProcessesFindEachOtherThroughChainAndIPFSAlone(t *testing.T) {
 	if bought.Role != "consumer" || bought.Session.State != "open" {
 		t.Errorf("the consumer's status: %+v", bought)
 	}
-	for _, c := range [][2]string{{seller[1], "not yet claimed"}, {seller[1], "in userspace"}, {buyer[1], connected.Proxy}} {
+	for _, c := range [][2]string{{seller[1], "not yet claimed"}, {seller[1], "in userspace"}, {buyer[1], connected.Proxy}, {buyer[1], "of 1024 connections"}} {
 		if human := byway.run("status", "--home", c[0]); !strings.Contains(human, c[1]) {
 			t.Errorf("status lacks %q: %s", c[1], human)
 		}

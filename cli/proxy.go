@@ -134,3 +134,18 @@ func proxyPassword(path string, users []uint32) (*tunnel.ProxyPassword, error) {
 	}
 	return &tunnel.ProxyPassword{User: user, Password: password}, nil
 }
+
+// proxyUse says how much a proxy is used.
+func proxyUse(u tunnel.ProxyUse) string {
+	text := fmt.Sprintf("%d of %d connections", u.Used, u.Limit)
+	if u.Silent > 0 {
+		text += fmt.Sprintf(", %d idle", u.Silent)
+	}
+	if u.Refused > 0 {
+		text += fmt.Sprintf("; refused to others: %d", u.Refused)
+	}
+	if u.Full > 0 {
+		text += fmt.Sprintf("; turned away at the limit: %d", u.Full)
+	}
+	return text
+}

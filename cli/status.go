@@ -59,6 +59,9 @@ func (e env) status(c *cli.Context) error {
 		way = row{"this machine", s.Machine}
 	}
 	rows := []row{{"role", "consumer, session " + s.Session.State.String()}, way}
+	if s.ProxyUse != nil {
+		rows = append(rows, row{"proxy use", proxyUse(*s.ProxyUse)})
+	}
 	if s.Blocked != "" {
 		rows = append(rows, row{"blocked", safe(s.Blocked)})
 	}

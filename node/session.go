@@ -34,6 +34,7 @@ type Session struct {
 	done    chan struct{} // closed when everything has ended
 
 	frames chan incoming
+	proxy  atomic.Pointer[tunnel.Proxy] // nil: there is none
 
 	mu      sync.Mutex
 	state   SessionState
@@ -419,7 +420,20 @@ type ConsumerStatus struct {
 	Blocked string  `json:"blocked,omitempty"` // what keeps the machine's traffic from the session, or did a moment ago
 	Session Receipt `json:"session"`
 
-	Chain []ChainStatus `json:"chain"`
+	Chain    []ChainStatus    `json:"chain"`
+	ProxyUse *tunnel.ProxyUse `json:"proxy_use,omitempty"` // nil: there is no proxy
+}
+
+// ShowProxy has the status tell how much p is used.
+func (s *Session) ShowProxy(p *tunnel.Proxy) { s.proxy.Store(p) }
+
+func (s *Session) proxyUse() *tunnel.ProxyUse {
+	p := s.proxy.Load()
+	if p == nil {
+		return nil
+	}
+	use := p.Use()
+	return &use
 }
 
 // ServeAPI answers the local API for this session until ctx ends. proxy is where its proxy listens.
@@ -428,7 +442,7 @@ func (s *Session) ServeAPI(ctx context.Context, proxy string) error {
 		"GET /v1/status": func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, ConsumerStatus{
 				Schema: "byway.status/1", Role: "consumer", Token: s.consumer.token, Country: s.offer.Offer.Country,
-				Proxy: proxy, Machine: s.Machine(), Blocked: s.Blocked(), Session: s.Receipt(),
+				Proxy: proxy, ProxyUse: s.proxyUse(), Machine: s.Machine(), Blocked: s.Blocked(), Session: s.Receipt(),
 				Chain: s.consumer.chainStatus(),
 			}, nil)
 		},
