@@ -120,6 +120,8 @@ func odd(t testing.TB) (*oddResolver, pair, uint16) {
 	target, _ := hits(t)
 	deaf(t, 2, target.Port())
 	deaf(t, 3, target.Port())
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.addrs["twodead"] = []string{"127.0.0.2", "127.0.0.3", "127.0.0.1"}
 	return r, p, target.Port()
 }
