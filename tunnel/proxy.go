@@ -181,6 +181,7 @@ func (p *Proxy) part(c *greeted) {
 	if c.CloseWrite() != nil {
 		return
 	}
+	p.silent.enter(c.silence)
 	_ = c.SetDeadline(time.Now().Add(proxyLingerTime))
 	_, _ = io.CopyN(io.Discard, c, 64<<10)
 }

@@ -208,7 +208,7 @@ func TestSOCKS4IsRefusedAtOnceInItsOwnWords(t *testing.T) {
 		if got != "\x00\x5b\x00\x00\x00\x00\x00\x00" {
 			t.Errorf("%q: % x", say, got)
 		}
-		if n, err := c.Read(make([]byte, 1)); err != io.EOF {
+		if n, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("%q: after the answer %d, %v", say, n, err)
 		}
 		if d := time.Since(start); d > 5*time.Second {
@@ -267,6 +267,12 @@ func TestAdversaryPasswordIsAskedOfEverybodyElse(t *testing.T) {
 	}
 	if _, got := ask(t, proxy, connect(basicAuth("user:pass:word")), 12); got != "HTTP/1.1 200" {
 		t.Errorf("control: %q", got)
+	}
+	// A user who is admitted needs none on this machine, whatever address the proxy listens on.
+	_, at = proxyWith(t, "0.0.0.0:0", ProxyConfig{Dialer: new(direct), Users: me, Password: secret})
+	_, port, _ = net.SplitHostPort(at)
+	if _, got := ask(t, "127.0.0.1:"+port, socksRequest(target), 4); got != "\x05\x00\x05\x00" {
+		t.Errorf("control: the admitted user: % x", got)
 	}
 	t.Logf("adversary: %s | bound: %s | seen: %d refused and counted, 0 served", "ten ways to come without the password to a proxy on every address",
 		"none served", refused)
