@@ -2,14 +2,19 @@
 // mark, DNS, and what is left out of the tunnel. It owns every change to the machine's network, and the file that says
 // how to undo them.
 //
-// The kill switch is an nftables table. It is loaded before there is a tunnel, in one transaction, and lets nothing out
-// but loopback, the tunnel's interface, packets with the daemon's own mark, and what the link itself needs (DHCP,
-// neighbour discovery). It lives in the kernel: a daemon that is killed leaves it closed. Nothing in it knows an address
-// of the provider, so that neither roaming nor another provider opens it.
+// The kill switch is shut before there is a tunnel, and lets nothing out but loopback, the tunnel's interface, packets with
+// the daemon's own mark, and what the link itself needs (DHCP, neighbour discovery). Nothing in it knows an address of the
+// provider, so that neither roaming nor another provider opens it. It lives in the kernel: a daemon that is killed leaves
+// it shut. Other programs change the kernel's network too, so that it has three layers, each of which stands by itself:
+// an nftables table (firewall_linux.go), routing rules (policy_linux.go) and IPsec policies (ipsec_linux.go). While a
+// daemon runs, it puts back what others take away (watch_linux.go).
+//
+// An exit is a stranger: from the tunnel come answers, and nothing else.
 //
 //	Lock ──→ locked ──Up──→ up ──Up (another session)──→ up
 //	           │             │
-//	           └───Close─────┴──→ as before; with Config.Lockdown, locked until Release or Restore
+//	           ├───Close─────┼──→ as before; with Config.Lockdown, shut until Release or Restore
+//	           └──Abandon────┴──→ shut until Restore, or the next Lock
 //
 // What is about to be changed is on disk, synced, before it is: Restore undoes a daemon that was killed at any point,
 // and Lock takes over from one without opening in between.
