@@ -119,8 +119,20 @@ func (e env) providerStatus(raw json.RawMessage) error {
 	for _, session := range s.Sessions {
 		fmt.Fprintf(e.Out, "    %s  %s  %s in, %s out, paid %s, without the chain until %s\n", session.Payer, session.State,
 			formatBytes(session.Rx), formatBytes(session.Tx), show(s.Token, session.Paid), showTime(session.ServeUntil))
+		fmt.Fprintf(e.Out, "        %d of %d flows, %d waiting, %d delayed, %d ended for new ones\n", session.Use.Flows,
+			s.Use.SessionFlows, session.Use.Waiting, session.Use.Delayed, session.Use.Evicted)
 	}
 	return nil
+}
+
+// exitUse is what all sessions have of what they share.
+func exitUse(u tunnel.ExitUse) string {
+	text := fmt.Sprintf("%d of %d flows, %d of %d queries, %d of %d echoes, %d waiting", u.Flows, u.FlowsMax, u.Queries,
+		u.QueriesMax, u.Echoes, u.EchoesMax, u.Waiting)
+	if u.TrackedMax > 0 {
+		text += fmt.Sprintf("; the kernel tracks %d of %d connections", u.Tracked, u.TrackedMax)
+	}
+	return text
 }
 
 // exitState is how an exit forwards, or why it does not.

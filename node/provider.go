@@ -546,6 +546,7 @@ type ProviderStatus struct {
 	Hosts    []string         `json:"hosts"`
 	Exit     tunnel.Mode      `json:"exit"`                   // how it forwards, which "auto" chose at the start
 	Trouble  string           `json:"exit_trouble,omitempty"` // why it forwards nothing at the moment
+	Use      tunnel.ExitUse   `json:"use"`                    // what all sessions have of what they share
 	Sessions []ServedStatus   `json:"sessions"`
 	Peers    PeersUse         `json:"peers"`
 	Earnings Earnings         `json:"earnings"`
@@ -585,7 +586,7 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 	status := ProviderStatus{
 		Schema: "byway.status/1", Role: "provider", Provider: p.cfg.Key.Address().Hex(), Offer: p.offer.CID.String(),
 		Price: p.sells.PricePerGiB, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Exit: p.exit.Mode(), Sessions: []ServedStatus{},
-		Peers: peers, Earnings: earnings, Trouble: p.exit.Trouble(),
+		Peers: peers, Earnings: earnings, Trouble: p.exit.Trouble(), Use: p.exit.Use(),
 		Chain:  p.chainStatus(),
 		Claims: p.claimRule(p.claims), Left: p.left(),
 	}

@@ -384,6 +384,8 @@ type ServedStatus struct {
 	Paid    contracts.Amount `json:"paid"`
 	// ServeUntil is until when it can be served, by this machine's clock, should the chain be out of reach from now on.
 	ServeUntil time.Time `json:"serve_without_chain_until"`
+	// Use is what the session has of its limits.
+	Use tunnel.Use `json:"use"`
 }
 
 func (s *served) status() ServedStatus {
@@ -394,5 +396,6 @@ func (s *served) status() ServedStatus {
 	return ServedStatus{
 		Session: s.terms.Session.String(), Payer: s.terms.Channel.Payer, State: s.state, Since: s.started,
 		Rx: usage.Rx, Tx: usage.Tx, Paid: s.credit.Paid, ServeUntil: until,
+		Use: s.inner.Use(),
 	}
 }

@@ -95,13 +95,16 @@ func (s *Session) Flows() int {
 
 // Use is what a session has of its limits, and how often they held it up.
 type Use struct {
-	Flows    int // TCP connections and UDP sockets; in privileged mode what the kernel tracks, counted every few seconds
-	Queries  int // of DNS, being asked
-	Echoes   int // requests that wait for an answer
-	Waiting  int // new flows and queries that wait for their turn or a place
-	Delayed  uint64
-	Evicted  uint64 // idle flows that were ended for new ones
-	Deferred uint64 // packets dropped because too many waited; their senders try again
+	// Flows are TCP connections and UDP sockets; in privileged mode what the kernel tracks, counted every few seconds.
+	Flows   int `json:"flows"`
+	Queries int `json:"queries"` // of DNS, being asked
+	Echoes  int `json:"echoes"`  // requests that wait for an answer
+	Waiting int `json:"waiting"` // new flows and queries that wait for their turn or a place
+	// Delayed are new flows and queries that had to wait, Evicted those that were ended for others, Deferred packets that
+	// were dropped because too many waited; their senders try again. All since the session began.
+	Delayed  uint64 `json:"delayed"`
+	Evicted  uint64 `json:"evicted"`
+	Deferred uint64 `json:"deferred"`
 }
 
 // Use tells what the session has of its limits.

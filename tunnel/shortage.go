@@ -48,20 +48,27 @@ func newProcess(files int) *process {
 
 // ExitUse is what an exit has of what all its sessions share.
 type ExitUse struct {
-	Files           int // descriptors that the process may have
-	Flows, FlowsMax int // TCP connections and UDP sockets of all sessions; of the process in userspace mode
-	Queries         int // of DNS, being asked, of the process
-	QueriesMax      int
-	Echoes          int // requests that wait for an answer
-	EchoesMax       int
-	Waiting         int // new flows that wait for their turn
-	// Tracked is how many connections the host's kernel tracks, TrackedMax how many it can; zero in userspace mode.
-	Tracked, TrackedMax int
+	Files int `json:"files_max"` // descriptors that the process may have
+	// Flows are TCP connections and UDP sockets of all sessions; in privileged mode what the kernel tracks for them.
+	Flows      int `json:"flows"`
+	FlowsMax   int `json:"flows_max"`
+	Queries    int `json:"queries"` // of DNS, being asked
+	QueriesMax int `json:"queries_max"`
+	Echoes     int `json:"echoes"` // requests that wait for an answer
+	EchoesMax  int `json:"echoes_max"`
+	Waiting    int `json:"waiting"` // new flows and queries that wait for their turn
+	// Tracked is how many connections the host's kernel tracks, TrackedMax how many it can; not there in userspace mode.
+	Tracked    int `json:"tracked,omitempty"`
+	TrackedMax int `json:"tracked_max,omitempty"`
+	// What each session may have.
+	SessionFlows     int `json:"session_flows"`
+	SessionPerSecond int `json:"session_new_per_second"`
 }
 
 // Use tells what the exit has of what its sessions share.
 func (e *Exit) Use() ExitUse {
-	u := ExitUse{Files: e.process.files, EchoesMax: maxEchoes, Echoes: e.echo.count(), Waiting: int(e.crowd.all.Load())}
+	u := ExitUse{Files: e.process.files, EchoesMax: maxEchoes, Echoes: e.echo.count(), Waiting: int(e.crowd.all.Load()),
+		SessionFlows: e.limits.Flows, SessionPerSecond: e.limits.NewFlows}
 	u.Flows, u.FlowsMax = e.process.flows.use()
 	u.Queries, u.QueriesMax = e.process.queries.use()
 	if e.kernel != nil {
