@@ -337,7 +337,10 @@ func (m *benchMarket) registry(b *testing.B, n *Node, index string) *registry.Re
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { x.Close() })
-	r, err := registry.New(registry.Config{Backend: m.client, Deployment: m.deployment, Blobs: n, Index: x})
+	r, err := registry.New(registry.Config{
+		Backend: m.client, Deployment: m.deployment, Blobs: n, Index: x,
+		Patience: time.Minute, // a busy machine is no dead provider
+	})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -156,7 +156,7 @@ func TestAdversaryJunkRegistrationsDoNotHoldUpAListing(t *testing.T) {
 		chain.good(t, i, blobs.shelf, true)
 	}
 	r, err := registry.New(registry.Config{
-		Backend: chain, Deployment: pagesMarket, Blobs: blobs, Now: c.now, Patience: 300 * time.Millisecond,
+		Backend: chain, Deployment: pagesMarket, Blobs: blobs, Now: c.now, Patience: time.Second,
 		Index: openIndex(t, filepath.Join(t.TempDir(), "offers.db")),
 	})
 	if err != nil {
