@@ -182,10 +182,9 @@ func (e env) channelExit(c *cli.Context) error {
 			said, next = "The exit is cancelled: what is set aside stays so.", exit
 			return w.CancelExit(c.Context, provider)
 		}
-		sent := node.Sent{}
 		if status.Exit == node.ExitNone {
 			said, next = "The exit is announced. The provider can claim what it was promised until it is over.", exit
-			if sent, err = w.StartExit(c.Context, provider); err != nil || !c.Bool("wait") {
+			if sent, err := w.StartExit(c.Context, provider); err != nil || !c.Bool("wait") {
 				return sent, err
 			}
 			e.waiting(c, "The exit is announced.")

@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
+
 	"byway/contracts/devchain"
 	"byway/node"
 )
@@ -73,7 +76,7 @@ func TestAdversaryRPCFaults(t *testing.T) {
 		most = 3
 		net = filepath.Join(t.TempDir(), "anvil.toml")
 		up := start(t, "devnet", "up", "--rpc", startAnvil(t), "--funder-key",
-			fmt.Sprintf("%x", devchain.Account(0).Private().D.FillBytes(make([]byte, 32))), "--ipfs-port", "0", "--write", net, "--json")
+			common.Bytes2Hex(crypto.FromECDSA(devchain.Account(0).Private())), "--ipfs-port", "0", "--write", net, "--json")
 		if _, err := up.line(2*time.Minute, "byway.devnet/1"); err != nil {
 			t.Fatal(err)
 		}

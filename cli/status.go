@@ -110,6 +110,7 @@ func (e env) providerStatus(raw json.RawMessage) error {
 		{"offer", s.Offer},
 		{"price", show(s.Token, perGB) + " per GB"},
 		{"exit", exitState(s.Exit, s.Trouble)},
+		{"in use", exitUse(s.Use)},
 		{"earned", show(s.Token, s.Earnings.Promised)},
 		{"not yet claimed", show(s.Token, s.Earnings.Unsettled)},
 		{"claims", s.Claims},

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -428,7 +429,7 @@ func TestRelayAnswersPipelinedQuestionsOutOfOrder(t *testing.T) {
 	if len(seen) != questions || seen[0] == 0 {
 		t.Errorf("%d questions answered, the slow one as number %d", len(seen), seen[0])
 	}
-	if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("after the last answer: %v", err)
 	}
 }

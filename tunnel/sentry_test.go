@@ -148,7 +148,7 @@ func TestAdversaryNoPacketTalksItsWayPastTheSentry(t *testing.T) {
 		}
 	}
 	for _, pkt := range *injected {
-		dst := netip.Addr{}
+		var dst netip.Addr
 		if pkt[0]>>4 == 4 {
 			dst = netip.AddrFrom4([4]byte(pkt[dst4:]))
 		} else {
