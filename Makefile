@@ -72,6 +72,10 @@ rpc-faults: ## Anvil behind endpoints with every fault, one to three of them: wh
 	ANVIL=$${ANVIL:-$$(ls $(CURDIR)/contracts/node_modules/@foundry-rs/anvil-*/bin/anvil 2>/dev/null || command -v anvil)} \
 		BYWAY_RPC_FAULTS=$(CURDIR)/build go test ./cli -run '^TestAdversaryRPCFaults$$' -count=1 -timeout 60m
 
+.PHONY: load
+load: ## 5,000 paid sessions from 5,000 peers while connections and streams are attacked (20,000 descriptors, 2 GB)
+	ulimit -n 20000; BYWAY_LOAD_TEST=5000 go test ./node -count=1 -v -run TestAdversaryPaidSessionsFromAsManyPeers -timeout 40m
+
 .PHONY: chaos
 chaos: ## Kill, cut the power, reorganise and cheat under the payment engine
 	go test ./payments -run '^TestChaos$$' -count=1 -v -timeout 20m -args -chaos -kills 200 -cuts 200 -rapid.checks 3000
