@@ -27,14 +27,14 @@ func (e env) connectCommand() *cli.Command {
 		Description: "Chooses among the offers that fit by what earlier sessions measured and by price, deposits what the\n" +
 			"channel lacks, opens a WireGuard session and offers it as a SOCKS5 and HTTP proxy on this machine.\n" +
 			"It needs no root. With --tun the whole machine goes through it instead.\n\n" +
-			"With --tun only you open the machine again: byway disconnect, Ctrl-C, TERM, a closed terminal or byway\n" +
-			"unlock. Any other end of a session (its --spend is used up, the provider went away, an error) leaves the\n" +
-			"machine shut, and says so here and in byway status. A connect that fails before it has a session leaves the\n" +
-			"machine as it found it, open or shut; so does Ctrl-C before there is one.",
+			"With --tun only you open the machine again: byway disconnect, Ctrl-C, TERM, a closed terminal or\n" +
+			"byway unlock. Any other end of a session (its --spend is used up, the provider went away, an error)\n" +
+			"leaves the machine shut, and says so here and in byway status. A connect that fails before it has a\n" +
+			"session leaves the machine as it found it, open or shut; so does Ctrl-C before there is one.",
 		Flags: append(append(criteriaFlags(), proxyFlags()...),
 			&cli.StringFlag{Name: "spend", Value: "1", Usage: "the most that this session may cost, in `TOKENS`"},
 			engineFlag(),
-			&cli.BoolFlag{Name: "tun", Usage: "send the whole machine through the session, behind a kill switch; needs root"},
+			&cli.BoolFlag{Name: "tun", Usage: "send the whole machine through the session, behind a kill switch; needs root or CAP_NET_ADMIN"},
 			&cli.BoolFlag{Name: "lan", Usage: "with --tun: let the local network be reached directly"},
 			&cli.StringSliceFlag{Name: "exclude", Usage: "with --tun: `PREFIX` that goes past the tunnel"},
 			&cli.StringSliceFlag{Name: "include", Usage: "with --tun: `PREFIX` that alone goes through the tunnel"},

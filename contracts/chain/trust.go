@@ -134,7 +134,7 @@ func (c *Client) leaveOut(e *endpoint, why error) {
 	case !news:
 	case errors.Is(why, ErrChainReset):
 		c.log.Error("the chain was started anew, or this is another one: nothing is sent there", "endpoint", e.name, "error", why)
-	default:
+	case len(c.endpoints) > 1: // of the only one, each call's own error says it
 		c.log.Warn("chain endpoint is left out", "endpoint", e.name, "error", why)
 	}
 }
