@@ -38,7 +38,8 @@ type Device struct {
 	events   chan tun.Event
 	onDenied func(netip.AddrPort) // may be nil
 	onEcho   func(Echo) bool      // may be nil
-	inbound  *inbound             // nil: every packet is taken
+	inbound  *inbound             // nil: the stack answers in the name of others
+	asked    *inbound             // of such a stack: what it may answer only in its own name
 
 	mu       sync.Mutex
 	readable sync.Cond
@@ -71,6 +72,8 @@ func newDevice(cfg Config) *Device {
 	d.readable.L, d.writable.L = &d.mu, &d.mu
 	if !cfg.Forward {
 		d.inbound = newInbound(cfg.Addrs)
+	} else if cfg.OnEcho != nil {
+		d.asked = newInbound(cfg.Addrs)
 	}
 	d.joiners.New = func() any { return new(joiner) }
 	d.events <- tun.EventUp
@@ -210,6 +213,9 @@ func (d *Device) Write(bufs [][]byte, offset int) (int, error) {
 			if e, ok := parseEcho(pkt); ok && d.onEcho(e) {
 				continue
 			}
+		}
+		if d.asked != nil && d.asked.speaksForOthers(pkt) {
+			continue
 		}
 		j.add(to, pkt)
 	}

@@ -76,7 +76,7 @@ func (f *inbound) takes(pkt []byte) bool {
 		case uint8(header.UDPProtocolNumber):
 			return true
 		case protoICMP4:
-			return !fragment && len(body) >= 8 && (body[0] == unreachable4 || body[0] == exceeded4 || body[0] == parameter4)
+			return !fragment && errorOfICMP4(body)
 		}
 	case 6:
 		if len(pkt) < header.IPv6MinimumSize || !f.own6([16]byte(pkt[24:40])) || f.own6([16]byte(pkt[8:24])) || pkt[8] == 0xff {
@@ -91,7 +91,7 @@ func (f *inbound) takes(pkt []byte) bool {
 		case protoFragment6:
 			return len(body) >= 8 && body[0] == uint8(header.UDPProtocolNumber)
 		case protoICMP6:
-			return len(body) >= 8 && body[0] >= unreachable6 && body[0] <= lastError6
+			return errorOfICMP6(body)
 		}
 	}
 	return false
@@ -101,4 +101,45 @@ func (f *inbound) takes(pkt []byte) bool {
 func answersTCP(tcp []byte) bool {
 	const syn, ack, rst = 0x02, 0x10, 0x04
 	return len(tcp) >= header.TCPMinimumSize && (tcp[13]&syn == 0 || tcp[13]&ack != 0) && tcp[13]&(syn|rst) != syn|rst
+}
+
+// speaksForOthers reports whether a stack that forwards might answer a packet by itself, although it is for somebody else:
+// an echo request that [parseEcho] did not read, because it comes in fragments, with options or extension headers, or
+// with a code that there is none of; and what else ICMP asks hosts and routers. Of ICMP for others only whole errors are
+// left, by which the sender's kernel tells of the stack's own packets. The stack puts fragments together by itself, so
+// none may come that could become ICMP, and of IPv6's extension headers only those of fragments that can't.
+func (f *inbound) speaksForOthers(pkt []byte) bool {
+	switch {
+	case len(pkt) >= header.IPv4MinimumSize && pkt[0]>>4 == 4:
+		if pkt[9] != protoICMP4 || f.own4([4]byte(pkt[16:20])) {
+			return false
+		}
+		return pkt[0] != 0x45 || binary.BigEndian.Uint16(pkt[6:])&0x3fff != 0 || !errorOfICMP4(pkt[header.IPv4MinimumSize:])
+	case len(pkt) >= header.IPv6MinimumSize && pkt[0]>>4 == 6:
+		next, body := pkt[6], pkt[header.IPv6MinimumSize:]
+		if carried(next) || f.own6([16]byte(pkt[24:40])) {
+			return false
+		}
+		switch next {
+		case protoFragment6:
+			return len(body) < 8 || !carried(body[0])
+		case protoICMP6:
+			return !errorOfICMP6(body)
+		}
+		return true
+	}
+	return false
+}
+
+// carried reports whether an exit carries that protocol for others, so that it never answers itself.
+func carried(proto byte) bool {
+	return proto == uint8(header.TCPProtocolNumber) || proto == uint8(header.UDPProtocolNumber)
+}
+
+func errorOfICMP4(body []byte) bool {
+	return len(body) >= 8 && (body[0] == unreachable4 || body[0] == exceeded4 || body[0] == parameter4)
+}
+
+func errorOfICMP6(body []byte) bool {
+	return len(body) >= 8 && body[0] >= unreachable6 && body[0] <= lastError6
 }

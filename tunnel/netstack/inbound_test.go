@@ -30,7 +30,12 @@ type exposed struct {
 
 func newExposed(t testing.TB) *exposed {
 	t.Helper()
-	n, err := New(Config{MTU: 1420, Addrs: []netip.Addr{mine4, mine6}})
+	return expose(t, Config{MTU: 1420, Addrs: []netip.Addr{mine4, mine6}})
+}
+
+func expose(t testing.TB, cfg Config) *exposed {
+	t.Helper()
+	n, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
