@@ -42,6 +42,12 @@ func (p *Provider) Counted(id payments.SessionID) (total, allowed uint64, state 
 	return s.inner.Counters().Total(), s.inner.Allowed(), s.state
 }
 
+// Trouble makes the provider's exit one that forwards nothing for that reason; for none, one that does again.
+func (p *Provider) Trouble(why string) { p.troubled.Store(&why) }
+
+// TroubleGrace is how long a session waits for such an exit.
+const TroubleGrace = troubleGrace
+
 // Freeloader is a session that prepaid the first tick and never pays again.
 type Freeloader struct {
 	ID     payments.SessionID

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -81,6 +82,8 @@ type Provider struct {
 	started time.Time
 
 	hellos, releases *hellos // streams that have not paid
+
+	troubled atomic.Pointer[string] // nil, save where tests make trouble for the exit
 
 	mu       sync.Mutex
 	offer    registry.Signed // the one that is sold now
@@ -357,7 +360,7 @@ func refuse(wire frameStream, err error) {
 // admit checks a Hello against the offer, the chain and the ledger, records the session, and only then adds the peer.
 func (p *Provider) admit(ctx context.Context, knock *hello, h *helloFrame) (*served, error) {
 	p.mu.Lock()
-	if p.exit.Trouble() != "" {
+	if p.exitTrouble() != "" {
 		p.mu.Unlock()
 		return nil, &RefusedError{RefusedBusy, "the exit forwards nothing at the moment: try again later"}
 	}
@@ -586,7 +589,7 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 	status := ProviderStatus{
 		Schema: "byway.status/1", Role: "provider", Provider: p.cfg.Key.Address().Hex(), Offer: p.offer.CID.String(),
 		Price: p.sells.PricePerGiB, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Exit: p.exit.Mode(), Sessions: []ServedStatus{},
-		Peers: peers, Earnings: earnings, Trouble: p.exit.Trouble(), Use: p.exit.Use(),
+		Peers: peers, Earnings: earnings, Trouble: p.exitTrouble(), Use: p.exit.Use(),
 		Chain:  p.chainStatus(),
 		Claims: p.claimRule(p.claims), Left: p.left(),
 	}
@@ -594,6 +597,14 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 		status.Sessions = append(status.Sessions, s.status())
 	}
 	return status, nil
+}
+
+// exitTrouble says why the exit forwards nothing at the moment; empty when it does.
+func (p *Provider) exitTrouble() string {
+	if t := p.troubled.Load(); t != nil {
+		return *t
+	}
+	return p.exit.Trouble()
 }
 
 // Ledger gives read access to what the provider recorded.

@@ -202,7 +202,7 @@ func (s *served) accept(ctx context.Context, f *payFrame) error {
 
 // watch looks at the meter: it tells the consumer what it counted, and ends a session that has been held too long.
 func (s *served) watch() error {
-	switch trouble := s.provider.exit.Trouble() != ""; {
+	switch trouble := s.provider.exitTrouble() != ""; {
 	case !trouble:
 		s.troubleAt = time.Time{}
 	case s.troubleAt.IsZero():

@@ -1,0 +1,74 @@
+package node_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"byway/node"
+)
+
+// A provider whose exit forwards nothing takes nobody's money for it: sessions end, paid to the byte, and are told so; new
+// ones are refused; and both the state and its end show.
+func TestAdversaryAnExitInTroubleSellsNothing(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{})
+	status := func() node.ProviderStatus {
+		s, err := m.provider.Status(m.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := m.connect()
+	if err := m.download(s.Tunnel(), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	const why = "its nftables table was removed"
+	// Trouble that passes at once ends nothing: the firewall was reloaded, and is back.
+	m.provider.Trouble(why)
+	if got := status().Trouble; got != why {
+		t.Errorf("status says %q of the exit's trouble", got)
+	}
+	m.provider.Trouble("")
+	if err := m.download(s.Tunnel(), 1<<20); err != nil {
+		t.Errorf("after a trouble that passed: %v", err)
+	}
+
+	began := time.Now()
+	m.provider.Trouble(why)
+	_, err := m.consumer.Connect(m.ctx, m.offer())
+	var refused *node.RefusedError
+	if !errors.As(err, &refused) || refused.Code != node.RefusedBusy || !strings.Contains(refused.Reason, "forwards nothing") {
+		t.Errorf("a new session: %v", err)
+	}
+	select {
+	case <-s.Done():
+	case <-m.ctx.Done():
+		t.Fatal("the session goes on although nothing is forwarded")
+	}
+	ended := time.Since(began)
+	if err := s.Err(); err == nil || !strings.Contains(err.Error(), "forwards nothing") || strings.Contains(err.Error(), "nftables") {
+		t.Errorf("the consumer heard %v", err)
+	}
+	if ended < node.TroubleGrace {
+		t.Errorf("ended after %s, before the time that a reload may take", ended)
+	}
+	receipt, _ := s.Close(m.ctx)
+	m.paidExactly(receipt, s.ID())
+	if n := m.provider.Sessions(); n != 0 {
+		t.Errorf("%d sessions are left", n)
+	}
+
+	m.provider.Trouble("")
+	again := m.connect()
+	if err := m.download(again.Tunnel(), 1<<20); err != nil {
+		t.Errorf("after the trouble: %v", err)
+	}
+	m.settled(again)
+	t.Logf("adversary: %s | bound: %s | seen: %s", "a provider sells an exit that forwards nothing",
+		"new sessions refused, open ones ended and paid to the byte, served again afterwards",
+		fmt.Sprintf("refused with %q, ended after %.1f s, %s paid", refused, ended.Seconds(), receipt.Paid))
+}
