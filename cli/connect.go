@@ -280,13 +280,6 @@ func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, li
 	if listener != nil {
 		address = listener.Addr().String()
 	}
-	if c.Bool("json") {
-		err = e.printJSON(connectJSON{
-			Schema: "byway.connect/1", Event: "connected", Proxy: address, Session: session.Receipt(),
-		})
-	} else {
-		err = e.connected(consumer.Token(), session, address)
-	}
 	ctx, cancel := context.WithCancel(c.Context)
 	group, running := errgroup.WithContext(ctx)
 	if listener != nil {
@@ -294,7 +287,19 @@ func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, li
 		session.ShowProxy(proxy)
 		group.Go(func() error { return proxy.Serve(running, listener.Listener) })
 	}
-	group.Go(func() error { return session.ServeAPI(running, address) })
+	ready := make(chan struct{})
+	group.Go(func() error { return session.ServeAPI(running, address, func() { close(ready) }) })
+	select {
+	case <-ready: // who reads that it is connected may disconnect at once
+		if c.Bool("json") {
+			err = e.printJSON(connectJSON{
+				Schema: "byway.connect/1", Event: "connected", Proxy: address, Session: session.Receipt(),
+			})
+		} else {
+			err = e.connected(consumer.Token(), session, address)
+		}
+	case <-running.Done():
+	}
 	group.Go(func() error {
 		defer cancel()
 		e.watchSession(running, consumer.Token(), session)

@@ -102,6 +102,11 @@ func (e env) providerUp(c *cli.Context) error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- provider.Run(ctx) }() // ends with ctx
+	select {
+	case <-provider.Ready(): // who reads that it is up may ask it for its status at once
+	case err := <-done:
+		return err
+	}
 	if c.Bool("json") {
 		err = e.printJSON(newProviderJSON(provider, published))
 	} else {

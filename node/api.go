@@ -59,20 +59,22 @@ func (p *parts) openAPI(ctx context.Context) error {
 	return nil
 }
 
-// serveAPI serves routes of the node that runs on the home, on the port that was taken for it.
-func (p *parts) serveAPI(ctx context.Context, routes map[string]http.HandlerFunc) error {
+// serveAPI serves routes of the node that runs on the home, on the port that was taken for it. It calls ready as
+// [serveAPI] does.
+func (p *parts) serveAPI(ctx context.Context, routes map[string]http.HandlerFunc, ready func()) error {
 	if taken := p.api.Swap(nil); taken != nil {
-		return serveAPI(ctx, p.home, *taken, routes)
+		return serveAPI(ctx, p.home, *taken, routes, ready)
 	}
 	listener, err := listenAPI(ctx) // for another session of the same consumer
 	if err != nil {
 		return err
 	}
-	return serveAPI(ctx, p.home, listener, routes)
+	return serveAPI(ctx, p.home, listener, routes, ready)
 }
 
-// serveAPI serves routes on the listener until ctx ends, and closes it. It writes api.json and removes it at the end.
-func serveAPI(ctx context.Context, home Home, listener net.Listener, routes map[string]http.HandlerFunc) error {
+// serveAPI serves routes on the listener until ctx ends, and closes it. It writes api.json and removes it at the end. It
+// calls ready once commands find the daemon and get their answer.
+func serveAPI(ctx context.Context, home Home, listener net.Listener, routes map[string]http.HandlerFunc, ready func()) error {
 	var secret [32]byte
 	rand.Read(secret[:]) // never fails: crypto/rand ends the program instead
 	token := fmt.Sprintf("%x", secret)
@@ -99,6 +101,7 @@ func serveAPI(ctx context.Context, home Home, listener net.Listener, routes map[
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }() // ends when the server is closed below
+	ready()                                          // the port takes connections since it was opened
 	select {
 	case err = <-served:
 	case <-ctx.Done():

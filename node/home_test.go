@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"byway/tunnel"
 )
@@ -121,7 +120,7 @@ func TestLocalAPIAnswersTheHolderOfTheTokenAlone(t *testing.T) {
 		t.Errorf("dialling nobody gave %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	served := make(chan error, 1)
+	served, ready := make(chan error, 1), make(chan struct{})
 	listener, err := listenAPI(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -130,17 +129,16 @@ func TestLocalAPIAnswersTheHolderOfTheTokenAlone(t *testing.T) {
 		served <- serveAPI(ctx, home, listener, map[string]http.HandlerFunc{
 			"GET /v1/status": func(w http.ResponseWriter, _ *http.Request) { answer(w, "fine", nil) },
 			"POST /v1/fail":  func(w http.ResponseWriter, _ *http.Request) { answer(w, nil, errors.New("it broke")) },
-		})
+		}, func() { close(ready) })
 	}()
-	var api *API
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		var err error
-		if api, err = DialAPI(home); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
+	select {
+	case <-ready:
+	case err := <-served:
+		t.Fatal(err)
+	}
+	api, err := DialAPI(home)
+	if err != nil {
+		t.Fatal(err)
 	}
 	var got string
 	if err := api.Get(ctx, "/v1/status", &got); err != nil || got != "fine" {

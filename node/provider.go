@@ -80,6 +80,7 @@ type Provider struct {
 	claimer *payments.Claimer
 	claims  payments.Policy // cfg's, with what follows from network and price
 	started time.Time
+	ready   chan struct{} // closed once Run serves
 
 	hellos, releases *hellos // streams that have not paid
 
@@ -112,7 +113,7 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 	}
 	p := &Provider{
 		parts: parts, cfg: cfg, sells: sells, terms: terms, started: time.Now(), sessions: map[payments.SessionID]*served{},
-		hellos: newHellos(helloStreams, helloLooks), releases: newHellos(releaseStreams, releaseLooks),
+		ready: make(chan struct{}), hellos: newHellos(helloStreams, helloLooks), releases: newHellos(releaseStreams, releaseLooks),
 	}
 	defer func() {
 		if err != nil {
@@ -221,6 +222,9 @@ func (p *Provider) Publish(ctx context.Context) (registry.Receipt, error) {
 	return receipt, p.letGo(ctx, signed.CID)
 }
 
+// Ready is closed once [Provider.Run] takes sessions and the local API answers.
+func (p *Provider) Ready() <-chan struct{} { return p.ready }
+
 // Run serves sessions, renews the offer, claims what is due and answers the local API, until ctx ends. Then it ends
 // every session in order, so that each consumer can pay what it still owes, and closes everything.
 func (p *Provider) Run(ctx context.Context) error {
@@ -239,7 +243,7 @@ func (p *Provider) Run(ctx context.Context) error {
 	group.Go(func() error { return p.followAddrs(ctx) })
 	group.Go(func() error { return p.claimer.Run(ctx) })
 	group.Go(func() error { return p.ledger.Failure(ctx) })
-	group.Go(func() error { return p.serveAPI(ctx, p.routes()) })
+	group.Go(func() error { return p.serveAPI(ctx, p.routes(), func() { close(p.ready) }) })
 	err := group.Wait()
 
 	p.ipfs.Host().RemoveStreamHandler(SessionProtocol)

@@ -436,8 +436,9 @@ func (s *Session) proxyUse() *tunnel.ProxyUse {
 	return &use
 }
 
-// ServeAPI answers the local API for this session until ctx ends. proxy is where its proxy listens.
-func (s *Session) ServeAPI(ctx context.Context, proxy string) error {
+// ServeAPI answers the local API for this session until ctx ends. proxy is where its proxy listens; ready is called once
+// status and disconnect get their answer.
+func (s *Session) ServeAPI(ctx context.Context, proxy string, ready func()) error {
 	return s.consumer.serveAPI(ctx, map[string]http.HandlerFunc{
 		"GET /v1/status": func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, ConsumerStatus{
@@ -456,5 +457,5 @@ func (s *Session) ServeAPI(ctx context.Context, proxy string) error {
 			receipt, err := s.Close(r.Context())
 			answer(w, receipt, err)
 		},
-	})
+	}, ready)
 }
