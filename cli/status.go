@@ -118,12 +118,30 @@ func (e env) providerStatus(raw json.RawMessage) error {
 	}, peersRows(s.Peers)...)...)
 	e.leftRows(s.Token, s.Left)
 	for _, session := range s.Sessions {
-		fmt.Fprintf(e.Out, "    %s  %s  %s in, %s out, paid %s, without the chain until %s\n", session.Payer, session.State,
-			formatBytes(session.Rx), formatBytes(session.Tx), show(s.Token, session.Paid), showTime(session.ServeUntil))
+		fmt.Fprintf(e.Out, "    %s  %s  %s in, %s out, paid %s\n", session.Payer, session.State,
+			formatBytes(session.Rx), formatBytes(session.Tx), show(s.Token, session.Paid))
+		fmt.Fprintf(e.Out, "        %s\n", withoutChain(session.ServeUntil, s.Chain))
 		fmt.Fprintf(e.Out, "        %d of %d flows, %d waiting, %d delayed, %d ended for new ones\n", session.Use.Flows,
 			s.Use.SessionFlows, session.Use.Waiting, session.Use.Delayed, session.Use.Evicted)
 	}
 	return nil
+}
+
+// withoutChain is for how long a session can be served should the chain be out of reach. What was read of it is as old
+// as the last promise that asked, so a session that rests may have to ask again.
+func withoutChain(until time.Time, chain []node.ChainStatus) string {
+	if until.IsZero() {
+		return "ends"
+	}
+	if time.Until(until) > 0 {
+		return "goes on without the chain until " + showTime(until)
+	}
+	for _, c := range chain {
+		if c.OK {
+			return "asks the chain again with its next promise"
+		}
+	}
+	return "takes no further promise until the chain answers"
 }
 
 // exitUse is what all sessions have of what they share.

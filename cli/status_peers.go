@@ -12,10 +12,9 @@ import (
 // peersRows say what a provider's peers hold of it, and what did not find room since the start.
 func peersRows(p node.PeersUse) []row {
 	rows := []row{
-		{"sessions", fmt.Sprintf("%d of %d", p.Sessions, p.SessionsMost)},
-		{"connections", fmt.Sprintf("%d of sessions, %d of %d of strangers, %d of %d being set up", p.Kept, p.Strangers,
+		{"connections", fmt.Sprintf("%d for sessions; strangers' %d of %d; being set up %d of %d", p.Kept, p.Strangers,
 			p.StrangersMost, p.Handshakes, p.HandshakesMost)},
-		{"streams", fmt.Sprintf("%d, %d of %d without a protocol, %d of %d without a session", p.Streams, p.Waiting, p.WaitingMost,
+		{"streams", fmt.Sprintf("%d; without a protocol %d of %d; without a session %d of %d", p.Streams, p.Waiting, p.WaitingMost,
 			p.Hellos.Open, p.Hellos.Most)},
 	}
 	counts := map[string]uint64{}
@@ -30,7 +29,7 @@ func peersRows(p node.PeersUse) []row {
 	if text := reasons(p.Closed); text != "" {
 		rows = append(rows, row{"closed for room", text})
 	}
-	return rows
+	return append(rows, row{"sessions", fmt.Sprintf("%d of %d", p.Sessions, p.SessionsMost)})
 }
 
 // reasons lists counts by reason, in the order of the words.

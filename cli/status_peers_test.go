@@ -3,6 +3,7 @@ package cli
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"byway/ipfs"
 	"byway/node"
@@ -21,8 +22,8 @@ func TestStatusSaysWhatPeersHoldAndWhatWasRefused(t *testing.T) {
 		Hellos: node.HelloUse{Open: 5, Most: 1024, Refused: map[string]uint64{"no_hello": 6, "rate": 1}},
 	})...)
 	for _, want := range []string{
-		"7 of 5000", "7 of sessions, 30 of 768 of strangers, 2 of 512 being set up", "1 of 1536 without a protocol",
-		"5 of 1024 without a session", "no hello 6, rate 4", "handshakes 4, strangers 9",
+		"7 of 5000", "7 for sessions; strangers' 30 of 768; being set up 2 of 512", "12; without a protocol 1 of 1536",
+		"without a session 5 of 1024", "no hello 6, rate 4", "handshakes 4, strangers 9",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, &text)
@@ -30,5 +31,24 @@ func TestStatusSaysWhatPeersHoldAndWhatWasRefused(t *testing.T) {
 	}
 	if quiet := peersRows(node.PeersUse{}); len(quiet) != 3 {
 		t.Errorf("a provider that refused nothing says %v", quiet)
+	}
+}
+
+func TestStatusSaysForHowLongASessionNeedsNoChain(t *testing.T) {
+	t.Parallel()
+	up, down := []node.ChainStatus{{OK: false}, {OK: true}}, []node.ChainStatus{{OK: false}}
+	for _, c := range []struct {
+		until time.Time
+		chain []node.ChainStatus
+		want  string
+	}{
+		{time.Now().Add(time.Hour), down, "goes on without the chain until "},
+		{time.Now().Add(-time.Hour), up, "asks the chain again with its next promise"},
+		{time.Now().Add(-time.Hour), down, "takes no further promise until the chain answers"},
+		{time.Time{}, up, "ends"},
+	} {
+		if got := withoutChain(c.until, c.chain); !strings.HasPrefix(got, c.want) || len(got) > 90 {
+			t.Errorf("until %v: %q, want %q", c.until, got, c.want)
+		}
 	}
 }
