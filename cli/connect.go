@@ -247,14 +247,15 @@ func (e env) openSession(c *cli.Context, consumer *consumer) (session *node.Sess
 	return session, explainEnd(err, consumer)
 }
 
-// fund deposits with what it is given. While the chain is down it goes by what this node knows.
+// fund deposits with what it is given. While the chain can't be read it goes by what this node knows.
 func (e env) fund(ctx context.Context, consumer *consumer, offer registry.Offer,
 	deposit func(context.Context, registry.Offer, contracts.Amount) (chain.Result, error),
 ) error {
 	_, err := deposit(ctx, offer, consumer.spend)
 	if offline := (*node.OfflineError)(nil); errors.As(err, &offline) && !offline.Can.IsZero() {
-		fmt.Fprintf(e.Err, "byway: note: the chain is down: opening from what this node knows, as of %s: "+
-			"%s is left to pay with\n", day(offline.AsOf), show(consumer.Token(), offline.Can))
+		cause := strings.ReplaceAll(safe(offline.Cause.Error()), "\n", "; ")
+		fmt.Fprintf(e.Err, "byway: note: %s. Opening from what this node knows, as of %s: %s is left to pay with\n",
+			cause, day(offline.AsOf), show(consumer.Token(), offline.Can))
 		return nil
 	}
 	return err

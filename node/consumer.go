@@ -177,7 +177,7 @@ func (c *Consumer) fund(ctx context.Context, o registry.Offer, amount, aside con
 		return chain.Result{}, err
 	}
 	state, err := c.readFunds(ctx, channel)
-	if errors.Is(err, errChainDown) {
+	if errors.Is(err, errChainUnread) {
 		return chain.Result{}, c.offline(channel, promised, err)
 	}
 	if err != nil {

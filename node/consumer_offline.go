@@ -33,10 +33,11 @@ const (
 	downMemory    = 3 * time.Second // a chain that was down is not asked again for so long
 )
 
-// errChainDown says that the chain cannot be asked now.
-var errChainDown = errors.New("the chain is down")
+// errChainUnread says that nothing can be learnt from the chain now: its endpoints don't answer, are left out, or contradict
+// each other. The error that wraps it names them and says which it is.
+var errChainUnread = errors.New("the chain can't be read")
 
-// OfflineError says that nothing can be deposited because the chain is down, and what can be paid without.
+// OfflineError says that nothing can be deposited because the chain can't be read, and what can be paid without.
 type OfflineError struct {
 	// Can is what the channel can pay beyond what has been promised on it, as was known at AsOf.
 	Can   contracts.Amount
@@ -229,7 +230,7 @@ func (k *knownFunds) isDown(err error) {
 	k.downAt, k.down = time.Now(), err
 }
 
-// readFunds reads a channel from the chain, and remembers it. While the chain is down the error is [errChainDown].
+// readFunds reads a channel from the chain, and remembers it. While that can't be the error is [errChainUnread].
 func (c *Consumer) readFunds(ctx context.Context, channel contracts.Channel) (payments.ChannelState, error) {
 	if err := c.known.lately(); err != nil {
 		return payments.ChannelState{}, err
@@ -253,7 +254,7 @@ func (c *Consumer) readFunds(ctx context.Context, channel contracts.Channel) (pa
 	if _, headErr := c.chain.Head(asking); headErr == nil && !chain.IsOutage(err) || ctx.Err() != nil {
 		return state, err
 	}
-	err = fmt.Errorf("%w: %w", errChainDown, err)
+	err = fmt.Errorf("%w: %w", errChainUnread, err)
 	c.known.isDown(err)
 	return state, err
 }
@@ -262,7 +263,7 @@ func (c *Consumer) readFunds(ctx context.Context, channel contracts.Channel) (pa
 // read is taken to be empty then.
 func (c *Consumer) funds(ctx context.Context, channel contracts.Channel) (payments.ChannelState, error) {
 	state, err := c.readFunds(ctx, channel)
-	if !errors.Is(err, errChainDown) {
+	if !errors.Is(err, errChainUnread) {
 		return state, err
 	}
 	known, _ := c.known.recall(channel)

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,6 +92,36 @@ func TestSessionOpensWhileTheChainIsDownForBothSides(t *testing.T) {
 	if m.settled(s).Paid.IsZero() {
 		t.Error("nothing was paid")
 	}
+}
+
+// TestAdversaryEndpointsThatContradictEachOtherAreCalledThat: the chain is up, one of its two endpoints lies, and nobody can
+// tell which. Nothing is deposited on either's word, what was set aside can still be spent, and what is said is true.
+func TestAdversaryEndpointsThatContradictEachOtherAreCalledThat(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{})
+	m.metBefore()
+	honest := m.Network.RPC[0]
+	liar := startLiar(t, honest, m.Network.Channels.Hex())
+	m.cfg.Network.RPC = []string{honest, liar}
+	m.openConsumer()
+	var offline *node.OfflineError
+	_, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1"))
+	if !errors.As(err, &offline) || offline.Can.IsZero() {
+		t.Fatalf("funding while endpoints contradict each other: %v", err)
+	}
+	for _, s := range []string{honest, liar, "no two endpoints agree"} {
+		if !strings.Contains(err.Error(), s) {
+			t.Errorf("%q does not say %q", err, s)
+		}
+	}
+	if strings.Contains(err.Error(), "down") {
+		t.Errorf("nothing is down: %q", err)
+	}
+	s := m.connect()
+	check(t, m.download(s.Tunnel(), 1<<20))
+	m.settled(s)
+	t.Logf("adversary: one of two endpoints lies about the channel | bound: nothing is deposited, both are named, what was "+
+		"set aside can be spent | seen: %v", err)
 }
 
 // metBefore lists the market, runs one session and closes the consumer.

@@ -132,7 +132,7 @@ func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 		return nil, err
 	}
 	if down := p.chain.Down(); down != nil {
-		p.log.Warn("the chain is down: going on with what this home knows", "error", down)
+		p.log.Warn("no endpoint of the chain can be relied on: going on with what this home knows", "error", down)
 	} else if err := p.online(ctx); err != nil && (!cfg.Client || !chain.IsOutage(err) || p.chain.Reset() != nil) {
 		return nil, err
 	}
