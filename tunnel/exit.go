@@ -198,7 +198,7 @@ func (e *Exit) openStack() (tun.Device, error) {
 	v4, v6 := e.nets.Addrs(exitIndex)
 	var err error
 	e.net, err = netstack.New(netstack.Config{
-		MTU: e.mtu, Addrs: []netip.Addr{v4, v6}, Forward: true, OnEcho: e.echo.request,
+		MTU: e.mtu, Addrs: []netip.Addr{v4, v6}, Forward: true, OnEcho: e.echo.request, OnFarewell: e.leaveUDP,
 	})
 	if err != nil {
 		return nil, err

@@ -93,6 +93,21 @@ func (e *Exit) handleDatagram(id stack.TransportEndpointID, pkt *stack.PacketBuf
 	return true
 }
 
+// leaveUDP ends a flow whose consumer says that no socket of its own takes the answers any more. To is the consumer's
+// own address, as the packet that said so came from it.
+func (e *Exit) leaveUDP(from, to netip.AddrPort) {
+	s := e.session(to.Addr())
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	f := s.udp[udpKey{to, from}]
+	s.mu.Unlock()
+	if f != nil && f.open.Load() {
+		f.host.Close() // and what waits for its replies ends it
+	}
+}
+
 // hold keeps a datagram for a flow that is being opened. It reports false when the flow is open.
 func (s *Session) hold(f *udpFlow, datagram []byte) bool {
 	f.mu.Lock()

@@ -327,6 +327,74 @@ func TestFlowThatRestedLongestGivesItsPlaceToANewOne(t *testing.T) {
 	}
 }
 
+// Associations that come and go leave nothing behind at the exit: the end of one frees the places of its flows, long before
+// these have rested, and those of others stay.
+func TestAdversaryAssociationsThatComeAndGoFreeTheirFlows(t *testing.T) {
+	const rounds = 40
+	e := newExit(t, ExitConfig{Limits: Limits{Flows: 16, NewFlows: 1000}})
+	p := join(t, e, math.MaxUint64)
+	proxy := newProxy(t, p.client)
+	four, six := echoUDP(t, "udp4", "127.0.0.1:0"), echoUDP(t, "udp6", "[::1]:0")
+	buf := make([]byte, 1<<16)
+	speak := func(relay *net.UDPAddr) {
+		mine, err := net.DialUDP("udp", nil, relay)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { mine.Close() })
+		for _, to := range []netip.AddrPort{four, six} {
+			mine.Write(append(appendSOCKSAddr([]byte{0, 0, 0}, to), "ping"...))
+			mine.SetReadDeadline(time.Now().Add(30 * time.Second))
+			if _, err := mine.Read(buf); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_, stays := socksUDP(t, proxy)
+	speak(stays)
+	began := time.Now()
+	for range rounds {
+		control, relay := socksUDP(t, proxy)
+		speak(relay)
+		control.Close()
+	}
+	waitFor(t, "the flows of closed associations are gone", func() bool { return p.session.Use().Flows == 2 })
+	took := time.Since(began)
+	u := p.session.Use()
+	if took >= udpIdle {
+		t.Errorf("after %s", took)
+	}
+	p.session.mu.Lock()
+	keys := slices.Collect(maps.Keys(p.session.udp))
+	p.session.mu.Unlock()
+	if len(keys) != 2 {
+		t.Errorf("%d flows are kept", len(keys))
+	}
+	// What another session says of a flow is not about this one.
+	other := join(t, e, math.MaxUint64)
+	v4, _ := p.session.Addrs()
+	for _, key := range keys {
+		if key.src.Addr() == v4 {
+			other.client.net.Refuse(uint8(UDP), key.dst, key.src, 0, netstack.UnreachablePort)
+		}
+	}
+	speak2, err := other.client.net.DialUDP(four)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer speak2.Close()
+	speak2.Write([]byte("x"))
+	speak2.SetReadDeadline(time.Now().Add(30 * time.Second))
+	if _, err := speak2.Read(buf); err != nil { // so the forged message has been seen
+		t.Fatal(err)
+	}
+	if n := p.session.Use().Flows; n != 2 {
+		t.Errorf("%d flows after another session's message, want 2", n)
+	}
+	t.Logf("adversary: %s | bound: %s | seen: %s", fmt.Sprintf("%d associations with two flows each come and go at a limit of 16 flows", rounds),
+		"their flows end with them, and nobody else's", fmt.Sprintf("2 flows left, of the open one, %.2f s; %+v", took.Seconds(), u))
+}
+
 // A closed flow's place is free at once.
 func TestPlacesOfEndedFlowsAreFreeAtOnce(t *testing.T) {
 	srv := internet(t, nil)

@@ -38,8 +38,9 @@ type Device struct {
 	events   chan tun.Event
 	onDenied func(netip.AddrPort) // may be nil
 	onEcho   func(Echo) bool      // may be nil
-	inbound  *inbound             // nil: the stack answers in the name of others
-	asked    *inbound             // of such a stack: what it may answer only in its own name
+	onLeave  func(from, to netip.AddrPort)
+	inbound  *inbound // nil: the stack answers in the name of others
+	asked    *inbound // of such a stack: what it may answer only in its own name
 
 	mu       sync.Mutex
 	readable sync.Cond
@@ -68,7 +69,8 @@ var (
 )
 
 func newDevice(cfg Config) *Device {
-	d := &Device{mtu: cfg.MTU, events: make(chan tun.Event, 1), onDenied: cfg.OnDenied, onEcho: cfg.OnEcho}
+	d := &Device{mtu: cfg.MTU, events: make(chan tun.Event, 1), onDenied: cfg.OnDenied, onEcho: cfg.OnEcho,
+		onLeave: cfg.OnFarewell}
 	d.readable.L, d.writable.L = &d.mu, &d.mu
 	if !cfg.Forward {
 		d.inbound = newInbound(cfg.Addrs)
@@ -211,6 +213,12 @@ func (d *Device) Write(bufs [][]byte, offset int) (int, error) {
 		}
 		if d.onEcho != nil {
 			if e, ok := parseEcho(pkt); ok && d.onEcho(e) {
+				continue
+			}
+		}
+		if d.onLeave != nil {
+			if from, to, ok := farewell(pkt); ok {
+				d.onLeave(from, to)
 				continue
 			}
 		}

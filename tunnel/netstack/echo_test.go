@@ -178,3 +178,37 @@ func TestAdversaryEchoRequestsInDisguiseAreNotAnsweredForTheirDestination(t *tes
 	t.Logf("adversary: %s | bound: %s | seen: %s", "echo requests in fragments, with options, headers or codes, to other hosts",
 		"none answered in their names", fmt.Sprintf("none of %d; without the defence %d", len(questions(theirs4, theirs6, other4, other6)), controls))
 }
+
+// Only who gets the answers of a flow can say that it wants no more of them.
+func TestAdversaryNobodyTakesLeaveForAnother(t *testing.T) {
+	for _, c := range []struct{ from, mine, other netip.AddrPort }{
+		{netip.MustParseAddrPort("192.0.2.1:53"), netip.AddrPortFrom(mine4, 1000), netip.MustParseAddrPort("10.0.0.3:1000")},
+		{netip.MustParseAddrPort("[2001:db8::1]:53"), netip.AddrPortFrom(mine6, 1000), netip.MustParseAddrPort("[fd00::3]:1000")},
+	} {
+		said := Refusal(17, c.from, c.mine, 0, UnreachablePort)
+		if from, to, ok := farewell(said); !ok || from != c.from || to != c.mine {
+			t.Errorf("%v, %v, %v: want %v, %v", from, to, ok, c.from, c.mine)
+		}
+		seen := 0
+		forged := Refusal(17, c.from, c.other, 0, UnreachablePort)
+		if c.mine.Addr().Is4() {
+			copy(forged[12:16], c.mine.Addr().AsSlice())
+		} else {
+			copy(forged[8:24], c.mine.Addr().AsSlice())
+		}
+		packets := [][]byte{forged, Refusal(6, c.from, c.mine, 0, UnreachablePort), Refusal(17, c.from, c.mine, 0, UnreachableHost)}
+		for n := range said {
+			packets = append(packets, said[:n])
+		}
+		for _, p := range packets {
+			if _, _, ok := farewell(p); ok {
+				seen++
+			}
+		}
+		if seen != 0 {
+			t.Errorf("%d of %d messages were taken", seen, len(packets))
+		}
+		t.Logf("adversary: %s | bound: %s | seen: %s", "messages that end the UDP flows of another", "not taken",
+			fmt.Sprintf("%d of %d taken", seen, len(packets)))
+	}
+}

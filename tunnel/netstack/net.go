@@ -52,6 +52,8 @@ type Config struct {
 	// OnEcho, where set, is given echo requests before the stack would answer them, and says whether it took them. It
 	// must neither block nor keep the packet.
 	OnEcho func(e Echo) bool
+	// OnFarewell, where set, is told that the sender of datagrams from to to from wants no more answers. It must not block.
+	OnFarewell func(from, to netip.AddrPort)
 }
 
 // Net is one userspace TCP/IP stack. It is safe for concurrent use.

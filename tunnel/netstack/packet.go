@@ -21,8 +21,10 @@ import (
 // a stranger's machine, and nothing here waits for a stranger's first word.
 type PacketConn struct {
 	*gonet.UDPConn
+	net    *Net
 	mapped bool // IPv4 is written as mapped IPv6
 	spoken peers
+	closed sync.Once
 }
 
 // peers are addresses that a socket has sent to, the last ones at least. Two generations bound them.
@@ -63,6 +65,50 @@ func (p *peers) has(from netip.AddrPort) bool {
 	return ok
 }
 
+// recent lists up to n of them.
+func (p *peers) recent(n int) []netip.AddrPort {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []netip.AddrPort
+	for _, generation := range []map[netip.AddrPort]struct{}{p.list, p.old} {
+		for a := range generation {
+			if len(all) == n {
+				return all
+			}
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// maxFarewells is how many peers a socket that closes takes leave of.
+const maxFarewells = 256
+
+// Close closes the socket, and tells the far side that nobody listens any more for its peers' answers, as a host does that
+// gets one ("port unreachable"): so it need not keep what belongs to the socket until it has rested for long.
+func (c *PacketConn) Close() error {
+	c.closed.Do(func() {
+		f := c.net.dev.inbound
+		local, ok := c.LocalAddr().(*net.UDPAddr)
+		if f == nil || !ok {
+			return
+		}
+		for _, peer := range c.spoken.recent(maxFarewells) {
+			var own netip.Addr
+			switch {
+			case peer.Addr().Is4() && len(f.v4) > 0:
+				own = netip.AddrFrom4(f.v4[0])
+			case peer.Addr().Is6() && len(f.v6) > 0:
+				own = netip.AddrFrom16(f.v6[0])
+			default:
+				continue
+			}
+			c.net.Refuse(uint8(udp.ProtocolNumber), peer, netip.AddrPortFrom(own, uint16(local.Port)), 0, UnreachablePort)
+		}
+	})
+	return c.UDPConn.Close()
+}
+
 // ListenUDP opens a UDP socket on a port of the stack's choice.
 func (n *Net) ListenUDP() (*PacketConn, error) {
 	proto := ipv4.ProtocolNumber
@@ -79,7 +125,7 @@ func (n *Net) ListenUDP() (*PacketConn, error) {
 		return nil, fmt.Errorf("listen udp: %w", asError(err))
 	}
 	ep.SocketOptions().SetReceiveBufferSize(1<<20, false)
-	return &PacketConn{UDPConn: gonet.NewUDPConn(&wq, ep), mapped: n.has6}, nil
+	return &PacketConn{UDPConn: gonet.NewUDPConn(&wq, ep), net: n, mapped: n.has6}, nil
 }
 
 // DialUDP opens a UDP socket that speaks with one address.

@@ -204,3 +204,29 @@ func denial(pkt []byte) (netip.AddrPort, bool) {
 	}
 	return netip.AddrPortFrom(addr, binary.BigEndian.Uint16(quote[ipLen+2:])), true
 }
+
+// farewell reads a message that no socket listens for the answers of a flow of UDP: where they come from, and where they
+// go to, which is the sender of the message. Datagrams in fragments are not told of.
+func farewell(pkt []byte) (from, to netip.AddrPort, ok bool) {
+	switch {
+	case len(pkt) >= 20+8+20+8 && pkt[0] == 0x45 && pkt[9] == protoICMP4 && binary.BigEndian.Uint16(pkt[6:])&0x3fff == 0:
+		quote := pkt[28:]
+		if pkt[20] != unreachable4 || pkt[21] != codes[UnreachablePort][0] || quote[0] != 0x45 || quote[9] != uint8(header.UDPProtocolNumber) ||
+			[4]byte(quote[16:20]) != [4]byte(pkt[12:16]) {
+			return from, to, false
+		}
+		from = netip.AddrPortFrom(netip.AddrFrom4([4]byte(quote[12:16])), binary.BigEndian.Uint16(quote[20:]))
+		to = netip.AddrPortFrom(netip.AddrFrom4([4]byte(quote[16:20])), binary.BigEndian.Uint16(quote[22:]))
+		return from, to, true
+	case len(pkt) >= 40+8+40+8 && pkt[0]>>4 == 6 && pkt[6] == protoICMP6:
+		quote := pkt[48:]
+		if pkt[40] != unreachable6 || pkt[41] != codes[UnreachablePort][1] || quote[0]>>4 != 6 || quote[6] != uint8(header.UDPProtocolNumber) ||
+			[16]byte(quote[24:40]) != [16]byte(pkt[8:24]) {
+			return from, to, false
+		}
+		from = netip.AddrPortFrom(netip.AddrFrom16([16]byte(quote[8:24])), binary.BigEndian.Uint16(quote[40:]))
+		to = netip.AddrPortFrom(netip.AddrFrom16([16]byte(quote[24:40])), binary.BigEndian.Uint16(quote[42:]))
+		return from, to, true
+	}
+	return from, to, false
+}
