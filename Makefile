@@ -28,8 +28,9 @@ devnet: build ## Start a devnet (chain, contracts, IPFS) that other processes jo
 	@bin/byway devnet up
 
 .PHONY: test
-test: ## Run every test with the race detector
-	go test -race -timeout 15m $(PKGS)
+test: ## Run every test with the race detector, and one at the size that its build is too slow for
+	go test -race -timeout 20m $(PKGS)
+	go test -count=1 -timeout 10m -run '^TestAdversaryManyConnections' ./tunnel
 
 .PHONY: lint
 lint: $(LINT) ## Check style, the import rules and go.mod

@@ -209,7 +209,7 @@ func TestNetFloodOfHandshakesLeavesASessionItsGoodput(t *testing.T) {
 						t.Fatal("nothing comes any more after the flood")
 					}
 				}
-				if grown > 64 {
+				if most := int64(64); grown > most && !slowBuild || grown > 4*most {
 					t.Errorf("memory grew by %d MiB", grown)
 				}
 				return floods, ratio

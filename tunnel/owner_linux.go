@@ -178,8 +178,9 @@ func (o *owners) ask(proto byte, src, dst netip.AddrPort) (diagFound, error) {
 
 // diagSocket is for one question at a time.
 type diagSocket struct {
-	fd  int
-	seq uint32
+	fd   int
+	seq  uint32
+	peer unix.SockaddrNetlink // the kernel; each socket has its own, since sending writes into it
 	out [diagRequest]byte
 	in  [4096]byte
 }
@@ -194,10 +195,8 @@ func newDiagSocket() (*diagSocket, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("setsockopt", err)
 	}
-	return &diagSocket{fd: fd}, nil
+	return &diagSocket{fd: fd, peer: unix.SockaddrNetlink{Family: unix.AF_NETLINK}}, nil
 }
-
-var kernelPort = &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
 
 // ask asks about the socket with these two ends. A socket that is not there is errNoOwner.
 func (s *diagSocket) ask(proto byte, src, dst netip.AddrPort) (diagFound, error) {
@@ -219,7 +218,7 @@ func (s *diagSocket) ask(proto byte, src, dst netip.AddrPort) (diagFound, error)
 	copy(id[4:20], src.Addr().AsSlice())
 	copy(id[20:36], dst.Addr().AsSlice())
 	native.PutUint64(id[40:], ^uint64(0)) // no cookie
-	if err := unix.Sendto(s.fd, b, 0, kernelPort); err != nil {
+	if err := unix.Sendto(s.fd, b, 0, &s.peer); err != nil {
 		return diagFound{}, os.NewSyscallError("sendto", err)
 	}
 	for {

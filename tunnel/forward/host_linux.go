@@ -241,7 +241,10 @@ func guardHost(on4, on6 []string) error {
 	}
 	if known == nil {
 		c.AddTable(t)
-		if err := errors.Join(c.AddSet(set4, nil), c.AddSet(set6, nil)); err != nil {
+		numbering.Lock()
+		err := errors.Join(c.AddSet(set4, nil), c.AddSet(set6, nil))
+		numbering.Unlock()
+		if err != nil {
 			return fmt.Errorf("make nftables sets: %w", err)
 		}
 		chain := c.AddChain(&nftables.Chain{

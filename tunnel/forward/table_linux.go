@@ -97,6 +97,10 @@ func (t *table) load() error {
 	return err
 }
 
+// numbering guards the counter by which the nftables library numbers new sets. It is the whole process's, and two
+// transactions that are put together at once could give one number twice.
+var numbering sync.Mutex
+
 func (t *table) loadLocked(flags uint32) (err error) {
 	t.closeLocked()
 	var raw *netlink.Conn
@@ -131,7 +135,10 @@ func (t *table) loadLocked(flags uint32) (err error) {
 	}
 	t.sets = make(map[string]*nftables.Set)
 	b := &builder{table: t, c: c, ports: t.cfg.Rules.Ports}
-	if err := b.build(t.cfg); err != nil {
+	numbering.Lock()
+	err = b.build(t.cfg)
+	numbering.Unlock()
+	if err != nil {
 		return fmt.Errorf("build nftables table: %w", err)
 	}
 	if err := t.refill(c); err != nil {
