@@ -253,7 +253,7 @@ func (e env) fund(ctx context.Context, consumer *consumer, offer registry.Offer,
 ) error {
 	_, err := deposit(ctx, offer, consumer.spend)
 	if offline := (*node.OfflineError)(nil); errors.As(err, &offline) && !offline.Can.IsZero() {
-		cause := strings.ReplaceAll(safe(offline.Cause.Error()), "\n", "; ")
+		cause := safe(strings.ReplaceAll(offline.Cause.Error(), "\n", "; "))
 		fmt.Fprintf(e.Err, "byway: note: %s. Opening from what this node knows, as of %s: %s is left to pay with\n",
 			cause, day(offline.AsOf), show(consumer.Token(), offline.Can))
 		return nil

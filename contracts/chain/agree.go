@@ -45,6 +45,14 @@ type AloneError struct {
 
 // Error implements error.
 func (e *AloneError) Error() string {
+	return fmt.Sprintf("%v, %s: %s. Mend that endpoint, give another instead, or take it out of the network's rpc list",
+		ErrAlone, e.URL, e.others())
+}
+
+func (e *AloneError) others() string {
+	if len(e.Others) == 0 {
+		return "the others were not asked"
+	}
 	var b strings.Builder
 	for i, err := range e.Others {
 		if i > 0 {
@@ -52,8 +60,7 @@ func (e *AloneError) Error() string {
 		}
 		b.WriteString(err.Error())
 	}
-	return fmt.Sprintf("%v, %s: %s. Mend that endpoint, give another instead, or take it out of the network's rpc list",
-		ErrAlone, e.URL, b.String())
+	return b.String()
 }
 
 // Is makes every AloneError an [ErrAlone].
@@ -104,7 +111,7 @@ func (c *Client) noteAlone(err *AloneError) {
 	defer c.alone.mu.Unlock()
 	if news := (err != nil) != c.alone.on; news && err != nil {
 		c.log.Warn("one endpoint's word counts for this home's own money, until another can be relied on",
-			"endpoint", err.URL, "others", errors.Join(err.Others...).Error())
+			"endpoint", err.URL, "others", err.others())
 	}
 	c.alone.on = err != nil
 }
@@ -128,7 +135,8 @@ func askAll[T any](ctx context.Context, c *Client, on []*endpoint, f func(contex
 	return gather(ctx, c, on, 0, f)
 }
 
-// gather is askAll that waits no longer than patience for the others once one has answered; zero: as long as it takes.
+// gather is askAll that waits no longer than patience for the others once one has answered, be it that it does not have
+// what was asked for; zero: as long as it takes.
 func gather[T any](ctx context.Context, c *Client, on []*endpoint, patience time.Duration,
 	f func(context.Context, *endpoint) (T, error),
 ) []answer[T] {
@@ -152,7 +160,7 @@ func gather[T any](ctx context.Context, c *Client, on []*endpoint, patience time
 		}()
 	}
 	var enough <-chan time.Time
-	good := 0
+	good, without := 0, 0
 	waiting := make(map[int]bool, len(on))
 	for i := range on {
 		waiting[i] = true
@@ -162,17 +170,25 @@ func gather[T any](ctx context.Context, c *Client, on []*endpoint, patience time
 		case p := <-done:
 			all[p.at] = p.a
 			delete(waiting, p.at)
-			if p.a.err != nil || patience == 0 {
-				break
+			switch {
+			case p.a.err == nil:
+				good++
+			case isMissing(p.a.err) || isAnswer(p.a.err):
+				without++
+			default:
+				continue
 			}
-			if good++; good == 1 {
-				enough = time.After(patience)
-			} else if good == 2 {
+			if patience == 0 {
+				continue
+			}
+			if good == 2 || without == 2 {
 				enough = time.After(settleTime) // two suffice
+			} else if good+without == 1 {
+				enough = time.After(patience)
 			}
 		case <-enough:
 			for i := range waiting {
-				if good == 1 {
+				if good+without == 1 {
 					on[i].isSlow(true) // and not waited for again, until it answers soon
 				}
 			}
@@ -187,6 +203,7 @@ func gather[T any](ctx context.Context, c *Client, on []*endpoint, patience time
 // asked are the endpoints to ask for something that two must say, and what is wrong with those that are not asked.
 func (a Agreed) asked() (on []*endpoint, others []error) {
 	var behind []*endpoint
+	var failures []error
 	for _, e := range a.endpoints {
 		if out := e.leftOut(); out != nil {
 			others = append(others, out)
@@ -200,15 +217,15 @@ func (a Agreed) asked() (on []*endpoint, others []error) {
 		}
 		if a.orAlone && failing {
 			behind = append(behind, e)
-			others = append(others, a.named(e, err))
+			failures = append(failures, a.named(e, err))
 			continue
 		}
 		on = append(on, e)
 	}
 	if len(on) == 0 { // then the failing ones are what there is
-		return behind, nil
+		return behind, others
 	}
-	return on, others
+	return on, append(others, failures...)
 }
 
 // agreedBlock finds the newest block that two endpoints have, or with a number that one, and who has it.
@@ -321,6 +338,8 @@ func sorted[T any](all []answer[T]) (kept []answer[T], errs []error) {
 	}
 	return kept, errs
 }
+
+var errLagging = errors.New("it is behind the others")
 
 // laggingError says that an endpoint is behind.
 type laggingError struct {
@@ -562,14 +581,25 @@ func (a Agreed) TransactionReceipt(ctx context.Context, hash common.Hash) (*type
 	}
 	on, others := a.asked()
 	patience := a.patience()
+	if len(on) == 0 {
+		return nil, &OutageError{"read receipt", errors.Join(others...)}
+	}
 	if a.orAlone {
 		// One that is behind knows of no new receipt, and that means nothing.
-		if current := slices.DeleteFunc(slices.Clone(on), func(e *endpoint) bool {
+		var current []*endpoint
+		var lag []error
+		for _, e := range on {
 			e.mu.Lock()
-			defer e.mu.Unlock()
-			return e.lagging
-		}); len(current) > 0 {
-			on = current
+			lagging := e.lagging
+			e.mu.Unlock()
+			if lagging {
+				lag = append(lag, a.named(e, errLagging))
+			} else {
+				current = append(current, e)
+			}
+		}
+		if len(current) > 0 {
+			on, others = current, append(others, lag...)
 		}
 	}
 	all := gather(ctx, a.Client, on, patience, func(ctx context.Context, e *endpoint) (*types.Receipt, error) {

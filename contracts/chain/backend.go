@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"time"
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
@@ -214,31 +215,43 @@ func (c *Client) TransactionReceipt(ctx context.Context, hash common.Hash) (*typ
 }
 
 // SendTransaction hands a signed transaction to every endpoint and returns once one has it. The error, when none takes
-// it, tells what each of them said.
+// it, tells what each of them said. Once one has refused it the others are not waited for long.
 func (c *Client) SendTransaction(ctx context.Context, tx *types.Transaction) error {
 	if err := c.Reset(); err != nil {
 		return fmt.Errorf("send transaction %s: %w", tx.Hash(), err)
 	}
 	ranked := c.ranked()
-	answers := make(chan error, len(ranked))
-	for _, e := range ranked {
+	type reply struct {
+		at  int
+		err error
+	}
+	answers := make(chan reply, len(ranked))
+	for i, e := range ranked {
 		if !c.spawn(func(run context.Context) {
 			// The others go on after the first has accepted: the more of them know it, the sooner it is mined.
-			answers <- c.onOne(run, e, func(ctx context.Context, e *endpoint) error {
+			answers <- reply{i, c.onOne(run, e, func(ctx context.Context, e *endpoint) error {
 				return e.eth.SendTransaction(ctx, tx)
-			})
+			})}
 		}) {
 			return fmt.Errorf("send transaction %s: %w", tx.Hash(), errClosed)
 		}
 	}
-	var errs []error
+	errs := make([]error, len(ranked))
+	for i, e := range ranked {
+		errs[i] = &EndpointError{e.name, errNoAnswer}
+	}
+	var enough <-chan time.Time
 	for range ranked {
 		select {
-		case err := <-answers:
-			if err == nil || isKnown(err) {
+		case r := <-answers:
+			if r.err == nil || isKnown(r.err) {
 				return nil
 			}
-			errs = append(errs, err)
+			if errs[r.at] = r.err; enough == nil && isAnswer(r.err) {
+				enough = time.After(secondPatience)
+			}
+		case <-enough:
+			return fmt.Errorf("send transaction %s: %w", tx.Hash(), errors.Join(errs...))
 		case <-ctx.Done():
 			return fmt.Errorf("send transaction %s: %w", tx.Hash(), ctx.Err())
 		}
