@@ -71,7 +71,7 @@ rpc-faults: ## Anvil behind endpoints with every fault, one to three of them: wh
 	mkdir -p build
 	$(MAKE) -C contracts anvil
 	ANVIL=$${ANVIL:-$$(ls $(CURDIR)/contracts/node_modules/@foundry-rs/anvil-*/bin/anvil 2>/dev/null || command -v anvil)} \
-		BYWAY_RPC_FAULTS=$(CURDIR)/build go test ./cli -run '^TestAdversaryRPCFaults$$' -count=1 -timeout 60m
+		BYWAY_RPC_FAULTS=$(CURDIR)/build go test ./cli -run '^TestAdversaryRPCFaults$$' -parallel 8 -count=1 -timeout 30m
 
 .PHONY: load
 load: ## 5,000 paid sessions from 5,000 peers while connections and streams are attacked (20,000 descriptors, 2 GB)

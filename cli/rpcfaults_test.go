@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
@@ -9,7 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,6 +63,7 @@ func startAnvil(t *testing.T) string {
 // faultRow is a line of the table.
 type faultRow struct {
 	fault, role string
+	at          int // of the fault among rpcFaults
 	endpoints   int
 	worked      bool
 	took        time.Duration
@@ -94,77 +98,81 @@ func TestAdversaryRPCFaults(t *testing.T) {
 	}
 	sellerDir, seller := home("seller")
 	startProvider(t, seller, "--price", "0.05")
-	_, buyer := home("buyer")
-	// The buyer has dealt with the seller before, and has something deposited.
 	connect := with([]string{"connect", "--proxy", "127.0.0.1:0", "--json", "--max-price", "1", "--spend", "0.2"}, onlyFrom(t, sellerDir)...)
-	first := start(t, with(buyer, connect...)...)
-	if _, err := first.line(90*time.Second, `"event":"connected"`); err != nil {
-		t.Fatal(err)
-	}
-	first.stop()
-	first.end(t, 60*time.Second)
-	_, other := home("other")
 
-	var rows []faultRow
-	for _, f := range rpcFaults {
-		if rpcfaultsDir == "" && !f.short {
-			continue
-		}
-		for n := 1; n <= most; n++ {
-			for _, role := range []string{"consumer", "provider"} {
-				if rpcfaultsDir == "" && role == "provider" && n == 1 {
-					continue
-				}
-				bad := startRPCProxy(t, network.RPC[0])
-				bad.stale.Store(headOf(t, network.RPC[0]))
-				faulty := network
-				faulty.RPC = []string{bad.URL}
-				for range n - 1 {
-					faulty.RPC = append(faulty.RPC, startRPCProxy(t, network.RPC[0]).URL)
-				}
-				file := filepath.Join(t.TempDir(), "net.toml")
-				if err := faulty.Write(file); err != nil {
+	// Most of a row is waiting, so that the columns of the table are filled at once. Each has a home of its own.
+	table := &faultTable{}
+	t.Cleanup(func() { table.write(t) }) // after the subtests
+	for n := 1; n <= most; n++ {
+		for _, role := range []string{"consumer", "provider"} {
+			if rpcfaultsDir == "" && role == "provider" && n == 1 {
+				continue
+			}
+			_, flags := home(fmt.Sprint(role, n))
+			command, ready := connect, `"event":"connected"`
+			if role == "provider" {
+				command, ready = []string{"provider", "up", "--price", "0.9", "--allow", "127.0.0.1/32", "--json"}, `"event":"up"`
+			} else { // It has dealt with the seller before, and has something deposited.
+				first := start(t, with(flags, connect...)...)
+				if _, err := first.line(90*time.Second, ready); err != nil {
 					t.Fatal(err)
 				}
-				bad.set(f.fault)
-				args, ready := with(with(buyer, "--network", file), connect...), `"event":"connected"`
-				if role == "provider" {
-					ready = `"event":"up"`
-					args = with(with(other, "--network", file), "provider", "up", "--price", "0.9", "--allow", "127.0.0.1/32", "--json")
-				}
-				row := faultRow{fault: f.name, role: role, endpoints: n}
-				began := time.Now()
-				r := launch(args...)
-				_, err := r.line(2*time.Minute, ready)
-				row.took, row.worked = time.Since(began), err == nil
-				r.stop()
-				row.said = lastWords(r.err.String())
-				if row.worked && n > 1 && f.fault != nil && row.said == "" {
-					row.said = "(nothing)"
-				}
-				select {
-				case <-r.done:
-				case <-time.After(time.Minute):
-					t.Fatalf("%s, %d endpoints, %s: it does not end: %s", f.name, n, role, &r.err)
-				}
-				bad.CloseClientConnections()
-				rows = append(rows, row)
-				all := r.out.String() + r.err.String()
-				switch {
-				case !row.worked && (n > 1 || f.usable):
-					t.Errorf("%s, %d endpoints, %s: %v", f.name, n, role, err)
-				case !row.worked && !strings.Contains(all, strings.TrimPrefix(bad.URL, "http://")):
-					t.Errorf("%s, %d endpoints, %s: the endpoint is not named: %s", f.name, n, role, all)
-				}
-				if strings.ContainsAny(all, "\x1b\u202e") || strings.Contains(all, "panic") || len(all) > 64<<10 {
-					t.Errorf("%s, %d endpoints, %s: said %d bytes: %.2000q", f.name, n, role, len(all), all)
-				}
-				t.Logf("adversary: chain endpoint: %s, the first of %d, %s | bound: works beside another, else named | seen: "+
-					"worked %v after %s; %s", row.fault, row.endpoints, row.role, row.worked, row.took.Round(10*time.Millisecond), row.said)
+				first.stop()
+				first.end(t, 60*time.Second)
 			}
+			t.Run(fmt.Sprintf("%s with %d", role, n), func(t *testing.T) {
+				t.Parallel()
+				for i, f := range rpcFaults {
+					if rpcfaultsDir == "" && !f.short {
+						continue
+					}
+					t.Run(f.name, func(t *testing.T) {
+						bad := startRPCProxy(t, network.RPC[0])
+						bad.stale.Store(headOf(t, network.RPC[0]))
+						faulty := network
+						faulty.RPC = []string{bad.URL}
+						for range n - 1 {
+							faulty.RPC = append(faulty.RPC, startRPCProxy(t, network.RPC[0]).URL)
+						}
+						file := filepath.Join(t.TempDir(), "net.toml")
+						if err := faulty.Write(file); err != nil {
+							t.Fatal(err)
+						}
+						bad.set(f.fault)
+						row := faultRow{fault: f.name, at: i, role: role, endpoints: n}
+						began := time.Now()
+						r := launch(with(with(flags, "--network", file), command...)...)
+						_, err := r.line(2*time.Minute, ready)
+						row.took, row.worked = time.Since(began), err == nil
+						r.stop()
+						row.said = lastWords(r.err.String())
+						if row.worked && n > 1 && f.fault != nil && row.said == "" {
+							row.said = "(nothing)"
+						}
+						select {
+						case <-r.done:
+						case <-time.After(time.Minute):
+							t.Fatalf("it does not end: %s", &r.err)
+						}
+						bad.CloseClientConnections()
+						table.add(row)
+						all := r.out.String() + r.err.String()
+						switch {
+						case !row.worked && (n > 1 || f.usable):
+							t.Error(err)
+						case !row.worked && !strings.Contains(all, strings.TrimPrefix(bad.URL, "http://")):
+							t.Errorf("the endpoint is not named: %s", all)
+						}
+						if strings.ContainsAny(all, "\x1b\u202e") || strings.Contains(all, "panic") || len(all) > 64<<10 {
+							t.Errorf("said %d bytes: %.2000q", len(all), all)
+						}
+						t.Logf("adversary: chain endpoint: %s, the first of %d, %s | bound: works beside another, else named | seen: "+
+							"worked %v after %s; %s", row.fault, row.endpoints, row.role, row.worked, row.took.Round(10*time.Millisecond), row.said)
+					})
+				}
+			})
 		}
 	}
-	writeFaultTable(t, rows)
 }
 
 // headOf is the number of a chain's newest block.
@@ -198,19 +206,34 @@ func lastWords(s string) string {
 	return last
 }
 
-func writeFaultTable(t *testing.T, rows []faultRow) {
-	t.Helper()
+// faultTable collects the rows of the subtests.
+type faultTable struct {
+	mu   sync.Mutex
+	rows []faultRow
+}
+
+func (f *faultTable) add(r faultRow) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rows = append(f.rows, r)
+}
+
+// write sorts the rows and writes them where the long form is asked for.
+func (f *faultTable) write(t *testing.T) {
+	if rpcfaultsDir == "" {
+		return
+	}
+	slices.SortFunc(f.rows, func(a, b faultRow) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.endpoints, b.endpoints), cmp.Compare(a.role, b.role))
+	})
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-32s %-9s %-9s %-7s %8s  %s\n", "first endpoint", "endpoints", "role", "worked", "took", "said")
-	for _, r := range rows {
+	for _, r := range f.rows {
 		worked := "yes"
 		if !r.worked {
 			worked = "no"
 		}
 		fmt.Fprintf(&b, "%-32s %-9d %-9s %-7s %7.1fs  %s\n", r.fault, r.endpoints, r.role, worked, r.took.Seconds(), r.said)
-	}
-	if rpcfaultsDir == "" {
-		return
 	}
 	fmt.Print(b.String())
 	if err := os.WriteFile(filepath.Join(rpcfaultsDir, "rpc-faults.txt"), []byte(b.String()), 0o644); err != nil {
