@@ -181,8 +181,8 @@ type diagSocket struct {
 	fd   int
 	seq  uint32
 	peer unix.SockaddrNetlink // the kernel; each socket has its own, since sending writes into it
-	out [diagRequest]byte
-	in  [4096]byte
+	out  [diagRequest]byte
+	in   [4096]byte
 }
 
 func newDiagSocket() (*diagSocket, error) {
