@@ -318,24 +318,36 @@ func (w *Wallet) Reserve(ctx context.Context, provider common.Address, amount co
 
 // Withdraw moves free balance out of the vault; nil is all that is free. A zero address is the account's own.
 func (w *Wallet) Withdraw(ctx context.Context, amount *contracts.Amount, to common.Address) (Sent, error) {
-	s, err := w.view.State(ctx, w.channel(w.cfg.Owner))
-	if err != nil {
-		return Sent{}, err
+	// A claim may take some of what was free between the reading and the sending: then it reverts, and of all that is free
+	// less is asked for.
+	for try := 0; ; try++ {
+		s, err := w.view.State(ctx, w.channel(w.cfg.Owner))
+		if err != nil {
+			return Sent{}, err
+		}
+		if amount != nil {
+			return w.withdraw(ctx, s, *amount, to)
+		}
+		sent, err := w.withdraw(ctx, s, s.Free, to)
+		var reverts *chain.RevertError
+		if !errors.As(err, &reverts) || reverts.TxHash != (common.Hash{}) || try == 2 {
+			return sent, err
+		}
 	}
-	if amount == nil {
-		amount = &s.Free
-	}
+}
+
+func (w *Wallet) withdraw(ctx context.Context, s payments.ChannelState, amount contracts.Amount, to common.Address) (Sent, error) {
 	if amount.IsZero() {
 		return Sent{}, ErrNothingFree
 	}
-	if s.Free.Less(*amount) {
+	if s.Free.Less(amount) {
 		return Sent{}, fmt.Errorf("the vault has %s free, less than %s: what is set aside for providers comes back "+
-			"with byway channel exit, see byway channel list", w.token.Format(s.Free), w.token.Format(*amount))
+			"with byway channel exit, see byway channel list", w.token.Format(s.Free), w.token.Format(amount))
 	}
-	r, err := w.send(ctx, takesFree(*amount), common.Address{}, func() (chain.Result, error) {
-		return w.funding.Withdraw(ctx, "", w.cfg.Session, *amount, cmp.Or(to, w.cfg.Owner))
+	r, err := w.send(ctx, takesFree(amount), common.Address{}, func() (chain.Result, error) {
+		return w.funding.Withdraw(ctx, "", w.cfg.Session, amount, cmp.Or(to, w.cfg.Owner))
 	})
-	return newSent("withdraw", *amount, r), err
+	return newSent("withdraw", amount, r), err
 }
 
 // StartExit announces that the account wants the reserve of a channel back. The provider can claim what it was promised
