@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	ethereum "github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
@@ -41,12 +42,17 @@ func (r *Registry) ReadSettled(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the chain's head: %w", err)
 	}
+	if !head.Number.IsInt64() {
+		return fmt.Errorf("read the chain's head: the endpoint names block %s, which no chain has", head.Number)
+	}
 	rows, now := r.rows(), head.Number.Uint64()
 	from, err := rows.settledTo(ctx)
 	if err != nil {
 		return err
 	}
-	from -= min(from, rescan)
+	if from -= min(from, rescan); from > now {
+		from = 0 // the last reading went by a head that was no head
+	}
 	if now > maxBehind {
 		from = max(from, now-maxBehind)
 	}
@@ -62,6 +68,7 @@ func (r *Registry) ReadSettled(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read settlements: %w", err)
 		}
+		logs = slices.DeleteFunc(logs, func(l types.Log) bool { return l.BlockNumber < from || l.BlockNumber > to })
 		if len(logs) > maxClaims {
 			logs = logs[:maxClaims]
 			to = logs[len(logs)-1].BlockNumber

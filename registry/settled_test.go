@@ -133,3 +133,37 @@ func TestSettlementsAreCappedForEachPayer(t *testing.T) {
 		t.Errorf("without an index: %v", err)
 	}
 }
+
+// TestAdversaryAnImpossibleHeadStopsNoSettlements: an endpoint that once named a head far beyond the chain's, or events of
+// blocks that it was not asked for, hides nothing of what comes later.
+func TestAdversaryAnImpossibleHeadStopsNoSettlements(t *testing.T) {
+	t.Parallel()
+	for name, lie := range map[string]uint64{"2^60": 1 << 60, "2^63-1": 1<<63 - 1, "2^63": 1 << 63, "2^64-1": 1<<64 - 1, "a million ahead": 1_000_000} {
+		chain := &ledger{head: 10}
+		x := openIndex(t, filepath.Join(t.TempDir(), "x.db"))
+		r, err := registry.New(registry.Config{Backend: chain, Deployment: pagesMarket, Blobs: newShelf(), Index: x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := chain.head
+		chain.head = lie
+		if err := r.ReadSettled(t.Context()); (err != nil) != (lie >= 1<<63) {
+			t.Errorf("%s: %v", name, err)
+		}
+		chain.head = head
+		vault := contracts.Vault{Token: pagesMarket.Token, Payer: common.Address{9}, Signer: common.Address{8}}
+		chain.deposit(vault)
+		chain.claim(common.Address{1}, map[contracts.Vault]uint64{vault: 60})
+		if err := r.ReadSettled(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Settled(t.Context(), contracts.NewAmount(100))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen := got[common.Address{1}]; seen != contracts.NewAmount(60) {
+			t.Errorf("%s: %s settled, want 60", name, seen)
+		}
+		t.Logf("adversary: %s | bound: %s | seen: %s", "a head of "+name+", then the truth", "60 settled", got[common.Address{1}])
+	}
+}
