@@ -568,3 +568,28 @@ func TestAdversaryOneOfTwoIsDownFromTheStart(t *testing.T) {
 			r.Block, err)
 	}
 }
+
+// TestAdversaryAStaleEndpointsRefusalIsNotTheChains: an endpoint that stands still says that a transaction reverts, which
+// on the chain as it is does not. Where every endpoint says so, it reverts.
+func TestAdversaryAStaleEndpointsRefusalIsNotTheChains(t *testing.T) {
+	t.Parallel()
+	node := startChain(t, devchain.Config{})
+	stale, other := startProxy(t, node.URL()), startProxy(t, node.URL())
+	refuses := func(w http.ResponseWriter, _ *http.Request, q *request) bool {
+		return q.Method == "eth_estimateGas" && replyError(w, q, 3, "execution reverted: too little is approved")
+	}
+	stale.set(refuses)
+	c := dial(t, stale.URL, other.URL)
+	to := devchain.Account(1).Address()
+	msg := ethereum.CallMsg{From: devchain.Account(0).Address(), To: &to}
+	gas, err := c.EstimateGas(t.Context(), msg)
+	if err != nil || gas != 21_000 {
+		t.Errorf("beside a good endpoint: %d gas, %v", gas, err)
+	}
+	other.set(refuses)
+	var reverts *RevertError
+	if _, refused := c.EstimateGas(t.Context(), msg); !errors.As(refused, &reverts) {
+		t.Errorf("the control, where all say so: %v", refused)
+	}
+	t.Logf("adversary: an endpoint that stands still refuses a transaction | bound: the others' word counts | seen: %d gas, %v", gas, err)
+}

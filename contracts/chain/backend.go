@@ -151,14 +151,31 @@ func (c *Client) SuggestGasTipCap(ctx context.Context) (*big.Int, error) {
 }
 
 // EstimateGas executes a transaction on the pending state and returns the gas that it needs there. A revert is a
-// [*RevertError].
+// [*RevertError]. An endpoint that stands still executes on a state that has been overtaken: that it reverts there counts
+// only where no other endpoint says that it doesn't.
 func (c *Client) EstimateGas(ctx context.Context, msg ethereum.CallMsg) (uint64, error) {
-	gas, err := ask(ctx, c, "estimate gas", func(ctx context.Context, e *endpoint) (uint64, error) {
+	estimate := func(ctx context.Context, e *endpoint) (uint64, error) {
 		return onPending(e, func() (uint64, error) { return e.eth.EstimateGasAtBlock(ctx, msg, big.NewInt(-1)) },
 			func() (uint64, error) { return e.eth.EstimateGas(ctx, msg) })
-	})
-	return gas, asRevert(err)
+	}
+	gas, err := ask(ctx, c, "estimate gas", estimate)
+	err = asRevert(err)
+	var reverts *RevertError
+	if !errors.As(err, &reverts) || len(c.endpoints) == 1 {
+		return gas, err
+	}
+	others, cancel := context.WithTimeout(ctx, secondOpinion)
+	defer cancel()
+	for _, other := range askAll(others, c, c.ranked(), estimate) {
+		if other.err == nil {
+			return other.v, nil
+		}
+	}
+	return gas, err
 }
+
+// secondOpinion is how long the other endpoints have to contradict one that says that a transaction reverts.
+const secondOpinion = 3 * time.Second
 
 // FilterLogs returns the logs that match a query. A range of blocks is asked for in as many pieces as an endpoint makes
 // necessary.
