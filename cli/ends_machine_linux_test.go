@@ -124,7 +124,7 @@ func TestNetAdversaryOnlyTheUserOpensTheMachine(t *testing.T) {
 			"--max-price", "0.1"), flags...)...)...)...)
 	}
 	m.watchClear()
-	before := m.network()
+	before := m.settledNetwork()
 	m.chatter()
 	// The positive control: an open machine is seen.
 	opened := func(when string) {

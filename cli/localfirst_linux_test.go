@@ -179,7 +179,7 @@ func TestNetAdversaryNothingIsSpentWhereTheMachineCantBeTaken(t *testing.T) {
 		}
 		return fmt.Sprintf("%s given %s, %d sessions", balance, ledger.Given, ledger.Sessions)
 	}
-	before := m.network()
+	before := m.settledNetwork()
 	connect := with(homes["buyer"], "connect", "--tun", "--json")
 	within := append([]string{"ip"}, m.within(m.consumer)...)
 	for _, o := range []obstacle{

@@ -215,6 +215,16 @@ func (m *machines) network() string {
 	return b.String()
 }
 
+// settledNetwork is the network once its own addresses are there: IPv6 looks for a while whether anybody else has one.
+func (m *machines) settledNetwork() string {
+	m.t.Helper()
+	waitFor(m.t, "the addresses of the link are there", func() bool {
+		return !strings.Contains(m.in(m.consumer, "ip", "-6", "addr"), "tentative") &&
+			strings.Contains(m.in(m.consumer, "ip", "-6", "route", "show", "table", "all"), "local fe80:")
+	})
+	return m.network()
+}
+
 // reached asks the web page, over a family, who asks; "" where nobody answers.
 func (m *machines) reached(by []string, family string) string {
 	m.t.Helper()
@@ -256,7 +266,7 @@ func TestNetWholeMachineGoesThroughASessionOfTheBinary(t *testing.T) {
 	byway(m.consumer, with(buyer, "account", "new", "--light")...)
 	byway(m.consumer, with(buyer, "devnet", "fund")...)
 
-	before := m.network()
+	before := m.settledNetwork()
 	if got := m.reached(nil, "-4"); got != consumerHost {
 		t.Fatalf("without a tunnel the page sees %q", got)
 	}

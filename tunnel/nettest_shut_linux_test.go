@@ -244,7 +244,8 @@ func TestNetAdversaryFirewallReloadOpensNothing(t *testing.T) {
 					t.Logf("%2d %s: back after %v (%s)", i, attack, took.Round(time.Millisecond), strings.TrimSpace(string(out)))
 				}
 				stop()
-				if err := echoes(held, random(t, 10_000)); err != nil {
+				// Without an owned table a packet may leave untranslated in the gap, and what it meets ends the connection.
+				if err := echoes(held, random(t, 10_000)); err != nil && owned {
 					t.Errorf("the connection that was open all the time: %v", err)
 				}
 				if got := other.session.Counters(); got != idle {
