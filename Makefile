@@ -29,7 +29,7 @@ devnet: build ## Start a devnet (chain, contracts, IPFS) that other processes jo
 
 .PHONY: test
 test: ## Run every test with the race detector, and one at the size that its build is too slow for
-	go test -race -timeout 20m $(PKGS)
+	go test -race -timeout 40m $(PKGS)
 	go test -count=1 -timeout 10m -run '^TestAdversaryManyConnections' ./tunnel
 
 .PHONY: lint
@@ -55,7 +55,7 @@ bench-tunnel: ## Measure the tunnel in network namespaces (root; BENCH_QUICK=1 f
 
 .PHONY: test-net
 test-net: ## The long tests in network namespaces (root; nftables, iproute2, ethtool, tcpdump, ping, dig, curl)
-	BYWAY_NET_TEST=1 go test -count=1 -v -run TestNet -timeout 30m ./tunnel/... ./cli
+	BYWAY_NET_TEST=1 go test -count=1 -v -run TestNet -timeout 30m ./tunnel/... ./node ./cli
 
 .PHONY: adversary
 adversary: ## Attack the product, as every test named TestAdversary does: attack, bound, seen (root: in namespaces too)
@@ -67,7 +67,7 @@ adversary: ## Attack the product, as every test named TestAdversary does: attack
 		| tee build/adversary.txt
 
 .PHONY: rpc-faults
-rpc-faults: ## Anvil behind endpoints with every fault, one to three of them: what works and is said, in build/rpc-faults.txt (long)
+rpc-faults: ## Anvil behind endpoints with every fault, one to three of them: what works and is said, in build/rpc-faults.txt (7 minutes)
 	mkdir -p build
 	$(MAKE) -C contracts anvil
 	ANVIL=$${ANVIL:-$$(ls $(CURDIR)/contracts/node_modules/@foundry-rs/anvil-*/bin/anvil 2>/dev/null || command -v anvil)} \

@@ -23,6 +23,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
 
+	"byway/contracts/chain"
 	"byway/contracts/deploy"
 	"byway/contracts/text"
 	"byway/node"
@@ -265,8 +266,13 @@ func notUp(n node.Network, err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: start the devnet with byway devnet up", err)
 	case errors.As(err, &missing):
-		return plainly(err, "%s at %s on chain %d %s: byway devnet up, with --rpc and --funder-key for this chain, "+
-			"puts the contracts there", missing.Contract, missing.Address, missing.ChainID, missing.Reason)
+		by := ""
+		if out := (*chain.LeftOutError)(nil); errors.As(err, &out) {
+			by = "endpoint " + out.URL + ": "
+		}
+		return plainly(err, "%s%s at %s on chain %d %s: if the chain was started anew, byway devnet up, with --rpc and "+
+			"--funder-key for it, puts the contracts there; else give another endpoint", by, missing.Contract, missing.Address,
+			missing.ChainID, missing.Reason)
 	}
 	return err
 }

@@ -91,10 +91,11 @@ func (e env) channelList(c *cli.Context) error {
 	if c.Bool("json") {
 		return e.printJSON(struct {
 			channelJSON
-			Channels []node.ChannelStatus `json:"channels"` // also where there is none
-		}{channelJSON{Schema: channelSchema, Token: v.Token}, v.Channels})
+			Channels    []node.ChannelStatus `json:"channels"` // also where there is none
+			Unavailable string               `json:"unavailable,omitempty"`
+		}{channelJSON{Schema: channelSchema, Token: v.Token}, v.Channels, v.Unavailable})
 	}
-	if len(v.Channels) == 0 {
+	if len(v.Channels) == 0 && v.Unavailable == "" {
 		fmt.Fprintln(e.Out, "No channels: nothing was ever set aside for a provider.")
 	}
 	for _, channel := range v.Channels {
@@ -106,10 +107,20 @@ func (e env) channelList(c *cli.Context) error {
 }
 
 func (e env) channelRows(token node.Token, c node.ChannelStatus) {
+	if c.Unavailable != "" {
+		e.rows(e.Out,
+			row{"provider", c.Provider.Hex()},
+			row{"promised", show(token, c.Promised)},
+			row{"settled", "unavailable, owed unavailable"},
+			row{"set aside", "unavailable"},
+			row{"exit", "unavailable"},
+		)
+		return
+	}
 	exit := "none"
 	switch c.Exit {
 	case node.ExitRunning:
-		exit = "under way, to be finished from " + showTime(*c.ExitAt)
+		exit = "under way, to be finished from " + showTime(*c.ExitAt, c.Time)
 	case node.ExitReady:
 		exit = "over: byway channel exit " + c.Provider.Hex() + " finishes it"
 	}
@@ -210,12 +221,12 @@ func (e env) finishExit(c *cli.Context, w *node.Wallet, provider common.Address)
 			return sent, err
 		}
 		if !said {
-			e.waiting(c, "It can be finished from "+showTime(early.At)+".")
+			e.waiting(c, "It can be finished from "+showTime(early.At, early.Now)+".")
 		}
 		select {
 		case <-c.Context.Done():
 			return sent, c.Context.Err()
-		case <-time.After(min(max(time.Until(early.At), 200*time.Millisecond), time.Minute)):
+		case <-time.After(min(max(early.At.Sub(early.Now), time.Second), time.Minute)): // of the chain's time
 		}
 	}
 }

@@ -93,7 +93,7 @@ func claimFlags() []cli.Flag {
 			"`TIME` (default 24h)"},
 		&cli.IntFlag{Name: "claim-batch", Value: 100, Usage: "`NUMBER` of channels that one transaction settles at most"},
 		&cli.StringFlag{Name: "reserve-above", Usage: "post a consumer's signed reserve when its promises exceed what " +
-			"is set aside by so many `TOKENS` (default: by anything)"},
+			"is set aside by so many `TOKENS` (default: a quarter of --trust; by anything where gas is free)"},
 		&cli.StringFlag{Name: "trust", Usage: "how many `TOKENS` one consumer may owe beyond what it has set " +
 			"aside; 0 for none (default: the price of 64 MiB)"},
 		&cli.DurationFlag{Name: "claim-interval", Usage: "how often all this is looked at, as `TIME` (default 30s)"},

@@ -8,19 +8,24 @@ import (
 	"os/signal"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 
 	"byway/contracts/text"
 )
 
+// sameEnd is how long after a signal another one says nothing new.
+const sameEnd = time.Second
+
 // Main runs a command line on the process's own streams until the command ends, or its user ends it, and returns the
 // exit code.
 //
 // A user ends a command by Ctrl-C, by TERM, by hanging up (a closed terminal, a lost login), or by closing what reads its
 // output. All of them cancel the command's context and nothing else: what is open is settled, the receipt is in the
-// ledger, the machine is given back. A second Ctrl-C or TERM ends the process at once. A second hang-up does not, since
-// the kernel and the shell both send one. Where hang-ups were ignored at the start, as nohup has it, they stay ignored.
+// ledger, the machine is given back. A second Ctrl-C or TERM ends the process at once; within a second of the first it is
+// taken for the same, since a key bounces and a supervisor signals a process and its group. A second hang-up does not,
+// since the kernel and the shell both send one. Where hang-ups were ignored at the start, as nohup has it, they stay ignored.
 func Main(args []string) int {
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
@@ -33,6 +38,7 @@ func Main(args []string) int {
 	go func() { // ends with the process
 		<-asked
 		end()
+		time.Sleep(sameEnd)
 		signal.Reset(os.Interrupt, syscall.SIGTERM)
 	}()
 	// Else a write to a closed standard output kills the process. Nobody reads the channel: the write's error says it. The

@@ -148,6 +148,7 @@ var ends = []struct {
 }{
 	{"INT", onOutput, signals(syscall.SIGINT)},
 	{"TERM", onOutput, signals(syscall.SIGTERM)},
+	{"a Ctrl-C that bounces", onOutput, signals(syscall.SIGINT, syscall.SIGINT, syscall.SIGTERM, syscall.SIGINT)},
 	{"HUP", onOutput, signals(syscall.SIGHUP)},
 	{"HUP by the kernel and by the shell", onOutput, signals(syscall.SIGHUP, syscall.SIGHUP, syscall.SIGHUP)},
 	{"TERM and HUP, as systemd can be told to", onOutput, signals(syscall.SIGTERM, syscall.SIGHUP)},

@@ -17,20 +17,24 @@ import (
 // itself. What goes through the tunnel is addressed to the provider there.
 func (m *machines) clear() int {
 	m.t.Helper()
+	return m.clearOf("clear4") + m.clearOf("clear6")
+}
+
+// clearOf counts those of a family.
+func (m *machines) clearOf(name string) int {
+	m.t.Helper()
+	var out struct {
+		Nftables []struct {
+			Counter *struct {
+				Packets int `json:"packets"`
+			} `json:"counter"`
+		} `json:"nftables"`
+	}
+	decodeText(m.t, m.in(m.provider, "nft", "-j", "list", "counter", "inet", "watch", name), &out)
 	total := 0
-	for _, name := range []string{"clear4", "clear6"} {
-		var out struct {
-			Nftables []struct {
-				Counter *struct {
-					Packets int `json:"packets"`
-				} `json:"counter"`
-			} `json:"nftables"`
-		}
-		decodeText(m.t, m.in(m.provider, "nft", "-j", "list", "counter", "inet", "watch", name), &out)
-		for _, o := range out.Nftables {
-			if o.Counter != nil {
-				total += o.Counter.Packets
-			}
+	for _, o := range out.Nftables {
+		if o.Counter != nil {
+			total += o.Counter.Packets
 		}
 	}
 	return total
@@ -126,11 +130,14 @@ func TestNetAdversaryOnlyTheUserOpensTheMachine(t *testing.T) {
 	m.watchClear()
 	before := m.settledNetwork()
 	m.chatter()
-	// The positive control: an open machine is seen.
+	// The positive control: an open machine is seen, by both families. The kernel keeps packets for a neighbour that has not
+	// answered yet, for up to three seconds, and those are not to be taken for those of a machine that is shut by then.
 	opened := func(when string) {
 		t.Helper()
-		from := m.clear()
-		waitFor(t, "an open machine is seen to send, "+when, func() bool { return m.clear() > from })
+		from4, from6 := m.clearOf("clear4"), m.clearOf("clear6")
+		waitFor(t, "an open machine is seen to send, "+when, func() bool {
+			return m.clearOf("clear4") > from4 && m.clearOf("clear6") > from6
+		})
 	}
 	opened("before any session")
 	still := func(when string) {
@@ -188,6 +195,7 @@ func TestNetAdversaryOnlyTheUserOpensTheMachine(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, false},
+		{"the tunnel's interface is removed", "removed", nil, func(*stays) { m.in(m.consumer, "ip", "link", "del", "byway0") }, true},
 		{"the chain is gone, and then the provider", "the provider went away", nil, func(*stays) { kill(devnet); kill(provider) }, true},
 	} {
 		s := connect(onOutput, c.flags...)
@@ -255,32 +263,37 @@ func TestNetAdversaryOnlyTheUserOpensTheMachine(t *testing.T) {
 		still("after kill -9 and " + command)
 		opened("after " + command)
 	}
-	// While a session runs status says by what the machine is blocked: here another program takes the interface away.
+	// While a session runs status says what another program did, here that it took the interface down.
 	s := connect(onOutput)
 	s.says(t, `"event":"connected"`)
-	from := m.clear()
-	m.in(m.consumer, "ip", "link", "del", "byway0")
-	var status struct {
-		Blocked string
-		Shut    *shutJSON
-	}
-	waitFor(t, "status says that the machine is blocked", func() bool {
-		out, err := m.try(m.consumer, m.path, "--home", at("buyer"), "status", "--json")
-		return err != nil || json.Unmarshal([]byte(out), &status) == nil && status.Blocked != ""
+	m.in(m.consumer, "ip", "link", "set", "byway0", "down")
+	waitFor(t, "status says that the interface was taken down", func() bool {
+		var status struct{ Blocked string }
+		out, _ := m.try(m.consumer, m.path, "--home", at("buyer"), "status", "--json")
+		return json.Unmarshal([]byte(out), &status) == nil && strings.Contains(status.Blocked, "taken down")
 	})
-	waitFor(t, "the terminal says that the machine is blocked or shut", func() bool {
-		return strings.Contains(s.err.String(), "byway0") || s.ProcessState != nil
-	})
-	if seen := m.clear() - from; seen != 0 {
-		t.Errorf("without its interface %d packets left in the clear", seen)
+
+	// The home goes: no command finds its daemon then, and what that writes on its way out comes to nothing.
+	if err := os.Rename(at("buyer"), at("away")); err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("adversary: the interface is taken away | bound: 0 packets in the clear, status says so | seen: %d packets, %q",
-		m.clear()-from, status.Blocked)
-	if out, err := m.try(m.consumer, m.path, "--home", at("buyer"), "disconnect"); err != nil {
-		t.Errorf("disconnect: %v: %s", err, out)
+	out, err := m.try(m.consumer, m.path, "unlock")
+	if told := fmt.Sprintf("kill -TERM %d", s.Process.Pid); err == nil || !strings.Contains(out, told) {
+		t.Errorf("unlock without the home of the session: %v: %s; want %s", err, out, told)
 	}
-	s.code(t)
-	still("after the interface was taken away and a disconnect")
+	if err := s.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	code := s.code(t)
+	if err := os.RemoveAll(at("buyer")); err != nil { // what it has made anew of it
+		t.Fatal(err)
+	}
+	if err := os.Rename(at("away"), at("buyer")); err != nil {
+		t.Fatal(err)
+	}
+	still("after the home was taken away and the user's own end")
+	opened("after an end without a home")
+	t.Logf("adversary: the home is taken away, and the user ends the session | bound: the machine is as it was | seen: open, code %d", code)
 
 	for _, e := range ends {
 		s := connect(e.streams)

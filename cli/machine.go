@@ -67,7 +67,11 @@ func (e env) unlock(c *cli.Context) error {
 	restored, err := route.Restore("")
 	switch {
 	case errors.Is(err, route.ErrInUse):
-		return plainly(err, "a session runs and holds the machine's routes: end it first with byway disconnect")
+		who := ""
+		if shut, err := route.Inspect(""); err == nil && shut != nil && shut.PID != 0 {
+			who = fmt.Sprintf(", or, where its home is gone, with kill -TERM %d", shut.PID)
+		}
+		return plainly(err, "a session runs and holds the machine's routes: end it first with byway disconnect%s", who)
 	case errors.Is(err, fs.ErrPermission):
 		return plainly(err, "the machine's network is root's to change: sudo byway unlock")
 	case err != nil:

@@ -53,7 +53,7 @@ func (p *page) add(l registry.Listing, err error) {
 }
 
 func (p *page) draw() {
-	text, err := offersTable(p.token, p.top, nil)
+	text, err := offersTable(p.token, p.top, p.want.Now, nil)
 	if err != nil {
 		return // the final list says it
 	}

@@ -154,6 +154,7 @@ func (e env) offerSign(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	desk.Now = facts.Now
 	if c.IsSet("sequence") {
 		facts.Sequence = c.Uint64("sequence")
 	}

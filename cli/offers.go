@@ -186,6 +186,7 @@ type lines struct {
 	ranked  map[common.Address]choose.Ranked
 	skipped []*registry.Skipped
 	state   node.MarketState
+	now     time.Time // the chain's
 	took    time.Duration
 	hint    *hints // nil without a file of the user's
 }
@@ -276,6 +277,7 @@ func (e env) openMarket(c *cli.Context) (*node.Market, registry.Criteria, error)
 	if want, err = criteria(c, market.Token()); err != nil {
 		return nil, want, errors.Join(err, market.Close())
 	}
+	want.Now = market.Time()
 	return market, want, nil
 }
 
@@ -307,7 +309,7 @@ func (e env) readMarket(
 	if err != nil {
 		return nil, err
 	}
-	all.took = time.Since(began)
+	all.took, all.now = time.Since(began), market.Time()
 	all.state, err = market.State(ctx)
 	return all, err
 }
@@ -354,7 +356,7 @@ var offerOrders = map[string]offerOrder{
 
 func (e env) printOffers(c *cli.Context, token node.Token, all *lines) error {
 	if len(all.offers) > 0 {
-		text, err := offersTable(token, all.offers, all.hint)
+		text, err := offersTable(token, all.offers, all.now, all.hint)
 		if err != nil {
 			return err
 		}
@@ -438,7 +440,7 @@ func newOfferJSON(l registry.Listing) offerJSON {
 	return o
 }
 
-func offersTable(token node.Token, offers []registry.Listing, hint *hints) (string, error) {
+func offersTable(token node.Token, offers []registry.Listing, now time.Time, hint *hints) (string, error) {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Options.DrawBorder, t.Style().Options.SeparateColumns = false, false
@@ -460,7 +462,7 @@ func offersTable(token node.Token, offers []registry.Listing, hint *hints) (stri
 		if country == "" {
 			country = "–"
 		}
-		expires := days(time.Until(l.Offer.Expires))
+		expires := days(l.Offer.Expires.Sub(now))
 		if l.Stale {
 			expires += ", stale"
 		}

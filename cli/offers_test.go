@@ -289,7 +289,7 @@ func TestStrangersTextIsHarmlessOnEveryScreen(t *testing.T) {
 		"show json": func(e env) error { return e.printJSON(newOfferJSON(l)) },
 		"list json": func(e env) error { return e.printJSON(newOffersJSON(token, all)) },
 		"list": func(e env) error {
-			text, err := offersTable(token, all.offers, nil)
+			text, err := offersTable(token, all.offers, time.Now(), nil)
 			fmt.Fprintln(e.Out, text)
 			return err
 		},

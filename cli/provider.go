@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
+	"byway/contracts/chain"
 	"byway/node"
 	"byway/registry"
 	"byway/tunnel"
@@ -96,6 +97,17 @@ func (e env) providerUp(c *cli.Context) error {
 	e.tellClock(provider.ClockTrouble(ctx))
 	fmt.Fprintln(e.Err, "Publishing the offer …")
 	published, err := provider.Publish(ctx)
+	for said := false; chain.IsOutage(err) && ctx.Err() == nil; said = true {
+		if !said {
+			fmt.Fprintf(e.Err, "byway: note: %s. The offer can't be published, and none like it was before: waiting for the chain. "+
+				"Ctrl-C ends that\n", safe(strings.ReplaceAll(err.Error(), "\n", "; ")))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(publishRetry):
+			published, err = provider.Publish(ctx)
+		}
+	}
 	if err != nil {
 		cancel() // Run then only closes what was opened.
 		return errors.Join(err, provider.Run(ctx))
@@ -119,6 +131,9 @@ func (e env) providerUp(c *cli.Context) error {
 	return e.watchProvider(ctx, provider, done)
 }
 
+// publishRetry is how often a provider tries to publish while the chain can't be read.
+const publishRetry = 5 * time.Second
+
 // providerJSON is byway.provider/1: one line when the provider is up.
 type providerJSON struct {
 	Schema   string           `json:"schema"`
@@ -131,6 +146,8 @@ type providerJSON struct {
 	Exit     tunnel.Mode      `json:"exit"`
 	TxHash   *common.Hash     `json:"tx_hash,omitempty"` // none where the offer was registered already
 	GasUsed  uint64           `json:"gas_used"`
+	// Unpublished is why the chain can't be read; the offer is the one that was published last then.
+	Unpublished string `json:"unpublished,omitempty"`
 }
 
 func newProviderJSON(p *node.Provider, published registry.Receipt) providerJSON {
@@ -141,6 +158,9 @@ func newProviderJSON(p *node.Provider, published registry.Receipt) providerJSON 
 	}
 	if published.GasUsed > 0 {
 		out.TxHash = &published.TxHash
+	}
+	if err := p.Unpublished(); err != nil {
+		out.Unpublished = err.Error()
 	}
 	return out
 }
@@ -159,7 +179,10 @@ func (e env) providerIsUp(provider *node.Provider, published registry.Receipt) e
 		{"offer", offer.CID.String()},
 		{"exit", exitMode(provider.ExitMode())},
 	}
-	if published.GasUsed > 0 {
+	if err := provider.Unpublished(); err != nil {
+		rows = append(rows, row{"registered", "before; the chain can't be read now, and known channels alone are served: " +
+			safe(strings.ReplaceAll(err.Error(), "\n", "; "))})
+	} else if published.GasUsed > 0 {
 		rows = append(rows, row{"registered", fmt.Sprintf("%s, %d gas", published.TxHash, published.GasUsed)})
 	} else {
 		rows = append(rows, row{"registered", "already, unchanged"})
@@ -273,7 +296,7 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	if cfg.Engine, err = tunnel.ParseEngine(c.String("engine")); err != nil {
 		return cfg, usagef("--engine: %v", err)
 	}
-	token, err := node.ReadToken(c.Context, cfg.Network)
+	token, err := node.KnownToken(c.Context, cfg.Network, cfg.Home)
 	if err != nil {
 		return cfg, notUp(cfg.Network, err)
 	}

@@ -116,6 +116,9 @@ func (e env) providerStatus(raw json.RawMessage) error {
 		{"claims", s.Claims},
 		{"chain", chainLine(s.Chain)},
 	}, peersRows(s.Peers)...)...)
+	if s.Unpublished != "" {
+		fmt.Fprintf(e.Out, "  the offer is the one of before: it is published when the chain can be read again: %s\n", safe(s.Unpublished))
+	}
 	e.leftRows(s.Token, s.Left)
 	for _, session := range s.Sessions {
 		fmt.Fprintf(e.Out, "    %s  %s  %s in, %s out, paid %s\n", session.Payer, session.State,
@@ -134,7 +137,7 @@ func withoutChain(until time.Time, chain []node.ChainStatus) string {
 		return "ends"
 	}
 	if time.Until(until) > 0 {
-		return "goes on without the chain until " + showTime(until)
+		return "goes on without the chain until " + showTime(until, time.Now())
 	}
 	for _, c := range chain {
 		if c.OK {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -230,10 +231,26 @@ func (e env) vaultAfter(c *cli.Context, w *node.Wallet, sent node.Sent, said str
 
 func (e env) vaultRows(v node.VaultStatus) {
 	e.rows(e.Out,
-		row{"in wallet", show(v.Token, v.Wallet)},
-		row{"in vault", show(v.Token, v.Free) + " free"},
-		row{"", fmt.Sprintf("%s set aside on %s", show(v.Token, v.Reserved), plural(reservedOn(v), "channel"))},
+		row{"in wallet", showKnown(v.Token, v.Wallet)},
+		row{"in vault", showKnown(v.Token, v.Free) + " free"},
+		row{"", fmt.Sprintf("%s set aside on %s", showKnown(v.Token, v.Reserved), plural(reservedOn(v), "channel"))},
 	)
+	if v.Unavailable == "" {
+		return
+	}
+	asOf := "This home knows nothing of the vault."
+	if v.Block != 0 {
+		asOf = fmt.Sprintf("This is what was known as of block %d, of %s.", v.Block, v.Time.Local().Format("2006-01-02 15:04:05"))
+	}
+	fmt.Fprintf(e.Out, "%s The chain can't be read: %s\n", asOf, safe(strings.ReplaceAll(v.Unavailable, "\n", "; ")))
+}
+
+// showKnown writes an amount that may not be known.
+func showKnown(token node.Token, a *contracts.Amount) string {
+	if a == nil {
+		return "unavailable"
+	}
+	return show(token, *a)
 }
 
 func reservedOn(v node.VaultStatus) (n int) {
@@ -288,9 +305,9 @@ func (e env) lookVault(c *cli.Context, since *uint64) (v node.VaultStatus, err e
 	return w.Vault(c.Context, since)
 }
 
-// showTime writes a time of the chain for people, with how far away it is.
-func showTime(at time.Time) string {
-	if left := time.Until(at).Round(time.Second); left > 0 {
+// showTime writes a time for people, with how far it is from now, by the clock that it belongs to.
+func showTime(at, now time.Time) string {
+	if left := at.Sub(now).Round(time.Second); left > 0 {
 		return fmt.Sprintf("%s (in %s)", at.Local().Format("2006-01-02 15:04:05"), left)
 	}
 	return at.Local().Format("2006-01-02 15:04:05") + " (now)"

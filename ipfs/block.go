@@ -23,6 +23,8 @@ var (
 	ErrHash = errors.New("block does not have the hash that its cid names")
 	// ErrClosed says that the node has been closed.
 	ErrClosed = errors.New("ipfs node is closed")
+	// ErrDisk says that the block store has ended, since the disk takes nothing more. All else of the node goes on.
+	ErrDisk = errors.New("the block store cannot write")
 	// ErrNotProvided says that nobody who was asked had the block.
 	ErrNotProvided = errors.New("nobody who was asked has the block")
 )

@@ -69,7 +69,8 @@ func boundsOf(cfg Config) bounds {
 	if cfg.Network.Private {
 		b.perAddress, b.perPrefix, b.handshakesPerAddress, b.handshakesPerPrefix = 0, 0, 0, 0
 	}
-	// Where the system grants few descriptors, strangers must not take those of the ledger and of the chain.
+	// Where the system grants few descriptors, strangers must not take those of the ledger and of the chain. The three
+	// eighths that are left here are an exit's and theirs (tunnel.process).
 	open := openFiles()
 	b.strangers = min(b.strangers, max(open/4, 32))
 	b.handshakes = min(b.handshakes, max(open/8, 16))

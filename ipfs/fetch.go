@@ -96,6 +96,9 @@ func (n *Node) local(ctx context.Context, c cid.Cid, admit func([]byte) error) (
 		return nil, err
 	}
 	block, err := n.store.read(ctx, c)
+	if errors.Is(err, ErrDisk) { // what is not stored here may be had elsewhere
+		return nil, ds.ErrNotFound
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -360,7 +363,11 @@ func (n *Node) accept(ctx context.Context, b *batch, c cid.Cid, block []byte) er
 		return nil // another source was faster
 	}
 	if err == nil {
-		if err = n.store.write(ctx, c, block); err != nil {
+		err = n.store.write(ctx, c, block)
+		if errors.Is(err, ErrDisk) { // whoever asked has use of it all the same
+			err = nil
+		}
+		if err != nil {
 			refused = "not_stored"
 		} else {
 			n.counts.fetched.Add(1)

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	blockstore "github.com/ipfs/boxo/blockstore"
 	"github.com/ipfs/boxo/datastore/dshelp"
 	blocks "github.com/ipfs/go-block-format"
@@ -26,8 +27,12 @@ var (
 
 // store keeps blocks and pins in one datastore. It implements bitswap's Blockstore; a call after close gives ErrClosed,
 // where pebble itself would panic.
+//
+// Where the disk takes no more, pebble means to end the process, and with it sessions that need no blocks. Here it is the
+// store alone that ends: what is under way and every later call gets an error that says so.
 type store struct {
-	data ds.Batching
+	data   ds.Batching
+	broken *breakage // nil for a store in memory
 
 	mu     sync.RWMutex // held for reading around every use of data, for writing by close
 	closed bool
@@ -40,26 +45,40 @@ func openStore(dir string, log *slog.Logger) (*store, error) {
 	if dir == "" {
 		return &store{data: dssync.MutexWrap(ds.NewMapDatastore())}, nil
 	}
-	data, err := pebbleds.NewDatastore(dir, pebbleds.WithPebbleOpts(&pebble.Options{Logger: pebbleLog{log}}))
+	return openPebble(dir, log, &pebble.Options{FS: vfs.Default})
+}
+
+func openPebble(dir string, log *slog.Logger, options *pebble.Options) (*store, error) {
+	broken := &breakage{log: log, done: make(chan struct{})}
+	options.Logger = pebbleLog{log, broken}
+	options.FS = firmDisk{options.FS, broken}
+	open := func() (ds.Batching, error) { return pebbleds.NewDatastore(dir, pebbleds.WithPebbleOpts(options)) }
+	data, err := unlessBroken(broken, open)
 	if err != nil {
 		return nil, fmt.Errorf("open block store %s: %w; if another node uses this folder, stop it or choose another "+
 			"folder, and if the folder is damaged, move it away: blocks are fetched again, own offers must be "+
 			"published again", dir, err)
 	}
-	return &store{data: data}, nil
+	return &store{data: data, broken: broken}, nil
 }
 
-// enter must be called before data is used; the caller calls leave when it got nil.
-func (s *store) enter() error {
+// use runs an operation on the data of a store that is open. What the operation touches is its own where this returns
+// an error: it may still be at work.
+func use[T any](s *store, operation func() (T, error)) (T, error) {
 	s.mu.RLock()
+	defer s.mu.RUnlock()
 	if s.closed {
-		s.mu.RUnlock()
-		return ErrClosed
+		var none T
+		return none, ErrClosed
 	}
-	return nil
+	return unlessBroken(s.broken, operation)
 }
 
-func (s *store) leave() { s.mu.RUnlock() }
+// do is use for an operation that gives nothing.
+func (s *store) do(operation func() error) error {
+	_, err := use(s, func() (struct{}, error) { return struct{}{}, operation() })
+	return err
+}
 
 func (s *store) close() error {
 	s.mu.Lock()
@@ -68,7 +87,8 @@ func (s *store) close() error {
 		return nil
 	}
 	s.closed = true
-	if err := s.data.Close(); err != nil {
+	_, err := unlessBroken(s.broken, func() (struct{}, error) { return struct{}{}, s.data.Close() })
+	if err != nil {
 		return fmt.Errorf("close block store: %w", err)
 	}
 	return nil
@@ -92,21 +112,19 @@ func (s *store) drop(ctx context.Context, c cid.Cid) error {
 }
 
 func (s *store) batch(ctx context.Context, fill func(ds.Batch) error) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	defer s.leave()
-	b, err := s.data.Batch(ctx)
-	if err != nil {
-		return err
-	}
-	if err := fill(b); err != nil {
-		return err
-	}
-	if err := b.Commit(ctx); err != nil {
-		return err
-	}
-	return s.data.Sync(ctx, ds.NewKey("/"))
+	return s.do(func() error {
+		b, err := s.data.Batch(ctx)
+		if err != nil {
+			return err
+		}
+		if err := fill(b); err != nil {
+			return err
+		}
+		if err := b.Commit(ctx); err != nil {
+			return err
+		}
+		return s.data.Sync(ctx, ds.NewKey("/"))
+	})
 }
 
 // collect deletes the blocks that are neither pinned nor wanted.
@@ -123,85 +141,81 @@ func (s *store) collect(ctx context.Context, keep func(cid.Cid) bool) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	gone := 0
+	var gone []cid.Cid
+	for c := range all {
+		if _, own := pinned[c]; !own && !keep(c) {
+			gone = append(gone, c)
+		}
+	}
 	err = s.batch(ctx, func(b ds.Batch) error {
-		for c := range all {
-			if _, own := pinned[c]; own || keep(c) {
-				continue
-			}
+		for _, c := range gone {
 			if err := b.Delete(ctx, blockKey(c)); err != nil {
 				return err
 			}
-			gone++
 		}
 		return nil
 	})
-	return gone, err
+	if err != nil {
+		return 0, err
+	}
+	return len(gone), nil
 }
 
 // pins lists the CIDs of all pinned blocks.
 func (s *store) pins(ctx context.Context) ([]cid.Cid, error) {
-	var pins []cid.Cid
-	err := s.keys(ctx, pinPrefix, func(name string) error {
+	return s.keys(ctx, pinPrefix, func(name string) (cid.Cid, error) {
 		c, err := cid.Decode(name)
 		if err != nil {
-			return fmt.Errorf("pin %q: %w", name, err)
+			return cid.Undef, fmt.Errorf("pin %q: %w", name, err)
 		}
-		pins = append(pins, c)
-		return nil
+		return c, nil
 	})
-	return pins, err
 }
 
-// keys calls each with the last part of every key below prefix.
-func (s *store) keys(ctx context.Context, prefix ds.Key, each func(name string) error) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	defer s.leave()
-	results, err := s.data.Query(ctx, query.Query{Prefix: prefix.String(), KeysOnly: true})
-	if err != nil {
-		return err
-	}
-	defer results.Close()
-	for r := range results.Next() {
-		if r.Error != nil {
-			return r.Error
+// keys reads a CID out of the last part of every key below prefix.
+func (s *store) keys(ctx context.Context, prefix ds.Key, decode func(name string) (cid.Cid, error)) ([]cid.Cid, error) {
+	return use(s, func() ([]cid.Cid, error) {
+		results, err := s.data.Query(ctx, query.Query{Prefix: prefix.String(), KeysOnly: true})
+		if err != nil {
+			return nil, err
 		}
-		if err := each(ds.RawKey(r.Key).BaseNamespace()); err != nil {
-			return err
+		defer results.Close()
+		var all []cid.Cid
+		for r := range results.Next() {
+			if r.Error != nil {
+				return nil, r.Error
+			}
+			c, err := decode(ds.RawKey(r.Key).BaseNamespace())
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, c)
 		}
-	}
-	return ctx.Err()
+		return all, ctx.Err()
+	})
 }
 
 // read gives the bytes of a block, or ds.ErrNotFound. A block that rotted on the disk is deleted and not found: its
 // bytes can be fetched again by the same name.
 func (s *store) read(ctx context.Context, c cid.Cid) ([]byte, error) {
-	if err := s.enter(); err != nil {
-		return nil, err
-	}
-	defer s.leave()
-	block, err := s.data.Get(ctx, blockKey(c))
-	if err != nil {
-		return nil, err
-	}
-	if check(c, block) != nil {
-		if err := s.data.Delete(ctx, blockKey(c)); err != nil {
-			return nil, fmt.Errorf("delete damaged block %s: %w", c, err)
+	return use(s, func() ([]byte, error) {
+		block, err := s.data.Get(ctx, blockKey(c))
+		if err != nil {
+			return nil, err
 		}
-		return nil, ds.ErrNotFound
-	}
-	return block, nil
+		if check(c, block) != nil {
+			if err := s.data.Delete(ctx, blockKey(c)); err != nil {
+				return nil, fmt.Errorf("delete damaged block %s: %w", c, err)
+			}
+			return nil, ds.ErrNotFound
+		}
+		return block, nil
+	})
 }
 
 // write stores a fetched block. It is not synced: after a power cut it would be fetched again.
 func (s *store) write(ctx context.Context, c cid.Cid, block []byte) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	defer s.leave()
-	return s.data.Put(ctx, blockKey(c), block)
+	return s.do(func() error { return s.data.Put(ctx, blockKey(c), block) })
 }
 
 // Get implements Blockstore.
@@ -218,24 +232,19 @@ func (s *store) Get(ctx context.Context, c cid.Cid) (blocks.Block, error) {
 
 // GetSize implements Blockstore.
 func (s *store) GetSize(ctx context.Context, c cid.Cid) (int, error) {
-	if err := s.enter(); err != nil {
-		return -1, err
-	}
-	defer s.leave()
-	size, err := s.data.GetSize(ctx, blockKey(c))
+	size, err := use(s, func() (int, error) { return s.data.GetSize(ctx, blockKey(c)) })
 	if errors.Is(err, ds.ErrNotFound) {
 		return -1, ipld.ErrNotFound{Cid: c}
 	}
-	return size, err
+	if err != nil {
+		return -1, err
+	}
+	return size, nil
 }
 
 // Has implements Blockstore.
 func (s *store) Has(ctx context.Context, c cid.Cid) (bool, error) {
-	if err := s.enter(); err != nil {
-		return false, err
-	}
-	defer s.leave()
-	return s.data.Has(ctx, blockKey(c))
+	return use(s, func() (bool, error) { return s.data.Has(ctx, blockKey(c)) })
 }
 
 // Put implements Blockstore. It refuses what Node.Get would refuse, whoever calls it.
@@ -261,14 +270,12 @@ func (s *store) DeleteBlock(ctx context.Context, c cid.Cid) error { return s.dro
 
 // AllKeysChan implements Blockstore.
 func (s *store) AllKeysChan(ctx context.Context) (<-chan cid.Cid, error) {
-	var all []cid.Cid
-	err := s.keys(ctx, blockPrefix, func(name string) error {
+	all, err := s.keys(ctx, blockPrefix, func(name string) (cid.Cid, error) {
 		mh, err := dshelp.DsKeyToMultihash(ds.NewKey(name))
 		if err != nil {
-			return fmt.Errorf("block %q: %w", name, err)
+			return cid.Undef, fmt.Errorf("block %q: %w", name, err)
 		}
-		all = append(all, cid.NewCidV1(cid.DagCBOR, mh))
-		return nil
+		return cid.NewCidV1(cid.DagCBOR, mh), nil
 	})
 	if err != nil {
 		return nil, err
@@ -282,7 +289,10 @@ func (s *store) AllKeysChan(ctx context.Context) (<-chan cid.Cid, error) {
 }
 
 // pebbleLog carries pebble's own messages to the node's log.
-type pebbleLog struct{ log *slog.Logger }
+type pebbleLog struct {
+	log    *slog.Logger
+	broken *breakage
+}
 
 func (l pebbleLog) Infof(format string, args ...any) {
 	l.log.Debug("block store", "message", fmt.Sprintf(format, args...))
@@ -292,10 +302,5 @@ func (l pebbleLog) Errorf(format string, args ...any) {
 	l.log.Warn("block store", "message", fmt.Sprintf(format, args...))
 }
 
-// Fatalf must not return: pebble calls it when it cannot write its log, and to go on would be to lose blocks that a
-// caller was told are stored.
-func (l pebbleLog) Fatalf(format string, args ...any) {
-	message := fmt.Sprintf(format, args...)
-	l.log.Error("block store cannot write", "message", message)
-	panic("ipfs: block store cannot write: " + message)
-}
+// Fatalf does not return: pebble calls it when it can't go on.
+func (l pebbleLog) Fatalf(format string, args ...any) { l.broken.keep(fmt.Errorf(format, args...)) }

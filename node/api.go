@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -92,7 +93,10 @@ func serveAPI(ctx context.Context, home Home, listener net.Listener, routes map[
 	for pattern, handler := range routes {
 		mux.Handle(pattern, handler)
 	}
+	callers := newCallers(listener)
 	server := &http.Server{
+		ConnState:         callers.note,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // of what strangers send
 		Handler:           authorized(token, listener.Addr().String(), mux),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
@@ -100,8 +104,8 @@ func serveAPI(ctx context.Context, home Home, listener net.Listener, routes map[
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }() // ends when the server is closed below
-	ready()                                          // the port takes connections since it was opened
+	go func() { served <- server.Serve(callers) }() // ends when the server is closed below
+	ready()                                         // the port takes connections since it was opened
 	select {
 	case err = <-served:
 	case <-ctx.Done():
@@ -125,6 +129,9 @@ func authorized(token, host string, next http.Handler) http.Handler {
 	want := []byte("Bearer " + token)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != host || subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), want) != 1 {
+			// Nothing more of it is read, and a body that does not come is not waited for.
+			w.Header().Set("Connection", "close")
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now())
 			http.Error(w, "the local API needs the token in api.json", http.StatusUnauthorized)
 			return
 		}

@@ -32,7 +32,9 @@ func VerifyLedger(ctx context.Context, home Home, n Network) (LedgerReport, erro
 		return r, fmt.Errorf("%s has no ledger: nothing was ever promised here", home.dir)
 	}
 	var view payments.Chain
-	client, err := dialChain(ctx, n, slog.New(slog.DiscardHandler))
+	looking, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	client, err := dialChain(looking, n, slog.New(slog.DiscardHandler))
 	if err != nil {
 		r.NoChain = err.Error()
 	} else {

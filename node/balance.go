@@ -53,18 +53,11 @@ func (w *Wei) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Ether writes the amount as ether with six decimals, rounded down.
-func (w Wei) Ether() string {
-	micro := new(big.Int)
-	if w.Int != nil {
-		micro.Div(w.Int, big.NewInt(1e12))
-	}
-	whole, rest := new(big.Int).DivMod(micro, big.NewInt(1e6), new(big.Int))
-	return fmt.Sprintf("%s.%06d", whole, rest)
-}
-
-// ReadBalance reads what an account and the vault of its session key hold. It needs no running node.
+// ReadBalance reads what an account and the vault of its session key hold, and waits a few seconds for the chain. It
+// needs no running node.
 func ReadBalance(ctx context.Context, n Network, owner, session common.Address) (Balance, Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
 	client, err := dialChain(ctx, n, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return Balance{}, Token{}, err

@@ -33,16 +33,21 @@ func (p *Provider) left() []Left {
 // than a stranger is trusted with.
 func (p *Provider) claimPolicy() (payments.Policy, error) {
 	policy := p.cfg.Claims
-	if !policy.GasTokenPrice.IsZero() {
-		return policy, nil
-	}
-	if p.network.Private && policy.Floor.IsZero() {
+	if p.network.Private && policy.Floor.IsZero() && policy.GasTokenPrice.IsZero() {
 		policy.GasFree = true
 		return policy, nil
 	}
 	var err error
+	if policy.ReserveAbove.IsZero() {
+		if policy.ReserveAbove, err = p.trustedWith(p.sells.PricePerGiB); err != nil {
+			return policy, err
+		}
+	}
 	if policy.MustFloor, err = payments.Cost(p.sells.PricePerGiB, payments.TrustBytes); err != nil {
 		return policy, fmt.Errorf("price of %d bytes: %w", uint64(payments.TrustBytes), err)
+	}
+	if !policy.GasTokenPrice.IsZero() {
+		return policy, nil // the floor is for when no endpoint says what gas costs
 	}
 	p.log.Warn("what gas is worth in tokens is not known", "claims", p.claimRule(policy))
 	return policy, nil

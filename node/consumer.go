@@ -119,7 +119,9 @@ func (c *Consumer) Abandon(reason string) error {
 }
 
 func (c *Consumer) end(reason string) error {
-	return errors.Join(c.market.Close(), c.close(), c.hold.end(reason))
+	// The machine first: what the rest meets on its way, such as a home that is gone or a disk that is full, keeps no user
+	// from opening it.
+	return errors.Join(c.hold.end(reason), c.market.Close(), c.close())
 }
 
 // Market is this consumer's view of who sells.
@@ -277,6 +279,7 @@ type carrier interface {
 	Counters() tunnel.Counters
 	SetTick(n uint64)
 	Notify() <-chan struct{}
+	Ended() <-chan struct{}
 	Close() error
 }
 

@@ -68,7 +68,8 @@ type knownState struct {
 	Epoch   uint32           `json:"epoch"`
 	ExitAt  int64            `json:"exit_at,omitempty"` // Unix seconds
 	Block   uint64           `json:"block"`
-	AsOf    time.Time        `json:"as_of"`
+	Time    time.Time        `json:"time,omitzero"` // of that block
+	AsOf    time.Time        `json:"as_of"`         // by this machine's clock
 }
 
 func (k knownState) channel() contracts.Channel {
@@ -79,7 +80,7 @@ func (k knownState) channel() contracts.Channel {
 
 func (k knownState) state() payments.ChannelState {
 	s := payments.ChannelState{
-		Free: k.Free, Settled: k.Settled, Ceiling: k.Ceiling, Epoch: k.Epoch, Block: k.Block,
+		Free: k.Free, Settled: k.Settled, Ceiling: k.Ceiling, Epoch: k.Epoch, Block: k.Block, Time: k.Time,
 	}
 	if k.ExitAt != 0 {
 		s.ExitAt = time.Unix(k.ExitAt, 0)
@@ -91,6 +92,7 @@ func newKnownState(c contracts.Channel, s payments.ChannelState, now time.Time) 
 	k := knownState{
 		Token: c.Token, Payer: c.Payer, Signer: c.Signer, Payee: c.Payee,
 		Free: s.Free, Settled: s.Settled, Ceiling: s.Ceiling, Epoch: s.Epoch, Block: s.Block, AsOf: now.UTC(),
+		Time: s.Time.UTC(),
 	}
 	if !s.ExitAt.IsZero() {
 		k.ExitAt = s.ExitAt.Unix()
@@ -153,7 +155,7 @@ func (k *knownFunds) remember(c contracts.Channel, s payments.ChannelState) erro
 	fresh := newKnownState(c, s, now)
 	was, ok := k.known[c]
 	same := was
-	same.Block, same.AsOf = fresh.Block, fresh.AsOf
+	same.Block, same.Time, same.AsOf = fresh.Block, fresh.Time, fresh.AsOf
 	changed := !ok || same != fresh || now.Sub(was.AsOf) >= knownEvery
 	k.known[c] = fresh
 	// The free balance is the whole vault's: what the other channels were said to have of it is outdated with this one's.

@@ -56,7 +56,7 @@ func (p *Provider) EarningsReport(ctx context.Context) (EarningsReport, error) {
 
 func (p *parts) earningsReport(ctx context.Context, owner common.Address, e Earnings) (EarningsReport, error) {
 	r := EarningsReport{Schema: "byway.earnings/1", Provider: owner, Token: p.token, Earnings: e}
-	reading, cancel := context.WithTimeout(ctx, learnPatience)
+	reading, cancel := context.WithTimeout(ctx, p.lookPatience())
 	defer cancel()
 	wallet, err := tokenBalance(reading, p.chain.Agreed().OrAlone(), p.network.Token, owner)
 	if err == nil {

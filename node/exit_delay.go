@@ -38,6 +38,9 @@ func (p *parts) exitDelay(ctx context.Context) (time.Duration, error) {
 		return 0, fmt.Errorf("read %s: %w; delete it, the chain tells it again", path, err)
 	}
 	here := known.ChainID == p.network.ChainID && known.Contract == p.network.Channels
+	if here && p.chain.Down() != nil {
+		return time.Duration(known.Seconds) * time.Second, nil
+	}
 	read, err := deploy.Inspect(ctx, p.chain, p.network.Deployment)
 	if mismatch := (*deploy.MismatchError)(nil); errors.As(err, &mismatch) || (err != nil && ctx.Err() != nil) {
 		return 0, err

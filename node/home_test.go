@@ -331,9 +331,6 @@ func TestWhatTheLocalAPISaysReadsBack(t *testing.T) {
 			t.Errorf("%.20s was read as wei", bad)
 		}
 	}
-	if got := (Wei{big.NewInt(1_234_567_890_123_456_789)}).Ether(); got != "1.234567" {
-		t.Errorf("got %s ether", got)
-	}
 	if err := new(SessionState).UnmarshalText([]byte("paused")); err == nil {
 		t.Error("an unknown state was read")
 	}

@@ -180,7 +180,7 @@ func (m *Market) openIndex(ctx context.Context, home *Home) error {
 	m.life, m.stop = context.WithCancel(context.WithoutCancel(ctx))
 	m.registry, err = registry.New(registry.Config{
 		Backend: m.chain, Deployment: m.network.Deployment, Blobs: joinedBlobs{m.ipfs, m.network.joinPatience()},
-		Index: index, Patience: m.network.listPatience(), Log: m.log,
+		Index: index, Patience: m.network.listPatience(), Log: m.log, ChainTime: m.Time,
 	})
 	return err
 }
@@ -265,10 +265,8 @@ func rememberToken(ctx context.Context, client *chain.Client, n Network, home *H
 	if down != nil {
 		down = fmt.Errorf("dial chain: %w", down)
 	}
-	var token Token
 	if down == nil {
-		var err error
-		token, err = readToken(ctx, client, n.Token)
+		token, err := readToken(ctx, client, n.Token)
 		switch {
 		case err == nil && home == nil:
 			return token, nil
@@ -279,27 +277,62 @@ func rememberToken(ctx context.Context, client *chain.Client, n Network, home *H
 		}
 		down = err
 	}
-	if down != nil {
-		if home == nil {
-			return Token{}, down
-		}
-		text, err := os.ReadFile(home.path(tokenFile))
-		if errors.Is(err, fs.ErrNotExist) {
-			return Token{}, down
-		}
-		var r remembered
-		if err == nil {
-			err = decodeJSON(text, &r)
-		}
-		if err != nil {
-			return Token{}, errors.Join(down, fmt.Errorf("read %s: %w", home.path(tokenFile), err))
-		}
-		if r.ChainID != n.ChainID || r.Address != n.Token {
-			return Token{}, down
-		}
-		return r.Token, nil
+	if home == nil {
+		return Token{}, down
+	}
+	token, err := recallToken(n, *home)
+	switch {
+	case errors.Is(err, errNotRemembered):
+		return Token{}, down
+	case err != nil:
+		return Token{}, errors.Join(down, err)
 	}
 	return token, nil
+}
+
+// viewToken does so for who only looks, and writes nothing: the home may be another process's, or read-only.
+func viewToken(ctx context.Context, client *chain.Client, n Network, home Home) (Token, error) {
+	down := client.Down()
+	if down == nil {
+		token, err := readToken(ctx, client, n.Token)
+		if err == nil || ctx.Err() == nil && !chain.IsOutage(errors.Unwrap(err)) {
+			return token, err
+		}
+		down = err
+	} else {
+		down = fmt.Errorf("dial chain: %w", down)
+	}
+	token, err := recallToken(n, home)
+	if errors.Is(err, errNotRemembered) {
+		return token, down
+	}
+	if err != nil {
+		return token, errors.Join(down, err)
+	}
+	return token, nil
+}
+
+// errNotRemembered says that a home has never read the network's token.
+var errNotRemembered = errors.New("the home does not know the token")
+
+// recallToken is the network's token as the home knows it.
+func recallToken(n Network, home Home) (Token, error) {
+	path := home.path(tokenFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Token{}, errNotRemembered
+	}
+	var r remembered
+	if err == nil {
+		err = decodeJSON(text, &r)
+	}
+	if err != nil {
+		return Token{}, fmt.Errorf("read %s: %w; delete it, the chain tells it again", path, err)
+	}
+	if r.ChainID != n.ChainID || r.Address != n.Token {
+		return Token{}, errNotRemembered
+	}
+	return r.Token, nil
 }
 
 // saveToken writes token.json where it says something else.
@@ -466,6 +499,7 @@ func (m *Market) State(ctx context.Context) (MarketState, error) {
 // Rank orders the offers that fit by what this home has measured, by price, and a little by what was settled on chain:
 // the first is the one to take. See [choose.Book.Rank].
 func (m *Market) Rank(offers []registry.Listing, want registry.Criteria) ([]choose.Ranked, error) {
+	want.Now = m.Time()
 	cfg := choose.Config{Criteria: want}
 	if perPayer, scale, ok := evidenceScale(offers); ok {
 		paid, err := m.registry.Settled(context.Background(), perPayer) // from the index

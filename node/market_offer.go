@@ -21,7 +21,9 @@ type OfferDesk struct {
 	Home    Home
 	Network Network
 	Key     contracts.Signer // the provider
-	Log     *slog.Logger
+	// Now is when what is signed here begins, by the chain's time ([OfferFacts]); zero: now, by this machine's clock.
+	Now time.Time
+	Log *slog.Logger
 }
 
 // OfferFacts are what a new offer depends on besides its terms.
@@ -29,6 +31,8 @@ type OfferFacts struct {
 	Token Token
 	// Sequence is what the registry will call the provider's next offer; 0 where the chain is down.
 	Sequence uint64
+	// Now is the chain's time; zero while it is down.
+	Now time.Time
 }
 
 // Facts reads them from the chain. While it is down they are what the home remembers, and the sequence is the user's to
@@ -51,8 +55,14 @@ func (d OfferDesk) Facts(ctx context.Context, provider common.Address) (OfferFac
 	if err != nil {
 		return facts, err
 	}
-	facts.Sequence, err = r.NextSequence(ctx, provider)
-	return facts, err
+	if facts.Sequence, err = r.NextSequence(ctx, provider); err != nil {
+		return facts, err
+	}
+	if _, err := client.Head(ctx); err != nil {
+		return facts, fmt.Errorf("read head: %w", err)
+	}
+	facts.Now = chainTimesOf(client, d.Network).now
+	return facts, nil
 }
 
 // Host is the consent of the host whose key is in the home to serve this provider at those multiaddrs. It asks nobody, and
@@ -78,15 +88,22 @@ func (d OfferDesk) Sign(draft registry.Draft, sequence uint64, host registry.Hos
 	return signed, nil
 }
 
-// Offer is what [OfferDesk.Sign] signs, from now on.
+// Offer is what [OfferDesk.Sign] signs, from [OfferDesk.Now] on.
 func (d OfferDesk) Offer(draft registry.Draft, sequence uint64, host registry.Host) (registry.Offer, error) {
 	o, err := offerOf(draft, d.Network, d.Key.Address())
 	if err != nil {
 		return registry.Offer{}, err
 	}
-	o.Sequence, o.NotBefore, o.Host = sequence, time.Now().Add(-clockSlack), host
-	o.Expires = o.NotBefore.Add(draft.Lifetime)
-	return o, nil
+	o.Sequence, o.Host = sequence, host
+	now := d.Now
+	if now.IsZero() {
+		now = time.Now()
+	}
+	next := now
+	if clock := time.Now(); d.Network.Private && next.Before(clock) {
+		next = clock
+	}
+	return chainTimes{now, next}.valid(o, draft.Lifetime), nil
 }
 
 // Publish puts a signed offer on IPFS and into the registry, and lets go of the blocks of earlier ones. The home keeps the
@@ -97,6 +114,7 @@ func (d OfferDesk) Publish(ctx context.Context, signed registry.Signed, stake co
 		return registry.Receipt{}, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
+	p.hearTime(ctx)
 	receipt, err := p.registry.Publish(ctx, p.sender, signed, stake)
 	if err != nil {
 		return registry.Receipt{}, err

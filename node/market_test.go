@@ -12,8 +12,11 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
 	"byway/node"
@@ -40,9 +43,12 @@ type market struct {
 
 // marketConfig changes what a test needs to be different.
 type marketConfig struct {
-	deposit  string // tokens; "" deposits 1
-	spendCap string // tokens; "" is 1
-	price    string // tokens for 2^30 bytes; "" is 0.1
+	deposit  string                  // tokens; "" deposits 1
+	spendCap string                  // tokens; "" is 1
+	price    string                  // tokens for 2^30 bytes; "" is 0.1
+	ahead    time.Duration           // of the chain's clock
+	exit     time.Duration           // how long an exit runs; 0 is the devnet's
+	rpc      func(url string) string // what stands before the chain
 }
 
 func tokens(s string) contracts.Amount {
@@ -70,11 +76,14 @@ func startMarketFor(t testing.TB, cfg marketConfig, d time.Duration) *market {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
-	net, err := devnet.Start(ctx, devnet.Config{})
+	net, err := devnet.Start(ctx, devnet.Config{Ahead: cfg.ahead, ExitDelay: cfg.exit})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { check(t, net.Close()) })
+	if cfg.rpc != nil {
+		net.Network.RPC = []string{cfg.rpc(net.Network.RPC[0])}
+	}
 	m := &market{Devnet: net, t: t, ctx: ctx, web: startWeb(t)}
 	m.startProvider(orDefault(cfg.price, "0.1"))
 	m.startConsumer(orDefault(cfg.spendCap, "1"))
@@ -193,6 +202,32 @@ func (m *market) download(client *tunnel.Client, size int) error {
 	return m.web.fetch(m.ctx, client, size)
 }
 
+// outspendsTrust runs a session that costs more than a stranger is trusted with, which is the price of so many bytes: the
+// provider posts the reserve that it was given, up to that ceiling.
+func (m *market) outspendsTrust(w *node.Wallet, payee common.Address, trusted int, ceiling contracts.Amount) node.ChannelStatus {
+	m.t.Helper()
+	s := m.connect()
+	for i := range 20 {
+		if err := m.download(s.Tunnel(), trusted/16); err != nil {
+			m.t.Fatalf("%v; the session: %v", err, s.Err())
+		}
+		if i != 5 { // a quarter of the trust is used up, and the rest is not the posting's race to win
+			continue
+		}
+		eventually(m.t, time.Minute, "the reserve is posted", func() bool {
+			c, err := w.Channel(m.ctx, payee)
+			check(m.t, err)
+			return c.Ceiling == ceiling
+		})
+	}
+	m.settled(s)
+	c, err := w.Channel(m.ctx, payee)
+	if err != nil || c.Ceiling != ceiling {
+		m.t.Errorf("the channel is %+v, %v: the reserve was not posted", c, err)
+	}
+	return c
+}
+
 // settled closes a session and checks that its price, its promise, the provider's ledger and the chain agree.
 func (m *market) settled(s *node.Session) node.Receipt {
 	m.t.Helper()
@@ -263,14 +298,20 @@ type webServer struct {
 	content []byte
 }
 
+// webContent is the same for all markets of a process: they are many at a time.
+var webContent = sync.OnceValue(func() []byte {
+	content := make([]byte, 64<<20)
+	rand.Read(content)
+	return content
+})
+
 func startWeb(t testing.TB) *webServer {
 	t.Helper()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &webServer{address: listener.Addr().String(), content: make([]byte, 64<<20)}
-	rand.Read(w.content)
+	w := &webServer{address: listener.Addr().String(), content: webContent()}
 	server := &http.Server{Handler: w, ReadHeaderTimeout: 5 * time.Second}
 	go server.Serve(listener) // ends with Close below
 	t.Cleanup(func() { server.Close() })

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -20,6 +19,7 @@ import (
 // and is good for long enough; else a new one, signed.
 func (p *Provider) prepareOffer(ctx context.Context) (registry.Signed, error) {
 	if p.cfg.Offer != nil {
+		p.hearTime(ctx)
 		return *p.cfg.Offer, p.checkAdopted(p.cfg.Offer.Offer)
 	}
 	draft, err := p.draftOffer()
@@ -34,8 +34,9 @@ func (p *Provider) prepareOffer(ctx context.Context) (registry.Signed, error) {
 	if err != nil {
 		return registry.Signed{}, err
 	}
+	now := p.hearTime(ctx)
 	if found && registration.Digest == saved.Digest() &&
-		time.Until(saved.Offer.Expires) > p.cfg.Terms.Lifetime/3 {
+		saved.Offer.Expires.Sub(now.next) > p.cfg.Terms.Lifetime/3 {
 		same, err := sameTerms(draft, saved.Offer)
 		if err != nil {
 			return registry.Signed{}, err
@@ -47,10 +48,7 @@ func (p *Provider) prepareOffer(ctx context.Context) (registry.Signed, error) {
 	if draft.Sequence, err = p.registry.NextSequence(ctx, draft.Provider); err != nil {
 		return registry.Signed{}, err
 	}
-	// A clock that runs a little ahead of a consumer's must not make a fresh offer look like one of the future.
-	draft.NotBefore = time.Now().Add(-clockSlack)
-	draft.Expires = draft.NotBefore.Add(p.cfg.Terms.Lifetime)
-	signed, err := registry.Sign(draft, p.cfg.Key)
+	signed, err := registry.Sign(now.valid(draft, p.cfg.Terms.Lifetime), p.cfg.Key)
 	if err != nil {
 		return registry.Signed{}, fmt.Errorf("sign offer: %w", err)
 	}
@@ -72,9 +70,6 @@ func (p *Provider) checkAdopted(o registry.Offer) error {
 	}
 	return nil
 }
-
-// clockSlack is how far two honest clocks may differ.
-const clockSlack = 5 * time.Minute
 
 // sameTerms compares two offers in all but sequence and times.
 func sameTerms(a, b registry.Offer) (bool, error) {
@@ -98,13 +93,9 @@ func (cfg ProviderConfig) sold() (registry.Offer, error) {
 
 // offerOf makes terms an offer of that market, without host, sequence and times.
 func offerOf(terms registry.Draft, n Network, provider common.Address) (registry.Offer, error) {
-	closed, err := tunnel.NewPolicy(tunnel.PolicyConfig{})
-	if err != nil {
-		return registry.Offer{}, err
-	}
 	return terms.Apply(registry.Offer{
 		ChainID: n.ChainID, Channels: n.Channels, Registry: n.Registry, Token: n.Token, Provider: provider,
-		Protocols: []string{string(SessionProtocol)}, Exit: &registry.ExitPolicy{Denied: closed.Denied()},
+		Protocols: []string{string(SessionProtocol)}, Exit: &registry.ExitPolicy{Denied: tunnel.AlwaysDenied()},
 		Window: max(payments.Window(terms.Tick, 0), payments.OfferWindow(max(terms.Capacity.Down, terms.Capacity.Up)/8)),
 	}), nil
 }
@@ -129,12 +120,7 @@ func exitTermsOf(o registry.Offer) (exitTerms, error) {
 	if !o.Sells(registry.ServiceExit) || o.Exit == nil {
 		return exitTerms{}, errors.New("the offer sells no exit")
 	}
-	closed, err := tunnel.NewPolicy(tunnel.PolicyConfig{})
-	if err != nil {
-		return exitTerms{}, err
-	}
-	always := closed.Denied()
-	said := o.Exit
+	said, always := o.Exit, tunnel.AlwaysDenied()
 	t := exitTerms{
 		rate:     said.Rate,
 		limits:   tunnel.Limits{Flows: cmp.Or(int(said.Connections), unbounded), NewFlows: cmp.Or(int(said.NewPerSecond), unbounded)},

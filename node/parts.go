@@ -87,6 +87,7 @@ func openParts(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	p.closers = append(p.closers, p.ipfs)
 	p.registry, err = registry.New(registry.Config{
 		Backend: p.chain, Deployment: cfg.Network.Deployment, Blobs: p.ipfs, Log: p.log,
+		ChainTime: func() time.Time { return p.chainTimes().now },
 	})
 	return p, err
 }
@@ -109,8 +110,14 @@ func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	}
 	p.closers = append(p.closers, closerFunc(unlock))
 
+	// A provider that has sold before serves what it knows.
+	lazy := cfg.Client
+	if cfg.Sessions > 0 {
+		_, err := recallToken(cfg.Network, cfg.Home)
+		lazy = err == nil
+	}
 	dial := dialChain
-	if cfg.Client {
+	if lazy {
 		dial = dialLazy
 	}
 	if p.chain, err = dial(ctx, cfg.Network, cfg.Log); err != nil {
@@ -133,7 +140,7 @@ func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	}
 	if down := p.chain.Down(); down != nil {
 		p.log.Warn("no endpoint of the chain can be relied on: going on with what this home knows", "error", down)
-	} else if err := p.online(ctx); err != nil && (!cfg.Client || !chain.IsOutage(err) || p.chain.Reset() != nil) {
+	} else if err := p.online(ctx); err != nil && (!lazy || !chain.IsOutage(err) || p.chain.Reset() != nil) {
 		return nil, err
 	}
 	if err := p.watchSender(ctx, cfg); err != nil {

@@ -86,16 +86,17 @@ type Provider struct {
 
 	troubled atomic.Pointer[string] // nil, save where tests make trouble for the exit
 
-	mu       sync.Mutex
-	offer    registry.Signed // the one that is sold now
-	sessions map[payments.SessionID]*served
-	opening  int // Hellos that are being looked at
-	stopping bool
-	serving  sync.WaitGroup
+	mu          sync.Mutex
+	offer       registry.Signed // the one that is sold now
+	unpublished error           // see Unpublished
+	sessions    map[payments.SessionID]*served
+	opening     int // Hellos that are being looked at
+	stopping    bool
+	serving     sync.WaitGroup
 }
 
 // OpenProvider opens a provider's home, checks the chain's contracts and starts the exit. It serves nobody yet: [Run]
-// does.
+// does. Where the chain is down, and the home knows the network, it opens all the same: see [Provider.Publish].
 func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err error) {
 	sells, err := cfg.sold()
 	if err != nil {
@@ -155,16 +156,12 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 	if err != nil {
 		return nil, err
 	}
-	events, err := p.claimEvents(ctx)
-	if err != nil {
-		return nil, err
-	}
 	if p.claims, err = p.claimPolicy(); err != nil {
 		return nil, err
 	}
 	p.claimer, err = payments.NewClaimer(payments.ClaimerConfig{
-		Ledger: p.ledger, Chain: p.view, Sender: p.sender, Deployment: cfg.Network.Deployment, Policy: p.claims,
-		Gas: p.chain, Events: events, Log: p.log,
+		Ledger: p.ledger, Chain: p.view, Sender: onlineSender{p.parts}, Deployment: cfg.Network.Deployment, Policy: p.claims,
+		Gas: p.chain, Events: p.claimEvents, Log: p.log,
 	})
 	return p, err
 }
@@ -203,13 +200,19 @@ func (p *Provider) payeeView() (payments.Chain, error) {
 }
 
 // Publish puts the offer on IPFS and into the registry. An offer that is published already and still says the same is
-// left alone.
+// left alone. While the chain can't be read, the one that this home published last is sold where it says the same and has
+// not ended, and published when the chain answers: see [Provider.Unpublished]. Else the error is an outage
+// ([chain.IsOutage]), and calling again tries again.
 func (p *Provider) Publish(ctx context.Context) (registry.Receipt, error) {
+	return p.publishOrSell(ctx)
+}
+
+func (p *Provider) publish(ctx context.Context) (registry.Receipt, error) {
 	signed, err := p.prepareOffer(ctx)
 	if err != nil {
 		return registry.Receipt{}, err
 	}
-	receipt, err := p.registry.Publish(ctx, p.sender, signed, p.cfg.Stake)
+	receipt, err := p.registry.Publish(ctx, onlineSender{p.parts}, signed, p.cfg.Stake)
 	if err != nil {
 		return registry.Receipt{}, fmt.Errorf("publish offer: %w", err)
 	}
@@ -217,7 +220,7 @@ func (p *Provider) Publish(ctx context.Context) (registry.Receipt, error) {
 		return registry.Receipt{}, err
 	}
 	p.mu.Lock()
-	p.offer = signed
+	p.offer, p.unpublished = signed, nil
 	p.mu.Unlock()
 	return receipt, p.letGo(ctx, signed.CID)
 }
@@ -240,8 +243,10 @@ func (p *Provider) Run(ctx context.Context) error {
 	p.ipfs.Host().SetStreamHandler(SessionProtocol, func(s network.Stream) { p.accept(ctx, s) })
 	p.ipfs.Host().SetStreamHandler(ReleaseProtocol, func(s network.Stream) { p.answerRelease(ctx, s) })
 	group.Go(func() error { return p.renewOffer(ctx) })
+	group.Go(func() error { return p.publishLater(ctx) })
 	group.Go(func() error { return p.followAddrs(ctx) })
 	group.Go(func() error { return p.claimer.Run(ctx) })
+	group.Go(func() error { return p.payee.Run(ctx) })
 	group.Go(func() error { return p.ledger.Failure(ctx) })
 	group.Go(func() error { return p.serveAPI(ctx, p.routes(), func() { close(p.ready) }) })
 	err := group.Wait()
@@ -258,6 +263,10 @@ func (p *Provider) Run(ctx context.Context) error {
 	return errors.Join(err, p.close())
 }
 
+// renewLook is how often a provider looks at the chain's time to see whether its offer is to be renewed: it may run
+// ahead of this machine's timers.
+const renewLook = 10 * time.Minute
+
 // renewOffer publishes the next offer before the present one ends. One that was signed by hand is its operator's to
 // renew.
 func (p *Provider) renewOffer(ctx context.Context) error {
@@ -269,9 +278,9 @@ func (p *Provider) renewOffer(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(max(time.Until(due), time.Minute)):
+		case <-time.After(min(max(due.Sub(p.chainTimes().next), time.Minute), renewLook)):
 		}
-		if time.Now().Before(due) {
+		if p.chainTimes().next.Before(due) {
 			continue
 		}
 		if p.cfg.Offer != nil {
@@ -280,7 +289,7 @@ func (p *Provider) renewOffer(ctx context.Context) error {
 			<-ctx.Done()
 			return ctx.Err()
 		}
-		if _, err := p.Publish(ctx); err != nil {
+		if _, err := p.publish(ctx); err != nil {
 			p.log.Warn("the offer could not be renewed; trying again in a minute", "error", err)
 		}
 	}
@@ -560,6 +569,8 @@ type ProviderStatus struct {
 	Chain    []ChainStatus    `json:"chain"`
 	Claims   string           `json:"claims"` // by which rule they are made, for people
 	Left     []Left           `json:"left"`   // what is owed and is not claimed by it
+	// Unpublished is why the chain can't be read, where the offer is the one that was published before the start.
+	Unpublished string `json:"unpublished,omitempty"`
 }
 
 // Earnings is what a provider was promised and where that stands, in base units; GasSpent is in wei.
@@ -596,6 +607,9 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 		Peers: peers, Earnings: earnings, Trouble: p.exitTrouble(), Use: p.exit.Use(),
 		Chain:  p.chainStatus(),
 		Claims: p.claimRule(p.claims), Left: p.left(),
+	}
+	if p.unpublished != nil {
+		status.Unpublished = printable(p.unpublished.Error())
 	}
 	for _, s := range p.sessions {
 		status.Sessions = append(status.Sessions, s.status())

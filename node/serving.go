@@ -192,7 +192,7 @@ func (s *served) accept(ctx context.Context, f *payFrame) error {
 	s.credit = credit
 	s.mu.Unlock()
 	s.inner.Allow(credit.Limit)
-	s.secure(credit.Paid)
+	s.secure()
 	if !s.heldAt.IsZero() {
 		s.heldAt = time.Time{}
 		s.move(StateOpen)

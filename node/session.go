@@ -143,6 +143,9 @@ func (e *errProviderCloses) Error() string {
 	return "the provider closed the session: " + printable(e.reason)
 }
 
+// errTunnelEnded says that a session carries nothing any more. Its own end of it is settled before.
+var errTunnelEnded = errors.New("the tunnel's interface was removed by another program")
+
 // pay sends a promise whenever one is due. It returns nil when Close was called, and otherwise what ended the session.
 func (s *Session) pay(ctx context.Context) error {
 	quiet := time.NewTimer(silence)
@@ -164,6 +167,8 @@ func (s *Session) pay(ctx context.Context) error {
 				return err
 			}
 			quiet.Reset(silence)
+		case <-s.tunnel.Ended():
+			return errTunnelEnded
 		case <-s.closing:
 			return nil
 		}

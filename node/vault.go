@@ -47,19 +47,25 @@ type ChannelStatus struct {
 	ExitAt   *time.Time       `json:"exit_at,omitempty"` // by the chain's clock
 	Epoch    uint32           `json:"epoch"`
 	Block    uint64           `json:"block"`
+	Time     time.Time        `json:"time"` // of that block
+	// Unavailable is why nothing but Promised is known of the channel; empty where it is.
+	Unavailable string `json:"unavailable,omitempty"`
 }
 
-// VaultStatus is a vault with its channels, all of one block: byway.vault/1.
+// VaultStatus is a vault with its channels: byway.vault/1. It is all of one block or, while the chain can't be read, what
+// the home knew of each last.
 type VaultStatus struct {
-	Owner    common.Address   `json:"owner"`
-	Session  common.Address   `json:"session_key"`
-	Token    Token            `json:"token"`
-	Wallet   contracts.Amount `json:"wallet"`   // tokens of the account, outside the vault
-	Free     contracts.Amount `json:"free"`     // in the vault, set aside for nobody: it can be withdrawn
-	Reserved contracts.Amount `json:"reserved"` // in the vault, set aside for providers
-	Block    uint64           `json:"block"`
-	Time     time.Time        `json:"time"` // of that block
-	Channels []ChannelStatus  `json:"channels"`
+	Owner    common.Address    `json:"owner"`
+	Session  common.Address    `json:"session_key"`
+	Token    Token             `json:"token"`
+	Wallet   *contracts.Amount `json:"wallet"`   // tokens of the account, outside the vault; null where they are not known
+	Free     *contracts.Amount `json:"free"`     // in the vault, set aside for nobody: it can be withdrawn
+	Reserved *contracts.Amount `json:"reserved"` // in the vault, set aside for providers
+	Block    uint64            `json:"block"`    // 0 where the home knows nothing
+	Time     time.Time         `json:"time"`     // of that block
+	// Unavailable is why the chain can't be read; empty where all this was read now.
+	Unavailable string          `json:"unavailable,omitempty"`
+	Channels    []ChannelStatus `json:"channels"`
 }
 
 // ErrNothingFree says that there is nothing in the vault that could be withdrawn.
@@ -68,10 +74,8 @@ var ErrNothingFree = errors.New("nothing in the vault is free")
 // ErrNoReserve says that nothing is set aside on a channel, so that there is nothing to take back.
 var ErrNoReserve = errors.New("nothing is set aside for this provider")
 
-// Vault reads the vault and every channel of it that this home has ever paid, or set money aside, on; since is the first
-// block whose events are looked through for others, as after the loss of a disk. Nil: on a private network the chain's
-// first, elsewhere none.
-func (w *Wallet) Vault(ctx context.Context, since *uint64) (VaultStatus, error) {
+// readVault reads all of it from the chain.
+func (w *Wallet) readVault(ctx context.Context, since *uint64) (VaultStatus, error) {
 	head, err := w.head(ctx)
 	if err != nil {
 		return VaultStatus{}, err
@@ -80,14 +84,16 @@ func (w *Wallet) Vault(ctx context.Context, since *uint64) (VaultStatus, error) 
 		Owner: w.cfg.Owner, Session: w.cfg.Session, Token: w.token, Block: head.Number, Time: head.Time,
 		Channels: []ChannelStatus{},
 	}
-	if status.Wallet, err = tokenBalance(ctx, w.chain.Agreed().OrAlone(), w.network.Token, w.cfg.Owner); err != nil {
+	wallet, err := tokenBalance(ctx, w.chain.Agreed().OrAlone(), w.network.Token, w.cfg.Owner)
+	if err != nil {
 		return status, err
 	}
 	own, err := w.view.StateAt(ctx, w.channel(w.cfg.Owner), head.Number)
 	if err != nil {
 		return status, err
 	}
-	status.Free = own.Free
+	var reserved contracts.Amount
+	status.Wallet, status.Free, status.Reserved = &wallet, &own.Free, &reserved
 	payees, err := w.payees(ctx, since, head)
 	if err != nil {
 		return status, err
@@ -97,7 +103,7 @@ func (w *Wallet) Vault(ctx context.Context, since *uint64) (VaultStatus, error) 
 		if err != nil {
 			return status, err
 		}
-		if status.Reserved, err = status.Reserved.Add(c.Reserved); err != nil {
+		if reserved, err = reserved.Add(c.Reserved); err != nil {
 			return status, err
 		}
 		status.Channels = append(status.Channels, c)
@@ -137,18 +143,14 @@ func (w *Wallet) status(ctx context.Context, payee common.Address, head chain.Bl
 	if err != nil {
 		return ChannelStatus{}, s, err
 	}
-	c := ChannelStatus{
-		Provider: payee, Settled: s.Settled, Ceiling: s.Ceiling, Reserved: s.Ceiling.SubFloor(s.Settled), Exit: ExitNone,
-		Epoch: s.Epoch, Block: s.Block,
-	}
+	c := ChannelStatus{Provider: payee, Time: head.Time}
 	if w.ledger != nil {
 		if c.Promised, err = w.ledger.Promised(ctx, w.domain, channel); err != nil {
 			return c, s, err
 		}
 	}
-	c.Owed = c.Promised.SubFloor(s.Settled)
+	c.fill(s)
 	if s.Exiting() {
-		c.ExitAt, c.Exit = &s.ExitAt, ExitRunning
 		if over, err := w.exitOver(ctx, channel, s.ExitAt, head); err != nil {
 			return c, s, err
 		} else if over {
@@ -156,6 +158,15 @@ func (w *Wallet) status(ctx context.Context, payee common.Address, head chain.Bl
 		}
 	}
 	return c, s, nil
+}
+
+// fill takes over what the chain says of the channel, beside Promised.
+func (c *ChannelStatus) fill(s payments.ChannelState) {
+	c.Settled, c.Ceiling, c.Reserved = s.Settled, s.Ceiling, s.Ceiling.SubFloor(s.Settled)
+	c.Owed, c.Exit, c.Epoch, c.Block = c.Promised.SubFloor(s.Settled), ExitNone, s.Epoch, s.Block
+	if s.Exiting() {
+		c.ExitAt, c.Exit = &s.ExitAt, ExitRunning
+	}
 }
 
 // exitOver reports whether an exit can be finished, which the chain decides by its own clock: by the newest block's time
@@ -177,6 +188,30 @@ func (w *Wallet) exitOver(ctx context.Context, c contracts.Channel, exitAt time.
 
 // payees are the other ends of the vault's channels, in a fixed order.
 func (w *Wallet) payees(ctx context.Context, since *uint64, head chain.Block) ([]common.Address, error) {
+	known, err := w.knownPayees(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if since == nil && w.network.Private {
+		since = new(uint64)
+	}
+	if since != nil {
+		found, err := w.scan(ctx, *since, head.Number)
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, found...)
+	}
+	return inOrder(known), nil
+}
+
+func inOrder(list []common.Address) []common.Address {
+	slices.SortFunc(list, func(a, b common.Address) int { return bytes.Compare(a[:], b[:]) })
+	return slices.Compact(list)
+}
+
+// knownPayees are those that this home has paid or set money aside for, in a fixed order.
+func (w *Wallet) knownPayees(ctx context.Context) ([]common.Address, error) {
 	known, err := w.home.payees()
 	if err != nil {
 		return nil, err
@@ -192,18 +227,7 @@ func (w *Wallet) payees(ctx context.Context, since *uint64, head chain.Block) ([
 			}
 		}
 	}
-	if since == nil && w.network.Private {
-		since = new(uint64)
-	}
-	if since != nil {
-		found, err := w.scan(ctx, *since, head.Number)
-		if err != nil {
-			return nil, err
-		}
-		known = append(known, found...)
-	}
-	slices.SortFunc(known, func(a, b common.Address) int { return bytes.Compare(a[:], b[:]) })
-	return slices.Compact(known), nil
+	return inOrder(known), nil
 }
 
 // scan looks for channels of the vault in the events of a range of blocks, in pieces that the endpoint is willing to
@@ -392,13 +416,13 @@ func (w *Wallet) FinishExit(ctx context.Context, provider common.Address) (Sent,
 	case c.Exit == ExitNone:
 		return Sent{}, fmt.Errorf("no exit from %s is under way", provider)
 	case c.Exit == ExitRunning:
-		return Sent{}, &EarlyExitError{provider, *c.ExitAt}
+		return Sent{}, &EarlyExitError{provider, *c.ExitAt, c.Time}
 	}
 	r, err := w.send(ctx, takesReserve(provider), provider, func() (chain.Result, error) {
 		return w.funding.FinishExit(ctx, "", w.cfg.Session, provider)
 	})
 	if tooEarly(err) { // the block that it would have been in is not so far yet
-		err = &EarlyExitError{provider, *c.ExitAt}
+		err = &EarlyExitError{provider, *c.ExitAt, c.Time}
 	}
 	return newSent("finish exit", c.Reserved, r), err
 }
@@ -407,6 +431,7 @@ func (w *Wallet) FinishExit(ctx context.Context, provider common.Address) (Sent,
 type EarlyExitError struct {
 	Provider common.Address
 	At       time.Time // by the chain's clock
+	Now      time.Time // of the newest block
 }
 
 // Error implements error.

@@ -36,7 +36,7 @@ const ReleaseProtocol protocol.ID = "/byway/release/1"
 const (
 	// releaseValid is how long a release may be used: a transaction's time, with room for a slow chain.
 	releaseValid = 15 * time.Minute
-	// releaseSkew is how far the two clocks may differ.
+	// releaseSkew is how far what the two take for the chain's time may differ.
 	releaseSkew = 5 * time.Minute
 )
 
@@ -45,7 +45,7 @@ type askReleaseFrame struct {
 	Payer     [20]byte           `cbor:"1,keyasint"`
 	Signer    [20]byte           `cbor:"2,keyasint"`
 	Token     [20]byte           `cbor:"3,keyasint"`
-	Time      uint64             `cbor:"4,keyasint"` // Unix seconds
+	Time      uint64             `cbor:"4,keyasint"` // the chain's, in Unix seconds
 	Signature payments.Signature `cbor:"5,keyasint"` // by the signer, EIP-2098
 }
 
@@ -113,9 +113,10 @@ func (p *Provider) release(ctx context.Context, knock *hello) (payments.Release,
 		return payments.Release{}, err
 	}
 	payee := p.cfg.Key.Address()
-	age := time.Since(time.Unix(int64(min(ask.Time, 1<<40)), 0))
-	if age > releaseSkew || age < -releaseSkew {
-		return payments.Release{}, &RefusedError{RefusedPromise, "the request's time is not now: set the clock"}
+	asked, chain := time.Unix(int64(min(ask.Time, 1<<40)), 0), p.hearTime(ctx)
+	if asked.Before(chain.now.Add(-releaseSkew)) || asked.After(chain.next.Add(releaseSkew)) {
+		return payments.Release{}, &RefusedError{RefusedPromise, fmt.Sprintf("the request is of %s, and by the chain's time it is %s: "+
+			"one of the two endpoints of the chain is behind", asked.UTC().Format(time.RFC3339), chain.now.UTC().Format(time.RFC3339))}
 	}
 	signer, err := recoverSigner(ask.digest(p.domain, payee, from, p.ipfs.Host().ID()), ask.Signature)
 	if err != nil || signer != common.Address(ask.Signer) {
@@ -192,7 +193,7 @@ func (c *Consumer) AskRelease(ctx context.Context, o registry.Offer) (payments.R
 	defer wire.Close()
 	channel := c.Channel(o)
 	ask := &askReleaseFrame{
-		Payer: channel.Payer, Signer: channel.Signer, Token: channel.Token, Time: uint64(time.Now().Unix()),
+		Payer: channel.Payer, Signer: channel.Signer, Token: channel.Token, Time: uint64(c.chainTimes().now.Unix()),
 	}
 	sig, err := c.cfg.Session.SignDigest(ask.digest(c.domain, o.Payee, c.ipfs.Host().ID(), stream.Conn().RemotePeer()))
 	if err != nil {

@@ -43,7 +43,9 @@ func (c *Consumer) signedReserve(ctx context.Context, channel contracts.Channel)
 		return nil, nil
 	}
 	r, err := c.domain.SignReserve(payments.Reserve{
-		Channel: channel, Ceiling: ceiling, Epoch: state.Epoch, ValidUntil: uint64(time.Now().Add(reserveValid).Unix()),
+		Channel: channel, Ceiling: ceiling, Epoch: state.Epoch,
+		// The contract holds it against its block's time.
+		ValidUntil: uint64(c.chainTimes().next.Add(reserveValid).Unix()),
 	}, c.cfg.Session)
 	if err != nil {
 		return nil, err
@@ -68,20 +70,27 @@ func (p *Provider) keepReserve(ctx context.Context, c contracts.Channel, r *wire
 // trustedPart is the part of what a consumer is trusted with from which on its reserve is posted: a quarter.
 const trustedPart = 4
 
-// secure wakes the claimer, once a session, when the consumer has promised so much that its reserve should be posted.
-func (s *served) secure(paid contracts.Amount) {
+// secure wakes the claimer, once a session, when the consumer has promised so much beyond what is set aside that its
+// reserve should be posted.
+func (s *served) secure() {
 	if s.secured {
 		return
 	}
-	trust := s.provider.cfg.Trust
-	if trust.IsZero() {
-		var err error
-		if trust, err = payments.Cost(s.terms.PricePerGiB, payments.TrustBytes); err != nil {
-			return
-		}
-	}
-	if part, err := trust.MulDiv(1, trustedPart); err == nil && !paid.Less(part) {
+	exposure := s.provider.payee.Exposure(s.terms.Session)
+	if part, err := s.provider.trustedWith(s.terms.PricePerGiB); err == nil && !exposure.IsZero() && !exposure.Less(part) {
 		s.secured = true
 		s.provider.claimer.Wake()
 	}
+}
+
+// trustedWith is from which debt on a consumer's reserve is posted, at a price for 2^30 bytes.
+func (p *Provider) trustedWith(price contracts.Amount) (contracts.Amount, error) {
+	trust := p.cfg.Trust
+	if trust.IsZero() {
+		var err error
+		if trust, err = payments.Cost(price, payments.TrustBytes); err != nil {
+			return trust, fmt.Errorf("price of %d bytes: %w", uint64(payments.TrustBytes), err)
+		}
+	}
+	return trust.MulDiv(1, trustedPart)
 }

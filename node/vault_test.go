@@ -15,6 +15,7 @@ import (
 
 	"byway/contracts"
 	"byway/node"
+	"byway/payments"
 )
 
 // wallet opens the consumer's money with no consumer beside it, until the test ends or done is called.
@@ -69,7 +70,7 @@ func TestConsumerLeavesAloneWithAllButWhatWasSettled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(vault.Channels) != 1 || vault.Free != tokens("0.5") {
+	if len(vault.Channels) != 1 || *vault.Free != tokens("0.5") {
 		t.Fatalf("the vault is %+v", vault)
 	}
 	c := vault.Channels[0]
@@ -370,21 +371,11 @@ func TestColdDepositPaysAnyProviderThroughTheSignedReserve(t *testing.T) {
 	check(t, m.consumer.Close())
 	m.cfg.Key = node.ColdSigner(m.cfg.Key.Address())
 	m.openConsumer()
-	if sent, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("0.5")); err != nil || sent.GasUsed != 0 {
-		t.Fatalf("funding from the vault sent %+v, %v", sent, err)
-	}
-	s := m.connect()
-	for range 20 {
-		if err := m.download(s.Tunnel(), 4<<20); err != nil {
-			t.Fatalf("%v; the session: %v", err, s.Err())
-		}
-	}
-	m.settled(s)
 	if w, err = m.consumer.Wallet(); err != nil {
 		t.Fatal(err)
 	}
-	c, err := w.Channel(m.ctx, m.offer().Offer.Payee)
-	if err != nil || c.Ceiling != tokens("1") {
-		t.Errorf("the channel is %+v, %v: the reserve was not posted", c, err)
+	if sent, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("0.5")); err != nil || sent.GasUsed != 0 {
+		t.Fatalf("funding from the vault sent %+v, %v", sent, err)
 	}
+	m.outspendsTrust(w, m.offer().Offer.Payee, payments.TrustBytes, tokens("1"))
 }

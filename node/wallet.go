@@ -69,12 +69,18 @@ func openView(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 			err = errors.Join(err, p.close())
 		}
 	}()
-	if p.chain, err = dialChain(ctx, cfg.Network, cfg.Log); err != nil {
+	// Where the home knows what there is to know of the token, a chain that takes long is not waited for.
+	looking, cancel := ctx, context.CancelFunc(func() {})
+	if _, err := recallToken(cfg.Network, cfg.Home); err == nil {
+		looking, cancel = context.WithTimeout(ctx, lookPatience/2)
+	}
+	defer cancel()
+	if p.chain, err = dialLazy(looking, cfg.Network, cfg.Log); err != nil {
 		return nil, err
 	}
 	p.closers = append(p.closers, closerFunc(func() error { p.chain.Close(); return nil }))
 	p.view = payments.NewChainView(p.chain.Agreed().OrAlone(), cfg.Network.Deployment)
-	if p.token, err = readToken(ctx, p.chain, cfg.Network.Token); err != nil {
+	if p.token, err = viewToken(looking, p.chain, cfg.Network, cfg.Home); err != nil {
 		return nil, err
 	}
 	switch p.ledger, err = payments.ViewLedger(ctx, cfg.Home.path("ledger.db")); {

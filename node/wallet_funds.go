@@ -70,11 +70,7 @@ func (w *Wallet) learn(ctx context.Context, payee common.Address) {
 		c = w.channel(w.cfg.Owner)
 	}
 	s, err := w.view.State(ctx, c)
-	switch {
-	case err != nil:
-	case payee == (common.Address{}):
-		err = w.known.expect(c.Vault, func(k *knownState) { k.Free = s.Free })
-	default:
+	if err == nil {
 		err = w.known.remember(c, s)
 	}
 	if err != nil {

@@ -30,6 +30,7 @@ func CheckOffer(ctx context.Context, n Network, signed registry.Signed) error {
 // registry, to be signed where the provider's key is. The block is announced whenever a node runs on this home.
 func (d OfferDesk) UnsignedPublish(ctx context.Context, signed registry.Signed, stake contracts.Amount) ([]UnsignedTx, error) {
 	return d.collect(ctx, func(p *parts, sender registry.Sender) error {
+		p.hearTime(ctx)
 		if _, err := p.registry.Publish(ctx, sender, signed, stake); err != nil {
 			return err
 		}

@@ -8,6 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // Backup writes a consistent copy of the ledger to a new file while the ledger goes on; it is on the disk when Backup
@@ -136,5 +139,11 @@ func readOnlyDB(path string) (*sql.DB, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
-	return openDB(path, "", "query_only(1)")
+	return openDB(path, "", "query_only(1)", "busy_timeout(3000)") // who only looks does not wait long
+}
+
+// locked reports whether another process keeps a ledger to itself, which says nothing of what is in it.
+func locked(err error) bool {
+	e := (*sqlite.Error)(nil)
+	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
 }

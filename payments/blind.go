@@ -50,12 +50,15 @@ func (p *Payee) development() bool { return p.cfg.ExitDelay < time.Hour }
 // secureUntil is until when what was set aside counts, by this machine's clock; where the exit delay is not known it is
 // a minute after the reading. The chain's clock decides when an exit ends: where it was ahead of this machine's at the
 // reading, this one's is believed to be slow by that much. An answer cannot buy more than the blind time after its
-// reading by naming a block of the future.
-func (p *Payee) secureUntil(s ChannelState, readAt time.Time) time.Time {
+// reading by naming a block of the future. Slow is what [Payee.ageOf] said at the reading.
+func (p *Payee) secureUntil(s ChannelState, readAt time.Time, slow time.Duration) time.Time {
 	if p.cfg.ExitDelay <= 0 || readAt.IsZero() {
 		return readAt.Round(0).Add(stateMaxAge)
 	}
 	since, now := s.Since, s.Time
+	if slow != 0 {
+		since, now = since.Add(slow), now.Add(slow)
+	}
 	if since.IsZero() || now.IsZero() || p.development() {
 		now = later(readAt, now)
 		since = now
@@ -104,7 +107,7 @@ func (p *Payee) securedLocked(ch *payeeChannel, now time.Time) bool {
 	if ch.readAt.IsZero() {
 		return false
 	}
-	left := p.secureUntil(ch.state, ch.readAt).Sub(ch.readAt.Round(0))
+	left := p.secureUntil(ch.state, ch.readAt, ch.slow).Sub(ch.readAt.Round(0))
 	return ch.fresh(now, left)
 }
 
@@ -116,6 +119,11 @@ func (p *Payee) usableLocked(ch *payeeChannel, now time.Time) bool {
 // refreshLocked reads the channel from the chain where the last answer is older than that. A chain that can't be
 // reached is waited out on what was read before, as long as anything of that counts.
 func (p *Payee) refreshLocked(ctx context.Context, ch *payeeChannel, age time.Duration) error {
+	return p.readLocked(ctx, p.cfg.Chain, ch, age)
+}
+
+// readLocked is refreshLocked with the chain as of a moment ago.
+func (p *Payee) readLocked(ctx context.Context, view Chain, ch *payeeChannel, age time.Duration) error {
 	now := time.Now()
 	p.mu.Lock()
 	downAt, down := p.downAt, p.down
@@ -136,18 +144,17 @@ func (p *Payee) refreshLocked(ctx context.Context, ch *payeeChannel, age time.Du
 		reading, cancel = context.WithTimeout(ctx, statePatience)
 	}
 	defer cancel()
-	state, err := p.cfg.Chain.State(reading, ch.account.channel)
+	state, err := view.State(reading, ch.account.channel)
 	now = time.Now()
 	if ctx.Err() != nil {
 		return fmt.Errorf("read %s: %w", ch.account.channel, ctx.Err())
 	}
+	var slow time.Duration
 	if err == nil {
-		err = p.plausible(state, now)
+		slow, err = p.ageOf(state, now)
 	}
 	if err != nil {
-		p.mu.Lock()
-		p.downAt, p.down = now, err
-		p.mu.Unlock()
+		p.isDownBy(err)
 		ch.triedAt = now
 		if p.usableLocked(ch, now) {
 			p.log.Warn("channel state is old: chain can't be read", "age", now.Sub(ch.readAt), "error", err)
@@ -155,34 +162,21 @@ func (p *Payee) refreshLocked(ctx context.Context, ch *payeeChannel, age time.Du
 		}
 		return fmt.Errorf("read %s: %w", ch.account.channel, err)
 	}
-	ch.state, ch.readAt, ch.triedAt = state, now, now
+	ch.state, ch.readAt, ch.triedAt, ch.slow = state, now, now, slow
 	p.mu.Lock()
 	p.down = nil
 	ch.exposure = ch.account.total.SubFloor(ch.released.floor(state))
-	ch.until, ch.freeUntil = p.secureUntil(state, now), now.Add(stateMaxAge).Round(0)
+	ch.until, ch.freeUntil = p.secureUntil(state, now, slow), now.Add(stateMaxAge).Round(0)
 	p.mu.Unlock()
 	return p.keepLocked(ctx, ch)
 }
 
-// plausible refuses an answer of a chain whose newest block is so old that an exit announced since could be over: a
-// stopped endpoint says for ever what it said last. Where exits take less than an hour chains are for development, and
-// may stand still.
-func (p *Payee) plausible(s ChannelState, now time.Time) error {
-	if s.Time.IsZero() || p.development() {
-		return nil
-	}
-	if age := now.Sub(s.Time); age > BlindTime(p.cfg.ExitDelay) {
-		return fmt.Errorf("the newest block, %d, is of %s: the endpoint stands still, or this machine's clock is wrong",
-			s.Block, s.Time.UTC().Format(time.RFC3339))
-	}
-	return nil
-}
-
 // keepLocked writes down what was read, where something is set aside and it says something new or what is written is
-// getting old: a payee that starts while the chain is down serves on it.
+// getting old: a payee that starts while the chain is down serves on it. What this machine's clock, which is all that
+// is left after a restart, is too wrong to date is not written down.
 func (p *Payee) keepLocked(ctx context.Context, ch *payeeChannel) error {
 	s := ch.state
-	if p.cfg.ExitDelay <= 0 || (s.Ceiling == s.Settled && ch.storedAt.IsZero()) {
+	if p.cfg.ExitDelay <= 0 || ch.slow != 0 || (s.Ceiling == s.Settled && ch.storedAt.IsZero()) {
 		return nil
 	}
 	same := s.Ceiling == ch.stored.Ceiling && s.Epoch == ch.stored.Epoch && s.ExitAt.Equal(ch.stored.ExitAt)

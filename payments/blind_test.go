@@ -60,7 +60,7 @@ func (b *blindPayee) later(by time.Duration) {
 	ch := b.channels[b.terms.Channel]
 	ch.readAt, ch.triedAt = ch.readAt.Add(-by), ch.triedAt.Add(-by)
 	ch.state.Time, ch.state.Since = ch.state.Time.Add(-by), ch.state.Since.Add(-by)
-	ch.until = b.secureUntil(ch.state, ch.readAt)
+	ch.until = b.secureUntil(ch.state, ch.readAt, ch.slow)
 	b.Payee.downAt = b.Payee.downAt.Add(-by)
 }
 
@@ -137,7 +137,7 @@ func TestAdversaryClocksBuyNoBlindTime(t *testing.T) {
 		"deep block of the future":  {ChannelState{Ceiling: testPrice, Block: 9, Time: now, Since: now.Add(dayDelay)}, bound},
 	} {
 		p := &Payee{cfg: PayeeConfig{ExitDelay: dayDelay}}
-		got := p.secureUntil(test.state, now).Sub(now.Round(0))
+		got := p.secureUntil(test.state, now, 0).Sub(now.Round(0))
 		t.Logf("adversary: %s | bound: blind for %s at most | seen: %s", name, test.want, got)
 		if got > test.want || got < test.want-time.Second {
 			t.Errorf("%s: blind for %s, want %s", name, got, test.want)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/big"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -466,8 +467,10 @@ func (n *network) follower(t *testing.T) *chain.Follower {
 func (n *network) run(t *testing.T, l *Ledger, p Policy) *Claimer {
 	t.Helper()
 	p.Interval = time.Hour
+	events := n.follower(t) // whose journal is to outlive the claimer
 	c, err := NewClaimer(ClaimerConfig{
-		Ledger: l, Chain: n.view, Sender: n.payee, Deployment: n.deployment, Policy: p, Events: n.follower(t),
+		Ledger: l, Chain: n.view, Sender: n.payee, Deployment: n.deployment, Policy: p,
+		Events: func(context.Context) (*chain.Follower, error) { return events, nil },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -598,7 +601,7 @@ func reorganisations(t *testing.T, depths []int) (done int) {
 	return done
 }
 
-func TestKeptReserveIsPostedWhenExposureDeservesIt(t *testing.T) {
+func TestAdversaryKeptReserveIsPostedWhenExposureDeservesIt(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
 	mine, theirs := newLedger(t), newLedger(t)
@@ -632,6 +635,16 @@ func TestKeptReserveIsPostedWhenExposureDeservesIt(t *testing.T) {
 	}
 	if s := post(Policy{ReserveAbove: cost(testPrice, 20*mib)}); !s.Ceiling.IsZero() {
 		t.Fatalf("posted for little: %+v", s)
+	}
+	// A reserve that costs more gas than it sets aside is the consumer's way to spend this side's money.
+	dear := Policy{ReserveAbove: cost(testPrice, 4*mib), GasTokenPrice: contracts.MaxAmount()}
+	claimer := n.claimer(t, theirs, n.payee, dear)
+	must(claimer.round(t.Context(), claimer.work))(t)
+	s := must(n.view.State(t.Context(), c))(t)
+	left := claimer.Unclaimed()
+	t.Logf("adversary: a signed reserve that is not worth its gas | bound: not posted, and told | seen: ceiling %s, left %+v", s.Ceiling, left)
+	if !s.Ceiling.IsZero() || len(left) != 1 || !strings.Contains(left[0].Why, "signed") {
+		t.Fatalf("posted at any cost: %+v, %+v", s, left)
 	}
 	if s := post(Policy{ReserveAbove: cost(testPrice, 4*mib)}); s.Ceiling != sum || !s.Settled.IsZero() {
 		t.Fatalf("not posted: %+v", s)

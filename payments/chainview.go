@@ -8,6 +8,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
 
 	"byway/contracts"
 	"byway/contracts/bindings/channels"
@@ -78,10 +79,40 @@ func (v *ChainView) stateIn(ctx context.Context, c contracts.Channel, number *bi
 	if err != nil {
 		return ChannelState{}, fmt.Errorf("read block %s: %w", number, err)
 	}
+	return v.stateOf(ctx, c, head)
+}
+
+// stateOf reads the block of that header.
+func (v *ChainView) stateOf(ctx context.Context, c contracts.Channel, head *types.Header) (ChannelState, error) {
 	s, err := v.StateAt(ctx, c, head.Number.Uint64())
-	s.Hash, s.Time = head.Hash(), time.Unix(int64(min(head.Time, maxBlockTime)), 0)
+	s.Hash, s.Time = head.Hash(), blockTime(head)
 	s.Since = s.Time
 	return s, err
+}
+
+// Snapshot is the chain as it is in the newest block now, with the block's time, for several readings in a row. It
+// answers as long as the endpoints keep that block's state, which is 128 blocks.
+func (v *ChainView) Snapshot(ctx context.Context) (view Chain, at time.Time, err error) {
+	head, err := v.backend.HeaderByNumber(ctx, nil)
+	if err != nil {
+		return nil, at, fmt.Errorf("read head: %w", err)
+	}
+	return blockView{v, head}, blockTime(head), nil
+}
+
+func blockTime(head *types.Header) time.Time {
+	return time.Unix(int64(min(head.Time, maxBlockTime)), 0)
+}
+
+// blockView reads one block.
+type blockView struct {
+	view *ChainView
+	head *types.Header
+}
+
+// State implements [Chain].
+func (v blockView) State(ctx context.Context, c contracts.Channel) (ChannelState, error) {
+	return v.view.stateOf(ctx, c, v.head)
 }
 
 // maxBlockTime is as far into the future, in Unix seconds, as a block's time is believed to be a time at all.

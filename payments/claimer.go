@@ -49,9 +49,10 @@ type ClaimerConfig struct {
 	Payee, Token common.Address
 	Policy       Policy
 	Gas          GasPricer
-	// Events follows the Channels contract with [ClaimerTopics], so that an exit is seen within a block and a
-	// reorganisation at all. It belongs to this claimer. Nil: channels are read once an interval.
-	Events *chain.Follower
+	// Events makes what follows the Channels contract with [ClaimerTopics], so that an exit is seen within a block and a
+	// reorganisation at all. It is called by [Claimer.Run], again while the chain can't be asked, and what it makes belongs
+	// to this claimer. Nil: channels are read once an interval.
+	Events func(ctx context.Context) (*chain.Follower, error)
 	Log    *slog.Logger
 }
 
@@ -131,11 +132,34 @@ func (l *Ledger) claimTurn(g claimGroup) *sync.Mutex {
 func (c *Claimer) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if c.cfg.Events != nil {
-		group.Go(func() error { return c.cfg.Events.Run(ctx, c.handle) })
+		group.Go(func() error { return c.follow(ctx) })
 	}
 	group.Go(func() error { return c.loop(ctx) })
 	return group.Wait()
 }
+
+// follow follows the chain's news from when the chain can be asked.
+func (c *Claimer) follow(ctx context.Context) error {
+	for {
+		events, err := c.cfg.Events(ctx)
+		switch {
+		case err == nil:
+			return events.Run(ctx, c.handle)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !chain.IsOutage(err):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(eventsRetry):
+		}
+	}
+}
+
+// eventsRetry is how soon the chain is asked again from where on it is to be followed.
+const eventsRetry = 5 * time.Second
 
 // Wake makes Run look at the channels now: when a session has ended, for instance.
 func (c *Claimer) Wake() {

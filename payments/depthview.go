@@ -2,7 +2,9 @@ package payments
 
 import (
 	"context"
+	"fmt"
 	"math/big"
+	"time"
 
 	"byway/contracts"
 )
@@ -20,14 +22,50 @@ type DepthView struct {
 
 // State implements [Chain].
 func (v DepthView) State(ctx context.Context, c contracts.Channel) (ChannelState, error) {
-	s, err := v.View.State(ctx, c)
+	return v.state(ctx, c, v.View, func(ctx context.Context, number *big.Int) (ChannelState, error) {
+		return v.View.stateIn(ctx, c, number)
+	})
+}
+
+// Snapshot is the same for several readings in a row, see [ChainView.Snapshot].
+func (v DepthView) Snapshot(ctx context.Context) (view Chain, at time.Time, err error) {
+	top, at, err := v.View.Snapshot(ctx)
+	if err != nil {
+		return nil, at, err
+	}
+	number := top.(blockView).head.Number.Uint64()
+	deep, err := v.View.backend.HeaderByNumber(ctx, new(big.Int).SetUint64(v.below(number)))
+	if err != nil {
+		return nil, at, fmt.Errorf("read block %d: %w", v.below(number), err)
+	}
+	return depthSnapshot{v, top, blockView{v.View, deep}}, at, nil
+}
+
+// depthSnapshot is a [DepthView] at one block.
+type depthSnapshot struct {
+	DepthView
+	top, deep Chain
+}
+
+// State implements [Chain].
+func (v depthSnapshot) State(ctx context.Context, c contracts.Channel) (ChannelState, error) {
+	return v.state(ctx, c, v.top, func(ctx context.Context, _ *big.Int) (ChannelState, error) { return v.deep.State(ctx, c) })
+}
+
+// below is the number of the block at depth.
+func (v DepthView) below(block uint64) uint64 { return block - min(block-1, v.Depth) }
+
+func (v DepthView) state(ctx context.Context, c contracts.Channel, top Chain,
+	at func(ctx context.Context, number *big.Int) (ChannelState, error),
+) (ChannelState, error) {
+	s, err := top.State(ctx, c)
 	if err != nil {
 		return s, err
 	}
 	if !v.Above.Less(s.CanPay().SubFloor(s.Settled)) || s.Block == 0 {
 		return s, nil
 	}
-	deep, err := v.View.stateIn(ctx, c, new(big.Int).SetUint64(s.Block-min(s.Block-1, v.Depth)))
+	deep, err := at(ctx, new(big.Int).SetUint64(v.below(s.Block)))
 	if err != nil {
 		return ChannelState{}, err
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -126,7 +128,10 @@ func openDB(path, vfs string, pragmas ...string) (*sql.DB, error) {
 	if err := registerRowSum(); err != nil {
 		return nil, fmt.Errorf("register %s: %w", rowSumFunc, err)
 	}
-	q := url.Values{"_pragma": append([]string{"busy_timeout(10000)"}, pragmas...)}
+	if !slices.ContainsFunc(pragmas, func(p string) bool { return strings.HasPrefix(p, "busy_timeout") }) {
+		pragmas = append(pragmas, "busy_timeout(10000)")
+	}
+	q := url.Values{"_pragma": pragmas}
 	if vfs != "" {
 		q.Set("vfs", vfs)
 	}

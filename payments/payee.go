@@ -75,6 +75,8 @@ type Payee struct {
 	payers   map[common.Address][]*payeeChannel
 	downAt   time.Time // when the chain was last found down
 	down     error     // why; nil while it answers
+	sight    sight     // of the chain's clock
+	warned   bool      // that it and this machine's are far apart
 }
 
 // payeeChannel is one channel of the payee's.
@@ -82,9 +84,10 @@ type payeeChannel struct {
 	mu       sync.Mutex // held from reading the latest total until the next one is stored
 	account  account
 	state    ChannelState
-	readAt   time.Time // when state was read
-	triedAt  time.Time // when that was last tried
-	storedAt time.Time // when state was last written down
+	readAt   time.Time     // when state was read
+	slow     time.Duration // by how much this machine's clock had to be put back then
+	triedAt  time.Time     // when that was last tried
+	storedAt time.Time     // when state was last written down
 	stored   ChannelState
 
 	released released
@@ -268,6 +271,17 @@ func (p *Payee) Credit(ctx context.Context, id SessionID) (Credit, error) {
 	return s.creditLocked(p.cfg.LossPerMille), nil
 }
 
+// Exposure is what is promised above what is set aside on a session's channel, in base units; nothing where the session is
+// not known.
+func (p *Payee) Exposure(id SessionID) contracts.Amount {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.sessions[id]; s != nil {
+		return s.channel.exposure
+	}
+	return contracts.Amount{}
+}
+
 // Close records a session's final counters, as this side sees them. Closing again changes nothing.
 func (p *Payee) Close(ctx context.Context, id SessionID, u Usage) error {
 	s, err := p.find(ctx, id)
@@ -343,7 +357,7 @@ func (p *Payee) channel(ctx context.Context, c contracts.Channel) (*payeeChannel
 			other := &payeeChannel{account: a, exposure: a.total.SubFloor(a.believed()), released: away[a.id]}
 			if r, ok := past[a.id]; ok {
 				other.state, other.readAt, other.storedAt, other.stored = r.state, r.readAt, r.readAt, r.state
-				other.until, other.freeUntil = p.secureUntil(r.state, r.readAt), r.readAt.Add(stateMaxAge)
+				other.until, other.freeUntil = p.secureUntil(r.state, r.readAt, 0), r.readAt.Add(stateMaxAge)
 			}
 			p.channels[a.channel] = other
 			p.payers[c.Payer] = append(p.payers[c.Payer], other)
@@ -411,7 +425,8 @@ func (p *Payee) fundedLocked(ch *payeeChannel, t Terms, total contracts.Amount, 
 			trust = contracts.MaxAmount()
 		}
 	}
-	state := p.countsLocked(ch, time.Now())
+	now := time.Now()
+	state, stale := p.countsLocked(ch, now), !ch.fresh(now, stateMaxAge)
 	floor := ch.released.floor(state)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -428,7 +443,7 @@ func (p *Payee) fundedLocked(ch *payeeChannel, t Terms, total contracts.Amount, 
 	}
 	if have.Less(total) {
 		var blind error
-		if state != ch.state {
+		if stale { // more may be there, which nobody has seen
 			blind = p.down
 		}
 		return &UnfundedError{

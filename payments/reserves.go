@@ -91,8 +91,7 @@ func (p *Payee) Release(ctx context.Context, c contracts.Channel, key contracts.
 	}
 	r := Release{
 		Channel: c, Ceiling: maxAmount(ch.account.total, ch.state.Settled), Epoch: ch.state.Epoch,
-		// An idle chain's newest block may be old, and a chain's clock ahead of this one: the payer gets its time either way.
-		ValidUntil: uint64(later(ch.state.clock(), time.Now()).Add(valid).Unix()),
+		ValidUntil: uint64(p.chainTimeLocked(ch).Add(valid).Unix()),
 	}
 	if r, err = p.cfg.Domain.SignRelease(r, key); err != nil {
 		return Release{}, err
@@ -109,6 +108,18 @@ func (p *Payee) Release(ctx context.Context, c contracts.Channel, key contracts.
 	}
 	ch.released = next
 	return r, nil
+}
+
+// chainTimeLocked is what a block that comes now may say: what the last one said and what went by since it was read. A
+// chain for development makes blocks of transactions, so that the last one may be days old, and the next one has the
+// clock's time.
+func (p *Payee) chainTimeLocked(ch *payeeChannel) time.Time {
+	now := time.Now()
+	at := ch.state.clock().Add(max(now.Sub(ch.readAt), 0))
+	if p.development() {
+		return later(at, now)
+	}
+	return at
 }
 
 // released is what a payee has signed away of a channel's reserve. The zero value is nothing.
@@ -180,6 +191,10 @@ func (l *Ledger) reserveOf(ctx context.Context, a account) (r Reserve, found boo
 // id of the transaction is that of its rows: the same reserves are posted once, whatever happens.
 func (c *Claimer) postReserves(ctx context.Context, list []owing) error {
 	var rows []byte
+	price, err := c.gasPrice(ctx)
+	if err != nil {
+		return err // a session goes on within what its consumer is trusted with
+	}
 	n := 0
 	for _, o := range list {
 		exposure := o.account.total.SubFloor(o.state.Ceiling)
@@ -191,6 +206,12 @@ func (c *Claimer) postReserves(ctx context.Context, list []owing) error {
 			return err
 		}
 		if !found || !r.worth(o.state) || o.state.Free.IsZero() {
+			continue
+		}
+		// The consumer chose what it signed, and the gas is this side's.
+		secured := minAmount(r.Ceiling.SubFloor(o.state.Ceiling), o.state.Free)
+		if price != nil && !c.pays(secured.Big(), reserveGas, price, c.cfg.Policy.Least, 1) {
+			c.leave(exposure, "at risk until it is claimed: the reserve that the consumer signed sets less aside than posting it must bring")
 			continue
 		}
 		row := r.Row()

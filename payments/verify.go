@@ -75,7 +75,9 @@ func VerifyLedger(ctx context.Context, path string, chain Chain) (Verification, 
 
 func (v *Verification) structure(ctx context.Context, db *sql.DB) error {
 	var version int
-	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); locked(err) {
+		return fmt.Errorf("%w, and nothing in it can be looked at: %w", ErrLedgerInUse, err)
+	} else if err != nil {
 		v.problem("the file is no ledger: %v", err)
 		return ctx.Err()
 	}

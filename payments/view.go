@@ -37,6 +37,8 @@ func viewLedger(ctx context.Context, path string) (*Ledger, error) {
 		var version int
 		err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
 		switch {
+		case locked(err):
+			return nil, errors.Join(fmt.Errorf("%w: %w", ErrLedgerInUse, err), db.Close())
 		case err != nil:
 		case version > len(migrations):
 			err = fmt.Errorf("schema %d is newer than this program's %d: use the newer program", version, len(migrations))

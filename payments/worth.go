@@ -15,6 +15,7 @@ import (
 const (
 	claimGasBase = 45_000
 	claimGasRow  = 11_500
+	reserveGas   = 75_000 // of a posted reserve by itself, on a channel that never had one
 )
 
 // Policy says when a claim is worth its gas. The zero value of a field is its default.
@@ -43,7 +44,7 @@ type Policy struct {
 	// Floor and MustFloor are in base units of the payment token.
 	Floor, MustFloor contracts.Amount
 	// ReserveAbove: post the reserve that a payer has signed when its promises exceed the ceiling by so much, in base
-	// units. Zero: by anything.
+	// units. Zero: by anything. Where the price of gas is known, it must also set Least times its gas aside.
 	ReserveAbove contracts.Amount
 }
 
@@ -71,6 +72,15 @@ func (c *Claimer) Unclaimed() []Unclaimed {
 	c.skippedMu.Lock()
 	defer c.skippedMu.Unlock()
 	return c.left
+}
+
+// leave adds to what the round has left.
+func (c *Claimer) leave(amount contracts.Amount, why string) {
+	c.skippedMu.Lock()
+	defer c.skippedMu.Unlock()
+	left := leftover(slices.Clone(c.left))
+	left.add(amount, why)
+	c.left = left
 }
 
 // leftover adds up what is left, by reason.

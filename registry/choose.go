@@ -32,6 +32,8 @@ type Criteria struct {
 	MinDown uint64
 	// MinAge is how long the provider must have been registered.
 	MinAge time.Duration
+	// Now is the chain's time, which registrations are dated by; zero: this machine's.
+	Now time.Time
 }
 
 // NoOfferError says that nothing fits, and what stood in the way.
@@ -83,10 +85,17 @@ func (c Criteria) Check(l Listing) string {
 		return "allow no peer-to-peer traffic"
 	case o.Capacity.Down < c.MinDown:
 		return fmt.Sprintf("claim less than %d bit/s", c.MinDown)
-	case c.MinAge > 0 && (l.Registration.Since.IsZero() || time.Since(l.Registration.Since) < c.MinAge):
+	case c.MinAge > 0 && (l.Registration.Since.IsZero() || c.now().Sub(l.Registration.Since) < c.MinAge):
 		return fmt.Sprintf("were registered less than %s ago", c.MinAge)
 	}
 	return ""
+}
+
+func (c Criteria) now() time.Time {
+	if c.Now.IsZero() {
+		return time.Now()
+	}
+	return c.Now
 }
 
 // Filter returns the offers that fit and, where none does, a [*NoOfferError].

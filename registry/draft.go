@@ -188,15 +188,13 @@ func ParseDraft(text []byte, decimals uint8) (Draft, error) {
 }
 
 // Apply returns o with the draft's terms. Taken from o are what the node knows: the market, provider, sequence,
-// NotBefore, host and protocols, the window where the draft has none, and of o.Exit the destinations that every exit
-// denies. The result still has to pass
-// [Offer.Validate]; [Sign] sees to it.
+// both times, host and protocols, the window where the draft has none, and of o.Exit the destinations that every exit
+// denies. The result still has to pass [Offer.Validate]; [Sign] sees to it.
 func (d Draft) Apply(o Offer) Offer {
 	o.Payee = d.Payee
 	if o.Payee == (common.Address{}) {
 		o.Payee = o.Provider
 	}
-	o.Expires = o.NotBefore.Add(d.Lifetime)
 	o.Services, o.Transports, o.Features = d.Services, d.Transports, d.Features
 	o.PricePerGiB, o.Tick, o.Window = d.Price, d.Tick, cmp.Or(d.Window, o.Window)
 	o.Country, o.ASN, o.Network, o.Contact, o.Capacity = d.Country, d.ASN, d.Network, d.Contact, d.Capacity

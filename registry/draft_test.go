@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"byway/contracts"
 )
@@ -25,7 +24,7 @@ func TestExampleOfferFileBecomesAValidOffer(t *testing.T) {
 	}
 	want := base
 	want.Payee, want.PricePerGiB = base.Provider, contracts.NewAmount(53_687_091_200_000_000) // 0.05 × 2^30 ÷ 10^9
-	want.Expires, want.Features = base.NotBefore.Add(336*time.Hour), []string{FeatureIPv6, FeaturePostQuantum}
+	want.Features = []string{FeatureIPv6, FeaturePostQuantum}
 	want.Network, want.Contact = "fibre at home", "ops@example.org"
 	want.Exit = &ExitPolicy{
 		Denied:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("198.51.100.0/24")},

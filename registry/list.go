@@ -291,7 +291,7 @@ func (r *Registry) admit(ctx context.Context, reg Registration, block []byte) (S
 	if s.Offer.Sequence != reg.Sequence {
 		return Signed{}, fmt.Errorf("%w: it carries %d, registered is %d", ErrSequence, s.Offer.Sequence, reg.Sequence)
 	}
-	if err := s.Offer.checkTime(r.now()); err != nil {
+	if err := s.Offer.checkTime(r.chainTime()); err != nil {
 		return Signed{}, err
 	}
 	return s, s.verifyKeys(ctx, r.backend, body)

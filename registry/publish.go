@@ -60,7 +60,7 @@ type Sender interface {
 //
 // The sender must be the provider itself. An offer that carries another sequence than the next is a [*SequenceError].
 func (r *Registry) Publish(ctx context.Context, sender Sender, s Signed, stake contracts.Amount) (Receipt, error) {
-	if err := s.Offer.Validate(r.now(), r.deployment); err != nil {
+	if err := s.Offer.Validate(r.chainTime(), r.deployment); err != nil {
 		return Receipt{}, fmt.Errorf("publish offer: %w", err)
 	}
 	if err := s.Verify(ctx, r.backend, r.deployment); err != nil {

@@ -92,7 +92,7 @@ func (r *Registry) known(m shelfmark) (Listing, error) {
 	if err != nil {
 		return skip(err)
 	}
-	if err := s.Offer.checkTime(r.now()); err != nil {
+	if err := s.Offer.checkTime(r.chainTime()); err != nil {
 		if !m.good() {
 			err = reasonOf(m.kind, m.reason) // what stands in has expired: the reason is why it stood in
 		}

@@ -30,7 +30,7 @@ type Blobs interface {
 	Get(ctx context.Context, want []cid.Cid, admit func(block []byte) error) iter.Seq2[[]byte, error]
 }
 
-// Config is what a [Registry] stands on. Index, Log and Now may be nil.
+// Config is what a [Registry] stands on. Index, Log and the clocks may be nil.
 type Config struct {
 	Backend    bind.ContractBackend
 	Deployment contracts.Deployment
@@ -41,7 +41,9 @@ type Config struct {
 	// Patience is how long a refresh waits, while no block comes, for offers that were never asked for before, once it has
 	// something to list; 0 stands for 3 s.
 	Patience time.Duration
-	// Now is the clock that an offer's validity is held against; time.Now where nil.
+	// ChainTime is what an offer's validity is held against, the chain's time as far as it is known; Now where nil.
+	ChainTime func() time.Time
+	// Now is the clock for all else; time.Now where nil.
 	Now func() time.Time
 }
 
@@ -56,6 +58,7 @@ type Registry struct {
 	stats      counters
 	log        *slog.Logger
 	now        func() time.Time
+	chainTime  func() time.Time
 
 	abi      *registryabi.Registry
 	contract *bind.BoundContract
@@ -76,7 +79,7 @@ func New(cfg Config) (*Registry, error) {
 	}
 	r := &Registry{
 		backend: cfg.Backend, deployment: cfg.Deployment, blobs: cfg.Blobs, index: cfg.Index, log: cfg.Log, now: cfg.Now,
-		abi: registryabi.NewRegistry(),
+		chainTime: cfg.ChainTime, abi: registryabi.NewRegistry(),
 	}
 	if r.patience = cfg.Patience; r.patience == 0 {
 		r.patience = defaultPatience
@@ -86,6 +89,9 @@ func New(cfg Config) (*Registry, error) {
 	}
 	if r.now == nil {
 		r.now = time.Now
+	}
+	if r.chainTime == nil {
+		r.chainTime = r.now
 	}
 	r.contract = r.abi.Instance(cfg.Backend, cfg.Deployment.Registry)
 	return r, nil

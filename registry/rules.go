@@ -45,7 +45,7 @@ func (o Offer) checkMarket(d contracts.Deployment) error {
 	return nil
 }
 
-// checkTime compares the offer's validity with a clock.
+// checkTime compares the offer's validity with the chain's time.
 func (o Offer) checkTime(now time.Time) error {
 	if now.Add(maxSkew).Before(o.NotBefore) {
 		return fmt.Errorf("%w: it begins at %s", ErrNotYetValid, o.NotBefore.UTC().Format(time.RFC3339))

@@ -210,6 +210,9 @@ func (c *Client) dialTCP(ctx context.Context, dst netip.AddrPort) (net.Conn, err
 // to.
 func (c *Client) ListenUDP() (net.PacketConn, error) { return c.net.ListenUDP() }
 
+// Ended is closed once nothing passes any more, which is after Close.
+func (c *Client) Ended() <-chan struct{} { return c.done }
+
 // Close resets every connection and ends the tunnel.
 func (c *Client) Close() error {
 	c.closeOnce.Do(func() {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 
 	"golang.zx2c4.com/wireguard/tun"
@@ -27,9 +28,10 @@ type TUNConfig struct {
 // own: all of the machine's programs can use it. It counts as Client does. The interface comes without addresses and
 // routes, and is gone after Close or when the process ends. It is safe for concurrent use.
 type TUNClient struct {
-	name string
-	cfg  ClientConfig
-	core *Client // its engine, counters and handshake; it has no stack
+	name   string
+	cfg    ClientConfig
+	core   *Client // its engine, counters and handshake; it has no stack
+	device *steadyTUN
 
 	endpoint atomic.Pointer[netip.AddrPort]
 }
@@ -55,11 +57,11 @@ func DialTUN(cfg ClientConfig, dev TUNConfig) (*TUNClient, error) {
 		kernel.Close()
 		return nil, fmt.Errorf("dial tunnel: name of interface %s: %w", dev.Name, err)
 	}
-	c := &TUNClient{name: name, core: &Client{
+	c := &TUNClient{name: name, device: newSteadyTUN(kernel), core: &Client{
 		peer: cfg.Peer, dns: cfg.DNS, acct: newAccount(math.MaxUint64), done: make(chan struct{}),
 	}}
 	c.core.engine, err = newEngine(cfg.Engine, engineConfig{
-		Private: cfg.Private, Device: &meter{Device: newSteadyTUN(kernel), only: c.core.acct}, Mark: dev.Mark, Log: cfg.Log,
+		Private: cfg.Private, Device: &meter{Device: newPorter(c.device, cfg.Addrs), only: c.core.acct}, Mark: dev.Mark, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("dial tunnel: %w", err)
@@ -125,6 +127,9 @@ func (c *TUNClient) SetTick(n uint64) { c.core.SetTick(n) }
 // Notify wakes when a tick is crossed. Wake-ups that nobody waited for become one.
 func (c *TUNClient) Notify() <-chan struct{} { return c.core.Notify() }
 
+// Ended is closed once nothing passes any more: after Close, and where another program has removed the interface.
+func (c *TUNClient) Ended() <-chan struct{} { return c.device.ended }
+
 // Close ends the tunnel and removes the interface.
 func (c *TUNClient) Close() error {
 	c.core.closeOnce.Do(func() {
@@ -135,15 +140,18 @@ func (c *TUNClient) Close() error {
 }
 
 // steadyTUN hides from the engine that its interface goes up and down. The engine would close its sockets when the
-// interface is taken down, and the order of its own start and the first such event is not certain.
+// interface is taken down, and the order of its own start and the first such event is not certain. It tells when the
+// interface is gone.
 type steadyTUN struct {
 	tun.Device
 	events chan tun.Event
+	once   sync.Once
+	ended  chan struct{}
 }
 
 // newSteadyTUN takes over dev. The goroutine ends when dev is closed.
 func newSteadyTUN(dev tun.Device) *steadyTUN {
-	s := &steadyTUN{Device: dev, events: make(chan tun.Event, 4)}
+	s := &steadyTUN{Device: dev, events: make(chan tun.Event, 4), ended: make(chan struct{})}
 	go func() {
 		defer close(s.events)
 		for e := range dev.Events() {
@@ -153,6 +161,15 @@ func newSteadyTUN(dev tun.Device) *steadyTUN {
 		}
 	}()
 	return s
+}
+
+// Read implements tun.Device. An engine stops at an error of it.
+func (s *steadyTUN) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
+	n, err := s.Device.Read(bufs, sizes, offset)
+	if err != nil && !errors.Is(err, tun.ErrTooManySegments) {
+		s.once.Do(func() { close(s.ended) })
+	}
+	return n, err
 }
 
 // Events implements tun.Device.

@@ -111,6 +111,7 @@ type Exit struct {
 	echo     *echoRelay
 	process  *process
 	crowd    crowd
+	syns     syns
 
 	busy  complaint // sessions open more than their limits let through
 	short complaint // the host lacks something

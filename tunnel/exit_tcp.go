@@ -58,7 +58,12 @@ func (e *Exit) handleSegment(dial *tcp.Forwarder, id stack.TransportEndpointID, 
 	if s := e.session(src.Addr()); s == nil || !e.dns.at(dst) && s.turns.full(laneTCP) {
 		return true
 	}
-	return dial.HandlePacket(id, pkt)
+	e.syns.note(id, h.SequenceNumber())
+	if !dial.HandlePacket(id, pkt) {
+		e.syns.forget(id)
+		return false
+	}
+	return true
 }
 
 // check is the policy with the inner networks closed: sessions reach neither each other nor the exit, save for its DNS.
@@ -112,6 +117,7 @@ func (e *Exit) enter() bool {
 
 // handleTCP serves one connection request in a goroutine of its own.
 func (e *Exit) handleTCP(req *tcp.ForwarderRequest) {
+	defer e.syns.forget(req.ID())
 	if !e.enter() {
 		req.Complete(false)
 		return
@@ -144,12 +150,15 @@ func (e *Exit) handleTCP(req *tcp.ForwarderRequest) {
 	host, err := e.dialPatiently(ctx, "tcp", dst)
 	if err != nil {
 		e.log.Debug("exit could not dial", "proto", TCP, "dst", dst, "error", err)
-		why, ok := unreachable(err)
-		if ok {
-			e.net.Refuse(uint8(TCP), src, dst, 0, why)
+		if why, ok := unreachable(err); ok {
+			if seq, ok := e.syns.of(req.ID()); ok {
+				e.net.Refuse(uint8(TCP), src, dst, seq, why)
+			}
 		}
-		// What this host lacks, and what became of this flow's place, is nothing that a reset could say.
-		req.Complete(s.over() || !errors.Is(err, errShort) && !errors.Is(err, context.Canceled))
+		// A reset says that the destination refuses. That it did not answer, what this host lacks, and what became of this
+		// flow's place, is nothing that a reset could say.
+		refused := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET)
+		req.Complete(refused || s.over())
 		return
 	}
 	conn := accept(req, f)

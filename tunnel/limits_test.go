@@ -211,7 +211,7 @@ func TestAdversarySocketsOfManySessionsLeaveOthersTheirShare(t *testing.T) {
 	defer end()
 	for range attackers {
 		p := join(t, e, math.MaxUint64)
-		wg.Go(func() { flood(t, stop, p, sink, 500) })
+		wg.Go(func() { flood(t, stop, p, sink, 100) })
 	}
 	used, total := 0, 0
 	waitFor(t, "the descriptors are used up", func() bool {
@@ -238,7 +238,7 @@ func TestAdversarySocketsOfManySessionsLeaveOthersTheirShare(t *testing.T) {
 	if n := victim.session.Flows(); n < share-1 {
 		t.Errorf("the victim keeps %d of its share of %d", n, share)
 	}
-	t.Logf("adversary: %s | bound: %s | seen: %s", fmt.Sprintf("%d sessions keep 500 flows each active for %d descriptors", attackers, total),
+	t.Logf("adversary: %s | bound: %s | seen: %s", fmt.Sprintf("%d sessions keep 100 flows each active for %d descriptors", attackers, total),
 		fmt.Sprintf("a fifth session gets its share of %d", share),
 		fmt.Sprintf("%d connections in %v", len(conns), time.Since(began).Round(time.Millisecond)))
 }

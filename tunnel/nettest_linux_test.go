@@ -184,15 +184,7 @@ func (n network) in(t testing.TB, name string, f func()) {
 // exit starts an exit on the provider's public address.
 func (n network) exit(t testing.TB, cfg ExitConfig) *Exit {
 	t.Helper()
-	if cfg.Policy == nil {
-		p, err := NewPolicy(PolicyConfig{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg.Policy = p
-	}
-	cfg.Listen = netip.AddrPortFrom(provider4, 0)
-	e, err := NewExit(cfg)
+	e, err := n.tryExit(t, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,6 +194,20 @@ func (n network) exit(t testing.TB, cfg ExitConfig) *Exit {
 		}
 	})
 	return e
+}
+
+// tryExit is exit for who may be refused, and closes what was opened.
+func (n network) tryExit(t testing.TB, cfg ExitConfig) (*Exit, error) {
+	t.Helper()
+	if cfg.Policy == nil {
+		p, err := NewPolicy(PolicyConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Policy = p
+	}
+	cfg.Listen = netip.AddrPortFrom(provider4, 0)
+	return NewExit(cfg)
 }
 
 // user is a consumer with a kernel TUN in the consumer's namespace, through which everything goes.
@@ -220,8 +226,14 @@ type still struct {
 
 func (s still) Events() <-chan tun.Event { return s.events }
 
-// join adds a session and connects the consumer's namespace to it.
+// join adds a session and connects the consumer's namespace to it, as [DialTUN] would.
 func (n network) join(t testing.TB, e *Exit, limit uint64) user {
+	t.Helper()
+	return n.joinBy(t, e, limit, func(bare tun.Device, own []netip.Addr) tun.Device { return newPorter(bare, own) })
+}
+
+// joinBy has a measurement choose what stands before the interface.
+func (n network) joinBy(t testing.TB, e *Exit, limit uint64, before func(bare tun.Device, own []netip.Addr) tun.Device) user {
 	t.Helper()
 	private, err := GenerateKey()
 	if err != nil {
@@ -247,7 +259,7 @@ func (n network) join(t testing.TB, e *Exit, limit uint64) user {
 			}
 		}()
 		eng, err = newEngine(Upstream, engineConfig{
-			Private: private, Device: &meter{Device: still{dev, events}, only: u.acct}, Log: e.log,
+			Private: private, Device: &meter{Device: before(still{dev, events}, []netip.Addr{v4, v6}), only: u.acct}, Log: e.log,
 		})
 	})
 	if err != nil {

@@ -270,6 +270,16 @@ func embedded(a netip.Addr) []netip.Addr {
 	return nil
 }
 
+// AlwaysDenied lists the prefixes that every exit closes, whatever its policy, in order.
+func AlwaysDenied() []netip.Prefix {
+	list := make([]netip.Prefix, 0, len(special))
+	for _, row := range special {
+		list = append(list, netip.MustParsePrefix(row.prefix))
+	}
+	slices.SortFunc(list, netip.Prefix.Compare)
+	return list
+}
+
 // Denied lists the closed prefixes, as an offer publishes them. The provider's own addresses are not in it.
 func (p *Policy) Denied() []netip.Prefix {
 	var list []netip.Prefix

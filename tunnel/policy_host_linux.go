@@ -66,6 +66,9 @@ func askHost() (hostNet, error) {
 			return h, fmt.Errorf("list routes: %w", err)
 		}
 	}
+	if err := numberedRoutes(func(r netlink.Route) { h.route(r, broadcast, at, tunnels) }); err != nil {
+		return h, err
+	}
 	for _, list := range tunnels {
 		wide := false
 		for _, p := range list {

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 )
 
@@ -95,5 +96,15 @@ func TestPolicyExceptionsOpenExactlyWhatTheyName(t *testing.T) {
 	}
 	if len(p.Allowed()) != 3 || len(p.Denied()) < 30 || len(p.DeniedPorts()) != 1 {
 		t.Errorf("published: %v, %v, %v", p.Allowed(), p.Denied(), p.DeniedPorts())
+	}
+}
+
+func TestAlwaysDeniedIsWhatAnEmptyPolicyDenies(t *testing.T) {
+	p, err := NewPolicy(PolicyConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if always, denied := AlwaysDenied(), p.Denied(); !slices.Equal(always, denied) {
+		t.Errorf("always %v, an empty policy %v", always, denied)
 	}
 }

@@ -33,11 +33,13 @@ type ProxyConfig struct {
 	Users []uint32
 	// Password, where set, admits whoever shows it. A listener that is not on loopback needs one.
 	Password *ProxyPassword
-	// MaxConns bounds connections that are in use; 0 means 1,024. A program above it is told so. Connections that have
-	// asked for nothing don't count: they are bounded by user.
+	// MaxConns bounds connections that are in use; 0 means 1,024, and it is less where the process may have few descriptors.
+	// A program above it is told so. Connections that have asked for nothing don't count: they are bounded by user.
 	MaxConns int
 	// Log may be nil.
 	Log *slog.Logger
+
+	files int // the process's descriptors; 0: as the system says
 }
 
 // ProxyUse says how much a proxy is used.
@@ -67,7 +69,7 @@ type Proxy struct {
 	users    []uint32
 	password *ProxyPassword
 	owners   *owners
-	silent   silents
+	silent   *silents
 	slots    chan struct{}
 	refused  atomic.Uint64
 	full     atomic.Uint64
@@ -81,12 +83,18 @@ func NewProxy(cfg ProxyConfig) *Proxy {
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 1024
 	}
+	if cfg.files == 0 {
+		cfg.files = theProcess().files
+	}
+	files := proxyFiles(cfg.files)
+	cfg.MaxConns = min(cfg.MaxConns, files*3/4) // some are left for the silent, so that each can be told
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Proxy{
 		cfg: cfg, dialer: cfg.Dialer, users: cfg.Users, password: cfg.Password, owners: newOwners(),
-		slots: make(chan struct{}, cfg.MaxConns), log: cfg.Log,
+		silent: newSilents(files),
+		slots:  make(chan struct{}, cfg.MaxConns), log: cfg.Log,
 	}
 	p.identify = p.caller
 	return p
@@ -117,9 +125,10 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 
-	for {
+	for p.silent.admit(ctx) {
 		conn, err := l.Accept()
 		if err != nil {
+			p.silent.missed()
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -134,6 +143,7 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 		}
 		wg.Go(func() { p.serveConn(ctx, conn, web) })
 	}
+	return nil
 }
 
 // serveConn serves one program's connection and closes it.
@@ -144,7 +154,7 @@ func (p *Proxy) serveConn(ctx context.Context, conn net.Conn, web *webProxy) {
 	client := &greeted{Conn: conn, r: bufio.NewReader(conn), who: p.identify(conn)}
 	client.silence = &silence{key: client.who.key, drop: func() { reset(conn) }}
 	p.silent.enter(client.silence)
-	defer p.silent.leave(client.silence)
+	defer p.silent.gone(client.silence)
 	first, err := client.r.Peek(1)
 	if err != nil {
 		conn.Close()
@@ -181,7 +191,9 @@ func (p *Proxy) part(c *greeted) {
 	if c.CloseWrite() != nil {
 		return
 	}
-	p.silent.enter(c.silence)
+	if !p.silent.enter(c.silence) {
+		return
+	}
 	_ = c.SetDeadline(time.Now().Add(proxyLingerTime))
 	_, _ = io.CopyN(io.Discard, c, 64<<10)
 }

@@ -47,10 +47,15 @@ func newSentry(e *Exit, device tun.Device) *sentry {
 
 // Write implements tun.Device. The slice is compacted in place when packets are dropped.
 func (s *sentry) Write(bufs [][]byte, offset int) (int, error) {
-	n, kept := len(bufs), 0
 	gen := s.generation.Load()
+	return writeSome(s.Device, bufs, offset, func(pkt []byte) bool { return s.lets(pkt, gen) })
+}
+
+// writeSome writes the packets that may pass. The slice is compacted in place when some may not.
+func writeSome(device tun.Device, bufs [][]byte, offset int, may func(pkt []byte) bool) (int, error) {
+	n, kept := len(bufs), 0
 	for i, buf := range bufs {
-		if !s.lets(buf[offset:], gen) {
+		if !may(buf[offset:]) {
 			continue
 		}
 		if kept != i {
@@ -61,7 +66,7 @@ func (s *sentry) Write(bufs [][]byte, offset int) (int, error) {
 	if kept == 0 {
 		return n, nil
 	}
-	if _, err := s.Device.Write(bufs[:kept], offset); err != nil {
+	if _, err := device.Write(bufs[:kept], offset); err != nil {
 		return 0, err
 	}
 	return n, nil
@@ -137,12 +142,14 @@ func known(proto byte) bool {
 	return proto == byte(TCP) || proto == byte(UDP) || proto == byte(ICMP) || proto == protoICMP6
 }
 
+// mix is a step of a hash.
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi ^ lo
+}
+
 // hash never is zero.
 func (s *sentry) hash(p *heading, gen uint64) uint64 {
-	mix := func(a, b uint64) uint64 {
-		hi, lo := bits.Mul64(a, b)
-		return hi ^ lo
-	}
 	what := uint64(p.proto) | uint64(p.port)<<8
 	if p.rest {
 		what |= 1 << 32
@@ -247,7 +254,11 @@ func (s *sentry) refuse(p *heading, pkt []byte, dst netip.Addr) {
 		from = netip.AddrPortFrom(src, binary.BigEndian.Uint16(body[4:]))
 		seq = uint32(binary.BigEndian.Uint16(body[6:]))
 	}
-	s.inject(netstack.Refusal(p.proto, from, to, seq, netstack.UnreachableDenied))
+	by := s.exit[0]
+	if p.v6 {
+		by = s.exit[1]
+	}
+	s.inject(netstack.Refusal(by, p.proto, from, to, seq, netstack.UnreachableDenied))
 	if p.proto == byte(TCP) {
 		s.inject(netstack.Reset(from, to, seq, 0, false))
 	}

@@ -21,9 +21,10 @@ const waitersMost = 16384
 // filesMost is for systems that do not say how many descriptors a process may have.
 const filesMost = 1024
 
-// process is what all exits of a process share: its descriptors. Half of them are left for libp2p, whose own limit is
-// half of them as well, less some for the ledger, the chain and the program's files. Of the other half an eighth, and
-// 1,024 at most, is for queries, of which each may have two sockets.
+// process is what all exits of a process share: three eighths of its descriptors, less some for the ledger, the chain
+// and the program's files. The other five are libp2p's, which keeps to them by itself (ipfs.bounds): both together never
+// take what the rest of the process needs. An eighth of an exit's, and 1,024 at most, is for queries, of which each may
+// have two sockets.
 type process struct {
 	files   int // how many descriptors the process may have
 	flows   *places
@@ -41,10 +42,13 @@ var theProcess = sync.OnceValue(func() *process {
 })
 
 func newProcess(files int) *process {
-	ours := max(files/2-64, 32)
+	ours := proxyFiles(files)
 	queries := min(max(ours/8, 8), dnsQueries)
 	return &process{files: files, flows: newPlaces(ours - 2*queries), queries: newPlaces(queries)}
 }
+
+// proxyFiles is how many of a process's descriptors a proxy's connections may take: what an exit's flows would have.
+func proxyFiles(files int) int { return max(files/2-64, 32) }
 
 // ExitUse is what an exit has of what all its sessions share.
 type ExitUse struct {

@@ -33,6 +33,11 @@ var datagramBuffers = sync.Pool{New: func() any { return new([socksRoom + 1<<16]
 // program's own address are taken, from the first port that it uses, and on loopback only from a socket of the user who
 // made the connection. The program gets answers only from where it has sent. A datagram goes whole or not at all.
 func (p *Proxy) socksAssociate(ctx context.Context, c *greeted, want socksAddr) error {
+	if !p.silent.takeFile() {
+		p.full.Add(1)
+		return errors.Join(errors.New("every descriptor of the proxy is in use"), replySOCKS(c, socksGeneral, netip.AddrPort{}))
+	}
+	defer p.silent.giveFile()
 	local, remote := addrPort(c.LocalAddr()), addrPort(c.RemoteAddr())
 	near, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local.Addr(), 0)))
 	if err != nil {

@@ -66,8 +66,8 @@ func newWebProxy(p *Proxy) *webProxy {
 		ConnState: func(c net.Conn, state http.ConnState) {
 			// Between its requests a connection is one of the silent again. Its next request may take its time to come,
 			// and once begun has the time that a first one has.
-			if state == http.StateIdle {
-				w.proxy.silent.enter(c.(*watchedConn).silence)
+			if state == http.StateIdle && !w.proxy.silent.enter(c.(*watchedConn).silence) {
+				c.Close()
 			}
 		},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -94,6 +94,9 @@ func (w *webProxy) serve(ctx context.Context) {
 
 // hand gives a connection to the server and waits until it is closed.
 func (w *webProxy) hand(ctx context.Context, c *greeted) {
+	// The server sets how long it reads a header, and never how long it writes: without this, every answer would end when the
+	// time for the greeting does, be it the middle of a download.
+	_ = c.SetDeadline(time.Time{})
 	watched := &watchedConn{greeted: c, closed: make(chan struct{})}
 	select {
 	case w.conns <- watched:
@@ -111,9 +114,10 @@ type watchedConn struct {
 }
 
 func (c *watchedConn) Close() error {
-	// It is closed by the server, which knows nothing of silence.
+	// It is closed by the server, which knows nothing of silence. Its descriptor is free before it is counted out.
+	err := c.greeted.Close()
 	c.once.Do(func() { close(c.closed) })
-	return c.greeted.Close()
+	return err
 }
 
 // handed is a listener whose connections come from hand.

@@ -2,7 +2,6 @@ package chain
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
@@ -13,37 +12,17 @@ import (
 	"testing"
 	"time"
 
+	"byway/contracts/chain/chaintest"
 	"byway/contracts/devchain"
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
 )
 
-// highHead names a head that no chain has come to, of now.
-func highHead(number uint64, at time.Time) misbehaviour {
-	return func(w http.ResponseWriter, _ *http.Request, q *request) bool {
-		head := fmt.Sprintf(`{"number":"%#x","hash":"0x%064x","parentHash":"0x%064x","timestamp":"%#x"}`, number, number,
-			number-1, at.Unix())
-		switch q.Method {
-		case "eth_blockNumber":
-			return reply(w, q, fmt.Sprintf(`"%#x"`, number))
-		case "eth_getBlockByNumber":
-			var asked string
-			_ = json.Unmarshal(q.Params[0], &asked)
-			if asked == "latest" || asked == fmt.Sprintf("%#x", number) {
-				return reply(w, q, head)
-			}
-		case "eth_getLogs":
-			return reply(w, q, "[]")
-		}
-		return false
-	}
-}
-
 func TestAdversaryAReorganisationUnderAQuotaIsWaitedOut(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	p := startProxy(t, node.URL())
+	p := chaintest.Start(t, node.URL())
 	c := dialBoth(t, p.URL)
 	direct := dial(t, node.URL())
 	address := deploy(t, sender(t, SenderConfig{Client: direct}), logging)
@@ -81,8 +60,8 @@ func TestAdversaryAReorganisationUnderAQuotaIsWaitedOut(t *testing.T) {
 		}
 	}
 	v.await(t, direct, address)
-	p.set(func(w http.ResponseWriter, _ *http.Request, q *request) bool {
-		return q.Method == "eth_getBalance" && replyError(w, q, -32005, "daily request count exceeded, request rate limited")
+	p.Set(func(w http.ResponseWriter, _ *http.Request, q *chaintest.Query) bool {
+		return q.Method == "eth_getBalance" && chaintest.Refuse(w, q, -32005, "daily request count exceeded, request rate limited")
 	})
 	if err := node.Reorg(2, true); err != nil {
 		t.Fatal(err)
@@ -93,7 +72,7 @@ func TestAdversaryAReorganisationUnderAQuotaIsWaitedOut(t *testing.T) {
 		t.Fatalf("the follower ended: %v", err)
 	default:
 	}
-	p.set(nil)
+	p.Set(nil)
 	v.await(t, direct, address)
 	v.mu.Lock()
 	rollbacks := v.rollbacks
@@ -117,23 +96,23 @@ func TestAdversaryAReorganisationUnderAQuotaIsWaitedOut(t *testing.T) {
 func TestAdversaryAnImpossibleHeadIsNamedAndLeftOut(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	for name, mode := range map[string]misbehaviour{
-		"2^60":           highHead(1<<60, time.Now()),
-		"2^49":           highHead(1<<49, time.Now()),
-		"a year's worth": highHead(300_000_000_000, time.Now()),
-		"the far future": highHead(5_000, time.Now().Add(50*365*24*time.Hour)),
-		"two hours on":   highHead(5_000, time.Now().Add(2*time.Hour)),
+	for name, mode := range map[string]chaintest.Fault{
+		"2^60":           chaintest.HighHead(1<<60, time.Now()),
+		"2^49":           chaintest.HighHead(1<<49, time.Now()),
+		"a year's worth": chaintest.HighHead(300_000_000_000, time.Now()),
+		"the far future": chaintest.HighHead(5_000, time.Now().Add(50*365*24*time.Hour)),
+		"two hours on":   chaintest.HighHead(5_000, time.Now().Add(2*time.Hour)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, n := range []int{2, 3} {
-				p := startProxy(t, node.URL())
+				p := chaintest.Start(t, node.URL())
 				urls := []string{p.URL, node.URL(), node.URL()}[:n]
 				c := dialBoth(t, urls...)
 				if _, err := c.Head(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				p.set(mode)
+				p.Set(mode)
 				var head Block
 				eventually(t, "the liar is left out", func() bool {
 					var err error
@@ -147,20 +126,20 @@ func TestAdversaryAnImpossibleHeadIsNamedAndLeftOut(t *testing.T) {
 				if n == 2 && (h.OK || h.Error == nil || h.Since.IsZero()) {
 					t.Errorf("health %+v", h)
 				}
-				p.set(nil)
+				p.Set(nil)
 				t.Logf("adversary: head of %s, %d endpoints | bound: never believed, named | seen: head %d, %v", name, n,
 					head.Number, h.Error)
 			}
 		})
 	}
 	// The control: alone, within what is plausible, it is believed, and does no lasting harm (next test).
-	p := startProxy(t, node.URL())
+	p := chaintest.Start(t, node.URL())
 	c := dialBoth(t, p.URL)
-	p.set(highHead(5_000, time.Now()))
+	p.Set(chaintest.HighHead(5_000, time.Now()))
 	if head, err := c.Head(t.Context()); err != nil || head.Number != 5_000 {
 		t.Errorf("control: %+v, %v", head, err)
 	}
-	p.set(highHead(1<<60, time.Now()))
+	p.Set(chaintest.HighHead(1<<60, time.Now()))
 	if head, err := c.Head(t.Context()); err == nil {
 		t.Errorf("a lone endpoint's head of 2^60 was believed: %+v", head)
 	}
@@ -208,9 +187,9 @@ func TestAdversaryAPoisonedCursorHeals(t *testing.T) {
 func TestAdversaryWrongChainAmongOthersIsLeftOut(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	p := startProxy(t, node.URL())
-	p.set(func(w http.ResponseWriter, _ *http.Request, q *request) bool {
-		return q.Method == "eth_chainId" && reply(w, q, `"0x1"`)
+	p := chaintest.Start(t, node.URL())
+	p.Set(func(w http.ResponseWriter, _ *http.Request, q *chaintest.Query) bool {
+		return q.Method == "eth_chainId" && chaintest.Result(w, q, `"0x1"`)
 	})
 	c, err := Dial(t.Context(), Config{URLs: []string{p.URL, node.URL()}, ChainID: devchain.ChainID})
 	if err != nil {
@@ -227,7 +206,7 @@ func TestAdversaryWrongChainAmongOthersIsLeftOut(t *testing.T) {
 	if !h[0].LeftOut || h[0].Error == nil || !h[1].OK {
 		t.Errorf("health %+v", h)
 	}
-	p.set(nil)
+	p.Set(nil)
 	eventually(t, "it is used again", func() bool { return c.Health()[0].OK })
 	t.Logf("adversary: one of two endpoints serves another chain | bound: named, left out, taken back | seen: %v", h[0].Error)
 }
@@ -236,8 +215,8 @@ func TestAdversaryOtherCodeIsLeftOut(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
 	contract := deploy(t, sender(t, SenderConfig{Client: dial(t, node.URL())}), []byte{0x60, 7, 0x5f, 0x52, 0x60, 32, 0x5f, 0xf3})
-	p := startProxy(t, node.URL())
-	p.set(forged(node.URL(), "eth_getCode", flip("6007", "6008")))
+	p := chaintest.Start(t, node.URL())
+	p.Set(chaintest.Edited("eth_getCode", chaintest.Flip("6007", "6008")))
 	check := func(ctx context.Context, on CodeReader) error {
 		code, err := on.CodeAt(ctx, contract, nil)
 		if err == nil && code[1] != 7 {
@@ -264,7 +243,7 @@ func TestAdversaryOtherCodeIsLeftOut(t *testing.T) {
 func TestAdversaryAChainStartedAnewIsNoticedWhileRunning(t *testing.T) {
 	t.Parallel()
 	first, second := startChain(t, devchain.Config{}), startChain(t, devchain.Config{})
-	p := startProxy(t, first.URL())
+	p := chaintest.Start(t, first.URL())
 	c := dial(t, p.URL)
 	j := journal(t, "")
 	s := sender(t, SenderConfig{Client: c, Journal: j})
@@ -281,9 +260,7 @@ func TestAdversaryAChainStartedAnewIsNoticedWhileRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The same address serves another chain of the same id now.
-	p.set(func(w http.ResponseWriter, _ *http.Request, q *request) bool {
-		return q.Method != "" && forged(second.URL(), q.Method, func(s string) string { return s })(w, nil, q)
-	})
+	p.Set(chaintest.Elsewhere(second.URL()))
 	eventually(t, "it is noticed", func() bool { return errors.Is(c.Reset(), ErrChainReset) })
 	if _, err := s.Send(t.Context(), payment("two")); !errors.Is(err, ErrChainReset) {
 		t.Errorf("send: %v", err)
@@ -297,7 +274,7 @@ func TestAdversaryAChainStartedAnewIsNoticedWhileRunning(t *testing.T) {
 	}
 	seen := c.Reset()
 	// It was an endpoint's mistake: the chain is there again.
-	p.set(nil)
+	p.Set(nil)
 	eventually(t, "it is used again", func() bool { return c.Reset() == nil && c.Health()[0].OK })
 	if _, err := s.Send(t.Context(), payment("three")); err != nil {
 		t.Errorf("send again: %v", err)
@@ -305,80 +282,64 @@ func TestAdversaryAChainStartedAnewIsNoticedWhileRunning(t *testing.T) {
 	t.Logf("adversary: the chain is started anew while running | bound: nothing sent, cursor kept, told | seen: %v", seen)
 }
 
+// TestAdversaryEndpointsThatLackWhatOthersHave: reads, transactions and news go through endpoints that give not everything,
+// not at once or not as geth does.
 func TestAdversaryEndpointsThatLackWhatOthersHave(t *testing.T) {
 	t.Parallel()
-	node := startChain(t, devchain.Config{})
-	direct := dial(t, node.URL())
-	s := sender(t, SenderConfig{Client: direct})
-	contract := deploy(t, s, []byte{0x60, 7, 0x5f, 0x52, 0x60, 32, 0x5f, 0xf3})
-	noPending := func(w http.ResponseWriter, _ *http.Request, q *request) bool {
-		return strings.Contains(string(q.body), `"pending"`) && replyError(w, q, -32602, "pending block is not supported")
-	}
-	noHashes := func(w http.ResponseWriter, _ *http.Request, q *request) bool {
-		return strings.Contains(string(q.body), `"blockHash"`) &&
-			replyError(w, q, -32602, "invalid argument 1: json: cannot unmarshal object into Go value of type string")
-	}
-	for name, mode := range map[string]misbehaviour{
-		"no pending block": noPending, "no EIP-1898": noHashes,
-		"no uncles, other hashes": forged(node.URL(), "eth_getBlockByNumber", otherHashes),
-	} {
-		t.Run(name, func(t *testing.T) {
+	kinds := chaintest.Limited()
+	noHashes := chaintest.Where(`"blockHash"`, chaintest.Says(-32602, "json: cannot unmarshal object into Go value of type string"))
+	kinds = append(kinds, chaintest.Kind{
+		Name: "hashes that are not geth's, asked for by number only", Usable: true,
+		Fault: func(testing.TB, *chaintest.Proxy) chaintest.Fault {
+			return chaintest.Either(noHashes, chaintest.OtherHashes())
+		},
+	})
+	for _, kind := range kinds {
+		if kind.Name == "answers after 12 s" {
+			continue // minutes; make rpc-faults has it
+		}
+		t.Run(kind.Name, func(t *testing.T) {
 			t.Parallel()
-			p, q := startProxy(t, node.URL()), startProxy(t, node.URL())
-			p.set(mode)
-			q.set(mode)
-			c := dialBoth(t, p.URL, q.URL)
+			node := startChain(t, devchain.Config{})
+			direct := dial(t, node.URL())
+			contract := deploy(t, sender(t, SenderConfig{Client: direct}), []byte{0x60, 7, 0x5f, 0x52, 0x60, 32, 0x5f, 0xf3})
+			events := deploy(t, sender(t, SenderConfig{Client: direct}), logging)
+			if err := node.Mine(40); err != nil { // more than a limit of logs covers
+				t.Fatal(err)
+			}
+			p, q := chaintest.Start(t, node.URL()), chaintest.Start(t, node.URL())
+			p.Set(kind.Fault(t, p))
+			q.Set(kind.Fault(t, q))
+			c := dial(t, p.URL, q.URL)
+			s := sender(t, SenderConfig{Client: c, Signer: devchain.Account(1)})
 			if _, err := c.EstimateGas(t.Context(), ethereum.CallMsg{To: &contract}); err != nil {
 				t.Errorf("estimate: %v", err)
 			}
-			if n, err := c.PendingNonceAt(t.Context(), s.Address()); err != nil || n == 0 {
-				t.Errorf("nonce: %d, %v", n, err)
-			}
-			head, err := c.Agreed().Head(t.Context())
+			head, err := c.Agreed().OrAlone().Head(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			if ok, err := c.Canonical(t.Context(), head); !ok || err != nil {
 				t.Errorf("canonical: %v, %v", ok, err)
 			}
-			if name == "no uncles, other hashes" { // the node knows no block by those hashes: only by number
-				noHash := p.mode
-				both := func(w http.ResponseWriter, r *http.Request, q *request) bool {
-					return noHashes(w, r, q) || noHash(w, r, q)
-				}
-				p.set(both)
-				q.set(both)
-			}
-			got, err := c.Agreed().CallContract(t.Context(), ethereum.CallMsg{To: &contract}, nil)
+			got, err := c.Agreed().OrAlone().CallContract(t.Context(), ethereum.CallMsg{To: &contract}, nil)
 			if err != nil || got[31] != 7 {
 				t.Errorf("call: %x, %v", got, err)
 			}
-			t.Logf("adversary: endpoints with %s | bound: reads and sends all the same | seen: head %d %s", name, head.Number, head.Hash)
+			v := newView()
+			stop := run(t, NewFollower(FollowerConfig{
+				Client: c, Journal: journal(t, ""), Name: "test", Addresses: []common.Address{events}, Log: testLog(t),
+			}), v)
+			defer stop()
+			sent, err := s.Send(t.Context(), Intent{ID: "one", To: &events, Data: []byte("news")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			v.await(t, c, events)
+			t.Logf("adversary: endpoints with %s | bound: reads, sends and follows all the same | seen: head %d %s, sent in block %d",
+				kind.Name, head.Number, head.Hash, sent.Block)
 		})
 	}
-}
-
-// otherHashes gives blocks the hashes of another kind of chain, and headers without one of Ethereum's fields.
-func otherHashes(s string) string {
-	var answer struct {
-		ID     json.RawMessage `json:"id"`
-		Result map[string]any  `json:"result"`
-	}
-	if json.Unmarshal([]byte(s), &answer) != nil || answer.Result == nil {
-		return s
-	}
-	for _, key := range []string{"hash", "parentHash"} {
-		if h, _ := answer.Result[key].(string); len(h) == 66 {
-			answer.Result[key] = "0x" + strings.Repeat("f", 8) + h[10:]
-		}
-	}
-	delete(answer.Result, "sha3Uncles")
-	delete(answer.Result, "difficulty")
-	result, err := json.Marshal(answer.Result)
-	if err != nil {
-		return s
-	}
-	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":%s}`, answer.ID, result)
 }
 
 func TestAdversaryLimitsOfLogsInAnyWords(t *testing.T) {
@@ -399,53 +360,33 @@ func TestAdversaryLimitsOfLogsInAnyWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for words, code := range map[string]int{
-		"query exceeds max block range 50":            -32000,
-		"eth_getLogs is limited to a 50 blocks range": -32600,
-		"block range is too wide":                     -32602,
-		"Log response size exceeded. You can make eth_getLogs requests with up to a 2K block":     -32602,
-		"query returned more than 10000 results":                                                  -32005,
-		"range is too large, max is 50":                                                           -32701,
-		"Under the Free tier plan, you can make eth_getLogs requests with up to a 10 block range": -32600,
-		"maximum allowed number of requested blocks is 50":                                        35,
-		"exceed maximum block range: 50":                                                          -32062,
-		"Das geht leider nicht":                                                                   -32099,
-	} {
-		t.Run(words[:16], func(t *testing.T) {
+	for _, limit := range chaintest.LogLimits {
+		t.Run(limit.Name, func(t *testing.T) {
 			t.Parallel()
-			p := startProxy(t, node.URL())
-			c := dialBoth(t, p.URL)
+			p := chaintest.Start(t, node.URL())
+			c := dial(t, p.URL)
 			var refused atomic.Int32
-			p.set(func(w http.ResponseWriter, _ *http.Request, q *request) bool {
-				if q.Method != "eth_getLogs" {
-					return false
+			limited := chaintest.LogsUpTo(50, limit.Code, limit.Words)
+			p.Set(func(w http.ResponseWriter, r *http.Request, q *chaintest.Query) bool {
+				did := limited(w, r, q)
+				if did {
+					refused.Add(1)
 				}
-				var filter struct{ FromBlock, ToBlock string }
-				_ = json.Unmarshal(q.Params[0], &filter)
-				var from, to uint64
-				_, _ = fmt.Sscanf(filter.FromBlock+" "+filter.ToBlock, "0x%x 0x%x", &from, &to)
-				if to-from < 50 {
-					return false
-				}
-				refused.Add(1)
-				return replyError(w, q, code, words)
+				return did
 			})
 			query := ethereum.FilterQuery{
 				FromBlock: common.Big0, ToBlock: new(big.Int).SetUint64(head.Number), Addresses: []common.Address{address},
 			}
-			for round := range 3 {
+			for range 3 {
 				logs, err := c.FilterLogs(t.Context(), query)
 				if err != nil || len(logs) != 3 {
 					t.Errorf("%d logs, %v", len(logs), err)
 				}
-				if round == 0 {
-					continue
-				}
-				if n := refused.Load(); n > 12 {
-					t.Errorf("%d refusals: the width is not remembered", n)
-				}
 			}
-			t.Logf("adversary: getLogs refused with %q | bound: 3 logs, 12 refusals in 3 rounds | seen: %d", words, refused.Load())
+			if n := refused.Load(); n > 12 || n == 0 {
+				t.Errorf("%d refusals: the width is not remembered", n)
+			}
+			t.Logf("adversary: getLogs refused with %q | bound: 3 logs, 12 refusals in 3 rounds | seen: %d", limit.Words, refused.Load())
 		})
 	}
 }
@@ -454,20 +395,24 @@ func TestAdversaryAnEndpointsWordsAreShortPrintableAndWithoutKeys(t *testing.T) 
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
 	const key = "s3cr3t-access-key"
-	evil := "\x1b[31m\u202e" + key + strings.Repeat("x", 1<<20)
-	for name, mode := range map[string]misbehaviour{
-		"error":     func(w http.ResponseWriter, _ *http.Request, q *request) bool { return replyError(w, q, -32000, evil) },
-		"refusal":   func(w http.ResponseWriter, _ *http.Request, q *request) bool { return replyError(w, q, -32005, evil) },
-		"page":      raw(404, "Cannot POST /v3/"+key+" "+evil),
-		"page, 200": raw(200, "<html>"+evil),
-		"down":      func(http.ResponseWriter, *http.Request, *request) bool { panic(http.ErrAbortHandler) },
+	evil := chaintest.Hostile + key + strings.Repeat("x", 1<<20)
+	for name, mode := range map[string]chaintest.Fault{
+		"error": func(w http.ResponseWriter, _ *http.Request, q *chaintest.Query) bool {
+			return chaintest.Refuse(w, q, -32000, evil)
+		},
+		"refusal": func(w http.ResponseWriter, _ *http.Request, q *chaintest.Query) bool {
+			return chaintest.Refuse(w, q, -32005, evil)
+		},
+		"page":      chaintest.Page(404, "Cannot POST /v3/"+key+" "+evil),
+		"page, 200": chaintest.Page(200, "<html>"+evil),
+		"down":      chaintest.Cut,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := startProxy(t, node.URL())
+			p := chaintest.Start(t, node.URL())
 			url := strings.Replace(p.URL, "http://", "http://"+key+"1:"+key+"2@", 1) + "/v3/" + key + "?apikey=" + key
 			c := dialBoth(t, url)
-			p.set(mode)
+			p.Set(mode)
 			ctx, cancel := context.WithTimeout(t.Context(), shortTimeout)
 			defer cancel()
 			_, err := c.BalanceAt(ctx, target, nil)
@@ -475,7 +420,7 @@ func TestAdversaryAnEndpointsWordsAreShortPrintableAndWithoutKeys(t *testing.T) 
 				t.Fatal("no error")
 			}
 			for _, text := range []string{err.Error(), fmt.Sprint(c.Health())} {
-				if strings.Contains(text, key) || strings.ContainsAny(text, "\x1b\u202e") || len(text) > 4000 {
+				if strings.Contains(text, key) || chaintest.Raw(text) || len(text) > 4000 {
 					t.Errorf("%d bytes: %.300q", len(text), text)
 				}
 			}
@@ -488,9 +433,9 @@ func TestAdversaryAnEndpointsWordsAreShortPrintableAndWithoutKeys(t *testing.T) 
 func TestAdversaryOneEndpointThatHangsCostsSeconds(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	p := startProxy(t, node.URL())
+	p := chaintest.Start(t, node.URL())
 	c := dial(t, p.URL, node.URL())
-	p.set(broken["hang"])
+	p.Set(chaintest.Hang)
 	began := time.Now()
 	for range 20 {
 		if _, err := c.Agreed().OrAlone().BalanceAt(t.Context(), target, nil); err != nil {
@@ -511,10 +456,10 @@ func TestAdversaryOneEndpointThatHangsCostsSeconds(t *testing.T) {
 func TestAdversaryMostAnswersAreRefusals(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	p := startProxy(t, node.URL())
+	p := chaintest.Start(t, node.URL())
 	c := dial(t, p.URL)
 	var n atomic.Int32
-	p.set(func(w http.ResponseWriter, _ *http.Request, q *request) bool {
+	p.Set(func(w http.ResponseWriter, _ *http.Request, q *chaintest.Query) bool {
 		if q.Method == "" || n.Add(1)%5 >= 3 { // 60 % are refused, three in a row
 			return false
 		}
@@ -574,11 +519,11 @@ func TestAdversaryOneOfTwoIsDownFromTheStart(t *testing.T) {
 func TestAdversaryAStaleEndpointsRefusalIsNotTheChains(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	stale, other := startProxy(t, node.URL()), startProxy(t, node.URL())
-	refuses := func(w http.ResponseWriter, _ *http.Request, q *request) bool {
-		return q.Method == "eth_estimateGas" && replyError(w, q, 3, "execution reverted: too little is approved")
+	stale, other := chaintest.Start(t, node.URL()), chaintest.Start(t, node.URL())
+	refuses := func(w http.ResponseWriter, _ *http.Request, q *chaintest.Query) bool {
+		return q.Method == "eth_estimateGas" && chaintest.Refuse(w, q, 3, "execution reverted: too little is approved")
 	}
-	stale.set(refuses)
+	stale.Set(refuses)
 	c := dial(t, stale.URL, other.URL)
 	to := devchain.Account(1).Address()
 	msg := ethereum.CallMsg{From: devchain.Account(0).Address(), To: &to}
@@ -586,7 +531,7 @@ func TestAdversaryAStaleEndpointsRefusalIsNotTheChains(t *testing.T) {
 	if err != nil || gas != 21_000 {
 		t.Errorf("beside a good endpoint: %d gas, %v", gas, err)
 	}
-	other.set(refuses)
+	other.Set(refuses)
 	var reverts *RevertError
 	if _, refused := c.EstimateGas(t.Context(), msg); !errors.As(refused, &reverts) {
 		t.Errorf("the control, where all say so: %v", refused)

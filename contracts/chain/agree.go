@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/big"
 	"slices"
 	"strings"
@@ -15,24 +14,9 @@ import (
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 )
-
-// DisagreementError says that no two endpoints gave the same answer where money depends on it: one of them lies, is
-// stuck or follows another fork.
-type DisagreementError struct {
-	What    string
-	Answers map[string]string // by endpoint
-}
-
-// Error implements error.
-func (e *DisagreementError) Error() string {
-	var b strings.Builder
-	for _, url := range slices.Sorted(maps.Keys(e.Answers)) {
-		fmt.Fprintf(&b, "; %s says %s", url, e.Answers[url])
-	}
-	return fmt.Sprintf("no two endpoints agree on %s%s", e.What, b.String())
-}
 
 // ErrAlone says that an answer needs two endpoints and only one can be relied on.
 var ErrAlone = errors.New("two endpoints must agree and fewer than two can be relied on")
@@ -296,11 +280,12 @@ func (a Agreed) tryBlock(ctx context.Context, number *big.Int) (pair, error) {
 	case len(found) == 1:
 		return a.single(found, others)
 	}
+	if found = a.proved(found); len(found) == 1 {
+		return a.single(found, others)
+	}
 	same := agreeing(found, sameBlock)
 	if same == nil {
-		return pair{}, disagreement(fmt.Sprint("block ", found[0].v.block.Number), found, func(h header) string {
-			return h.block.Hash.Hex()
-		})
+		return pair{}, disagreement(fmt.Sprint("block ", found[0].v.block.Number), found, headerFields)
 	}
 	if len(same) < len(found) {
 		a.spawn(func(run context.Context) { a.judge(run, same, found) })
@@ -321,6 +306,27 @@ func (a Agreed) single(found []answer[header], others []error) (pair, error) {
 	}
 	a.noteAlone(alone)
 	return pair{found[0].v, []*endpoint{found[0].on}}, nil
+}
+
+// proved leaves out those of found whose header is not what its hash says, where another has the header of that hash: no
+// word against word, but a proof. Chains whose hashes are made in another way have none.
+func (a Agreed) proved(found []answer[header]) []answer[header] {
+	var kept []answer[header]
+	for _, f := range found {
+		var by *endpoint
+		for _, other := range found {
+			if other.v.block.Hash == f.v.block.Hash && other.v.Hash() == other.v.block.Hash && !sameBlock(other.v, f.v) {
+				by = other.on
+			}
+		}
+		if by == nil {
+			kept = append(kept, f)
+			continue
+		}
+		a.leaveOut(f.on, &ImpossibleError{fmt.Sprintf("its block %d is not what the hash %s says: %s has that one",
+			f.v.block.Number, f.v.block.Hash, by.name)})
+	}
+	return kept
 }
 
 func sameBlock(x, y header) bool {
@@ -373,9 +379,7 @@ func (a Agreed) apart(ctx context.Context, ahead, behind answer[header]) error {
 		return there.err
 	}
 	if !sameBlock(there.v, behind.v) {
-		return disagreement(fmt.Sprint("block ", number), []answer[header]{there, behind}, func(h header) string {
-			return h.block.Hash.Hex()
-		})
+		return disagreement(fmt.Sprint("block ", number), []answer[header]{there, behind}, headerFields)
 	}
 	behind.on.mu.Lock()
 	behind.on.lagging = true
@@ -427,18 +431,6 @@ func agreeing[T any](all []answer[T], same func(x, y T) bool) []answer[T] {
 	return best
 }
 
-func disagreement[T any](what string, all []answer[T], show func(T) string) error {
-	e := &DisagreementError{what, make(map[string]string)}
-	for i, a := range all {
-		name := a.on.name
-		if _, twice := e.Answers[name]; twice {
-			name = fmt.Sprintf("%s (%d)", name, i+1)
-		}
-		e.Answers[name] = show(a.v)
-	}
-	return e
-}
-
 // agreed reads something of one block's state from the endpoints that share it.
 func agreed(ctx context.Context, a Agreed, what string, number *big.Int,
 	f func(ctx context.Context, e *endpoint, block Block) ([]byte, error),
@@ -451,7 +443,7 @@ func agreed(ctx context.Context, a Agreed, what string, number *big.Int,
 	// A revert is an answer like any other, and is compared like any other.
 	type outcome struct {
 		data   []byte
-		revert error
+		revert *RevertError
 	}
 	patience := a.patience()
 	ask := func(on []*endpoint) []answer[outcome] {
@@ -489,10 +481,8 @@ func agreed(ctx context.Context, a Agreed, what string, number *big.Int,
 			return bytes.Equal(x.data, y.data) && (x.revert == nil) == (y.revert == nil)
 		})
 		if same == nil {
-			err := disagreement(fmt.Sprintf("the result at block %d", p.block.Number), found, func(o outcome) string {
-				return fmt.Sprintf("0x%x", o.data[:min(len(o.data), 64)])
-			})
-			return nil, &OutageError{what, err}
+			return nil, &OutageError{what, disagreement(fmt.Sprintf("the result at block %d", p.block.Number), found,
+				func(o outcome) []field { return resultFields(o.data, o.revert) })}
 		}
 		for _, o := range found {
 			if !slices.ContainsFunc(same, func(s answer[outcome]) bool { return s.on == o.on }) {
@@ -603,14 +593,7 @@ func (a Agreed) TransactionReceipt(ctx context.Context, hash common.Hash) (*type
 		}
 	}
 	all := gather(ctx, a.Client, on, patience, func(ctx context.Context, e *endpoint) (*types.Receipt, error) {
-		r, err := e.eth.TransactionReceipt(ctx, hash)
-		if err == nil && (r.TxHash != hash || r.BlockNumber == nil) {
-			return nil, errors.New("the receipt is another transaction's")
-		}
-		if err == nil && (!r.BlockNumber.IsUint64() || r.BlockNumber.Uint64() > maxBlock) {
-			return nil, &ImpossibleError{fmt.Sprintf("it names a receipt of block %s", r.BlockNumber)}
-		}
-		return r, err
+		return a.receipt(ctx, e, hash)
 	})
 	missing := 0
 	for _, r := range all {
@@ -621,6 +604,8 @@ func (a Agreed) TransactionReceipt(ctx context.Context, hash common.Hash) (*type
 	found, failed := sorted(all)
 	failed = append(others, failed...)
 	switch {
+	case len(found) == 1 && missing > 0 && a.orAlone && a.listed(ctx, found[0].v, all):
+		return found[0].v, nil // another has the transaction in that block, and keeps the receipt to itself
 	case len(found) == 0 && missing > 0 && (a.orAlone || missing >= 2), len(found) == 1 && missing > 0:
 		return nil, ethereum.NotFound
 	case len(found) == 0:
@@ -638,9 +623,29 @@ func (a Agreed) TransactionReceipt(ctx context.Context, hash common.Hash) (*type
 	case missing > 0:
 		return nil, ethereum.NotFound
 	}
-	return nil, &OutageError{"read receipt", disagreement("receipt "+hash.Hex(), found, func(r *types.Receipt) string {
-		return fmt.Sprintf("status %d in block %d %s", r.Status, r.BlockNumber, r.BlockHash)
-	})}
+	return nil, &OutageError{"read receipt", disagreement("receipt "+hash.Hex(), found, receiptFields)}
+}
+
+// listed reports whether one of those that have no receipt has the transaction in the block that the receipt names.
+func (a Agreed) listed(ctx context.Context, r *types.Receipt, all []answer[*types.Receipt]) bool {
+	var on []*endpoint
+	for _, other := range all {
+		if isMissing(other.err) {
+			on = append(on, other.on)
+		}
+	}
+	for _, block := range askAll(ctx, a.Client, on, func(ctx context.Context, e *endpoint) (b struct {
+		Hash         common.Hash   `json:"hash"`
+		Transactions []common.Hash `json:"transactions"`
+	}, err error) {
+		err = e.rpc.CallContext(ctx, &b, "eth_getBlockByNumber", hexutil.Uint64(r.BlockNumber.Uint64()), false)
+		return b, err
+	}) {
+		if block.err == nil && block.v.Hash == r.BlockHash && slices.Contains(block.v.Transactions, r.TxHash) {
+			return true
+		}
+	}
+	return false
 }
 
 func sameReceipt(x, y *types.Receipt) bool {

@@ -89,6 +89,15 @@ func (s *Sender) await(ctx context.Context, sn *send) (Result, error) {
 	var sent time.Time      // when it was last broadcast, zero: now is the time
 	var nonceGone time.Time // since when its nonce is said to be used, zero: it isn't
 	var trouble error       // why there is no news, nil: there is
+	told := false           // that the chain does not get on
+	warn := func(err error) {
+		trouble = err
+		if !told && ctx.Err() == nil {
+			s.log.Warn("a transaction waits", "id", sn.ID, "error", err)
+		}
+		told = true
+	}
+	since := time.Now()
 	if sn.taken {
 		sent = priced
 	}
@@ -108,6 +117,7 @@ func (s *Sender) await(ctx context.Context, sn *send) (Result, error) {
 		switch {
 		case err != nil:
 		case receipt != nil && confirmed:
+			s.client.due.Store(0)
 			return s.settle(ctx, sn, receipt)
 		case receipt != nil:
 			nonceGone = time.Time{}
@@ -120,6 +130,11 @@ func (s *Sender) await(ctx context.Context, sn *send) (Result, error) {
 			sent = time.Time{}
 			continue
 		default:
+			if time.Since(since) > stallAfter {
+				if err := s.client.stalled(ctx); err != nil {
+					warn(err)
+				}
+			}
 			if time.Since(priced) > s.stuckAfter {
 				if err := s.replace(ctx, sn, false); err != nil {
 					return Result{}, err
@@ -155,9 +170,12 @@ func (s *Sender) await(ctx context.Context, sn *send) (Result, error) {
 				if nonceGone.IsZero() {
 					nonceGone = sent
 				}
-				moved, err := s.nonceTaken(ctx, sn, time.Since(nonceGone))
+				moved, unsure, err := s.nonceTaken(ctx, sn, time.Since(nonceGone))
 				if err != nil {
 					return Result{}, err
+				}
+				if unsure != nil {
+					warn(unsure)
 				}
 				if sent = (time.Time{}); moved {
 					priced, nonceGone = time.Now(), time.Time{}
@@ -281,42 +299,53 @@ func (s *Sender) replace(ctx context.Context, sn *send, cheap bool) error {
 	return nil
 }
 
-// foreignAfter is how long the receipt of a transaction whose nonce is used may stay unknown before somebody else must
-// have used the nonce.
-const foreignAfter = 3 * time.Second
+const (
+	// foreignAfter is how long the receipt of a transaction whose nonce is used may stay unknown before it is looked for
+	// what used the nonce, and foreignPatience for how long that is looked for.
+	foreignAfter, foreignPatience = 3 * time.Second, 5 * time.Minute
+)
 
-// nonceTaken handles "nonce too low": usually one of our own attempts was mined and the endpoint hasn't told us yet.
-// Only when that stays unknown for long does it conclude that somebody else used the account and moves the send to
-// another nonce; it reports whether it did.
-func (s *Sender) nonceTaken(ctx context.Context, sn *send, since time.Duration) (bool, error) {
+// nonceTaken handles "nonce too low": usually one of our own attempts was mined and the endpoint hasn't told us yet. That no
+// receipt is known proves nothing: to do it again might do it twice. Only where a block has another transaction with that
+// nonce, which only the account can have signed, or where blocks so old are not to be had, it concludes that somebody else
+// used the account and moves the send to another nonce; it reports whether it did, and if not why it can't tell.
+func (s *Sender) nonceTaken(ctx context.Context, sn *send, since time.Duration) (moved bool, unsure, err error) {
 	receipt, _, err := s.lookUp(ctx, sn)
 	if err != nil || receipt != nil || since < foreignAfter {
-		return false, nil // the next look-up reports it
+		return false, nil, nil // the next look-up reports it
 	}
 	used, err := s.client.NonceAt(ctx, s.Address(), nil)
 	if err != nil || used <= sn.nonce {
-		return false, nil
+		return false, nil, nil
+	}
+	switch other, err := s.client.nonceUser(ctx, s.Address(), sn.nonce); {
+	case err != nil && since < foreignPatience:
+		return false, fmt.Errorf("nonce %d of account %s is used, and by which transaction is not known: %w", sn.nonce,
+			s.Address(), err), nil
+	case err == nil && slices.ContainsFunc(sn.attempts, func(a *types.Transaction) bool { return a.Hash() == other.tx.Hash() }):
+		return false, &EndpointError{other.by, fmt.Errorf("transaction %s is in block %d, and it gives no receipt of it: %s",
+			other.tx.Hash(), other.block, mendIt)}, nil
 	}
 	s.nonces.Lock()
 	defer s.nonces.Unlock()
 	nonce, err := s.nextNonce(ctx)
 	if err != nil {
-		return false, nil
+		return false, err, nil
 	}
 	price, err := s.price(ctx, nil)
 	if err != nil {
-		return false, nil
+		return false, err, nil
 	}
 	s.log.Warn("another program uses this account: moving a transaction to another nonce",
 		"id", sn.ID, "from", sn.nonce, "to", nonce, "account", s.Address())
-	moved := *sn
-	moved.nonce = nonce
-	signed, err := s.sign(&moved, price)
+	next := *sn
+	next.nonce = nonce
+	signed, err := s.sign(&next, price)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	if err := s.sends.move(ctx, sn, nonce, signed); err != nil {
-		return false, err
+		return false, nil, err
 	}
-	return true, s.broadcast(ctx, sn)
+	return true, nil, s.broadcast(ctx, sn)
 }

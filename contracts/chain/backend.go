@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,51 +132,35 @@ func (c *Client) PendingCodeAt(ctx context.Context, contract common.Address) ([]
 // PendingNonceAt returns the account's next nonce, its transactions in the pool counted.
 func (c *Client) PendingNonceAt(ctx context.Context, account common.Address) (uint64, error) {
 	return ask(ctx, c, "read nonce", func(ctx context.Context, e *endpoint) (uint64, error) {
-		return onPending(e, func() (uint64, error) { return e.eth.PendingNonceAt(ctx, account) },
-			func() (uint64, error) { return e.eth.NonceAt(ctx, account, nil) })
+		return c.pendingNonce(ctx, e, account)
 	})
 }
 
-// SuggestGasPrice returns a price for a transaction without dynamic fees.
+// SuggestGasPrice returns a price for a transaction without dynamic fees: of several endpoints' words the middle one, of
+// two the lower.
 func (c *Client) SuggestGasPrice(ctx context.Context) (*big.Int, error) {
-	return read(ctx, c, "read gas price", func(ctx context.Context, e *ethclient.Client) (*big.Int, error) {
-		return e.SuggestGasPrice(ctx)
-	})
+	return several(ctx, c, "read gas price", func(ctx context.Context, e *endpoint) (*big.Int, error) {
+		return e.eth.SuggestGasPrice(ctx)
+	}, (*big.Int).Cmp, lower)
 }
 
-// SuggestGasTipCap returns a tip that should suffice for soon.
+// SuggestGasTipCap returns a tip that should suffice for soon, chosen as by [Client.SuggestGasPrice].
 func (c *Client) SuggestGasTipCap(ctx context.Context) (*big.Int, error) {
-	return read(ctx, c, "read gas tip", func(ctx context.Context, e *ethclient.Client) (*big.Int, error) {
-		return e.SuggestGasTipCap(ctx)
-	})
+	return several(ctx, c, "read gas tip", func(ctx context.Context, e *endpoint) (*big.Int, error) {
+		return e.eth.SuggestGasTipCap(ctx)
+	}, (*big.Int).Cmp, lower)
 }
 
-// EstimateGas executes a transaction on the pending state and returns the gas that it needs there. A revert is a
-// [*RevertError]. An endpoint that stands still executes on a state that has been overtaken: that it reverts there counts
-// only where no other endpoint says that it doesn't.
+// EstimateGas executes a transaction on the pending state and returns the gas that it needs there: of several endpoints'
+// words the middle one, of two the higher, since what is not used is not paid. A revert is a [*RevertError]. An endpoint
+// that stands still executes on a state that has been overtaken: that it reverts there counts only where no other endpoint
+// says that it doesn't.
 func (c *Client) EstimateGas(ctx context.Context, msg ethereum.CallMsg) (uint64, error) {
-	estimate := func(ctx context.Context, e *endpoint) (uint64, error) {
-		return onPending(e, func() (uint64, error) { return e.eth.EstimateGasAtBlock(ctx, msg, big.NewInt(-1)) },
-			func() (uint64, error) { return e.eth.EstimateGas(ctx, msg) })
-	}
-	gas, err := ask(ctx, c, "estimate gas", estimate)
-	err = asRevert(err)
-	var reverts *RevertError
-	if !errors.As(err, &reverts) || len(c.endpoints) == 1 {
-		return gas, err
-	}
-	others, cancel := context.WithTimeout(ctx, secondOpinion)
-	defer cancel()
-	for _, other := range askAll(others, c, c.ranked(), estimate) {
-		if other.err == nil {
-			return other.v, nil
-		}
-	}
-	return gas, err
+	gas, err := several(ctx, c, "estimate gas", func(ctx context.Context, e *endpoint) (uint64, error) {
+		return estimate(ctx, e, msg)
+	}, cmp.Compare[uint64], upper)
+	return gas, asRevert(err)
 }
-
-// secondOpinion is how long the other endpoints have to contradict one that says that a transaction reverts.
-const secondOpinion = 3 * time.Second
 
 // FilterLogs returns the logs that match a query. A range of blocks is asked for in as many pieces as an endpoint makes
 // necessary.
@@ -226,8 +211,8 @@ func (c *Client) TransactionByHash(ctx context.Context, hash common.Hash) (*type
 
 // TransactionReceipt returns a mined transaction's receipt, [ethereum.NotFound] before.
 func (c *Client) TransactionReceipt(ctx context.Context, hash common.Hash) (*types.Receipt, error) {
-	return read(ctx, c, "read receipt", func(ctx context.Context, e *ethclient.Client) (*types.Receipt, error) {
-		return e.TransactionReceipt(ctx, hash)
+	return ask(ctx, c, "read receipt", func(ctx context.Context, e *endpoint) (*types.Receipt, error) {
+		return c.receipt(ctx, e, hash)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -70,6 +71,7 @@ type Client struct {
 	heads     *heads
 	expected  expectation
 	alone     soloNotice
+	due       atomic.Int64 // when somebody last waited for a block that was due, in Unix nanoseconds
 
 	newest struct {
 		mu    sync.Mutex
@@ -137,12 +139,24 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	if err != nil && (!cfg.Lazy || cfg.ChainID == 0 || c.allWrong()) {
 		c.Close()
-		return nil, fmt.Errorf("dial chain: %w", err)
+		return nil, fmt.Errorf("dial chain: %w", advised(err))
 	}
 	c.spawn(c.watchHeads)
 	c.spawn(c.probe)
 	return c, nil
 }
+
+// advised adds what to do about endpoints that don't answer. Errors about what they serve say that themselves.
+func advised(err error) error {
+	if errors.As(err, new(*ChainIDError)) || errors.As(err, new(*WrongError)) || errors.Is(err, ErrChainReset) ||
+		errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, mendIt)
+}
+
+// mendIt is the next step where an endpoint is of no use.
+const mendIt = "mend that endpoint, or give another in the network's rpc list"
 
 // identify looks at every endpoint, all at once, and returns soon after the first is found to serve what it should.
 func (c *Client) identify(ctx context.Context, patience time.Duration) error {
@@ -151,7 +165,7 @@ func (c *Client) identify(ctx context.Context, patience time.Duration) error {
 	errs := make(chan error, len(c.endpoints))
 	look := func(e *endpoint) {
 		if !c.spawn(func(context.Context) { // ends with ctx
-			err := c.ready(ctx, e)
+			err := c.readySoon(ctx, e)
 			if err != nil && !errors.As(err, new(*LeftOutError)) && !errors.As(err, new(*ChainIDError)) {
 				if err = e.quote(err); !errors.Is(err, context.Canceled) {
 					e.failed(err)
@@ -184,6 +198,27 @@ func (c *Client) identify(ctx context.Context, patience time.Duration) error {
 		return errors.Join(all...)
 	}
 	return nil
+}
+
+// readySoon is ready that does not give up an endpoint which is only too busy, while there is time.
+func (c *Client) readySoon(ctx context.Context, e *endpoint) error {
+	var busy error
+	for {
+		err := c.ready(ctx, e)
+		if busy != nil && ctx.Err() != nil {
+			return busy // which says more than that the time is over
+		}
+		if !isBusy(err) {
+			return err
+		}
+		busy = err
+		e.mu.Lock()
+		wait := max(e.retryAfter, busyPause)
+		e.mu.Unlock()
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait || sleep(ctx, wait) != nil {
+			return busy
+		}
+	}
 }
 
 // allWrong reports whether every endpoint answers and none serves what it should: waiting would not mend that.
@@ -410,7 +445,8 @@ func (c *Client) onOne(ctx context.Context, e *endpoint, f func(context.Context,
 	if err == nil {
 		err = f(limited, e)
 	}
-	if impossible := (*ImpossibleError)(nil); errors.As(err, &impossible) {
+	// Not the reason why it is left out already: who asks often would never see it believed again.
+	if impossible := (*ImpossibleError)(nil); errors.As(err, &impossible) && !errors.As(err, new(*LeftOutError)) {
 		c.leaveOut(e, impossible)
 		err = &LeftOutError{e.name, time.Now(), impossible}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"byway/contracts/chain/chaintest"
 	"byway/contracts/devchain"
 
 	"github.com/ethereum/go-ethereum"
@@ -30,10 +31,11 @@ func dialBoth(t testing.TB, urls ...string) *Client {
 func TestBrokenEndpointIsNamedSoonAndItsKeyIsNot(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	for name, mode := range broken {
-		t.Run(name, func(t *testing.T) {
+	for _, kind := range chaintest.Broken() {
+		t.Run(kind.Name, func(t *testing.T) {
 			t.Parallel()
-			p := startProxy(t, node.URL())
+			p := chaintest.Start(t, node.URL())
+			mode := kind.Fault(t, p)
 			url := p.URL + "/v3/SECRET?key=SECRET"
 			check := func(what string, begin time.Time, err error) {
 				t.Helper()
@@ -47,13 +49,13 @@ func TestBrokenEndpointIsNamedSoonAndItsKeyIsNot(t *testing.T) {
 					t.Errorf("%s: the error is: %s", what, m)
 				}
 			}
-			p.set(mode)
+			p.Set(mode)
 			begin := time.Now()
 			_, err := Dial(t.Context(), Config{URLs: []string{url}, Timeout: shortTimeout})
 			check("dial", begin, err)
-			p.set(nil)
+			p.Set(nil)
 			c := dialBoth(t, url)
-			p.set(mode)
+			p.Set(mode)
 			begin = time.Now()
 			_, err = c.Head(t.Context())
 			check("head", begin, err)
@@ -64,7 +66,7 @@ func TestBrokenEndpointIsNamedSoonAndItsKeyIsNot(t *testing.T) {
 			if err == nil || time.Since(begin) > patience {
 				t.Errorf("wait: %v after %s", err, time.Since(begin))
 			}
-			p.set(nil)
+			p.Set(nil)
 			if _, err := c.Head(t.Context()); err != nil {
 				t.Errorf("it works again, but: %v", err)
 			}
@@ -75,12 +77,13 @@ func TestBrokenEndpointIsNamedSoonAndItsKeyIsNot(t *testing.T) {
 func TestNextEndpointAnswersWhenOneIsBroken(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	for name, mode := range broken {
-		t.Run(name, func(t *testing.T) {
+	for _, kind := range chaintest.Broken() {
+		t.Run(kind.Name, func(t *testing.T) {
 			t.Parallel()
-			p := startProxy(t, node.URL())
+			p := chaintest.Start(t, node.URL())
+			mode := kind.Fault(t, p)
 			c := dialBoth(t, p.URL, node.URL())
-			p.set(mode)
+			p.Set(mode)
 			for range 5 {
 				if _, err := c.Head(t.Context()); err != nil {
 					t.Fatal(err)
@@ -98,17 +101,17 @@ func TestNextEndpointAnswersWhenOneIsBroken(t *testing.T) {
 func TestRateLimitIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	p := startProxy(t, node.URL())
+	p := chaintest.Start(t, node.URL())
 	c, err := Dial(t.Context(), Config{URLs: []string{p.URL}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	p.set(func(w http.ResponseWriter, _ *http.Request, q *request) bool {
+	p.Set(func(w http.ResponseWriter, _ *http.Request, q *chaintest.Query) bool {
 		if q.Method == "" {
 			return false // the WebSocket
 		}
-		p.set(nil)
+		p.Set(nil)
 		w.Header().Set("Retry-After", "1")
 		w.WriteHeader(http.StatusTooManyRequests)
 		return true
@@ -125,8 +128,8 @@ func TestRateLimitIsWaitedFor(t *testing.T) {
 func TestLaggingEndpointIsPassedOverAndStopsMoneyDecisions(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	p := startProxy(t, node.URL())
-	p.set(frozen(2))
+	p := chaintest.Start(t, node.URL())
+	p.Set(chaintest.Frozen(2))
 	c := dial(t, p.URL, node.URL())
 	if err := node.Mine(20); err != nil {
 		t.Fatal(err)
@@ -147,7 +150,7 @@ func TestLaggingEndpointIsPassedOverAndStopsMoneyDecisions(t *testing.T) {
 	if head, err := c.Agreed().OrAlone().Head(ctx); err != nil || head.Number != 21 {
 		t.Errorf("head for one's own money: %+v, %v", head, err)
 	}
-	p.set(frozen(20)) // a block behind is no reason to stop
+	p.Set(chaintest.Frozen(20)) // a block behind is no reason to stop
 	if head, err := c.Agreed().Head(ctx); err != nil || head.Number != 20 {
 		t.Errorf("agreed head %+v, %v", head, err)
 	}
@@ -160,8 +163,8 @@ func TestMoneyDecisionsNeedTwoEndpointsThatAgree(t *testing.T) {
 	// RETURN(0, 32) of a word that is 7.
 	contract := deploy(t, s, []byte{0x60, 7, 0x5f, 0x52, 0x60, 32, 0x5f, 0xf3})
 	refusing := deploy(t, s, reverting([]byte{0xde, 0xad, 0xbe, 0xef}))
-	liar := startProxy(t, node.URL())
-	liar.set(forged(node.URL(), "eth_call", flip("07\"", "08\"")))
+	liar := chaintest.Start(t, node.URL())
+	liar.Set(chaintest.Edited("eth_call", chaintest.Flip("07\"", "08\"")))
 	msg := ethereum.CallMsg{To: &contract}
 
 	two := dial(t, liar.URL, node.URL())
@@ -172,7 +175,7 @@ func TestMoneyDecisionsNeedTwoEndpointsThatAgree(t *testing.T) {
 	if got, err := two.Agreed().CallContract(t.Context(), msg, nil); !errors.As(err, &d) {
 		t.Errorf("believed %x, %v", got, err)
 	}
-	other := startProxy(t, node.URL())
+	other := chaintest.Start(t, node.URL())
 	three := dial(t, liar.URL, node.URL(), other.URL)
 	if got, err := three.Agreed().CallContract(t.Context(), msg, nil); err != nil || got[31] != 7 {
 		t.Errorf("two of three: %x, %v", got, err)
@@ -190,7 +193,7 @@ func TestMoneyDecisionsNeedTwoEndpointsThatAgree(t *testing.T) {
 		t.Errorf("agreed balance: %s, %v", b, err)
 	}
 
-	liar.set(broken["server error"])
+	liar.Set(chaintest.Page(500, "boom"))
 	if _, err := two.Agreed().CallContract(t.Context(), msg, nil); !errors.Is(err, ErrAlone) {
 		t.Errorf("one endpoint of two: %v", err)
 	}
@@ -211,10 +214,10 @@ func TestMoneyDecisionsNeedTwoEndpointsThatAgree(t *testing.T) {
 func TestForgedReceiptSettlesNothing(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	liar := startProxy(t, node.URL())
+	liar := chaintest.Start(t, node.URL())
 	c := dial(t, liar.URL, node.URL())
 	s := sender(t, SenderConfig{Client: c})
-	liar.set(forged(node.URL(), "eth_getTransactionReceipt", flip(`"status":"0x1"`, `"status":"0x0"`)))
+	liar.Set(chaintest.Edited("eth_getTransactionReceipt", chaintest.Flip(`"status":"0x1"`, `"status":"0x0"`)))
 	ctx, cancel := context.WithTimeout(t.Context(), shortTimeout)
 	defer cancel()
 	_, err := s.Send(ctx, payment("one"))
@@ -222,7 +225,7 @@ func TestForgedReceiptSettlesNothing(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &d) {
 		t.Fatalf("with a liar: %v", err)
 	}
-	liar.set(nil)
+	liar.Set(nil)
 	if _, err := s.Send(t.Context(), payment("one")); err != nil {
 		t.Fatalf("without: %v", err)
 	}
@@ -234,7 +237,7 @@ func TestForgedReceiptSettlesNothing(t *testing.T) {
 func TestDroppedWebSocketOnlyDelaysNews(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	p := startProxy(t, node.URL())
+	p := chaintest.Start(t, node.URL())
 	for _, url := range []string{p.URL, strings.Replace(p.URL, "http://", "ws://", 1)} {
 		c := dial(t, url)
 		for range 4 {

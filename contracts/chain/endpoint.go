@@ -24,14 +24,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-const (
-	// maxBody bounds an endpoint's answer; the largest that is asked for, a full page of logs, is far below.
-	maxBody = 64 << 20
-	// maxRetryAfter bounds how long an endpoint can send us away for.
-	maxRetryAfter = 2 * time.Minute
-	// maxQuote bounds what is quoted of an endpoint's words, in characters.
-	maxQuote = 240
-)
+// maxQuote bounds what is quoted of an endpoint's words, in characters.
+const maxQuote = 240
 
 // endpoint is one JSON-RPC server and what is known of its health.
 type endpoint struct {
@@ -43,8 +37,11 @@ type endpoint struct {
 	eth       *ethclient.Client
 	http      *http.Client
 	webSocket websocket.Dialer
+	sockets   sockets
 	quirks    quirks
 	trust     trust
+
+	connecting sync.Mutex // held while the connection is opened
 
 	mu         sync.Mutex
 	pause      *backoff.ExponentialBackOff
@@ -52,7 +49,8 @@ type endpoint struct {
 	failing    time.Time // since when
 	until      time.Time // not to be preferred before
 	retryAfter time.Duration
-	head       uint64 // the newest block that it has named
+	newest     Block     // the head that it named last; of number 0: none yet
+	moved      time.Time // when that was first named
 	lagging    bool
 	slow       bool  // others answer sooner
 	err        error // of the last failure
@@ -92,43 +90,18 @@ func newEndpoint(raw string, dialer *net.Dialer) (*endpoint, error) {
 	e.pause.InitialInterval, e.pause.MaxInterval = 100*time.Millisecond, 30*time.Second
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 32
-	e.webSocket = websocket.Dialer{Proxy: http.ProxyFromEnvironment}
 	if dialer != nil {
-		transport.DialContext, e.webSocket.NetDialContext = dialer.DialContext, dialer.DialContext
+		transport.DialContext = dialer.DialContext
+	} else {
+		dialer = new(net.Dialer)
 	}
+	e.webSocket = websocket.Dialer{Proxy: http.ProxyFromEnvironment, NetDialContext: e.sockets.dialer(dialer)}
 	e.http = &http.Client{
 		Transport: &guard{transport, e},
 		// A request must not wander off to where nobody configured.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return e, nil
-}
-
-// guard limits what an endpoint may send and hears it say when to come back.
-type guard struct {
-	next *http.Transport
-	e    *endpoint
-}
-
-// RoundTrip implements [http.RoundTripper].
-func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := g.next.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
-		if wait := retryAfter(resp.Header.Get("Retry-After"), time.Now()); wait > 0 {
-			g.e.mu.Lock()
-			g.e.retryAfter = wait
-			g.e.mu.Unlock()
-		}
-	}
-	limit := int64(maxBody)
-	if resp.StatusCode/100 != 2 {
-		limit = 4 << 10 // an error page is quoted in the error
-	}
-	resp.Body = &limitedBody{resp.Body, limit}
-	return resp, nil
 }
 
 // retryAfter reads the header of that name, in either of its forms (RFC 9110, 10.2.3), and bounds it.
@@ -171,48 +144,31 @@ func secretsOf(u *url.URL) (secrets []string) {
 	return secrets
 }
 
-// CloseIdleConnections lets [http.Client.CloseIdleConnections] through to the transport.
-func (g *guard) CloseIdleConnections() { g.next.CloseIdleConnections() }
-
-var errTooLarge = errors.New("the answer is too large")
-
-type limitedBody struct {
-	io.ReadCloser
-	left int64
-}
-
-// Read implements [io.Reader].
-func (b *limitedBody) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errTooLarge
-	}
-	if int64(len(p)) > b.left {
-		p = p[:b.left]
-	}
-	n, err := b.ReadCloser.Read(p)
-	b.left -= int64(n)
-	return n, err
-}
-
 // connect opens the connection where there is none. HTTP connects by itself with each request.
 func (e *endpoint) connect(ctx context.Context) error {
+	e.connecting.Lock()
+	defer e.connecting.Unlock()
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.rpc != nil {
+	there := e.rpc != nil
+	e.mu.Unlock()
+	if there {
 		return nil
 	}
-	client, err := rpc.DialOptions(ctx, e.url, rpc.WithHTTPClient(e.http), rpc.WithWebsocketMessageSizeLimit(maxBody),
+	client, err := rpc.DialOptions(ctx, e.url, rpc.WithHTTPClient(e.http), rpc.WithWebsocketMessageSizeLimit(bulkBody),
 		rpc.WithWebsocketDialer(e.webSocket))
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.rpc, e.eth = client, ethclient.NewClient(client)
 	return nil
 }
 
 func (e *endpoint) close() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.sockets.closeAll() // also the one that is being opened
+	e.connecting.Lock()
+	defer e.connecting.Unlock()
 	if e.rpc != nil {
 		e.rpc.Close()
 	}
@@ -282,6 +238,21 @@ func isRefusal(err error) bool {
 	return errors.As(err, &e) && containsAny(strings.ToLower(err.Error()), refusals)
 }
 
+// lasting are words by which endpoints say that they will not answer this client soon.
+var lasting = []string{
+	"quota", "daily", "per day", "monthly", "per month", "credits", "upgrade", "api key", "apikey", "unauthorized",
+	"unauthorised", "forbidden",
+}
+
+// isBusy reports whether an endpoint says that it was asked too often just now: it may answer in a moment.
+func isBusy(err error) bool {
+	var page rpc.HTTPError
+	if errors.As(err, &page) && page.StatusCode != http.StatusTooManyRequests {
+		return false
+	}
+	return isRefusal(err) && !containsAny(strings.ToLower(err.Error()), lasting)
+}
+
 func containsAny(s string, words []string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
 }
@@ -323,6 +294,7 @@ func (e *endpoint) quote(err error) error {
 	var u *url.Error
 	var syntax *json.SyntaxError
 	var mistyped *json.UnmarshalTypeError
+	var malformed *malformedError
 	switch {
 	case errors.As(err, &page):
 		text = "HTTP status " + page.Status
@@ -331,17 +303,23 @@ func (e *endpoint) quote(err error) error {
 		}
 	case errors.Is(err, context.DeadlineExceeded):
 		text = "no answer in time"
+	case errors.As(err, &malformed):
+		text = notJSONRPC(malformed.error)
 	case errors.As(err, &u): // of the connection; its text would name all of the URL
 		text = u.Err.Error()
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			text = "it cut the connection"
 		}
 	case errors.As(err, &syntax), errors.As(err, &mistyped), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		text = fmt.Sprintf("what it answers is not JSON-RPC (%v): is that the URL of a JSON-RPC endpoint?", err)
+		text = notJSONRPC(err)
 	default:
 		text = err.Error()
 	}
 	return &quoted{e.clean(text), err}
+}
+
+func notJSONRPC(err error) string {
+	return fmt.Sprintf("what it answers is not JSON-RPC (%v): is that the URL of a JSON-RPC endpoint?", err)
 }
 
 // clean removes access keys, bounds the text and replaces what could play with a terminal.

@@ -29,28 +29,14 @@ func priceOf(tx *types.Transaction) gasPrice {
 // price says what to offer now: the suggested tip, and a cap that holds through a doubling of the base fee. For a
 // replacement both are also at least an eighth above the old ones; nodes ask for a tenth.
 func (s *Sender) price(ctx context.Context, old *gasPrice) (gasPrice, error) {
-	head, err := s.client.HeaderByNumber(ctx, nil)
+	quote, err := s.client.gasQuote(ctx)
 	if err != nil {
 		return gasPrice{}, err
 	}
-	var p gasPrice
-	if head.BaseFee == nil {
-		price, err := s.client.SuggestGasPrice(ctx)
-		if err != nil {
-			return gasPrice{}, err
-		}
-		p = gasPrice{price, price, true}
-	} else {
-		tip, err := s.client.SuggestGasTipCap(ctx)
-		if err != nil {
-			return gasPrice{}, err
-		}
-		if tip.Sign() == 0 {
-			tip = big.NewInt(1)
-		}
-		limit := new(big.Int).Lsh(head.BaseFee, 1)
-		p = gasPrice{tip, limit.Add(limit, tip), false}
+	if quote.base != nil && quote.tip.Sign() == 0 {
+		quote.tip = big.NewInt(1)
 	}
+	p := gasPrice{quote.tip, quote.cap(), quote.base == nil}
 	if old != nil {
 		p.tip, p.cap = bigMax(p.tip, raised(old.tip)), bigMax(p.cap, raised(old.cap))
 		p.legacy = old.legacy
@@ -60,9 +46,10 @@ func (s *Sender) price(ctx context.Context, old *gasPrice) (gasPrice, error) {
 	}
 	if p.cap.Cmp(s.maxGasPrice) > 0 {
 		// The limit may still be enough for now: offer it, unless there would be nothing left to raise.
-		if head.BaseFee != nil && head.BaseFee.Cmp(s.maxGasPrice) >= 0 ||
+		if quote.base != nil && quote.base.Cmp(s.maxGasPrice) >= 0 ||
 			old != nil && s.maxGasPrice.Cmp(raised(old.cap)) < 0 || p.tip.Cmp(s.maxGasPrice) > 0 {
-			return gasPrice{}, fmt.Errorf("%w: %s wei, limit %s wei", ErrGasPrice, p.cap, s.maxGasPrice)
+			return gasPrice{}, fmt.Errorf("%w: %s wei by endpoint %s, limit %s wei: wait until it is cheaper, or give another "+
+				"endpoint", ErrGasPrice, p.cap, quote.by, s.maxGasPrice)
 		}
 		p.cap = s.maxGasPrice
 	}

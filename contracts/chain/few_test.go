@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
 
+	"byway/contracts/chain/chaintest"
 	"byway/contracts/devchain"
 )
 
@@ -20,13 +21,13 @@ import (
 func TestAdversaryReceiptBesideAnEndpointThatLags(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	p := startProxy(t, node.URL())
+	p := chaintest.Start(t, node.URL())
 	c := dial(t, p.URL, node.URL())
 	sent, err := sender(t, SenderConfig{Client: c, Signer: devchain.Account(1)}).Send(t.Context(), payment("lags"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.set(frozen(1))
+	p.Set(chaintest.Frozen(1))
 	if err := node.Mine(20); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func TestAdversaryReceiptBesideAnEndpointThatLags(t *testing.T) {
 func TestAdversaryEveryEndpointIsLeftOut(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	p, q := startProxy(t, node.URL()), startProxy(t, node.URL())
+	p, q := chaintest.Start(t, node.URL()), chaintest.Start(t, node.URL())
 	c := dial(t, p.URL, q.URL)
 	wrong := &ImpossibleError{"it says what no chain can"}
 	for _, view := range []Agreed{c.Agreed(), c.Agreed().OrAlone()} {
@@ -73,14 +74,14 @@ func TestAdversaryOneOfThreeHangsWhileATransactionIsSent(t *testing.T) {
 	t.Parallel()
 	const long = 2 * time.Minute // for which the endpoint that hangs would be waited for
 	node := startChain(t, devchain.Config{})
-	p := startProxy(t, node.URL())
+	p := chaintest.Start(t, node.URL())
 	c, err := Dial(t.Context(), Config{URLs: []string{p.URL, node.URL(), node.URL() + "/"}, Timeout: long, Log: testLog(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	p.set(func(w http.ResponseWriter, r *http.Request, q *request) bool {
-		return q.Method != "" && broken["hang"](w, r, q) // but for the WebSocket, whose opening Close would wait for
+	p.Set(func(w http.ResponseWriter, r *http.Request, q *chaintest.Query) bool {
+		return q.Method != "" && chaintest.Hang(w, r, q) // but for the WebSocket, whose opening Close would wait for
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

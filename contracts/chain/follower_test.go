@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"byway/contracts/chain/chaintest"
 	"byway/contracts/devchain"
 
 	"github.com/ethereum/go-ethereum"
@@ -210,7 +211,7 @@ func TestFollowerSeesAReorganisationOfWhileItWasOff(t *testing.T) {
 func TestFollowerAdaptsItsRangesToTheEndpoint(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	p := startProxy(t, node.URL())
+	p := chaintest.Start(t, node.URL())
 	c := dial(t, p.URL)
 	direct := dial(t, node.URL())
 	s := sender(t, SenderConfig{Client: direct})
@@ -223,16 +224,16 @@ func TestFollowerAdaptsItsRangesToTheEndpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, refuse := range map[string]misbehaviour{
-		"invalid params": func(w http.ResponseWriter, _ *http.Request, q *request) bool {
-			return replyError(w, q, -32602, "block range is too large")
+	for name, refuse := range map[string]chaintest.Fault{
+		"invalid params": func(w http.ResponseWriter, _ *http.Request, q *chaintest.Query) bool {
+			return chaintest.Refuse(w, q, -32602, "block range is too large")
 		},
-		"limit": func(w http.ResponseWriter, _ *http.Request, q *request) bool {
-			return replyError(w, q, -32005, "limit")
+		"limit": func(w http.ResponseWriter, _ *http.Request, q *chaintest.Query) bool {
+			return chaintest.Refuse(w, q, -32005, "limit")
 		},
-		"http status": raw(413, "too much"),
+		"http status": chaintest.Page(413, "too much"),
 	} {
-		p.set(func(w http.ResponseWriter, r *http.Request, q *request) bool {
+		p.Set(func(w http.ResponseWriter, r *http.Request, q *chaintest.Query) bool {
 			if q.Method != "eth_getLogs" {
 				return false
 			}
@@ -255,14 +256,14 @@ func TestFollowerAdaptsItsRangesToTheEndpoint(t *testing.T) {
 		if v.to < 300 {
 			t.Errorf("%s: complete up to block %d", name, v.to)
 		}
-		p.set(nil)
+		p.Set(nil)
 	}
 }
 
 func TestFollowerFindsLogsThatAnEndpointServedLate(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	p := startProxy(t, node.URL())
+	p := chaintest.Start(t, node.URL())
 	c := dial(t, p.URL)
 	direct := dial(t, node.URL())
 	s := sender(t, SenderConfig{Client: direct})
@@ -272,8 +273,8 @@ func TestFollowerFindsLogsThatAnEndpointServedLate(t *testing.T) {
 		Client: c, Journal: journal(t, ""), Name: "late", Addresses: []common.Address{address},
 	}), v)
 	defer stop()
-	p.set(func(w http.ResponseWriter, _ *http.Request, q *request) bool {
-		return q.Method == "eth_getLogs" && reply(w, q, "[]")
+	p.Set(func(w http.ResponseWriter, _ *http.Request, q *chaintest.Query) bool {
+		return q.Method == "eth_getLogs" && chaintest.Result(w, q, "[]")
 	})
 	r, err := s.Send(t.Context(), Intent{ID: "one", To: &address, Data: []byte("late")})
 	if err != nil {
@@ -290,7 +291,7 @@ func TestFollowerFindsLogsThatAnEndpointServedLate(t *testing.T) {
 			t.Fatal("the follower stands still")
 		}
 	}
-	p.set(nil)
+	p.Set(nil)
 	if err := node.Mine(1); err != nil {
 		t.Fatal(err)
 	}

@@ -31,10 +31,11 @@ type Health struct {
 // Health tells how the endpoints do, in the configured order. It asks nobody.
 func (c *Client) Health() []Health {
 	all := make([]Health, len(c.endpoints))
+	due := c.isDue()
 	for i, e := range c.endpoints {
 		out := e.leftOut()
 		e.mu.Lock()
-		h := Health{URL: e.name, Head: e.head, Lagging: e.lagging, Slow: e.slow, Failures: e.failures}
+		h := Health{URL: e.name, Head: e.newest.Number, Lagging: e.lagging, Slow: e.slow, Failures: e.failures}
 		switch {
 		case out != nil:
 			h.LeftOut, h.Error, h.Since = true, out.Err, out.Since
@@ -42,6 +43,8 @@ func (c *Client) Health() []Health {
 			h.Error, h.Since = e.err, e.failing
 		case !e.trust.ever.Load():
 			h.Error = errors.New("it has not answered yet")
+		case due && e.stalledLocked() != nil:
+			h.Error, h.Since = e.stalledLocked(), e.moved
 		}
 		h.OK = h.Error == nil && !h.Lagging
 		e.mu.Unlock()
@@ -208,11 +211,17 @@ func newPoll(first, most time.Duration) *poll { return &poll{first, most, first}
 // reset makes the next wait short again.
 func (p *poll) reset() { p.next = p.first }
 
+// step returns how long to wait now, and makes the next wait longer.
+func (p *poll) step() time.Duration {
+	now := p.next
+	p.next = min(p.next*3/2, p.most)
+	return now
+}
+
 // wait pauses until it is time to ask again, or wake is closed.
 func (p *poll) wait(ctx context.Context, wake <-chan struct{}) error {
-	timer := time.NewTimer(p.next)
+	timer := time.NewTimer(p.step())
 	defer timer.Stop()
-	p.next = min(p.next*3/2, p.most)
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

@@ -16,5 +16,10 @@ func TestMain(m *testing.M) {
 		// A subscription whose client leaves while the node stops asks an event loop that has
 		// ended to forget it, and waits for ever.
 		goleak.IgnoreAnyFunction("github.com/ethereum/go-ethereum/eth/filters.(*Subscription).Unsubscribe"),
+		// And one that comes while the node stops: its server's side of the connection waits with it. A client never
+		// waits there, since it serves no calls.
+		goleak.IgnoreAnyFunction("github.com/ethereum/go-ethereum/eth/filters.(*EventSystem).subscribe"),
+		goleak.IgnoreAnyFunction("github.com/ethereum/go-ethereum/rpc.(*Server).ServeCodec"),
+		goleak.IgnoreAnyFunction("github.com/ethereum/go-ethereum/rpc.(*handler).close"),
 	)
 }

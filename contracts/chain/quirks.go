@@ -92,8 +92,10 @@ func (e *endpoint) logs(ctx context.Context, q ethereum.FilterQuery, from, to ui
 			return nil, err
 		}
 		if err != nil {
-			// Whatever the words are, it may be a limit, unless it says that nothing is to be asked now: less is easier.
-			if ctx.Err() == nil && !isRefusal(err) && spoke(err) && e.quirks.logsRefused(last-from+1) {
+			// Whatever the words are, it may be a limit: less is easier. Where they sound as if nothing were to be asked now, one
+			// block tells which it is.
+			if ctx.Err() == nil && spoke(err) && last > from && (!isRefusal(err) || e.givesLogs(ctx, q, err)) &&
+				e.quirks.logsRefused(last-from+1) {
 				continue
 			}
 			return nil, err
@@ -104,6 +106,19 @@ func (e *endpoint) logs(ctx context.Context, q ethereum.FilterQuery, from, to ui
 	}
 	return all, nil
 }
+
+// givesLogs reports whether an endpoint that has refused logs gives those of one block.
+func (e *endpoint) givesLogs(ctx context.Context, q ethereum.FilterQuery, refusal error) bool {
+	if errors.As(refusal, new(rpc.HTTPError)) {
+		return false // who answers in HTTP's words has not looked at the question
+	}
+	q.ToBlock = q.FromBlock
+	_, err := e.eth.FilterLogs(ctx, q)
+	return err == nil
+}
+
+// errNoHead says that an endpoint has no newest block, as no chain is.
+var errNoHead = errors.New("it names no newest block")
 
 // capped reports whether a list of logs has the length that a limit of results would give it.
 func capped(n int) bool { return n >= 1000 && n%500 == 0 }
@@ -151,6 +166,9 @@ func (e *endpoint) header(ctx context.Context, at any) (header, error) {
 	var short *rpcHeader
 	if err := json.Unmarshal(raw, &short); err != nil {
 		return header{}, err
+	}
+	if short == nil && at == "latest" {
+		return header{}, errNoHead
 	}
 	if short == nil {
 		return header{}, ethereum.NotFound

@@ -276,7 +276,7 @@ func (s *Sender) nextNonce(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	// Whoever else uses the account, against all advice, is given way.
-	chains, err := s.client.PendingNonceAt(ctx, s.Address())
+	chains, err := s.client.nextNonce(ctx, s.Address(), ours)
 	if err != nil {
 		return 0, err
 	}
@@ -300,7 +300,7 @@ func (s *Sender) estimate(ctx context.Context, i Intent) (uint64, error) {
 }
 
 func (s *Sender) checkFunds(ctx context.Context, i Intent, price gasPrice) error {
-	have, err := s.client.BalanceAt(ctx, s.Address(), nil)
+	have, err := s.client.mostBalance(ctx, s.Address())
 	if err != nil {
 		return err
 	}
@@ -442,15 +442,19 @@ func (s *Sender) finish(ctx context.Context, id string) error {
 	return err
 }
 
+// mostFilled is how many nonces are filled at once: each costs gas, and crashes leave one.
+const mostFilled = 16
+
 // fillGaps fills nonces below those in flight that neither the chain nor the journal knows anything about: a crash
 // between taking back a send and filling its nonce leaves one.
 func (s *Sender) fillGaps(ctx context.Context, open []*send) error {
 	s.nonces.Lock()
 	defer s.nonces.Unlock()
-	next, err := s.client.PendingNonceAt(ctx, s.Address())
+	next, err := s.client.usedNonces(ctx, s.Address())
 	if err != nil {
 		return err
 	}
+	filled := 0
 	for _, sn := range open {
 		for ; next < sn.nonce; next++ {
 			used, err := s.sends.query(ctx, "nonce = ?", int64(next))
@@ -459,6 +463,10 @@ func (s *Sender) fillGaps(ctx context.Context, open []*send) error {
 			}
 			if len(used) != 0 {
 				continue
+			}
+			if filled++; filled > mostFilled {
+				return fmt.Errorf("the next nonce of account %s is said to be %d and a transaction waits with nonce %d: so many are "+
+					"not filled, an endpoint has named a false one", s.Address(), next, sn.nonce)
 			}
 			if err := s.fill(ctx, next); err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"byway/contracts/chain/chaintest"
 	"byway/contracts/devchain"
 
 	"github.com/ethereum/go-ethereum"
@@ -360,20 +361,23 @@ func TestReorganisedTransactionIsSentAgain(t *testing.T) {
 func TestSenderOutlivesAnEndpointThatFails(t *testing.T) {
 	t.Parallel()
 	node := startChain(t, devchain.Config{})
-	p := startProxy(t, node.URL())
+	p := chaintest.Start(t, node.URL())
 	c := dialBoth(t, p.URL)
 	s := sender(t, SenderConfig{Client: c, StuckAfter: 400 * time.Millisecond})
-	modes := []string{"hang", "reset", "truncated", "rate limited", "page"}
-	for i, name := range modes {
+	modes := []chaintest.Fault{
+		chaintest.Hang, chaintest.Cut, chaintest.Page(200, `{"jsonrpc":"2.0","id":1,"resu`), chaintest.Page(429, "slow down"),
+		chaintest.Page(200, "<html>welcome to the hotel's network</html>"),
+	}
+	for i, mode := range modes {
 		// It fails while the transaction is handed over: whether the node has it is unknown.
-		p.set(nil)
+		p.Set(nil)
 		if i%2 == 0 {
-			p.set(forged(node.URL(), "eth_sendRawTransaction", func(string) string { return "garbage" }))
+			p.Set(chaintest.Edited("eth_sendRawTransaction", func(string) string { return "garbage" }))
 		}
 		s.hook = func(step string) error {
 			if step == "recorded" {
-				p.set(broken[name])
-				time.AfterFunc(500*time.Millisecond, func() { p.set(nil) })
+				p.Set(mode)
+				time.AfterFunc(500*time.Millisecond, func() { p.Set(nil) })
 			}
 			return nil
 		}
@@ -381,7 +385,7 @@ func TestSenderOutlivesAnEndpointThatFails(t *testing.T) {
 		_, err := s.Send(ctx, payment(fmt.Sprint("send ", i)))
 		cancel()
 		if err != nil {
-			t.Fatalf("%s: %v", name, err)
+			t.Fatalf("fault %d: %v", i, err)
 		}
 	}
 	if b := balance(t, c, target); b.Cmp(big.NewInt(int64(len(modes)))) != 0 {

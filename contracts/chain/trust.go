@@ -21,6 +21,8 @@ import (
 const (
 	// recheckFirst and recheckMost are how soon one that was left out is looked at again.
 	recheckFirst, recheckMost = 5 * time.Second, time.Minute
+	// forgiveAfter is how long it must have been believed before its next lie counts as the first.
+	forgiveAfter = 10 * time.Minute
 	// verifyEvery is how often the first blocks of one that is believed are asked for again.
 	verifyEvery = time.Minute
 	// maxDrop is by how many blocks an endpoint's head may fall before its chain is looked at anew.
@@ -39,6 +41,7 @@ type trust struct {
 	out     error                    // why it is left out, nil: it isn't
 	since   time.Time
 	again   time.Time // not to be looked at before
+	back    time.Time // when it was last believed again
 	pause   time.Duration
 }
 
@@ -124,8 +127,11 @@ func (c *Client) leaveOut(e *endpoint, why error) {
 	e.trust.mu.Lock()
 	news := e.trust.out == nil || e.trust.out.Error() != why.Error()
 	if e.trust.out == nil {
-		e.trust.since, e.trust.pause = now, recheckFirst
-	} else {
+		e.trust.since = now
+	}
+	if e.trust.out == nil && now.Sub(e.trust.back) > forgiveAfter {
+		e.trust.pause = recheckFirst
+	} else { // one that lies now and then is believed the more seldom
 		e.trust.pause = min(2*e.trust.pause, recheckMost)
 	}
 	e.trust.out, e.trust.again = why, now.Add(e.trust.pause)
@@ -143,7 +149,9 @@ func (c *Client) leaveOut(e *endpoint, why error) {
 func (c *Client) takeBack(e *endpoint) {
 	e.trust.mu.Lock()
 	was := e.trust.out
-	e.trust.out = nil
+	if e.trust.out = nil; was != nil {
+		e.trust.back = time.Now()
+	}
 	e.trust.mu.Unlock()
 	e.trust.verified.Store(true)
 	e.trust.ever.Store(true)
@@ -269,7 +277,9 @@ func (c *Client) verify(ctx context.Context, e *endpoint) error {
 		switch err := headErrs[i]; {
 		case err == nil:
 			e.trust.mu.Lock()
-			e.trust.origins[number] = []common.Hash{heads[i].block.Hash, heads[i].Hash()}
+			if e.trust.origins != nil { // else it gave another one not
+				e.trust.origins[number] = []common.Hash{heads[i].block.Hash, heads[i].Hash()}
+			}
 			e.trust.mu.Unlock()
 		case errors.Is(err, ethereum.NotFound) || isMissing(err):
 		case errors.As(err, new(*ImpossibleError)):
@@ -402,8 +412,8 @@ func (c *Client) observe(e *endpoint, head Block) error {
 		return &LeftOutError{e.name, time.Now(), err}
 	}
 	e.mu.Lock()
-	fell := head.Number+maxDrop < e.head
-	e.head = head.Number
+	fell := head.Number+maxDrop < e.newest.Number
+	e.saw(head)
 	e.mu.Unlock()
 	if fell {
 		c.suspect(e)
@@ -419,12 +429,19 @@ const (
 	fastest, mostAtOnce = 100, 10_000
 )
 
+// firstChain is before the first block of every chain that there is.
+var firstChain = time.Date(2015, 7, 1, 0, 0, 0, 0, time.UTC)
+
 // plausible holds a head against the newest block that was believed: between them lies time, and no chain makes blocks
 // without end in it. The endpoint's word for the time is bounded too, widely: chains for development travel.
 func (c *Client) plausible(head Block) error {
 	const travel = 10 * 365 * 24 * time.Hour
 	if head.Time.After(time.Now().Add(travel)) {
 		return &ImpossibleError{fmt.Sprintf("it names block %d of %s", head.Number, head.Time.UTC().Format(time.RFC3339))}
+	}
+	if head.Number > 0 && head.Time.Before(firstChain) {
+		return &ImpossibleError{fmt.Sprintf("it names block %d of %s, when there was no chain", head.Number,
+			head.Time.UTC().Format(time.RFC3339))}
 	}
 	c.newest.mu.Lock()
 	defer c.newest.mu.Unlock()

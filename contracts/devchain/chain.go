@@ -27,6 +27,8 @@ type Config struct {
 	Dir string
 	// Period is the time between blocks. 0: a block on demand, as soon as a transaction is pending.
 	Period time.Duration
+	// Ahead is how far the chain's clock is ahead of this machine's, or with a minus behind it.
+	Ahead time.Duration
 	// HTTP is the address to listen on for HTTP and WebSocket alike, 127.0.0.1:0 by default.
 	HTTP string
 	// Accounts is how many accounts of [Mnemonic] hold 10,000 ether each, 10 by default. A chain kept in a folder
@@ -117,6 +119,7 @@ func (c *Chain) start(cfg Config) (err error) {
 		return err
 	}
 	backend.SetSynced()
+	c.clock.advance(cfg.Ahead)
 	c.clock.resume(c.producer.head().Time)
 	if c.producer.head().Number.Sign() == 0 {
 		if _, err = c.producer.mine(order{time: c.clock.next(c.producer.head().Time), empty: true}, false); err != nil {

@@ -5,6 +5,7 @@ package crowd
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -113,5 +114,5 @@ func (p *Peer) Connected(to peer.ID) bool { return len(p.swarm.ConnsToPeer(to)) 
 // ID is the peer's identity.
 func (p *Peer) ID() peer.ID { return p.swarm.LocalPeer() }
 
-// Close closes the peer's connections.
-func (p *Peer) Close() error { return p.swarm.Close() }
+// Close closes the peer's connections and its book of addresses.
+func (p *Peer) Close() error { return errors.Join(p.swarm.Close(), p.swarm.Peerstore().Close()) }

@@ -4,6 +4,7 @@
 package devnet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,10 @@ type Config struct {
 	Listen string
 	// Period is the time between blocks; 0: a block for each transaction, at once.
 	Period time.Duration
+	// Ahead is how far the embedded chain's clock is ahead of this machine's, or with a minus behind it.
+	Ahead time.Duration
+	// ExitDelay is how long an exit of the contracts runs; 0: [node.DevnetExitDelay].
+	ExitDelay time.Duration
 	// HostKey and HostListen are the meeting point's; empty: a fresh key on free ports.
 	HostKey    crypto.PrivKey
 	HostListen []string
@@ -87,7 +92,7 @@ func Start(ctx context.Context, cfg Config) (_ *Devnet, err error) {
 	if err := d.startChain(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if err := d.deploy(ctx); err != nil {
+	if err := d.deploy(ctx, cmp.Or(cfg.ExitDelay, node.DevnetExitDelay)); err != nil {
 		return nil, err
 	}
 	d.DeployTime = time.Since(began)
@@ -104,7 +109,7 @@ func (d *Devnet) startChain(ctx context.Context, cfg Config) error {
 		if cfg.Dir != "" {
 			dir = filepath.Join(cfg.Dir, "chain")
 		}
-		c, err := devchain.Start(devchain.Config{Dir: dir, HTTP: cfg.Listen, Period: cfg.Period, Log: cfg.Log})
+		c, err := devchain.Start(devchain.Config{Dir: dir, HTTP: cfg.Listen, Period: cfg.Period, Ahead: cfg.Ahead, Log: cfg.Log})
 		if err != nil {
 			return err
 		}
@@ -138,9 +143,9 @@ func (d *Devnet) startChain(ctx context.Context, cfg Config) error {
 	return d.funder.Resume(ctx)
 }
 
-func (d *Devnet) deploy(ctx context.Context) error {
+func (d *Devnet) deploy(ctx context.Context, exitDelay time.Duration) error {
 	deployment, err := deploy.Contracts(ctx, deploy.Config{
-		Backend: d.client, Sender: d.funder, ExitDelay: node.DevnetExitDelay, UnbondDelay: node.DevnetUnbondDelay,
+		Backend: d.client, Sender: d.funder, ExitDelay: exitDelay, UnbondDelay: node.DevnetUnbondDelay,
 		DevToken: true, Log: d.log,
 	})
 	if err != nil {

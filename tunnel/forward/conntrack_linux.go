@@ -19,17 +19,18 @@ import (
 // The kernel's table of connections is one for the host and all sessions. Sessions may have half of it; when more than
 // crowdedAt of it is in use, those above an equal share lose the connections that have rested longest.
 const (
-	tracksEvery  = 250 * time.Millisecond
+	tracksEvery  = 100 * time.Millisecond
 	countEvery   = 5 * time.Second
 	tracksOurs   = 0.5
 	crowdedAt    = 0.6
 	newPerSecond = 1.0 / 16 // of the table, how many connections all sessions may begin a second, with twice that as a burst
+	ownPerSecond = 1.0 / 8  // of the table, how many they may begin besides, each at a rate of its own
 )
 
 // limits are those of a session, for the first packet of a connection. What is above them is dropped and comes again: a
 // reset would say that nobody listens there. UDP and TCP leave each other, and echo requests, a part of the rate. What
 // all sessions begin together is bounded as well, so that the table cannot fill before it is looked at; an eighth of
-// its rate is a session's own whatever the others do.
+// its rate is a session's own whatever the others do, as far as the table bears that of all of them.
 func (b *builder) limits(chain *nftables.Chain, cfg Config) {
 	perSecond := func(rate uint64, over bool) expr.Any {
 		rate = max(rate, 1)
@@ -62,12 +63,16 @@ func (b *builder) limits(chain *nftables.Chain, cfg Config) {
 	for _, f := range families {
 		b.rule(chain, nfproto(f.proto), each(network(f.index, 2), fresh, unix.NFT_DYNSET_OP_UPDATE, perSecond(rate, true)), drop())
 	}
+	most := float64(tracksMost(cfg.Tracks))
+	own := b.chain("own")
 	for _, f := range families {
-		b.rule(chain, nfproto(f.proto), each(network(f.index, 2), assured, unix.NFT_DYNSET_OP_UPDATE, perSecond(rate/8, false)), goTo("counted"))
+		b.rule(chain, nfproto(f.proto), each(network(f.index, 2), assured, unix.NFT_DYNSET_OP_UPDATE, perSecond(rate/8, false)), goTo("own"))
 	}
-	if most := tracksMost(cfg.Tracks); most > 0 {
-		b.rule(chain, []expr.Any{perSecond(uint64(float64(most)*newPerSecond), true)}, drop())
+	if most > 0 {
+		b.rule(own, []expr.Any{perSecond(uint64(most*ownPerSecond), true)}, drop())
+		b.rule(chain, []expr.Any{perSecond(uint64(most*newPerSecond), true)}, drop())
 	}
+	b.rule(own, goTo("counted"))
 	b.rule(chain, goTo("counted"))
 }
 
@@ -291,4 +296,25 @@ func equalShare(rests map[uint16][]int, room int) int {
 		room -= n
 	}
 	return 1 << 30
+}
+
+// dropUntranslated forgets connections of sessions that the kernel began to track without the exit's table.
+func dropUntranslated(nets Nets) error {
+	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
+		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, untranslated(nets)); err != nil {
+			return fmt.Errorf("forget connections: %w", err)
+		}
+	}
+	return nil
+}
+
+// untranslated is a filter of sessions' connections that go elsewhere under the inner address.
+type untranslated Nets
+
+// MatchConntrackFlow implements netlink.CustomConntrackFilter.
+func (n untranslated) MatchConntrackFlow(f *netlink.ConntrackFlow) bool {
+	src, ok := netip.AddrFromSlice(f.Forward.SrcIP)
+	dst, ok2 := netip.AddrFromSlice(f.Forward.DstIP)
+	nets := Nets(n)
+	return ok && ok2 && nets.Contains(src) && !nets.Contains(dst) && f.Reverse.DstIP.Equal(f.Forward.SrcIP)
 }

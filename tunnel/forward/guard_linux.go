@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -91,40 +90,44 @@ func (r *Router) rewatch(ctx context.Context, watch func(context.Context) (<-cha
 // look compares what should be there with what is, and puts back what is not: the tables, and on request the interface
 // and its routing rules. It reports whether all is well.
 func (r *Router) look(ctx context.Context, kernel bool) bool {
-	if !r.table.intact() {
-		r.shut.Store(true)
-		if err := r.reload(); err != nil {
-			r.say(fmt.Sprintf("closed: the firewall table was removed or changed and could not be put back: %v", err))
-			return false
-		}
-		r.log.Warn("the exit's firewall table was removed or changed by another program, and was put back",
-			"table", tablePrefix+r.name)
-		kernel = true
+	changed, err := r.restoreTable()
+	// The host's table is everybody's: it must not wait for ours.
+	hostErr := r.restoreHost(ctx, kernel)
+	if err == nil {
+		err = hostErr
 	}
-	if err := r.restoreHost(ctx); err != nil {
+	if err == nil && (kernel || changed || r.shut.Load()) {
+		err = r.restoreLink()
+		if err == nil {
+			r.routeMu.Lock()
+			if err = r.routing.restore(); err != nil {
+				err = fmt.Errorf("the exit's routing rules were removed and could not be put back: %w", err)
+			}
+			r.routeMu.Unlock()
+		}
+	}
+	if err != nil {
 		r.shut.Store(true)
-		r.say(fmt.Sprintf("closed: the rules that keep this host from forwarding for others were removed and could not be put back: %v", err))
+		r.say(fmt.Sprintf("closed: %v", err))
 		return false
-	}
-	if kernel || r.shut.Load() {
-		if err := r.restoreLink(); err != nil {
-			r.shut.Store(true)
-			r.say(fmt.Sprintf("closed: %v", err))
-			return false
-		}
-		r.routeMu.Lock()
-		err := r.routing.restore()
-		r.routeMu.Unlock()
-		if err != nil {
-			r.shut.Store(true)
-			r.say(fmt.Sprintf("closed: the exit's routing rules were removed and could not be put back: %v", err))
-			return false
-		}
 	}
 	r.noteFilter()
 	r.shut.Store(false)
 	r.say("")
 	return true
+}
+
+// restoreTable puts the exit's table back. Nothing of the sessions' passes until all has been looked at.
+func (r *Router) restoreTable() (changed bool, err error) {
+	if r.table.intact() {
+		return false, nil
+	}
+	r.shut.Store(true)
+	if err := r.table.reload(); err != nil {
+		return false, fmt.Errorf("the firewall table was removed or changed and could not be put back: %w", err)
+	}
+	r.log.Warn("the exit's firewall table was removed or changed by another program, and was put back", "table", tablePrefix+r.name)
+	return true, nil
 }
 
 // noteFilter tells when a packet filter came that drops what is forwarded, which ours can't overrule: a firewall that was
@@ -139,8 +142,8 @@ func (r *Router) noteFilter() {
 	}
 }
 
-// restoreLink gives the interface its addresses back: without them, and the routes that come with them, what is for a
-// session would take the host's default route. An interface that somebody took down is theirs to take up.
+// restoreLink gives the interface its settings and addresses back: without them, and the routes that come with them, what is
+// for a session would take the host's default route. An interface that somebody took down is theirs to take up.
 func (r *Router) restoreLink() error {
 	link, err := netlink.LinkByName(r.name)
 	if r.dev.closing.Load() {
@@ -151,6 +154,13 @@ func (r *Router) restoreLink() error {
 	}
 	if link.Attrs().Flags&net.FlagUp == 0 {
 		return fmt.Errorf("interface %s was taken down: ip link set %s up", r.name, r.name)
+	}
+	changed, err := setUpInterface(r.name)
+	if err != nil {
+		return err
+	}
+	if changed {
+		r.log.Warn("a setting of the exit's interface was changed by another program, and was put back", "interface", r.name)
 	}
 	addrs, err := netlink.AddrList(link, netlink.FAMILY_ALL)
 	if err != nil {
@@ -177,31 +187,6 @@ func (r *Router) restoreLink() error {
 	return nil
 }
 
-// reload makes the table again, and forgets connections that the kernel began to track without it: they are not
-// translated, and would not be later.
-func (r *Router) reload() error {
-	if err := r.table.load(); err != nil {
-		return err
-	}
-	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
-		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, untranslated(r.nets)); err != nil {
-			return fmt.Errorf("forget connections: %w", err)
-		}
-	}
-	return nil
-}
-
-// untranslated is a filter of sessions' connections that go elsewhere under the inner address.
-type untranslated Nets
-
-// MatchConntrackFlow implements netlink.CustomConntrackFilter.
-func (n untranslated) MatchConntrackFlow(f *netlink.ConntrackFlow) bool {
-	src, ok := netip.AddrFromSlice(f.Forward.SrcIP)
-	dst, ok2 := netip.AddrFromSlice(f.Forward.DstIP)
-	nets := Nets(n)
-	return ok && ok2 && nets.Contains(src) && !nets.Contains(dst) && f.Reverse.DstIP.Equal(f.Forward.SrcIP)
-}
-
 // say keeps what is wrong, and logs it when it is new.
 func (r *Router) say(trouble string) {
 	old := r.trouble.Swap(&trouble)
@@ -221,114 +206,35 @@ func (r *Router) Trouble() string {
 	return ""
 }
 
-// switched are the interfaces on which exits of this host turned forwarding on.
-type switched struct{ on4, on6 []string }
-
-// rememberHost reads from the host's table what it is the memory of.
-func (r *Router) rememberHost() error {
-	s, _, err := readHostTable()
-	if err == nil {
-		r.host = s
-	}
-	return err
-}
-
-// readHostTable returns what the host's table names, and how many rules it has; -1 when it is not there.
-func readHostTable() (s switched, rules int, err error) {
-	c, err := nftables.New()
-	if err != nil {
-		return s, 0, fmt.Errorf("open nftables: %w", err)
-	}
-	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
-	if err != nil {
-		return s, 0, fmt.Errorf("list nftables tables: %w", err)
-	}
-	at := slices.IndexFunc(tables, func(x *nftables.Table) bool { return x.Name == hostTable })
-	if at < 0 || tables[at].Flags&flagDormant != 0 {
-		return s, -1, nil
-	}
-	t := tables[at]
-	for name, list := range map[string]*[]string{closedSet4: &s.on4, closedSet6: &s.on6} {
-		elems, err := c.GetSetElements(&nftables.Set{Table: t, Name: name, KeyType: nftables.TypeIFName})
-		if err != nil {
-			return s, -1, nil //nolint:nilerr // a table without its sets is not ours any more
-		}
-		for _, e := range elems {
-			*list = append(*list, nameOf(e.Key))
-		}
-	}
-	list, err := c.GetRules(t, &nftables.Chain{Name: "forward", Table: t})
-	if err != nil {
-		return s, -1, nil //nolint:nilerr // nor one without its chain
-	}
-	return s, len(list), nil
-}
-
-// hostRules is how many rules the host's table has.
-func (s switched) hostRules() int {
-	if slices.Contains(s.on6, everywhere) {
-		return 3
-	}
-	return 2
-}
-
-func (s switched) covers(o switched) bool {
-	has := func(list []string) func(string) bool {
-		return func(name string) bool { return !slices.Contains(list, name) }
-	}
-	return !slices.ContainsFunc(o.on4, has(s.on4)) && !slices.ContainsFunc(o.on6, has(s.on6))
-}
-
-// restoreHost puts the host's table back, when somebody took it away or emptied it.
-func (r *Router) restoreHost(ctx context.Context) error {
+// restoreHost puts the host's table back, when somebody took it away or changed it, and on request the routes that note
+// the same.
+func (r *Router) restoreHost(ctx context.Context, routes bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	if r.closed || r.host.guarded(routes) {
 		return nil
 	}
-	now, rules, err := readHostTable()
-	if err == nil && rules >= now.hostRules() && now.covers(r.host) {
-		return nil
-	}
-	unlock, lockErr := lock(ctx)
-	if lockErr != nil {
-		return errors.Join(err, lockErr)
+	return r.openHost(ctx)
+}
+
+// openHost makes the host forward for exits and for nobody else. The caller holds r.mu.
+func (r *Router) openHost(ctx context.Context) error {
+	unlock, err := lock(ctx)
+	if err != nil {
+		if !r.host.guarded(false) {
+			err = errors.Join(err, r.host.on.turnOff())
+		}
+		return err
 	}
 	defer unlock()
-	return r.restoreHostLocked()
-}
-
-// restoreHostLocked does so for who holds both locks: another exit may have been quicker.
-func (r *Router) restoreHostLocked() error {
-	now, rules, err := readHostTable()
-	if err != nil || rules >= now.hostRules() && now.covers(r.host) {
-		return err
+	refused := r.host.refused
+	changed, err := r.host.open()
+	if changed {
+		r.log.Warn("the table that keeps this host from forwarding for others was removed or changed by another program, and was put back",
+			"table", hostTable)
 	}
-	union := func(a, b []string) []string {
-		list := slices.Concat(a, b)
-		slices.Sort(list)
-		return slices.Compact(list)
+	if r.host.refused != "" && r.host.refused != refused {
+		r.log.Warn("the exit does not forward from everywhere", "reason", r.host.refused)
 	}
-	all := switched{on4: union(now.on4, r.host.on4), on6: union(now.on6, r.host.on6)}
-	if err := dropHostTable(); err != nil {
-		return err
-	}
-	if err := guardHost(all.on4, all.on6); err != nil {
-		return err
-	}
-	r.log.Warn("the table that keeps this host from forwarding for others was removed by another program, and was put back",
-		"table", hostTable)
-	return nil
-}
-
-func dropHostTable() error {
-	c, err := nftables.New()
-	if err != nil {
-		return fmt.Errorf("open nftables: %w", err)
-	}
-	c.DelTable(&nftables.Table{Name: hostTable, Family: nftables.TableFamilyINet})
-	if err := c.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("replace nftables table %s: %w", hostTable, err)
-	}
-	return nil
+	return err
 }

@@ -70,37 +70,37 @@ func createOwned(conn *netlink.Conn, name string, flags uint32) error {
 // errGone says that the table is not there.
 var errGone = errors.New("the table is not there")
 
-// print is a digest of the table as the kernel holds it: its chains, its rules, and the sets that only we fill.
-func (t *table) print() ([sha256.Size]byte, error) {
-	var sum [sha256.Size]byte
+// digest tells whether the kernel still holds what was loaded; zero stands for nothing.
+type digest [sha256.Size]byte
+
+// print is the digest of the exit's table, with the sets that only we fill.
+func (t *table) print() (digest, error) {
 	c, err := nftables.New(nftables.AsLasting())
 	if err != nil {
-		return sum, fmt.Errorf("open nftables: %w", err)
+		return digest{}, fmt.Errorf("open nftables: %w", err)
 	}
 	defer c.CloseLasting() //nolint:errcheck // it was only read from
-	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
-	if err != nil {
-		return sum, fmt.Errorf("find nftables table: %w", err)
+	var sets []*nftables.Set
+	for _, s := range t.sets {
+		if !s.Dynamic && !s.IsMap {
+			sets = append(sets, s)
+		}
 	}
-	at := slices.IndexFunc(tables, func(x *nftables.Table) bool { return x.Name == t.t.Name })
-	if at < 0 {
-		return sum, errGone
+	return printTable(c, t.t.Name, sets...)
+}
+
+// printTable is a digest of a table as the kernel holds it: its chains, its rules and some of its sets. The kernel numbers
+// what a table holds from one on: two tables of one name that were made in the same way have the same digest.
+func printTable(c *nftables.Conn, name string, sets ...*nftables.Set) (digest, error) {
+	flags, err := tableFlags(name)
+	if err != nil {
+		return digest{}, err
 	}
 	h := sha256.New()
-	fmt.Fprintln(h, tables[at].Flags&flagDormant)
-	raw, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	fmt.Fprintln(h, flags&flagDormant)
+	rules, err := ask(unix.NFT_MSG_GETRULE, netlink.Dump, nameAttr(unix.NFTA_RULE_TABLE, name))
 	if err != nil {
-		return sum, fmt.Errorf("open nftables: %w", err)
-	}
-	defer raw.Close()
-	ask, err := nfMessage(nfTables|unix.NFT_MSG_GETRULE, netlink.Dump, unix.NFPROTO_INET, 0,
-		nameAttr(unix.NFTA_RULE_TABLE, t.t.Name))
-	if err != nil {
-		return sum, err
-	}
-	rules, err := raw.Execute(ask)
-	if err != nil {
-		return sum, fmt.Errorf("list rules of nftables: %w", err)
+		return digest{}, fmt.Errorf("list rules of nftables: %w", err)
 	}
 	for _, m := range rules {
 		if len(m.Data) > 4 { // what comes before is the same for all: family, version, generation
@@ -109,10 +109,10 @@ func (t *table) print() ([sha256.Size]byte, error) {
 	}
 	chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyINet)
 	if err != nil {
-		return sum, fmt.Errorf("list chains of nftables: %w", err)
+		return digest{}, fmt.Errorf("list chains of nftables: %w", err)
 	}
 	for _, x := range chains {
-		if x.Table.Name != t.t.Name {
+		if x.Table.Name != name {
 			continue
 		}
 		fmt.Fprintln(h, x.Name, x.Type)
@@ -123,27 +123,123 @@ func (t *table) print() ([sha256.Size]byte, error) {
 			fmt.Fprintln(h, *x.Policy)
 		}
 	}
-	names := make([]string, 0, len(t.sets))
-	for name, s := range t.sets {
-		if !s.Dynamic && !s.IsMap {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		elems, err := c.GetSetElements(t.sets[name])
+	slices.SortFunc(sets, func(a, b *nftables.Set) int { return cmp.Compare(a.Name, b.Name) })
+	for _, s := range sets {
+		elems, err := c.GetSetElements(s)
 		if err != nil {
-			return sum, fmt.Errorf("list nftables set %s: %w", name, err)
+			return digest{}, fmt.Errorf("list nftables set %s: %w", s.Name, err)
 		}
 		slices.SortFunc(elems, func(a, b nftables.SetElement) int {
 			return cmp.Or(slices.Compare(a.Key, b.Key), cmp.Compare(flag(a), flag(b)))
 		})
-		fmt.Fprintln(h, name)
+		fmt.Fprintln(h, s.Name)
 		for _, e := range elems {
 			fmt.Fprintln(h, e.Key, e.IntervalEnd)
 		}
 	}
-	return [sha256.Size]byte(h.Sum(nil)), nil
+	return digest(h.Sum(nil)), nil
+}
+
+// ask sends the kernel a question about tables of our family.
+func ask(kind uint16, flags netlink.HeaderFlags, attrs ...netlink.Attribute) ([]netlink.Message, error) {
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return nil, fmt.Errorf("open nftables: %w", err)
+	}
+	defer c.Close()
+	m, err := nfMessage(nfTables|kind, flags, unix.NFPROTO_INET, 0, attrs...)
+	if err != nil {
+		return nil, err
+	}
+	answers, err := c.Execute(m)
+	if err != nil {
+		return nil, fmt.Errorf("ask nftables: %w", err)
+	}
+	return answers, nil
+}
+
+// number finds an attribute of an answer.
+func number(answers []netlink.Message, kind uint16) (uint32, error) {
+	for _, m := range answers {
+		if len(m.Data) < 4 {
+			continue
+		}
+		attrs, err := netlink.UnmarshalAttributes(m.Data[4:])
+		if err != nil {
+			return 0, fmt.Errorf("read nftables message: %w", err)
+		}
+		for _, a := range attrs {
+			if a.Type == kind && len(a.Data) == 4 {
+				return binary.BigEndian.Uint32(a.Data), nil
+			}
+		}
+	}
+	return 0, errors.New("the kernel's answer about nftables lacks a number")
+}
+
+// generation counts the transactions of all programs.
+func generation() (uint32, error) {
+	answers, err := ask(unix.NFT_MSG_GETGEN, 0)
+	if err != nil {
+		return 0, err
+	}
+	return number(answers, unix.NFTA_GEN_ID)
+}
+
+// tableFlags are those of a table, which the library reads in the wrong order of bytes.
+func tableFlags(name string) (uint32, error) {
+	answers, err := ask(unix.NFT_MSG_GETTABLE, 0, nameAttr(unix.NFTA_TABLE_NAME, name))
+	if errors.Is(err, unix.ENOENT) {
+		return 0, errGone
+	}
+	if err != nil {
+		return 0, err
+	}
+	return number(answers, unix.NFTA_TABLE_FLAGS)
+}
+
+// tableExists reports whether there is a table of that name.
+func tableExists(name string) (bool, error) {
+	_, err := tableFlags(name)
+	if errors.Is(err, errGone) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// aloneTries is how often a change of a table that anybody may change is tried again because somebody did.
+const aloneTries = 20
+
+// alone makes a change in one transaction and returns the digest of what the kernel holds then. Where another program
+// changed something in between, what it made of the table would pass for what we loaded: the change is made again.
+func alone(change func() error, print func() (digest, error)) (digest, error) {
+	for range aloneTries {
+		before, err := generation()
+		if err != nil {
+			return digest{}, err
+		}
+		expect := before + 1
+		changeErr := change()
+		if changeErr != nil {
+			if !errors.Is(changeErr, unix.ENOENT) && !errors.Is(changeErr, errOthers) {
+				return digest{}, changeErr
+			}
+			expect = before
+		}
+		sum, printErr := print()
+		after, err := generation()
+		if err != nil {
+			return digest{}, err
+		}
+		if after != expect {
+			continue
+		}
+		if err := cmp.Or(changeErr, printErr); err != nil {
+			return digest{}, err
+		}
+		return sum, nil
+	}
+	return digest{}, fmt.Errorf("other programs changed nftables %d times in a row meanwhile", aloneTries)
 }
 
 func flag(e nftables.SetElement) int {

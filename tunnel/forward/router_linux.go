@@ -25,7 +25,6 @@ import (
 const (
 	ifPrefix    = "bwexit"
 	tablePrefix = "byway_exit_"
-	hostTable   = "byway_exits"
 )
 
 // dnsPort is the one service that the exit's inner address offers.
@@ -38,10 +37,10 @@ type Router struct {
 	name   string
 	link   int // its index
 	nets   Nets
-	reach  []netip.Prefix
 	table  *table
 	forget chan netip.Addr
 	done   chan struct{}
+	ctx    context.Context    // until Close
 	cancel context.CancelFunc // ends the guard
 	wg     sync.WaitGroup
 
@@ -50,7 +49,7 @@ type Router struct {
 	filter  string // of others, that drops what is forwarded; the guard's
 
 	mu     sync.Mutex
-	host   switched
+	host   host
 	closed bool
 
 	routeMu sync.Mutex
@@ -73,7 +72,7 @@ func Open(ctx context.Context, cfg Config) (*Router, error) {
 		return nil, err
 	}
 	defer unlock()
-	if err := clean(cfg.Log); err != nil {
+	if err := clean(cfg.Log, &host{}); err != nil {
 		return nil, err
 	}
 	nets, err := freeNets(cfg.Nets)
@@ -85,12 +84,12 @@ func Open(ctx context.Context, cfg Config) (*Router, error) {
 		return nil, fmt.Errorf("create tun device: %w", err)
 	}
 	r := &Router{
-		log: cfg.Log, dev: quiet(dev), nets: nets, reach: cfg.Reach, forget: make(chan netip.Addr, 1024),
+		log: cfg.Log, dev: quiet(dev), nets: nets, host: host{reach: cfg.Reach}, forget: make(chan netip.Addr, 1024),
 		done: make(chan struct{}), near: cfg.Rules.Near, static: cfg.Rules.Closed, shaped: make(map[uint16]bool),
 	}
 	// The watches begin before there is anything that could be missed.
 	watching, cancel := context.WithCancel(context.Background())
-	r.cancel = cancel
+	r.ctx, r.cancel = watching, cancel
 	filters, err := watchFilters(watching)
 	var host <-chan struct{}
 	if err == nil {
@@ -151,20 +150,20 @@ func (r *Router) start(cfg Config) error {
 	if r.name, err = r.dev.Name(); err != nil {
 		return fmt.Errorf("name of tun device: %w", err)
 	}
-	r.table, err = newTable(r.name, r.nets, cfg)
-	if err != nil {
-		return err
-	}
 	link, err := netlink.LinkByName(r.name)
 	if err != nil {
 		return fmt.Errorf("find %s: %w", r.name, err)
 	}
 	r.link = link.Attrs().Index
+	r.table, err = newTable(r.name, r.nets, cfg)
+	if err != nil {
+		return err
+	}
 	v4, v6 := r.nets.Addrs(1)
 	if err := addAddr(link, netip.PrefixFrom(v4, r.nets.V4.Bits()), 0); err != nil {
 		return err
 	}
-	if err := setUpInterface(r.name); err != nil {
+	if _, err := setUpInterface(r.name); err != nil {
 		return err
 	}
 	if hasIPv6() {
@@ -182,10 +181,10 @@ func (r *Router) start(cfg Config) error {
 	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("set %s up: %w", r.name, err)
 	}
-	if err := openHost(r.reach); err != nil {
-		return err
+	if _, err = r.host.open(); err == nil && r.host.refused != "" {
+		err = errors.New(r.host.refused)
 	}
-	return r.rememberHost()
+	return err
 }
 
 func addAddr(link netlink.Link, p netip.Prefix, flags int) error {
@@ -262,21 +261,7 @@ func (r *Router) Refresh() error {
 	if r.closed {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lockTime)
-	defer cancel()
-	unlock, err := lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	// First what others took away: the table is the memory of what to turn off again.
-	if err := r.restoreHostLocked(); err != nil {
-		return err
-	}
-	if err := openHost(r.reach); err != nil {
-		return err
-	}
-	return r.rememberHost()
+	return r.openHost(r.ctx)
 }
 
 // Forget ends the connections of a session's addresses, some time after it has ended.
@@ -341,6 +326,7 @@ func dropConnections(from sources) error {
 
 // Close undoes what Open did. The device must have been closed.
 func (r *Router) Close() error {
+	r.cancel() // who waits for the lock gives up
 	r.mu.Lock()
 	if r.closed {
 		r.mu.Unlock()
@@ -349,13 +335,15 @@ func (r *Router) Close() error {
 	r.closed = true
 	r.mu.Unlock()
 	close(r.done)
-	r.cancel()
 	r.wg.Wait()
+	// Other exits remove the table once the interface is gone, which they can't while it has an owner.
+	r.table.close()
 	ctx, cancel := context.WithTimeout(context.Background(), lockTime)
 	defer cancel()
 	unlock, err := lock(ctx)
 	if err != nil {
-		return err
+		// Whoever keeps the lock that long has died of it or means ill: what is open must be closed all the same.
+		return errors.Join(err, r.undo())
 	}
 	defer unlock()
 	return r.undo()
@@ -364,21 +352,24 @@ func (r *Router) Close() error {
 // undo takes away the table of an interface that is gone, and all that the last exit leaves. The caller holds the lock.
 func (r *Router) undo() error {
 	var errs []error
-	if err := waitGone(r.name); err != nil {
+	if err := r.waitGone(); err != nil {
 		errs = append(errs, err)
 	}
 	if r.table != nil {
 		r.table.close()
 	}
-	errs = append(errs, clean(r.log), dropConnections(r.nets.Contains))
+	errs = append(errs, clean(r.log, &r.host), dropConnections(r.nets.Contains))
 	return errors.Join(errs...)
 }
 
-// waitGone waits until an interface whose device was closed has disappeared.
-func waitGone(name string) error {
-	for end := time.Now().Add(lockTime); name != "" && exists(name); time.Sleep(time.Millisecond) {
+// waitGone waits until the interface, whose device was closed, has disappeared. Another exit may have its name by then.
+func (r *Router) waitGone() error {
+	for end := time.Now().Add(lockTime); r.link != 0; time.Sleep(time.Millisecond) {
+		if _, err := net.InterfaceByIndex(r.link); err != nil {
+			return nil
+		}
 		if time.Now().After(end) {
-			return fmt.Errorf("interface %s is still there", name)
+			return fmt.Errorf("interface %s is still there", r.name)
 		}
 	}
 	return nil
@@ -389,12 +380,13 @@ func exists(name string) bool {
 	return err == nil
 }
 
-// clean removes the tables, rules and routes of exits whose interface is gone. After the last one, the host stops to forward. The caller
-// holds the lock.
-func clean(log *slog.Logger) error {
-	if err := cleanRouting(); err != nil {
-		return err
-	}
+// clean removes the tables, rules and routes of exits whose interface is gone. After the last one, the host stops to
+// forward; those who stay are told what the one that leaves knows. The caller holds the lock.
+func clean(log *slog.Logger, h *host) error {
+	return errors.Join(cleanRouting(), cleanTables(log), cleanHost(h))
+}
+
+func cleanTables(log *slog.Logger) error {
 	c, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("open nftables: %w", err)
@@ -403,33 +395,41 @@ func clean(log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("list nftables tables: %w", err)
 	}
-	live, dead := 0, false
-	var host *nftables.Table
+	var errs []error
 	for _, t := range tables {
-		name, ours := strings.CutPrefix(t.Name, tablePrefix)
-		switch {
-		case t.Name == hostTable:
-			host = t
-		case ours && exists(name):
-			live++
-		case ours:
+		if name, ours := strings.CutPrefix(t.Name, tablePrefix); ours && !exists(name) {
 			log.Debug("removing the table of an exit that is gone", "table", t.Name)
-			c.DelTable(t)
-			dead = true
+			errs = append(errs, removeTable(t.Name))
 		}
 	}
-	if host != nil && live == 0 {
-		if err := closeHost(host); err != nil {
-			return err
-		}
-		c.DelTable(host)
-		dead = true
+	return errors.Join(errs...)
+}
+
+// removeTable removes a table, if it is there. One that has another owner is that exit's, which is about to close.
+func removeTable(name string) error {
+	c, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("open nftables: %w", err)
 	}
-	if !dead {
-		return nil
-	}
-	if err := c.Flush(); err != nil {
-		return fmt.Errorf("remove nftables tables: %w", err)
+	c.DelTable(&nftables.Table{Name: name, Family: nftables.TableFamilyINet})
+	if err := c.Flush(); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("remove nftables table %s: %w", name, err)
 	}
 	return nil
+}
+
+// cleanHost takes what exits share away after the last of them. An exit lives as long as its interface, whatever others
+// made of its table.
+func cleanHost(h *host) error {
+	links, err := net.Interfaces()
+	if err != nil {
+		return fmt.Errorf("list interfaces: %w", err)
+	}
+	if slices.ContainsFunc(links, func(l net.Interface) bool { return strings.HasPrefix(l.Name, ifPrefix) }) {
+		return h.leave()
+	}
+	if err := h.close(); err != nil {
+		return err
+	}
+	return removeTable(hostTable)
 }

@@ -32,7 +32,7 @@ type routing struct {
 
 func tableOf(name string) (int, error) {
 	n, err := strconv.Atoi(strings.TrimPrefix(name, ifPrefix))
-	if err != nil || n < 0 || n >= tableInterval {
+	if err != nil || n < 0 || n >= tableInterval-1 { // the last is the host's
 		return 0, fmt.Errorf("no routing table for interface %s", name)
 	}
 	return firstTable*tableInterval + n, nil
@@ -49,10 +49,6 @@ func (r *routing) rule(family int) *netlink.Rule {
 	rule := netlink.NewRule()
 	rule.Family, rule.Priority, rule.Table, rule.Protocol, rule.IifName = family, rulePriority, r.table, ruleProtocol, r.name
 	return rule
-}
-
-func (r *routing) prohibit(p netip.Prefix) *netlink.Route {
-	return &netlink.Route{Table: r.table, Protocol: ruleProtocol, Type: unix.RTN_PROHIBIT, Dst: ipNet(p)}
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {
@@ -75,26 +71,10 @@ func (r *routing) set(nets Nets, closed ...[]Range) error {
 
 // restore makes the kernel hold what is wanted.
 func (r *routing) restore() error {
+	if err := prohibit(r.table, r.want); err != nil {
+		return fmt.Errorf("routes of %s: %w", r.name, err)
+	}
 	for _, family := range routeFamilies() {
-		have, err := r.routes(family)
-		if err != nil {
-			return err
-		}
-		for p := range r.want {
-			if (p.Addr().Is4()) != (family == unix.AF_INET) || have[p] {
-				continue
-			}
-			if err := netlink.RouteAdd(r.prohibit(p)); err != nil && !errors.Is(err, unix.EEXIST) {
-				return fmt.Errorf("prohibit %v from %s: %w", p, r.name, err)
-			}
-		}
-		for p := range have {
-			if !r.want[p] {
-				if err := netlink.RouteDel(r.prohibit(p)); err != nil && !errors.Is(err, unix.ESRCH) {
-					return fmt.Errorf("open %v from %s: %w", p, r.name, err)
-				}
-			}
-		}
 		rules, err := netlink.RuleListFiltered(family, r.rule(family), netlink.RT_FILTER_PRIORITY|netlink.RT_FILTER_TABLE)
 		if err != nil {
 			return fmt.Errorf("list routing rules: %w", err)
@@ -108,23 +88,52 @@ func (r *routing) restore() error {
 	return nil
 }
 
-// routes lists what of a family the table prohibits.
-func (r *routing) routes(family int) (map[netip.Prefix]bool, error) {
-	list, err := netlink.RouteListFiltered(family, &netlink.Route{Table: r.table}, netlink.RT_FILTER_TABLE)
+// prohibit has a routing table of ours prohibit what is wanted, and nothing else.
+func prohibit(table int, want map[netip.Prefix]bool) error {
+	have, err := prohibitedIn(table)
 	if err != nil {
-		return nil, fmt.Errorf("list routes of %s: %w", r.name, err)
+		return err
 	}
-	have := make(map[netip.Prefix]bool)
-	for _, route := range list {
-		if route.Dst == nil || route.Type != unix.RTN_PROHIBIT {
+	route := func(p netip.Prefix) *netlink.Route {
+		return &netlink.Route{Table: table, Protocol: ruleProtocol, Type: unix.RTN_PROHIBIT, Dst: ipNet(p)}
+	}
+	for p := range want {
+		if have[p] || p.Addr().Is6() && !hasIPv6() {
 			continue
 		}
-		a, ok := netip.AddrFromSlice(route.Dst.IP)
-		bits, _ := route.Dst.Mask.Size()
-		if ok && family == unix.AF_INET {
-			a = a.Unmap()
+		if err := netlink.RouteAdd(route(p)); err != nil && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("prohibit %v in routing table %d: %w", p, table, err)
 		}
-		have[netip.PrefixFrom(a, bits)] = true
+	}
+	for p := range have {
+		if !want[p] {
+			if err := netlink.RouteDel(route(p)); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("open %v in routing table %d: %w", p, table, err)
+			}
+		}
+	}
+	return nil
+}
+
+// prohibitedIn lists what a routing table prohibits.
+func prohibitedIn(table int) (map[netip.Prefix]bool, error) {
+	have := make(map[netip.Prefix]bool)
+	for _, family := range routeFamilies() {
+		list, err := netlink.RouteListFiltered(family, &netlink.Route{Table: table}, netlink.RT_FILTER_TABLE)
+		if err != nil {
+			return nil, fmt.Errorf("list routing table %d: %w", table, err)
+		}
+		for _, route := range list {
+			if route.Dst == nil || route.Type != unix.RTN_PROHIBIT {
+				continue
+			}
+			a, ok := netip.AddrFromSlice(route.Dst.IP)
+			bits, _ := route.Dst.Mask.Size()
+			if ok && family == unix.AF_INET {
+				a = a.Unmap()
+			}
+			have[netip.PrefixFrom(a, bits)] = true
+		}
 	}
 	return have, nil
 }
@@ -153,7 +162,7 @@ func cleanRouting() error {
 		}
 		for _, route := range routes {
 			n := route.Table - firstTable*tableInterval
-			if route.Protocol != ruleProtocol || n < 0 || n >= tableInterval || exists(ifPrefix+strconv.Itoa(n)) {
+			if route.Protocol != ruleProtocol || n < 0 || n >= tableInterval-1 || exists(ifPrefix+strconv.Itoa(n)) {
 				continue
 			}
 			if err := netlink.RouteDel(&netlink.Route{

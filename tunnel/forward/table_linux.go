@@ -1,11 +1,9 @@
 package forward
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -36,8 +34,9 @@ type table struct {
 	cfg     Config // with what is near now
 	port    uint16 // of the engine; 0 before it is known
 	classes map[uint16]uint32
-	conn    *nftables.Conn    // owns the table, where the kernel knows owners; nil where nothing is loaded
-	loaded  [sha256.Size]byte // print of what was loaded
+	conn    *nftables.Conn // nil where nothing is loaded
+	owned   bool           // by conn, where the kernel knows owners
+	loaded  digest
 }
 
 // Names of sets that change.
@@ -77,21 +76,45 @@ func newTable(name string, nets Nets, cfg Config) (*table, error) {
 		t:    &nftables.Table{Name: tablePrefix + name, Family: nftables.TableFamilyINet},
 		name: name, nets: nets, cfg: cfg, classes: make(map[uint16]uint32),
 	}
-	return t, t.load()
+	return t, t.loadLocked() // nobody else has it yet
 }
 
-// load makes the table anew, with all that it held.
-func (t *table) load() error {
+// reload makes the table again, and forgets connections that the kernel began to track without it: they are not
+// translated, and would not be later.
+func (t *table) reload() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.reloadLocked()
+}
+
+func (t *table) reloadLocked() error {
+	if err := t.loadLocked(); err != nil {
+		return err
+	}
+	if err := dropUntranslated(t.nets); err != nil {
+		t.closeLocked() // so that whoever looks next does it again
+		return err
+	}
+	return nil
+}
+
+// loadLocked makes the table anew, with all that it held.
+func (t *table) loadLocked() error {
 	kinds := []uint32{flagOwner | flagPersist, flagOwner, 0}
 	if t.cfg.Unowned {
 		kinds = kinds[2:]
 	}
 	var err error
 	for _, flags := range kinds {
-		if err = t.loadLocked(flags); err == nil {
-			return nil
+		for range aloneTries {
+			// Another program may remove a table that was there when we looked.
+			if err = t.loadAs(flags); !errors.Is(err, unix.ENOENT) {
+				break
+			}
+		}
+		// What a kernel does not know it refuses so; nothing else makes a table that others may change do.
+		if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EINVAL) {
+			return err
 		}
 	}
 	return err
@@ -101,7 +124,7 @@ func (t *table) load() error {
 // transactions that are put together at once could give one number twice.
 var numbering sync.Mutex
 
-func (t *table) loadLocked(flags uint32) (err error) {
+func (t *table) loadAs(flags uint32) (err error) {
 	t.closeLocked()
 	var raw *netlink.Conn
 	c, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(conn *netlink.Conn) error {
@@ -116,11 +139,34 @@ func (t *table) loadLocked(flags uint32) (err error) {
 			err = errors.Join(err, c.CloseLasting())
 		}
 	}()
-	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
-	if err != nil {
-		return fmt.Errorf("list nftables tables: %w", err)
+	t.owned = flags != 0
+	if err := t.record(func() error { return t.make(c, raw, flags) }); err != nil {
+		return err
 	}
-	if slices.ContainsFunc(tables, func(x *nftables.Table) bool { return x.Name == t.t.Name }) {
+	t.conn = c
+	return nil
+}
+
+// record makes a change and remembers what the table holds then. What has an owner nobody else has changed meanwhile.
+func (t *table) record(change func() error) (err error) {
+	if !t.owned {
+		t.loaded, err = alone(change, t.print)
+		return err
+	}
+	if err := change(); err != nil {
+		return err
+	}
+	t.loaded, err = t.print()
+	return err
+}
+
+// make makes the table in place of what has its name: in one transaction, where it gets no owner.
+func (t *table) make(c *nftables.Conn, raw *netlink.Conn, flags uint32) error {
+	there, err := tableExists(t.t.Name)
+	if err != nil {
+		return err
+	}
+	if there {
 		c.DelTable(t.t)
 		if flags != 0 {
 			if err := c.Flush(); err != nil {
@@ -147,10 +193,6 @@ func (t *table) loadLocked(flags uint32) (err error) {
 	if err := c.Flush(); err != nil {
 		return fmt.Errorf("load nftables table: %w", err)
 	}
-	if t.loaded, err = t.print(); err != nil {
-		return err
-	}
-	t.conn = c
 	return nil
 }
 
@@ -177,18 +219,33 @@ func (t *table) change(marked bool, change func(c *nftables.Conn) error) error {
 	if t.conn == nil {
 		return errors.New("the table is not loaded")
 	}
-	err := change(t.conn)
-	if err == nil {
-		err = t.conn.Flush()
+	apply := func() error {
+		if marked && !t.owned {
+			if now, err := t.print(); err != nil || now != t.loaded {
+				return errOthers
+			}
+		}
+		if err := change(t.conn); err != nil {
+			return err
+		}
+		return t.conn.Flush()
 	}
-	if err == nil && marked {
-		t.loaded, err = t.print()
+	record := apply
+	if marked {
+		record = func() error { return t.record(apply) }
+	}
+	err := record()
+	if errors.Is(err, errOthers) {
+		return t.reloadLocked() // with the change
 	}
 	if err != nil {
 		t.closeLocked()
 	}
 	return err
 }
+
+// errOthers says that another program has changed the table.
+var errOthers = errors.New("another program changed the table")
 
 // close lets go of the table, which stays where the kernel keeps it.
 func (t *table) close() {

@@ -14,7 +14,8 @@ import (
 var (
 	hostGroups = []uint{
 		unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE,
-		unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
+		unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE, unix.RTNLGRP_NEXTHOP,
+		unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF,
 	}
 	filterGroups = []uint{unix.NFNLGRP_NFTABLES}
 )
@@ -23,8 +24,8 @@ var (
 // it busy.
 const changeRest = 20 * time.Millisecond
 
-// WatchHost tells that something about the host's interfaces, addresses, routes or routing rules may have changed, until
-// ctx ends; then the channel is closed. Several changes may become one.
+// WatchHost tells that something about the host's interfaces, their forwarding, addresses, routes or routing rules may have
+// changed, until ctx ends; then the channel is closed. Several changes may become one.
 func WatchHost(ctx context.Context) (<-chan struct{}, error) {
 	return watch(ctx, unix.NETLINK_ROUTE, hostGroups)
 }
@@ -67,17 +68,39 @@ func watch(ctx context.Context, protocol int, groups []uint) (<-chan struct{}, e
 			if err != nil && !errors.Is(err, unix.ENOBUFS) { // ENOBUFS: messages were lost, which is a change as well
 				return
 			}
-			select {
-			case changes <- struct{}{}:
-			default:
-			}
-			// What comes meanwhile waits in the socket's buffer, or is lost, and wakes the next Read either way.
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(changeRest):
+			// One change of a firewall is a message for each of its rules: those that come while the watch rests are one
+			// change more, however many they are.
+			for more := true; more; more = drain(socket) {
+				select {
+				case changes <- struct{}{}:
+				default:
+				}
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(changeRest):
+				}
 			}
 		}
 	}()
 	return changes, nil
+}
+
+// drain takes what waits in a socket, and says whether something did.
+func drain(socket *os.File) (any bool) {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return false // closed, which the next Read says
+	}
+	buf := make([]byte, 1<<12) // the rest of a longer message is dropped by the kernel
+	err = raw.Control(func(fd uintptr) {
+		for range 1 << 16 {
+			n, err := unix.Read(int(fd), buf)
+			if err != nil && !errors.Is(err, unix.ENOBUFS) || n == 0 && err == nil {
+				return
+			}
+			any = true
+		}
+	})
+	return any && err == nil
 }

@@ -339,6 +339,9 @@ func (d *Device) SetOnCloseAction(fn func()) {
 // WritePackets implements stack.LinkEndpoint.
 func (d *Device) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	for i, pkt := range pkts.AsSlice() {
+		if d.asked != nil && d.asked.spokeForOthers(pkt.NetworkHeader().Slice()) {
+			continue
+		}
 		if !d.push(pkt) {
 			return i, &tcpip.ErrClosedForSend{}
 		}

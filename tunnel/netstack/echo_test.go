@@ -185,18 +185,18 @@ func TestAdversaryNobodyTakesLeaveForAnother(t *testing.T) {
 		{netip.MustParseAddrPort("192.0.2.1:53"), netip.AddrPortFrom(mine4, 1000), netip.MustParseAddrPort("10.0.0.3:1000")},
 		{netip.MustParseAddrPort("[2001:db8::1]:53"), netip.AddrPortFrom(mine6, 1000), netip.MustParseAddrPort("[fd00::3]:1000")},
 	} {
-		said := Refusal(17, c.from, c.mine, 0, UnreachablePort)
+		said := Refusal(c.mine.Addr(), 17, c.from, c.mine, 0, UnreachablePort)
 		if from, to, ok := farewell(said); !ok || from != c.from || to != c.mine {
 			t.Errorf("%v, %v, %v: want %v, %v", from, to, ok, c.from, c.mine)
 		}
 		seen := 0
-		forged := Refusal(17, c.from, c.other, 0, UnreachablePort)
+		forged := Refusal(c.mine.Addr(), 17, c.from, c.other, 0, UnreachablePort)
 		if c.mine.Addr().Is4() {
 			copy(forged[12:16], c.mine.Addr().AsSlice())
 		} else {
 			copy(forged[8:24], c.mine.Addr().AsSlice())
 		}
-		packets := [][]byte{forged, Refusal(6, c.from, c.mine, 0, UnreachablePort), Refusal(17, c.from, c.mine, 0, UnreachableHost)}
+		packets := [][]byte{forged, Refusal(c.mine.Addr(), 6, c.from, c.mine, 0, UnreachablePort), Refusal(c.mine.Addr(), 17, c.from, c.mine, 0, UnreachableHost)}
 		for n := range said {
 			packets = append(packets, said[:n])
 		}

@@ -12,7 +12,7 @@ import (
 //
 //   - packets from somebody else to the stack's own addresses,
 //   - of TCP, what does not open a connection; whole packets alone, as the MTU's segments are,
-//   - of UDP, everything: its sockets take only what comes from where they have sent,
+//   - of UDP, what has a header: its sockets take only what comes from where they have sent,
 //   - of ICMP, errors. Nothing here sends echo requests, so there are no replies, and requests are not answered.
 //
 // What passes and belongs to no socket is reset by TCP and dropped by UDP. IPv4 options and extension headers of IPv6 other
@@ -74,7 +74,7 @@ func (f *inbound) takes(pkt []byte) bool {
 		case uint8(header.TCPProtocolNumber):
 			return !fragment && answersTCP(body)
 		case uint8(header.UDPProtocolNumber):
-			return true
+			return fragment || len(body) >= header.UDPMinimumSize
 		case protoICMP4:
 			return !fragment && errorOfICMP4(body)
 		}
@@ -87,7 +87,7 @@ func (f *inbound) takes(pkt []byte) bool {
 		case uint8(header.TCPProtocolNumber):
 			return answersTCP(body)
 		case uint8(header.UDPProtocolNumber):
-			return true
+			return len(body) >= header.UDPMinimumSize
 		case protoFragment6:
 			return len(body) >= 8 && body[0] == uint8(header.UDPProtocolNumber)
 		case protoICMP6:
@@ -105,16 +105,21 @@ func answersTCP(tcp []byte) bool {
 
 // speaksForOthers reports whether a stack that forwards might answer a packet by itself, although it is for somebody else:
 // an echo request that [parseEcho] did not read, because it comes in fragments, with options or extension headers, or
-// with a code that there is none of; and what else ICMP asks hosts and routers. Of ICMP for others only whole errors are
+// with a code that there is none of; what else ICMP asks hosts and routers; and any protocol that an exit does not carry,
+// of which the stack would say that the destination knows none. Of ICMP for others only whole errors are
 // left, by which the sender's kernel tells of the stack's own packets. The stack puts fragments together by itself, so
-// none may come that could become ICMP, and of IPv6's extension headers only those of fragments that can't.
+// none may come that could become ICMP, and of IPv6's extension headers only those of fragments that can't. IPv4 options
+// are not taken: the stack would say what is wrong with them.
 func (f *inbound) speaksForOthers(pkt []byte) bool {
 	switch {
 	case len(pkt) >= header.IPv4MinimumSize && pkt[0]>>4 == 4:
-		if pkt[9] != protoICMP4 || f.own4([4]byte(pkt[16:20])) {
+		if f.own4([4]byte(pkt[16:20])) {
 			return false
 		}
-		return pkt[0] != 0x45 || binary.BigEndian.Uint16(pkt[6:])&0x3fff != 0 || !errorOfICMP4(pkt[header.IPv4MinimumSize:])
+		if pkt[0] != 0x45 || carried(pkt[9]) {
+			return pkt[0] != 0x45
+		}
+		return pkt[9] != protoICMP4 || binary.BigEndian.Uint16(pkt[6:])&0x3fff != 0 || !errorOfICMP4(pkt[header.IPv4MinimumSize:])
 	case len(pkt) >= header.IPv6MinimumSize && pkt[0]>>4 == 6:
 		next, body := pkt[6], pkt[header.IPv6MinimumSize:]
 		if carried(next) || f.own6([16]byte(pkt[24:40])) {
@@ -129,6 +134,18 @@ func (f *inbound) speaksForOthers(pkt []byte) bool {
 		return true
 	}
 	return false
+}
+
+// spokeForOthers reports whether the stack has made an ICMP message whose source is not its own. It does so of what it
+// carries as well, as where a fragment of a datagram is missing. What an exit has to say it injects.
+func (f *inbound) spokeForOthers(head []byte) bool {
+	switch {
+	case len(head) >= header.IPv4MinimumSize && head[0]>>4 == 4:
+		return !carried(head[9]) && !f.own4([4]byte(head[12:16]))
+	case len(head) >= header.IPv6MinimumSize && head[0]>>4 == 6:
+		return !carried(head[6]) && head[6] != protoFragment6 && !f.own6([16]byte(head[8:24]))
+	}
+	return true
 }
 
 // carried reports whether an exit carries that protocol for others, so that it never answers itself.

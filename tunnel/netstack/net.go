@@ -44,7 +44,8 @@ type Config struct {
 	MTU int
 	// Addrs are the stack's own addresses.
 	Addrs []netip.Addr
-	// Forward makes the stack accept packets to any address and answer in its name. Without it the stack takes only what
+	// Forward makes the stack accept packets to any address, and open and answer connections in its name; with OnEcho it
+	// sends no ICMP in a name but its own. Without it the stack takes only what
 	// answers its own connections, sends no errors and answers no pings.
 	Forward bool
 	// OnDenied, where set, is told of destinations that the far side says its policy denies. It must not block.
@@ -62,6 +63,7 @@ type Net struct {
 	stack *stack.Stack
 	has4  bool
 	has6  bool
+	own   []netip.Addr
 	port  atomic.Uint32 // taken last by a connection
 
 	closeOnce sync.Once
@@ -72,7 +74,7 @@ func New(cfg Config) (*Net, error) {
 	if cfg.MTU < header.IPv6MinimumMTU || cfg.MTU > 1<<16-1 {
 		return nil, fmt.Errorf("netstack mtu %d: must be between %d and 65535", cfg.MTU, header.IPv6MinimumMTU)
 	}
-	n := &Net{dev: newDevice(cfg)}
+	n := &Net{dev: newDevice(cfg), own: cfg.Addrs}
 	n.port.Store(rand.Uint32N(ports))
 	n.stack = stack.New(stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{

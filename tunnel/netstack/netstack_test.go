@@ -291,7 +291,7 @@ func TestJoiningKeepsTheOrderOfEachFlow(t *testing.T) {
 func FuzzJoiner(f *testing.F) {
 	seed := cutAll(segment(false, make([]byte, 100), 50, header.TCPFlagAck))
 	f.Add(append(seed[0], seed[1]...), uint8(len(seed[0])))
-	f.Add(refuse4(6, netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("8.8.8.8"), [8]byte{}, 13), uint8(0))
+	f.Add(refuse4(netip.MustParseAddr("10.213.0.1"), 6, netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("8.8.8.8"), [8]byte{}, 13), uint8(0))
 	f.Fuzz(func(t *testing.T, b []byte, each uint8) {
 		var s sink
 		var j joiner

@@ -65,10 +65,11 @@ const (
 	UnreachableDenied
 )
 
-// codes of ICMPv4 type 3 and ICMPv6 type 1.
+// codes of ICMPv4 type 3 and ICMPv6 type 1. Of a host that does not answer IPv6 says "no route": gVisor, which is the stack of
+// consumers in userspace, takes no notice of "address unreachable".
 var codes = map[Unreachable][2]byte{
 	UnreachableNet:    {0, 0},
-	UnreachableHost:   {1, 3},
+	UnreachableHost:   {1, 0},
 	UnreachablePort:   {3, 4},
 	UnreachableDenied: {13, 1},
 }
@@ -80,13 +81,21 @@ const (
 )
 
 // Refuse tells src that dst is not reached. The message quotes a packet of the flow: its addresses, its ports and, for
-// TCP, its sequence number. For an echo request, the port of src is its identifier.
+// TCP, its sequence number. For an echo request, the port of src is its identifier. That nobody listens at a port is what
+// dst itself has said; anything else the stack says in its own name, as a router does.
 func (n *Net) Refuse(proto uint8, src, dst netip.AddrPort, seq uint32, why Unreachable) {
-	n.Inject(Refusal(proto, src, dst, seq, why))
+	by := dst.Addr()
+	for _, a := range n.own {
+		if why != UnreachablePort && a.Is4() == by.Is4() {
+			by = a
+			break
+		}
+	}
+	n.Inject(Refusal(by, proto, src, dst, seq, why))
 }
 
-// Refusal is the packet of Refuse.
-func Refusal(proto uint8, src, dst netip.AddrPort, seq uint32, why Unreachable) []byte {
+// Refusal is the packet by which a host says what Refuse does.
+func Refusal(by netip.Addr, proto uint8, src, dst netip.AddrPort, seq uint32, why Unreachable) []byte {
 	var quoted [8]byte
 	binary.BigEndian.PutUint16(quoted[0:], src.Port())
 	binary.BigEndian.PutUint16(quoted[2:], dst.Port())
@@ -104,9 +113,9 @@ func Refusal(proto uint8, src, dst netip.AddrPort, seq uint32, why Unreachable) 
 		binary.BigEndian.PutUint16(quoted[4:], header.UDPMinimumSize)
 	}
 	if src.Addr().Is4() {
-		return refuse4(proto, src.Addr(), dst.Addr(), quoted, codes[why][0])
+		return refuse4(by, proto, src.Addr(), dst.Addr(), quoted, codes[why][0])
 	}
-	return refuse6(proto, src.Addr(), dst.Addr(), quoted, codes[why][1])
+	return refuse6(by, proto, src.Addr(), dst.Addr(), quoted, codes[why][1])
 }
 
 // Reset is the segment by which dst refuses one of src, with that sequence number and, where it had one, that
@@ -137,10 +146,10 @@ func Reset(src, dst netip.AddrPort, seq, ack uint32, acked bool) []byte {
 	return b
 }
 
-func refuse4(proto uint8, src, dst netip.Addr, quoted [8]byte, code byte) []byte {
+func refuse4(by netip.Addr, proto uint8, src, dst netip.Addr, quoted [8]byte, code byte) []byte {
 	const ip, icmp = header.IPv4MinimumSize, 8
 	b := make([]byte, ip+icmp+ip+len(quoted))
-	ip4(b, protoICMP4, dst, src, len(b))
+	ip4(b, protoICMP4, by, src, len(b))
 	body := b[ip:]
 	body[0], body[1] = unreachable4, code
 	ip4(body[icmp:], proto, src, dst, ip+len(quoted))
@@ -157,15 +166,15 @@ func ip4(b []byte, proto uint8, src, dst netip.Addr, size int) {
 	h.SetChecksum(^h.CalculateChecksum())
 }
 
-func refuse6(proto uint8, src, dst netip.Addr, quoted [8]byte, code byte) []byte {
+func refuse6(by netip.Addr, proto uint8, src, dst netip.Addr, quoted [8]byte, code byte) []byte {
 	const ip, icmp = header.IPv6MinimumSize, 8
 	b := make([]byte, ip+icmp+ip+len(quoted))
-	ip6(b, protoICMP6, dst, src, len(b)-ip)
+	ip6(b, protoICMP6, by, src, len(b)-ip)
 	body := b[ip:]
 	body[0], body[1] = unreachable6, code
 	ip6(body[icmp:], proto, src, dst, len(quoted))
 	copy(body[icmp+ip:], quoted[:])
-	sum := header.PseudoHeaderChecksum(protoICMP6, Address(dst), Address(src), uint16(len(body)))
+	sum := header.PseudoHeaderChecksum(protoICMP6, Address(by), Address(src), uint16(len(body)))
 	binary.BigEndian.PutUint16(body[2:], ^checksum.Checksum(body, sum))
 	return b
 }

@@ -87,6 +87,11 @@ var disturbances = []struct {
 		name: "tunnel's interface taken down", line: "ip link set byway0 down; ip addr flush dev byway0; sleep 0.2",
 		says: "interface was taken down",
 	},
+	{
+		name: "tunnel's interface renamed", line: "ip link set byway0 name other0 || { ip link set byway0 down; ip link set byway0 name other0; }; " +
+			"ip link set other0 up; sleep 0.2", says: "interface was renamed",
+	},
+	{name: "tunnel's interface of another MTU", line: "ip link set byway0 mtu 1300; sleep 0.2; ip link set byway0 mtu 600; sleep 0.2", says: "MTU of the tunnel's interface"},
 }
 
 // TestNetAdversaryNothingLeavesInTheClear lets other programs of the machine undo each layer in a loop, while programs try

@@ -35,6 +35,17 @@ const hostile = "hostile0"
 
 var hostileAddrs = []string{"10.213.0.1", "fd62:7977:6179::1"}
 
+// plainTunnel is WireGuard and nothing else, for as long as the process lives.
+func plainTunnel(dev tun.Device, private tunnel.PrivateKey, own string, peer tunnel.Key, ofPeer string) error {
+	wg := device.NewDevice(dev, conn.NewDefaultBind(), device.NewLogger(device.LogLevelSilent, ""))
+	err := wg.IpcSet(fmt.Sprintf("private_key=%s\n%spublic_key=%s\n%sallowed_ip=0.0.0.0/0\nallowed_ip=::/0\n",
+		hex.EncodeToString(private[:]), own, hex.EncodeToString(peer[:]), ofPeer))
+	if err != nil {
+		return err
+	}
+	return wg.Up()
+}
+
 // openHostile opens a tunnel to a consumer, and returns what a provider would have said.
 func openHostile(consumer tunnel.Key) (answer, error) {
 	private, err := tunnel.GenerateKey()
@@ -45,12 +56,7 @@ func openHostile(consumer tunnel.Key) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	wg := device.NewDevice(dev, conn.NewDefaultBind(), device.NewLogger(device.LogLevelSilent, ""))
-	err = wg.IpcSet(fmt.Sprintf("private_key=%s\nlisten_port=%d\npublic_key=%s\nallowed_ip=0.0.0.0/0\nallowed_ip=::/0\n",
-		hex.EncodeToString(private[:]), port, hex.EncodeToString(consumer[:])))
-	if err == nil {
-		err = wg.Up()
-	}
+	err = plainTunnel(dev, private, fmt.Sprintf("listen_port=%d\n", port), consumer, "")
 	if err != nil {
 		return answer{}, err
 	}
@@ -236,102 +242,138 @@ var behind = []struct {
 	{"host on the LAN", lanHost, true},
 }
 
+// modes are what of a machine goes through the tunnel, and what is excepted.
+var modes = map[string]route.Config{
+	"whole":    {},
+	"lan":      {LAN: true},
+	"include":  {Include: prefixes("203.0.113.0/24", "10.0.0.0/8", "2001:db8:2::/64", "fd62::/16")},
+	"exclude":  {Exclude: prefixes("192.168.0.0/16", "172.16.0.0/12", "fd00:77::/64")},
+	"programs": {OnlyPrograms: true},
+}
+
+// TestNetAdversaryExitReachesNothingBehindTheTunnel lets an exit dial into a machine that forwards, in every mode: while
+// nothing but the firewall stands between, while nothing but the tunnel's own check does, and while another program
+// flushes the firewall over and over, on a kernel that lets it.
 func TestNetAdversaryExitReachesNothingBehindTheTunnel(t *testing.T) {
-	for name, cfg := range map[string]*route.Config{
-		"nothing shut (positive control)": nil,
-		"whole":                           {},
-		"lan":                             {LAN: true},
-		"include":                         {Include: prefixes("203.0.113.0/24", "10.0.0.0/8", "2001:db8:2::/64", "fd62::/16")},
-		"exclude":                         {Exclude: prefixes("192.168.0.0/16", "172.16.0.0/12", "fd00:77::/64")},
-		"programs":                        {OnlyPrograms: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			guest := w.guest()
-			// What the machine forwards it forwards to its LAN as well.
-			w.script(w.consumer, "sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0")
-			listeners := map[string]*child{
-				"the machine": w.start(w.consumer, "listener"), "the container": w.start(guest, "listener"),
-				"the LAN host": w.start(w.provider, "listener"),
+	t.Run("nothing shut (positive control)", func(t *testing.T) {
+		exitDialsIn(t, "", nil, true, false)
+	})
+	t.Run("the tunnel's check alone", func(t *testing.T) {
+		exitDialsIn(t, "of no firewall", nil, false, false)
+	})
+	for name, cfg := range modes {
+		t.Run(name+", the firewall alone", func(t *testing.T) { exitDialsIn(t, name, &cfg, true, false) })
+		t.Run(name+", while the firewall is flushed", func(t *testing.T) { exitDialsIn(t, name, &cfg, false, true) })
+	}
+}
+
+// exitDialsIn is one case: with routes locked where there is a config, by a tunnel that is plain or checks itself, while
+// the firewall is flushed or not. Without any layer the exit must come through, else the test proves nothing.
+func exitDialsIn(t *testing.T, mode string, cfg *route.Config, plain, flush bool) {
+	control := cfg == nil && plain
+	w := newWorld(t)
+	guest := w.guest()
+	// What the machine forwards it forwards to its LAN as well.
+	w.script(w.consumer, "sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0")
+	listeners := map[string]*child{
+		"the machine": w.start(w.consumer, "listener"), "the container": w.start(guest, "listener"),
+		"the LAN host": w.start(w.provider, "listener"),
+	}
+	provider := w.start(w.provider, "provider")
+	daemon := w.start(w.consumer, "consumer")
+	if flush {
+		daemon.do(request{Op: "without", Text: "owner"})
+	}
+	if cfg != nil {
+		if cfg.OnlyPrograms {
+			mount := t.TempDir()
+			if _, err := daemon.try(request{Op: "cgroup", Text: mount}); err != nil {
+				t.Skipf("needs cgroup v2: %v", err)
 			}
-			provider := w.start(w.provider, "provider")
-			daemon := w.start(w.consumer, "consumer")
-			if cfg != nil {
-				if cfg.OnlyPrograms {
-					mount := t.TempDir()
-					if _, err := daemon.try(request{Op: "cgroup", Text: mount}); err != nil {
-						t.Skipf("needs cgroup v2: %v", err)
-					}
+		}
+		cfg.StateDir = w.stateDir
+		daemon.do(request{Op: "lock", Config: cfg})
+	}
+	welcome := provider.do(request{Op: "hostile", Key: daemon.do(request{Op: "key"}).Key})
+	welcome.Endpoint = netip.AddrPortFrom(netip.MustParseAddr(provider4), port)
+	dial := request{Op: "dial", Welcome: &welcome}
+	if plain {
+		dial.Op = "dial plainly"
+	}
+	daemon.do(dial)
+	if cfg == nil {
+		w.script(w.consumer, `
+			ip addr add 10.213.0.2/32 dev byway0
+			ip addr add fd62:7977:6179::2/128 dev byway0 nodad
+			ip link set byway0 up
+			ip route add 10.213.0.1/32 dev byway0
+			ip -6 route add fd62:7977:6179::1/128 dev byway0`)
+	} else {
+		daemon.do(request{Op: "bare up"})
+	}
+	stop := func() {}
+	if flush {
+		stop = w.attack(w.consumer, "nft flush ruleset")
+	}
+	for who, l := range listeners {
+		if _, err := l.try(request{Op: "count"}); err != nil {
+			t.Fatalf("%s: %v", who, err)
+		}
+	}
+	total := uint64(0)
+	for _, b := range behind {
+		got := provider.do(request{Op: "assault", Text: b.addr}).Text
+		reached := ""
+		n := uint64(0)
+		for who, l := range listeners {
+			if a := l.do(request{Op: "count"}); a.Count > 0 {
+				reached += fmt.Sprintf("%s got %s ", who, a.Text)
+				n += a.Count
+			}
+		}
+		if got != "" {
+			n++
+		}
+		total += n
+		switch {
+		case control && b.control && n == 0:
+			t.Errorf("%s was not reached where nothing is shut, so that it proves nothing", b.what)
+		case !control && n > 0:
+			t.Errorf("a hostile exit reached %s (%s): it was answered %q, %s", b.what, b.addr, got, reached)
+		}
+		if control {
+			t.Logf("control: %-36s answered %q, %s", b.what, got, reached)
+		}
+	}
+	if control {
+		return
+	}
+	how := "by the firewall alone"
+	switch {
+	case flush:
+		how = "while its firewall is flushed all the time"
+	case !plain:
+		how = "by the tunnel's own check alone"
+	}
+	t.Logf("adversary: exit dials into a machine in mode %s, kept out %s, %d places | bound: 0 packets and answers | seen: %d",
+		mode, how, len(behind), total)
+	stop()
+	// Answers come through all the same, to the machine and to its guests.
+	if cfg == nil || cfg.OnlyPrograms {
+		return
+	}
+	for _, addr := range hostileAddrs {
+		for _, ns := range []string{w.consumer, guest} {
+			if ns == guest && mode == "exclude" && addr == hostileAddrs[1] {
+				continue // it asks with an address that is excluded
+			}
+			w.eventually("answers from "+addr, func() error {
+				out, err := w.try(ns, "ping", "-c1", "-W2", addr)
+				if err != nil {
+					return fmt.Errorf("%w: %s", err, out)
 				}
-				cfg.StateDir = w.stateDir
-				daemon.do(request{Op: "lock", Config: cfg})
-			}
-			welcome := provider.do(request{Op: "hostile", Key: daemon.do(request{Op: "key"}).Key})
-			welcome.Endpoint = netip.AddrPortFrom(netip.MustParseAddr(provider4), port)
-			daemon.do(request{Op: "dial", Welcome: &welcome})
-			if cfg == nil {
-				w.script(w.consumer, `
-					ip addr add 10.213.0.2/32 dev byway0
-					ip addr add fd62:7977:6179::2/128 dev byway0 nodad
-					ip link set byway0 up
-					ip route add 10.213.0.1/32 dev byway0
-					ip -6 route add fd62:7977:6179::1/128 dev byway0`)
-			} else {
-				daemon.do(request{Op: "up"})
-			}
-			for who, l := range listeners {
-				if _, err := l.try(request{Op: "count"}); err != nil {
-					t.Fatalf("%s: %v", who, err)
-				}
-			}
-			total := uint64(0)
-			for _, b := range behind {
-				got := provider.do(request{Op: "assault", Text: b.addr}).Text
-				reached := ""
-				n := uint64(0)
-				for who, l := range listeners {
-					if a := l.do(request{Op: "count"}); a.Count > 0 {
-						reached += fmt.Sprintf("%s got %s ", who, a.Text)
-						n += a.Count
-					}
-				}
-				if got != "" {
-					n++
-				}
-				total += n
-				switch {
-				case cfg == nil && b.control && n == 0:
-					t.Errorf("%s was not reached where nothing is shut, so that it proves nothing", b.what)
-				case cfg != nil && n > 0:
-					t.Errorf("a hostile exit reached %s (%s): it was answered %q, %s", b.what, b.addr, got, reached)
-				}
-				if cfg == nil {
-					t.Logf("control: %-36s answered %q, %s", b.what, got, reached)
-				}
-			}
-			if cfg == nil {
-				return
-			}
-			t.Logf("adversary: exit dials into a machine in mode %s, %d places | bound: 0 packets and answers | seen: %d",
-				name, len(behind), total)
-			// Answers come through all the same, to the machine and to its guests.
-			if cfg.OnlyPrograms {
-				return
-			}
-			for _, addr := range hostileAddrs {
-				for _, ns := range []string{w.consumer, guest} {
-					if ns == guest && name == "exclude" && addr == hostileAddrs[1] {
-						continue // it asks with an address that is excluded
-					}
-					w.eventually("answers from "+addr, func() error {
-						out, err := w.try(ns, "ping", "-c1", "-W2", addr)
-						if err != nil {
-							return fmt.Errorf("%w: %s", err, out)
-						}
-						return nil
-					})
-				}
-			}
-		})
+				return nil
+			})
+		}
 	}
 }

@@ -8,6 +8,6 @@ func Without(layer string) {
 	case "owner":
 		canOwn = false
 	case "ipsec":
-		hasIPsec = func() bool { return false }
+		hasIPsec = func() (bool, error) { return false, nil }
 	}
 }

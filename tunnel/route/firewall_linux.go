@@ -118,12 +118,15 @@ func (f *firewall) arrivals() {
 		for _, a := range f.link.Addrs {
 			whole := netip.PrefixFrom(a, a.BitLen())
 			f.add(inner, daddr(whole), back)
-			// What comes for an inner address by another way than the tunnel (CVE-2019-14899).
-			f.add(raw, iif(f.cfg.Interface, expr.CmpOpNeq), daddr(whole), match{
-				&expr.Fib{Register: 1, ResultADDRTYPE: true, FlagSADDR: true},
-				&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: native(unix.RTN_LOCAL)},
-			}, drop)
+			// What comes for an inner address by another way than the tunnel (CVE-2019-14899). The machine's own packets come
+			// by loopback. Their sources say nothing: of IPv6, the kernel takes its own addresses from anybody.
+			f.add(raw, iif(f.cfg.Interface, expr.CmpOpNeq), iif("lo", expr.CmpOpNeq), daddr(whole), drop)
 		}
+		// Nor is there an answer by the tunnel from the machine itself, to a connection between programs of its own.
+		f.add(raw, from, match{
+			&expr.Fib{Register: 1, ResultADDRTYPE: true, FlagSADDR: true},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: native(unix.RTN_LOCAL)},
+		}, drop)
 	}
 	f.add(inner, drop)
 	f.add(raw, from, jump("inner"))

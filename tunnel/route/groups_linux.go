@@ -68,8 +68,9 @@ func makeGroups(only bool, log *slog.Logger) (groups, error) {
 	return groups{outside: stat.Ino}, nil
 }
 
-// removeGroups removes the control groups that have become empty. Others stay for the programs in them; they mean nothing
-// without the firewall.
+// removeGroups removes the control groups that have become empty. Others stay for the programs in them, and so do those
+// that this process may not remove, as in a container that sees them read-only: they mean nothing without the firewall,
+// and are no reason to keep a machine shut.
 func removeGroups() error {
 	root, err := cgroupRoot()
 	if errors.Is(err, ErrNoCgroups) {
@@ -80,7 +81,9 @@ func removeGroups() error {
 	}
 	for _, side := range []Side{Outside, Inside} {
 		err := unix.Rmdir(filepath.Join(root, side.Group()))
-		if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EBUSY) {
+		switch {
+		case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.EBUSY), errors.Is(err, unix.EROFS), errors.Is(err, fs.ErrPermission):
+		default:
 			return fmt.Errorf("remove control group %s: %w", side.Group(), err)
 		}
 	}

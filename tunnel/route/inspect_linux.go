@@ -20,7 +20,7 @@ func Inspect(stateDir string) (*Shut, error) {
 	if stateDir == "" {
 		stateDir = DefaultStateDir
 	}
-	s, err := readState(stateDir)
+	s, lost, err := stateOf(stateDir)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("whether this machine is shut is root's to read, after a session of an older release: %w", err)
 	}
@@ -42,8 +42,11 @@ func Inspect(stateDir string) (*Shut, error) {
 	}
 	shut := &Shut{Since: s.Since, Lockdown: s.Lockdown}
 	switch {
-	case s.held(stateDir):
+	case lost && ownedByDaemon(), s.held(stateDir):
 		shut.Held = true
+		if s.Holder != nil {
+			shut.PID = s.Holder.PID
+		}
 	case s.Ended != nil:
 		shut.Since, shut.Reason = s.Ended.At, s.Ended.Reason
 	default:
@@ -69,7 +72,7 @@ func (s *state) missing() (string, error) {
 			return "", fmt.Errorf("list routing rules: %w", err)
 		}
 		if !slices.ContainsFunc(rules, func(r netlink.Rule) bool { return oursOf(&r) }) {
-			list = append(list, "the routing rules were removed by another program")
+			list = append(list, "its routing rules are gone")
 			break
 		}
 	}
@@ -83,15 +86,19 @@ func (s *state) missing() (string, error) {
 			return "", fmt.Errorf("list nftables: %w", err)
 		}
 		if !slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == tableName }) {
-			list = append(list, "the firewall table was removed by another program")
+			list = append(list, "its firewall table is gone")
 		}
-		if s.Version > 1 && hasIPsec() {
+		has, err := hasIPsec()
+		if err != nil {
+			return "", err
+		}
+		if s.Version > 1 && has {
 			policies, err := listIPsec(unix.AF_INET)
 			if err != nil {
 				return "", err
 			}
 			if len(policies) == 0 {
-				list = append(list, "the blocking policies were removed by another program")
+				list = append(list, "its blocking policies are gone")
 			}
 		}
 	}

@@ -37,10 +37,19 @@ var (
 	onLink6    = netip.MustParsePrefix("ff02::/16")
 )
 
-// hasIPsec asks the kernel whether it knows such policies. Tests play one that does not.
-var hasIPsec = func() bool {
+// hasIPsec asks the kernel whether it knows such policies. Any other error than that it does not is one: what is there
+// must be put up, and taken down again. Tests play a kernel without them.
+var hasIPsec = func() (bool, error) {
 	_, err := netlink.XfrmPolicyList(unix.AF_INET)
-	return err == nil
+	for _, missing := range []error{unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.EOPNOTSUPP, unix.ENOSYS} {
+		if errors.Is(err, missing) {
+			return false, nil
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("list ipsec policies: %w", err)
+	}
+	return true, nil
 }
 
 // halves of a family, or of what policies are asked about of it. They are never equal to what another program has for
@@ -210,8 +219,8 @@ func removeIPsec(x *netlink.XfrmPolicy) error {
 
 // clearIPsec removes all of ours.
 func clearIPsec() error {
-	if !hasIPsec() {
-		return nil
+	if has, err := hasIPsec(); !has || err != nil {
+		return err
 	}
 	for _, family := range families {
 		list, err := listIPsec(family)

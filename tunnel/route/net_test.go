@@ -210,14 +210,14 @@ func (w *world) eventually(what string, check func() error) {
 // machine is all that Close and Restore promise to leave as it was.
 func (w *world) machine() string {
 	w.t.Helper()
-	var b strings.Builder
+	var script strings.Builder
 	for _, cmd := range []string{
 		"ip rule", "ip -6 rule", "ip route show table all", "ip -6 route show table all", "nft list ruleset", "ip -br link",
 		"ip xfrm policy", "cat /etc/resolv.conf", "stat -c %a:%u:%g:%F /etc/resolv.conf", "cat /proc/sys/net/ipv4/conf/all/src_valid_mark",
 	} {
-		fmt.Fprintf(&b, "# %s\n%s", cmd, w.in(w.consumer, strings.Fields(cmd)...))
+		fmt.Fprintf(&script, "echo '# %s'\n%s\n", cmd, cmd)
 	}
-	return b.String()
+	return w.in(w.consumer, "sh", "-ec", script.String())
 }
 
 func (w *world) sameMachine(when, before string) {

@@ -503,6 +503,12 @@ func prepareLink(c Config, link Link) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("interface %s: %w", name, err)
 	}
+	// Under 1280 bytes, the interface has no IPv6, and none of its settings.
+	if link.MTU != 0 {
+		if err := netlink.LinkSetMTU(dev, link.MTU); err != nil {
+			return 0, fmt.Errorf("set MTU %d of interface %s: %w", link.MTU, name, err)
+		}
+	}
 	// The kernel would send multicast reports and router solicitations, which are paid for and which nobody answers.
 	// Not every kernel has every setting.
 	for setting, value := range map[string]string{
@@ -525,11 +531,6 @@ func prepareLink(c Config, link Link) (int, error) {
 	}
 	if err := netlink.LinkSetMulticastOff(dev); err != nil {
 		return 0, fmt.Errorf("set interface %s: %w", name, err)
-	}
-	if link.MTU != 0 {
-		if err := netlink.LinkSetMTU(dev, link.MTU); err != nil {
-			return 0, fmt.Errorf("set MTU %d of interface %s: %w", link.MTU, name, err)
-		}
 	}
 	for _, a := range link.Addrs {
 		if !hasFamily(familyOf(a)) {

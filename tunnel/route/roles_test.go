@@ -19,6 +19,7 @@ import (
 
 	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
+	"golang.zx2c4.com/wireguard/tun"
 
 	"byway/tunnel"
 	"byway/tunnel/route"
@@ -35,6 +36,13 @@ type request struct {
 	Limit   uint64        `json:"limit,omitempty"`
 	Welcome *answer       `json:"welcome,omitempty"`
 	Text    string        `json:"text,omitempty"`
+	Refuse  *refuse       `json:"refuse,omitempty"`
+}
+
+// refuse says which steps of what is asked the kernel is to refuse, and with what; zero: the interface goes instead.
+type refuse struct {
+	From, Times int
+	With        syscall.Errno
 }
 
 type answer struct {
@@ -89,11 +97,38 @@ type consumer struct {
 	routes  *route.Routes
 	private tunnel.PrivateKey
 	client  *tunnel.TUNClient
+
+	refusals *refusals
+	bare     *os.File // an interface that nobody reads, in place of a session's
+}
+
+// bareLink is that of a session whose interface is bare.
+var bareLink = route.Link{
+	Addrs: []netip.Addr{netip.MustParseAddr("10.213.0.2"), netip.MustParseAddr("fd62:7977:6179::2")},
+	DNS:   netip.MustParseAddr("10.213.0.1"), MTU: 1420,
 }
 
 func (c *consumer) handle(r request) (answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	if f := r.Refuse; f != nil {
+		if c.refusals == nil {
+			var err error
+			if c.refusals, err = refuseCalls(); err != nil {
+				return answer{}, err
+			}
+		}
+		c.refusals.arm(f.From, f.Times, f.With, func() {
+			if c.bare != nil {
+				c.bare.Close()
+			}
+		})
+		r.Refuse = nil
+		_, err := c.handle(r)
+		var a answer
+		a.Count, a.Text = c.refusals.disarm()
+		return a, err
+	}
 	switch r.Op {
 	case "cgroup":
 		// "ip netns exec" hides what is mounted below /sys.
@@ -120,10 +155,34 @@ func (c *consumer) handle(r request) (answer, error) {
 			return answer{}, err
 		}
 		return answer{}, c.client.Handshake(ctx)
+	case "dial plainly": // a tunnel that checks nothing
+		dev, err := tun.CreateTUN(route.DefaultInterface, 1420)
+		if err != nil {
+			return answer{}, err
+		}
+		return answer{}, plainTunnel(dev, c.private, fmt.Sprintf("fwmark=%d\n", route.MarkUnderlay), tunnel.Key(r.Welcome.Key),
+			fmt.Sprintf("endpoint=%v\npersistent_keepalive_interval=1\n", r.Welcome.Endpoint))
 	case "up":
 		return answer{}, c.routes.Up(ctx, route.Link{Addrs: c.client.Addrs(), DNS: c.client.DNS(), MTU: c.client.MTU()})
 	case "hangup": // what a session's end does
 		return answer{}, c.client.Close()
+	case "bare":
+		var err error
+		c.bare, err = bareTUN(route.DefaultInterface)
+		return answer{}, err
+	case "bare up":
+		return answer{}, c.routes.Up(ctx, bareLink)
+	case "bare down":
+		return answer{}, errors.Join(c.routes.Down(bareLink), c.bare.Close())
+	case "unbare":
+		if c.bare != nil {
+			_ = c.bare.Close() // it may be closed already
+			c.bare = nil
+		}
+		return answer{}, nil
+	case "probe":
+		probe()
+		return answer{}, nil
 	case "close":
 		return answer{}, c.routes.Close()
 	case "abandon":
@@ -233,6 +292,12 @@ func (p *provider) handle(r request) (answer, error) {
 			return answer{}, err
 		}
 		return answer{Text: assault(to)}, nil
+	case "spoof": // towards a machine of this link
+		var dev, from, to, via string
+		if _, err := fmt.Sscan(r.Text, &dev, &from, &to, &via); err != nil {
+			return answer{}, err
+		}
+		return answer{}, spoof(dev, netip.MustParseAddr(from), netip.MustParseAddr(to), netip.MustParseAddr(via))
 	case "allow":
 		p.session.Allow(r.Limit)
 		return answer{}, nil

@@ -9,7 +9,8 @@
 // an nftables table (firewall_linux.go), routing rules (policy_linux.go) and IPsec policies (ipsec_linux.go). While a
 // daemon runs, it puts back what others take away (watch_linux.go).
 //
-// An exit is a stranger: from the tunnel come answers, and nothing else.
+// An exit is a stranger: from the tunnel come answers, and nothing else. The firewall sees to it, and so does the tunnel
+// itself (tunnel.DialTUN), from which nobody can take that away.
 //
 //	Lock ──→ locked ──Up──→ up ──Up (another session)──→ up
 //	           │             │

@@ -25,7 +25,8 @@ type Routes struct {
 	state  *state
 	groups groups
 	link   *Link // that of the latest Up
-	index  int   // of its interface; 0: it is not there
+	made   int   // the index of its interface
+	index  int   // the same; 0: it is not there
 	table  *kernelTable
 	ipsec  bool // the kernel knows policies
 	wrong  map[string]string
@@ -59,7 +60,10 @@ func Lock(ctx context.Context, cfg Config) (_ *Routes, err error) {
 			r.lock.Close()
 		}
 	}()
-	before, err := readState(cfg.StateDir)
+	before, lost, err := stateOf(cfg.StateDir)
+	if err == nil && lost && ownedByDaemon() {
+		err = errHeld
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -83,15 +87,23 @@ func Lock(ctx context.Context, cfg Config) (_ *Routes, err error) {
 	if err := r.noteSysctls(); err != nil {
 		return nil, err
 	}
-	if err := r.state.write(cfg.StateDir); err != nil {
-		return nil, err
+	if err = r.state.write(cfg.StateDir); err == nil {
+		err = r.close(ctx)
+	} else if before == nil { // nothing is changed, and what was written says that it might be
+		if left := removeState(cfg.StateDir); left != nil {
+			err = fmt.Errorf("%w: %s", errors.Join(err, left), howToUndo)
+		}
+		return nil, fmt.Errorf("lock routes: %w", err)
 	}
-	if err := r.close(ctx); err != nil {
+	if err != nil {
 		if r.table != nil {
 			err = errors.Join(err, r.table.close())
 		}
-		if before == nil { // else it was locked before, and stays so
+		if before == nil {
 			err = errors.Join(err, lift(cfg.StateDir, r.state))
+		} else { // it was shut before, and stays so, for the reason that it had
+			r.state.Holder, r.state.Ended, r.state.Lockdown = nil, before.Ended, before.Lockdown
+			err = fmt.Errorf("%w: %s", errors.Join(err, r.state.write(cfg.StateDir)), howToOpen)
 		}
 		return nil, fmt.Errorf("lock routes: %w", err)
 	}
@@ -109,7 +121,9 @@ func (r *Routes) close(ctx context.Context) (err error) {
 	if r.table, err = openTable(); err != nil {
 		return err
 	}
-	r.ipsec = hasIPsec()
+	if r.ipsec, err = hasIPsec(); err != nil {
+		return err
+	}
 	if !r.ipsec || !r.table.owned {
 		r.cfg.Log.Info("this kernel lacks a layer of the kill switch: what other programs flush is put back within a second",
 			"owned_table", r.table.owned, "policies", r.ipsec)
@@ -198,7 +212,7 @@ func (r *Routes) Up(ctx context.Context, link Link) error {
 	if err := r.firewall(r.link).load(); err != nil {
 		return err
 	}
-	r.index = index
+	r.made, r.index = index, index
 	if err := r.route(); err != nil {
 		return err
 	}
@@ -220,7 +234,7 @@ func (r *Routes) Down(link Link) error {
 	if r.lock == nil || r.link == nil || !slices.Equal(r.link.Addrs, link.Addrs) {
 		return nil
 	}
-	r.link, r.index = nil, 0
+	r.link, r.made, r.index = nil, 0, 0
 	if err := errors.Join(r.route(), r.firewall(nil).load()); err != nil {
 		return fmt.Errorf("take routes down: %w", err)
 	}
@@ -303,18 +317,26 @@ func (r *Routes) end(reason string) error {
 	r.keeping.Wait()
 	var err error
 	if reason != "" {
-		r.link, r.index = nil, 0
-		r.state.Holder = nil
-		r.state.Ended = &ended{At: time.Now(), Reason: reason[:min(len(reason), maxReason)]}
+		r.link, r.made, r.index = nil, 0, 0
+		r.state.end(reason)
 		// Nothing of the session that was is let pass any more.
 		err = errors.Join(r.state.write(r.cfg.StateDir), r.route(), r.firewall(nil).load())
 	}
 	err = errors.Join(err, r.table.close()) // from here on the table is anybody's
-	if reason == "" {
+	switch {
+	case reason == "":
 		err = errors.Join(err, lift(r.cfg.StateDir, r.state))
+	case err != nil:
+		err = fmt.Errorf("leave the machine shut: %w: %s", err, howToOpen)
 	}
 	return errors.Join(err, lock.Close())
 }
+
+// The command for what an error left undone.
+const (
+	howToOpen = "byway unlock opens this machine"
+	howToUndo = "byway unlock undoes the rest"
+)
 
 // Restore gives the machine back as it was before a daemon that no longer runs, also where that one had locked it. It
 // does nothing where there is nothing to do, and says whether there was. It returns ErrInUse where a daemon runs.
@@ -327,45 +349,77 @@ func restore(dir string, unlock bool) (bool, error) {
 	if dir == "" {
 		dir = DefaultStateDir
 	}
-	if s, err := readState(dir); s == nil || err != nil {
+	if s, _, err := stateOf(dir); s == nil || err != nil {
 		return false, err // before the lock: a user who is not root has nothing to restore either
 	}
 	lock, err := lockDir(dir)
-	if err != nil {
+	if errors.Is(err, ErrInUse) {
 		return false, err
 	}
+	if err != nil {
+		return false, fmt.Errorf("%w: %s", err, howToUndo)
+	}
 	defer lock.Close()
-	s, err := readState(dir)
+	s, lost, err := stateOf(dir)
 	if s == nil || err != nil {
 		return false, err
 	}
 	if s.Lockdown && !unlock {
 		return false, ErrLockdown
 	}
-	return true, lift(dir, s)
+	if lost && ownedByDaemon() {
+		return false, errHeld
+	}
+	if err := lift(dir, s); err != nil {
+		return true, err
+	}
+	if dns := (&dnsState{Method: dnsFile}); lost && dns.isApplied() {
+		return true, fmt.Errorf("this machine is open again, but %s still names the tunnel's resolver, and what it said before is "+
+			"lost with the state in %s: write it anew, or have the network manager do so", resolvConf, dir)
+	}
+	return true, nil
 }
 
-// lift undoes everything, the kill switch last. What fails can be tried again: the state stays until all is done.
+// lift undoes everything, the layers that shut the machine last. What fails ends it: the layers that are left keep the
+// machine shut, rather than half open, and the state stays, says why, and lets it be tried again.
 func lift(dir string, s *state) error {
+	err := s.undo()
+	if err != nil {
+		s.end("its network could not be put back as it was: " + err.Error())
+		err = errors.Join(err, s.write(dir))
+	} else {
+		err = removeState(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("restore the machine's network: %w: %s", err, howToUndo)
+	}
+	return nil
+}
+
+func (s *state) undo() error {
 	boot, err := bootID()
 	if err != nil {
 		return err
 	}
-	var errs []error
 	if dns := s.leftDNS(boot); dns != nil {
-		errs = append(errs, dns.revert(context.Background()))
-	}
-	if s.Boot == boot {
-		errs = append(errs, removeRouting())
-		for path, value := range s.Sysctls {
-			errs = append(errs, writeSysctl(path, value))
+		if err := dns.revert(context.Background()); err != nil {
+			return err
 		}
-		errs = append(errs, clearIPsec(), unloadFirewall(), removeGroups())
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("restore the machine's network: %w", err)
+	if s.Boot != boot {
+		return nil
 	}
-	return removeState(dir)
+	for path, value := range s.Sysctls {
+		if err := writeSysctl(path, value); err != nil {
+			return err
+		}
+	}
+	for _, step := range []func() error{removeGroups, removeRouting, clearIPsec, unloadFirewall} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // srcValidMark makes the kernel's reverse path check look at marks, as the answers to marked packets need.

@@ -10,6 +10,8 @@ type Shut struct {
 	Reason string
 	// Held: a running daemon holds it, and its session may well work.
 	Held bool
+	// PID is that daemon's process; 0 where it is not known.
+	PID int
 	// Lockdown: it was to stay shut after the session too (Config.Lockdown).
 	Lockdown bool
 	// Trouble is what is wrong with what keeps it shut; empty when all of it stands.

@@ -45,6 +45,11 @@ type ended struct {
 	Reason string    `json:"reason"`
 }
 
+// end notes that nobody holds the machine any more, and why it stays shut.
+func (s *state) end(reason string) {
+	s.Holder, s.Ended = nil, &ended{At: time.Now(), Reason: reason[:min(len(reason), maxReason)]}
+}
+
 // maxReason bounds what is kept of a reason, in bytes.
 const maxReason = 1 << 10
 

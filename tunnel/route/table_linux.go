@@ -71,12 +71,16 @@ func (t *kernelTable) flags() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("list nftables: %w", err)
 	}
+	return flagsOf(list), nil
+}
+
+func flagsOf(list []*nftables.Table) int {
 	for _, table := range list {
 		if table.Name == tableName {
-			return int(binary.BigEndian.Uint32(native(table.Flags))), nil
+			return int(binary.BigEndian.Uint32(native(table.Flags)))
 		}
 	}
-	return -1, nil
+	return -1
 }
 
 // take makes the table ours: a new one, one that a killed daemon has left, or one of an older release, which knew

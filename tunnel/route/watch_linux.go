@@ -111,6 +111,9 @@ func (r *Routes) keep() {
 		return
 	}
 	now := r.repair()
+	if err := r.keepState(); err != nil {
+		now["what is to be restored"] = fmt.Sprintf("what is to be restored can't be written down: %v", err)
+	}
 	was := r.wrong
 	r.wrong = now
 	for what, text := range now {
@@ -146,8 +149,8 @@ func (r *Routes) repair() map[string]string {
 			wrong[layer] = fmt.Sprintf("%s can't be kept up: %v", layer, err)
 		}
 	}
-	p := r.policy()
 	check("the tunnel's interface", r.repairLink(wrong))
+	p := r.policy()
 	for _, family := range families {
 		if !hasFamily(family) {
 			continue
@@ -186,29 +189,42 @@ func (r *Routes) repair() map[string]string {
 	return wrong
 }
 
-// repairLink takes the tunnel's interface up again, with its addresses, where another program has not removed it.
+// repairLink gives the tunnel's interface its name back, takes it up again and gives it its addresses, where another
+// program has not removed it.
 func (r *Routes) repairLink(wrong map[string]string) error {
-	if r.link == nil {
+	if r.link == nil || r.made == 0 {
 		return nil
 	}
 	const layer = "the tunnel's interface"
-	dev, err := netlink.LinkByName(r.cfg.Interface)
-	if errors.As(err, new(netlink.LinkNotFoundError)) {
-		// The end of a session removes it, too: until another one is up, nothing is reachable.
-		r.index = 0
-		wrong[layer] = fmt.Sprintf("there is no interface %s: nothing leaves until a session is up again", r.cfg.Interface)
-		return nil
-	}
-	if err != nil {
+	name := r.cfg.Interface
+	r.index = 0
+	dev, err := netlink.LinkByName(name)
+	missing := errors.As(err, new(netlink.LinkNotFoundError))
+	if err != nil && !missing {
 		return err
 	}
-	if r.index != 0 && dev.Attrs().Index != r.index {
-		wrong[layer] = fmt.Sprintf("interface %s is another one than the session's: nothing leaves through it", r.cfg.Interface)
-		r.index = 0
+	if missing || dev.Attrs().Index != r.made {
+		own, err := netlink.LinkByIndex(r.made)
+		switch {
+		case err != nil && !errors.As(err, new(netlink.LinkNotFoundError)):
+			return err
+		case err != nil || own.Type() != "tuntap":
+			// The end of a session removes it, too: until another one is up, nothing is reachable.
+			wrong[layer] = fmt.Sprintf("there is no interface %s: nothing leaves until another session is up, after "+
+				"byway disconnect where this one does not end", name)
+			return nil
+		case !missing:
+			wrong[layer] = fmt.Sprintf("interface %s is another one than the session's, which is %s now: nothing leaves through "+
+				"either until it has its name", name, own.Attrs().Name)
+			return nil
+		}
+		if err := rename(own, name); err != nil {
+			return err
+		}
+		r.note("the tunnel's interface was renamed by another program")
+		dev = own
 	}
-	if r.index == 0 {
-		return nil
-	}
+	r.index = r.made
 	addrs, err := netlink.AddrList(dev, netlink.FAMILY_ALL)
 	if err != nil {
 		return fmt.Errorf("list addresses: %w", err)
@@ -225,12 +241,30 @@ func (r *Routes) repairLink(wrong map[string]string) error {
 			there++
 		}
 	}
-	if there == len(r.link.Addrs) && dev.Attrs().Flags&net.FlagUp != 0 {
+	switch {
+	case there < len(r.link.Addrs) || dev.Attrs().Flags&net.FlagUp == 0:
+		r.note("the tunnel's interface was taken down by another program")
+	case r.link.MTU != 0 && dev.Attrs().MTU != r.link.MTU:
+		r.note("the MTU of the tunnel's interface was changed by another program")
+	default:
 		return nil
 	}
-	r.note("the tunnel's interface was taken down by another program")
 	_, err = prepareLink(r.cfg, *r.link)
 	return err
+}
+
+// rename names an interface. Kernels before 6.2 rename only what is down.
+func rename(dev netlink.Link, name string) error {
+	err := netlink.LinkSetName(dev, name)
+	if errors.Is(err, unix.EBUSY) {
+		if err = netlink.LinkSetDown(dev); err == nil {
+			err = netlink.LinkSetName(dev, name)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("name interface %s %s again: %w", dev.Attrs().Name, name, err)
+	}
+	return nil
 }
 
 // Trouble says what is wrong at present with what shuts the machine, and what had to be put back lately; it is empty when

@@ -1,0 +1,119 @@
+package chain
+
+import (
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"byway/contracts/text"
+)
+
+// DisagreementError says that no two endpoints gave the same answer where money depends on it: one of them lies, is
+// stuck or follows another fork.
+type DisagreementError struct {
+	What    string
+	Answers map[string]string // where the answers differ, by endpoint
+}
+
+// Error implements error.
+func (e *DisagreementError) Error() string {
+	var b strings.Builder
+	for _, url := range slices.Sorted(maps.Keys(e.Answers)) {
+		fmt.Fprintf(&b, "; %s says %s", url, e.Answers[url])
+	}
+	return fmt.Sprintf("no two endpoints agree on %s%s. Take the one that is wrong out of the network's rpc list, or give a third",
+		e.What, b.String())
+}
+
+// field is a part of an answer, by which answers are told apart.
+type field struct{ name, value string }
+
+const (
+	// maxFields is how many differing fields of an answer are shown, and maxValue how many bytes of each.
+	maxFields, maxValue = 3, 80
+)
+
+// disagreement shows where answers differ. Each has the same fields, or fewer where it ends.
+func disagreement[T any](what string, all []answer[T], fields func(T) []field) error {
+	e := &DisagreementError{what, make(map[string]string)}
+	parts := make([][]field, len(all))
+	most := 0
+	for i, a := range all {
+		parts[i] = fields(a.v)
+		most = max(most, len(parts[i]))
+	}
+	part := func(i, at int) field {
+		if at < len(parts[i]) {
+			return parts[i][at]
+		}
+		return field{value: "nothing more"}
+	}
+	shown := make([][]string, len(all))
+	for at, n := 0, 0; at < most && n < maxFields; at++ {
+		differ := false
+		for i := range all {
+			differ = differ || part(i, at) != part(0, at)
+		}
+		if !differ {
+			continue
+		}
+		n++
+		for i := range all {
+			f := part(i, at)
+			shown[i] = append(shown[i], strings.TrimSpace(f.name+" "+text.Cut(f.value, maxValue)))
+		}
+	}
+	for i, a := range all {
+		name := a.on.name
+		if _, twice := e.Answers[name]; twice {
+			name = fmt.Sprintf("%s (%d)", name, i+1)
+		}
+		e.Answers[name] = strings.Join(shown[i], ", ")
+	}
+	return e
+}
+
+func headerFields(h header) []field {
+	return []field{
+		{"hash", h.block.Hash.Hex()}, {"time", h.block.Time.UTC().Format(time.RFC3339)}, {"parent", h.ParentHash.Hex()},
+	}
+}
+
+// resultFields are the 32-byte words of a call's result, or why it reverts.
+func resultFields(data []byte, reverts *RevertError) []field {
+	if reverts != nil {
+		return []field{{"that it reverts:", reverts.Error()}}
+	}
+	all := []field{}
+	i := 0
+	for word := range slices.Chunk(data, 32) {
+		i++
+		if len(data) <= 32 {
+			all = append(all, field{"", new(big.Int).SetBytes(word).String()})
+			break
+		}
+		all = append(all, field{fmt.Sprintf("word %d:", i), new(big.Int).SetBytes(word).String()})
+	}
+	return all
+}
+
+func receiptFields(r *types.Receipt) []field {
+	all := []field{
+		{"status", fmt.Sprint(r.Status)}, {"block", fmt.Sprint(r.BlockNumber)}, {"block hash", r.BlockHash.Hex()},
+		{"gas", fmt.Sprint(r.GasUsed)}, {"logs:", fmt.Sprint(len(r.Logs))},
+	}
+	for i, l := range r.Logs {
+		of := crypto.Keccak256Hash(l.Data)
+		for _, t := range l.Topics {
+			of = crypto.Keccak256Hash(of[:], t[:])
+		}
+		all = append(all, field{fmt.Sprintf("log %d:", i+1), fmt.Sprintf("%s of %s", of, l.Address)})
+	}
+	return all
+}

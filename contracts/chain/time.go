@@ -1,0 +1,19 @@
+package chain
+
+import (
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+)
+
+// Time is the chain's time as far as this client knows without asking: that of the newest block that was believed, and
+// what has gone by since it was heard of, by the monotonic clock. What this machine takes the time of day to be plays no
+// part. Ok is false while no block was heard of.
+func (c *Client) Time() (at time.Time, ok bool) {
+	c.newest.mu.Lock()
+	defer c.newest.mu.Unlock()
+	if c.newest.block.Hash == (common.Hash{}) {
+		return time.Time{}, false
+	}
+	return c.newest.block.Time.Add(max(time.Since(c.newest.at), 0)), true
+}
