@@ -174,6 +174,13 @@ func askOver(ctx context.Context, network string, server netip.AddrPort, query *
 	if err := dc.WriteMsg(query); err != nil {
 		return nil, err
 	}
+	if network == "udp" {
+		// A datagram may be lost, this one or the answer.
+		for _, after := range []time.Duration{askNext, 3 * askNext} {
+			again := query.Copy()
+			defer time.AfterFunc(after, func() { dc.WriteMsg(again) }).Stop()
+		}
+	}
 	for {
 		reply, err := dc.ReadMsg()
 		switch {

@@ -38,7 +38,7 @@ type places struct {
 	shares  map[*share]struct{}
 	waiting map[*share]struct{} // of shares: those with a queue
 	timer   *time.Timer
-	armed   bool
+	due     time.Time // of the timer; zero: it is not set
 }
 
 // share is what one session has of some places.
@@ -120,7 +120,10 @@ func (s *share) take(ctx context.Context, rest time.Duration) (*flow, error) {
 	p.queued++
 	p.waiting[s], p.shares[s] = struct{}{}, struct{}{}
 	p.serveLocked()
-	p.armLocked(pressSoon)
+	if p.due.IsZero() || len(s.flows) < s.limit && len(s.flows)+1 < p.total/len(p.shares) {
+		// Whoever has less than its part waits no longer because others wait already.
+		p.armLocked(pressSoon)
+	}
 	p.mu.Unlock()
 	s.delayed.Add(1)
 	select {
@@ -198,9 +201,10 @@ func (p *places) serveLocked() {
 	}
 }
 
+// armLocked has places looked for after d at the latest.
 func (p *places) armLocked(d time.Duration) {
-	if !p.armed {
-		p.armed = true
+	if due := time.Now().Add(d); p.due.IsZero() || due.Before(p.due) {
+		p.due = due
 		p.timer.Reset(d)
 	}
 }
@@ -208,7 +212,7 @@ func (p *places) armLocked(d time.Duration) {
 // press ends flows whose places others wait for, and comes again while anybody waits.
 func (p *places) press() {
 	p.mu.Lock()
-	p.armed = false
+	p.due = time.Time{}
 	p.serveLocked()
 	stops := p.chooseLocked(time.Now())
 	if len(p.waiting) > 0 {
@@ -253,6 +257,7 @@ func (p *places) chooseLocked(now time.Time) (stops []func()) {
 	if p.used < p.total {
 		return stops
 	}
+	// The poorest of those that wait gets what the richest of all can give, while that makes them more equal.
 	for wanted > p.leaving && len(hungry) > 0 && len(stops) < pressMost {
 		var poorest, richest *share
 		for s, n := range hungry {
@@ -265,19 +270,27 @@ func (p *places) chooseLocked(now time.Time) (stops []func()) {
 				richest = s
 			}
 		}
-		var f *flow
-		if len(richest.flows)-richest.leaving > hungry[poorest]+1 {
-			f = richest.oldestLocked(now, false)
-		} else {
-			f = poorest.oldestLocked(now, true)
+		if len(richest.flows)-richest.leaving <= hungry[poorest]+1 {
+			break
 		}
+		f := richest.oldestLocked(now, false)
 		if f == nil {
-			delete(hungry, poorest)
-			continue
+			break // its places have just been given: the next look finds what to stop
 		}
 		evict(f)
 		if hungry[poorest]++; hungry[poorest]-len(poorest.flows) >= len(poorest.queue) {
 			delete(hungry, poorest)
+		}
+	}
+	// What is left are equals: each may give up what it does not use itself.
+	for s, n := range hungry {
+		for wanted > p.leaving && n-len(s.flows) < len(s.queue) && len(stops) < pressMost {
+			f := s.oldestLocked(now, true)
+			if f == nil {
+				break
+			}
+			evict(f)
+			n++
 		}
 	}
 	return stops
