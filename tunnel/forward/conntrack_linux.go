@@ -124,12 +124,17 @@ func (r *Router) watchTracks(given, flows int) {
 	tick := time.NewTicker(tracksEvery)
 	defer tick.Stop()
 	var counted, said time.Time
+	looked := time.Now()
 	for {
 		select {
 		case <-r.done:
 			return
 		case <-tick.C:
 		}
+		r.tracks.mu.Lock()
+		r.tracks.use.Pause = max(r.tracks.use.Pause, time.Since(looked))
+		r.tracks.mu.Unlock()
+		looked = time.Now()
 		crowded := procNumber("nf_conntrack_count") > int(float64(most)*crowdedAt)
 		if !crowded && time.Since(counted) < countEvery {
 			continue
