@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -164,6 +166,8 @@ func devnetFile(t *testing.T) string {
 }
 
 func TestMain(m *testing.M) {
+	// What is started from here takes hang-ups as usual, also where these tests themselves run under nohup.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	code := m.Run()
 	if shared.net != nil {
 		shared.net.stop()

@@ -120,7 +120,8 @@ func askAll[T any](ctx context.Context, c *Client, on []*endpoint, f func(contex
 }
 
 // gather is askAll that waits no longer than patience for the others once one has answered, be it that it does not have
-// what was asked for; zero: as long as it takes.
+// what was asked for; zero: as long as it takes. Where ctx ends before, nobody has said anything: that the caller has no
+// more time makes no endpoint the only one that can be relied on.
 func gather[T any](ctx context.Context, c *Client, on []*endpoint, patience time.Duration,
 	f func(context.Context, *endpoint) (T, error),
 ) []answer[T] {
@@ -178,8 +179,22 @@ func gather[T any](ctx context.Context, c *Client, on []*endpoint, patience time
 			}
 			return all
 		case <-ctx.Done():
-			return all
+			for i := range waiting {
+				all[i].err = &EndpointError{on[i].name, ctx.Err()}
+			}
+			return inTime(ctx, all, patience)
 		}
+	}
+	return inTime(ctx, all, patience)
+}
+
+// inTime takes everybody's word away where one of them is missing because the caller had no more time.
+func inTime[T any](ctx context.Context, all []answer[T], patience time.Duration) []answer[T] {
+	if patience == 0 || ctx.Err() == nil || !slices.ContainsFunc(all, func(a answer[T]) bool { return a.err != nil }) {
+		return all
+	}
+	for i, a := range all {
+		all[i] = answer[T]{on: a.on, err: &EndpointError{a.on.name, ctx.Err()}}
 	}
 	return all
 }
@@ -604,8 +619,8 @@ func (a Agreed) TransactionReceipt(ctx context.Context, hash common.Hash) (*type
 	found, failed := sorted(all)
 	failed = append(others, failed...)
 	switch {
-	case len(found) == 1 && missing > 0 && a.orAlone && a.listed(ctx, found[0].v, all):
-		return found[0].v, nil // another has the transaction in that block, and keeps the receipt to itself
+	case len(found) == 1 && missing > 0 && a.orAlone && a.hidden(ctx, found[0].v, all):
+		return found[0].v, nil
 	case len(found) == 0 && missing > 0 && (a.orAlone || missing >= 2), len(found) == 1 && missing > 0:
 		return nil, ethereum.NotFound
 	case len(found) == 0:
@@ -626,26 +641,38 @@ func (a Agreed) TransactionReceipt(ctx context.Context, hash common.Hash) (*type
 	return nil, &OutageError{"read receipt", disagreement("receipt "+hash.Hex(), found, receiptFields)}
 }
 
-// listed reports whether one of those that have no receipt has the transaction in the block that the receipt names.
-func (a Agreed) listed(ctx context.Context, r *types.Receipt, all []answer[*types.Receipt]) bool {
+// hiddenAfter is how long an endpoint that has a transaction in a block may take until it has the receipt.
+const hiddenAfter = 5 * time.Second
+
+// hidden reports whether one of those that have no receipt has the transaction in the block that the receipt names, and
+// keeps the receipt to itself. It waits for that one: it may come yet, and say something else.
+func (a Agreed) hidden(ctx context.Context, r *types.Receipt, all []answer[*types.Receipt]) bool {
 	var on []*endpoint
 	for _, other := range all {
 		if isMissing(other.err) {
 			on = append(on, other.on)
 		}
 	}
-	for _, block := range askAll(ctx, a.Client, on, func(ctx context.Context, e *endpoint) (b struct {
-		Hash         common.Hash   `json:"hash"`
-		Transactions []common.Hash `json:"transactions"`
-	}, err error) {
-		err = e.rpc.CallContext(ctx, &b, "eth_getBlockByNumber", hexutil.Uint64(r.BlockNumber.Uint64()), false)
-		return b, err
-	}) {
-		if block.err == nil && block.v.Hash == r.BlockHash && slices.Contains(block.v.Transactions, r.TxHash) {
-			return true
+	for began := time.Now(); ; {
+		keeps := slices.ContainsFunc(askAll(ctx, a.Client, on, func(ctx context.Context, e *endpoint) (bool, error) {
+			var block struct {
+				Hash         common.Hash   `json:"hash"`
+				Transactions []common.Hash `json:"transactions"`
+			}
+			err := e.rpc.CallContext(ctx, &block, "eth_getBlockByNumber", hexutil.Uint64(r.BlockNumber.Uint64()), false)
+			if err != nil || block.Hash != r.BlockHash || !slices.Contains(block.Transactions, r.TxHash) {
+				return false, err
+			}
+			_, err = a.receipt(ctx, e, r.TxHash)
+			return isMissing(err), nil
+		}), func(k answer[bool]) bool { return k.err == nil && k.v })
+		if !keeps || time.Since(began) > hiddenAfter {
+			return keeps
+		}
+		if sleep(ctx, hiddenAfter/20) != nil {
+			return false
 		}
 	}
-	return false
 }
 
 func sameReceipt(x, y *types.Receipt) bool {
