@@ -178,7 +178,7 @@ func askOver(ctx context.Context, network string, server netip.AddrPort, query *
 		// A datagram may be lost, this one or the answer.
 		for _, after := range []time.Duration{askNext, 3 * askNext} {
 			again := query.Copy()
-			defer time.AfterFunc(after, func() { dc.WriteMsg(again) }).Stop()
+			defer time.AfterFunc(after, func() { _ = dc.WriteMsg(again) }).Stop()
 		}
 	}
 	for {
