@@ -111,6 +111,45 @@ func (t *toggle) Write(bufs [][]byte, offset int) (int, error) {
 	return t.Device.Write(bufs, offset)
 }
 
+// cost turns what is toggled on and off so many times, every 250 ms, under what runs. It returns what that leaves of the
+// throughput, and takes of the CPU for each byte, as ratios: the medians.
+func (t *toggle) cost(got *atomic.Int64, rounds int) (throughput, cpu float64) {
+	var ratios, costs []float64
+	measure := func(on bool) (bytes, cpu float64) {
+		t.on.Store(on)
+		before, used := got.Load(), cpuTime()
+		time.Sleep(250 * time.Millisecond)
+		return float64(got.Load() - before), float64(cpuTime() - used)
+	}
+	for i := range rounds {
+		// The order alternates, so that a drift of the machine favours neither.
+		var on, off, onCPU, offCPU float64
+		if i%2 == 0 {
+			on, onCPU = measure(true)
+			off, offCPU = measure(false)
+		} else {
+			off, offCPU = measure(false)
+			on, onCPU = measure(true)
+		}
+		ratios, costs = append(ratios, on/off), append(costs, onCPU/on*off/offCPU)
+	}
+	slices.Sort(ratios)
+	slices.Sort(costs)
+	return ratios[rounds/2], costs[rounds/2]
+}
+
+// count reads until there is no more, and counts the bytes as they come.
+func count(r io.Reader, got *atomic.Int64) {
+	buf := make([]byte, 256<<10)
+	for {
+		n, err := r.Read(buf)
+		got.Add(int64(n))
+		if err != nil {
+			return
+		}
+	}
+}
+
 // BenchmarkMeterToggle turns the meter of an exit on and off every 250 ms under one running download, and compares
 // what the two halves carried and what it cost. It is the only quiet comparison: separate runs scatter far more than
 // the meter costs.
@@ -133,40 +172,10 @@ func BenchmarkMeterToggle(b *testing.B) {
 	defer conn.Close()
 	conn.Write([]byte("d"))
 	var got atomic.Int64
-	go func() {
-		buf := make([]byte, 64<<10)
-		for {
-			n, err := conn.Read(buf)
-			if err != nil {
-				return
-			}
-			got.Add(int64(n))
-		}
-	}()
+	go count(conn, &got)
 	time.Sleep(time.Second)
-	var ratios, costs []float64
-	measure := func(on bool) (bytes, cpu float64) {
-		tg.on.Store(on)
-		n, c := got.Load(), cpuTime()
-		time.Sleep(250 * time.Millisecond)
-		return float64(got.Load() - n), float64(cpuTime() - c)
-	}
 	b.ResetTimer()
-	for i := range b.N {
-		// The order alternates, so that a drift of the machine favours neither.
-		var on, off, onCPU, offCPU float64
-		if i%2 == 0 {
-			on, onCPU = measure(true)
-			off, offCPU = measure(false)
-		} else {
-			off, offCPU = measure(false)
-			on, onCPU = measure(true)
-		}
-		ratios = append(ratios, on/off)
-		costs = append(costs, onCPU/on*off/offCPU)
-	}
-	slices.Sort(ratios)
-	slices.Sort(costs)
-	b.ReportMetric(ratios[len(ratios)/2], "throughput-ratio")
-	b.ReportMetric(costs[len(costs)/2], "cpu-ratio")
+	throughput, cpu := tg.cost(&got, b.N)
+	b.ReportMetric(throughput, "throughput-ratio")
+	b.ReportMetric(cpu, "cpu-ratio")
 }

@@ -150,16 +150,7 @@ func TestNetHeldSessionMovesNothing(t *testing.T) {
 			u := n.join(t, e, limit)
 			var atHost atomic.Int64
 			source := n.listen(t, "i", netip.AddrPortFrom(host4, 0), func(c net.Conn) { io.Copy(c, zeros{}) })
-			sink := n.listen(t, "i", netip.AddrPortFrom(host6, 0), func(c net.Conn) {
-				buf := make([]byte, 1<<16)
-				for {
-					k, err := c.Read(buf)
-					atHost.Add(int64(k))
-					if err != nil {
-						return
-					}
-				}
-			})
+			sink := n.listen(t, "i", netip.AddrPortFrom(host6, 0), func(c net.Conn) { count(c, &atHost) })
 			echo := n.listenUDP(t, "i", netip.AddrPortFrom(host4, 0))
 			down, err := n.dial(t, "c", "tcp", source, 3*time.Second)
 			if err != nil {

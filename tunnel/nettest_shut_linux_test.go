@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -492,16 +491,7 @@ func TestNetSentryCostsNothingMeasurable(t *testing.T) {
 		t.Cleanup(func() { e.Close() })
 		n.join(t, e, math.MaxUint64)
 		var got atomic.Int64
-		sink := n.listen(t, "i", netip.AddrPortFrom(host4, 0), func(c net.Conn) {
-			buf := make([]byte, 256<<10)
-			for {
-				k, err := c.Read(buf)
-				if err != nil {
-					return
-				}
-				got.Add(int64(k))
-			}
-		})
+		sink := n.listen(t, "i", netip.AddrPortFrom(host4, 0), func(c net.Conn) { count(c, &got) })
 		c, err := n.dial(t, "c", "tcp", sink, 10*time.Second)
 		if err != nil {
 			t.Fatal(err)
@@ -509,7 +499,8 @@ func TestNetSentryCostsNothingMeasurable(t *testing.T) {
 		defer c.Close()
 		go io.Copy(c, zeros{})
 		becomes(t, "the upload runs", func() bool { return got.Load() > 1<<20 })
-		throughput, cpu, rounds := tg.cost(&got)
+		rounds := toggles()
+		throughput, cpu := tg.cost(&got, rounds)
 		t.Logf("with the check of flows: %.3f of the throughput, %.3f of the CPU for each byte (medians of %d)", throughput, cpu, rounds)
 		if throughput < 0.8 { // far below what any load of the machine does to a median
 			t.Errorf("the check of flows leaves %.3f of the throughput", throughput)
@@ -517,34 +508,12 @@ func TestNetSentryCostsNothingMeasurable(t *testing.T) {
 	})
 }
 
-// cost turns the defence on and off every 250 ms under what runs, and says what it leaves of the throughput, and takes
-// of the CPU for each byte.
-func (tg *toggle) cost(got *atomic.Int64) (throughput, cpu float64, rounds int) {
-	rounds = 12
+// toggles is how many times a test turns a defence on and off.
+func toggles() int {
 	if long() {
-		rounds = 60
+		return 60
 	}
-	var ratios, costs []float64
-	measure := func(on bool) (bytes, cpu float64) {
-		tg.on.Store(on)
-		before, used := got.Load(), cpuTime()
-		time.Sleep(250 * time.Millisecond)
-		return float64(got.Load() - before), float64(cpuTime() - used)
-	}
-	for i := range rounds {
-		var on, off, onCPU, offCPU float64
-		if i%2 == 0 {
-			on, onCPU = measure(true)
-			off, offCPU = measure(false)
-		} else {
-			off, offCPU = measure(false)
-			on, onCPU = measure(true)
-		}
-		ratios, costs = append(ratios, on/off), append(costs, onCPU/on*off/offCPU)
-	}
-	slices.Sort(ratios)
-	slices.Sort(costs)
-	return ratios[rounds/2], costs[rounds/2], rounds
+	return 12
 }
 
 // TestNetPorterCostsNothingMeasurable does the same with the check of answers, under one running download.
@@ -564,18 +533,10 @@ func TestNetPorterCostsNothingMeasurable(t *testing.T) {
 		}
 		defer c.Close()
 		var got atomic.Int64
-		go func() {
-			buf := make([]byte, 256<<10)
-			for {
-				k, err := c.Read(buf)
-				if err != nil {
-					return
-				}
-				got.Add(int64(k))
-			}
-		}()
+		go count(c, &got)
 		becomes(t, "the download runs", func() bool { return got.Load() > 1<<20 })
-		throughput, cpu, rounds := tg.cost(&got)
+		rounds := toggles()
+		throughput, cpu := tg.cost(&got, rounds)
 		t.Logf("with the check of answers: %.3f of the throughput, %.3f of the CPU for each byte (medians of %d)", throughput, cpu, rounds)
 		if throughput < 0.8 { // far below what any load of the machine does to a median
 			t.Errorf("the check of answers leaves %.3f of the throughput", throughput)
