@@ -2,10 +2,13 @@ package cli
 
 import (
 	"math/big"
+	"strings"
 	"testing"
+	"time"
 
 	"byway/contracts"
 	"byway/node"
+	"byway/registry"
 )
 
 func TestAmountsAreShortAndSayWhenTheyAreRounded(t *testing.T) {
@@ -44,5 +47,26 @@ func TestAmountsAreShortAndSayWhenTheyAreRounded(t *testing.T) {
 	}
 	if got := showEther(new(big.Int)); got != "0 ETH" {
 		t.Error(got)
+	}
+}
+
+func TestWhatComesBackOfAStakeIsTold(t *testing.T) {
+	t.Parallel()
+	token := node.Token{Symbol: "BYW", Decimals: 18}
+	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	for name, test := range map[string]struct {
+		u          registry.Unbonding
+		has, hasNo string
+	}{
+		"nothing": {registry.Unbonding{}, "", "stake"},
+		"due":     {registry.Unbonding{Withdrawable: amount(t, "2")}, "2 BYW of earlier stakes can be had back now", "locked"},
+		"locked":  {registry.Unbonding{Locked: amount(t, "3"), ReleaseAt: at}, "3 BYW of stake are locked", "now"},
+		"both":    {registry.Unbonding{Withdrawable: amount(t, "2"), Locked: amount(t, "3"), ReleaseAt: at}, "after " + day(at), "5 BYW"},
+	} {
+		var out output
+		env{Streams: Streams{Out: &out}}.comesBack(token, test.u)
+		if got := out.String(); !strings.Contains(got, test.has) || strings.Contains(got, test.hasNo) {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }

@@ -47,6 +47,15 @@ func (e env) channelCommand() *cli.Command {
 				Action: e.channelExit,
 			},
 			{
+				Name:      "revoke",
+				Usage:     "take back what was signed to be set aside for a provider and was not used yet",
+				ArgsUsage: "PROVIDER",
+				Description: "byway connect signs a reserve that its provider may post within a day. After this none of those is worth\n" +
+					"anything, also where nothing was ever set aside. What is set aside stays so: byway channel exit is for that.",
+				Flags:  []cli.Flag{unsignedFlag()},
+				Action: e.channelRevoke,
+			},
+			{
 				Name:      "close",
 				Usage:     "end a channel at once, with the provider's consent",
 				ArgsUsage: "PROVIDER",
@@ -204,6 +213,22 @@ func (e env) channelExit(c *cli.Context) error {
 		next = "byway vault withdraw all"
 		return e.finishExit(c, w, provider)
 	}, func(w *node.Wallet, sent node.Sent) error { return e.channelAfter(c, w, provider, sent, said, next) })
+}
+
+func (e env) channelRevoke(c *cli.Context) error {
+	text, err := oneArg(c, "PROVIDER")
+	if err != nil {
+		return err
+	}
+	provider, err := parseAddress("PROVIDER", text)
+	if err != nil {
+		return err
+	}
+	return e.act(c, func(w *node.Wallet) (node.Sent, error) { return w.RevokeReserves(c.Context, provider) },
+		func(w *node.Wallet, sent node.Sent) error {
+			return e.channelAfter(c, w, provider, sent, "Revoked: the provider can set nothing aside any more by what you signed before.",
+				"byway vault withdraw all")
+		})
 }
 
 func (e env) waiting(c *cli.Context, text string) {

@@ -99,6 +99,7 @@ func readSigned(arg string) ([]byte, error) {
 type unstakedJSON struct {
 	Schema string           `json:"schema"`
 	Amount contracts.Amount `json:"amount"`
+	registry.Unbonding
 }
 
 // offerUnstake takes the stake back, or prints what does.
@@ -125,14 +126,15 @@ func (e env) offerUnstake(c *cli.Context) error {
 	if err != nil {
 		return notUp(desk.Network, err)
 	}
-	amount, err := desk.WithdrawStake(c.Context, to)
+	amount, left, err := desk.WithdrawStake(c.Context, to)
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return e.printJSON(unstakedJSON{"byway.unstaked/1", amount})
+		return e.printJSON(unstakedJSON{"byway.unstaked/1", amount, left})
 	}
 	fmt.Fprintf(e.Out, "Taken back: %s.\n", show(token, amount))
+	e.comesBack(token, left)
 	return nil
 }
 

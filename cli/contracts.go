@@ -1,17 +1,21 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
 
+	"byway/contracts"
 	"byway/contracts/chain"
 	"byway/contracts/deploy"
+	"byway/node"
 )
 
 func (e env) contractsCommand() *cli.Command {
@@ -34,6 +38,8 @@ func (e env) contractsCommand() *cli.Command {
 					Usage: "`TIME` that a payer waits for what it has reserved and its provider does not release"},
 				&cli.DurationFlag{Name: "unbond-delay", Value: 7 * 24 * time.Hour,
 					Usage: "`TIME` that a provider which has left waits for its stake"},
+				&cli.StringFlag{Name: "min-stake", Value: "0", Usage: "`TOKENS` of the stake token that a provider must stake at least: " +
+					"without it registering any number of digests of nothing costs gas alone"},
 			},
 			Action: e.deployContracts,
 		}},
@@ -50,7 +56,11 @@ type deploymentJSON struct {
 	StakeToken  common.Address `json:"stake_token"`
 	ExitDelay   uint64         `json:"exit_delay_seconds"`
 	UnbondDelay uint64         `json:"unbond_delay_seconds"`
-	Sent        uint64         `json:"transactions"`
+	// MinStake is in base units of the stake token.
+	MinStake contracts.Amount `json:"min_stake"`
+	Sent     uint64           `json:"transactions"`
+
+	leastStake string // for people
 }
 
 func (e env) deployContracts(c *cli.Context) error {
@@ -72,6 +82,7 @@ func (e env) deployContracts(c *cli.Context) error {
 		row{"stakes in", out.StakeToken.Hex()},
 		row{"exit delay", (time.Duration(out.ExitDelay) * time.Second).String()},
 		row{"unbonding", (time.Duration(out.UnbondDelay) * time.Second).String()},
+		row{"least stake", out.leastStake},
 		row{"sent", fmt.Sprintf("%d transactions; the code on the chain is this version's", out.Sent)},
 	)
 	return nil
@@ -96,6 +107,8 @@ func deployConfig(c *cli.Context) (cfg deploy.Config, err error) {
 		err = usagef("say what the market pays in: either --token ADDRESS or, on a test chain, --dev-token")
 	case cfg.ExitDelay%time.Second != 0 || cfg.UnbondDelay%time.Second != 0:
 		err = usagef("--exit-delay and --unbond-delay are whole seconds")
+	default:
+		err = checkNumbers(c, "min-stake")
 	}
 	return cfg, err
 }
@@ -136,7 +149,20 @@ func (e env) runDeploy(c *cli.Context) (out deploymentJSON, err error) {
 	if err != nil {
 		return out, err
 	}
-	cfg.Backend, cfg.Sender = client, sender
+	leastStake := "none"
+	if strings.Trim(c.String("min-stake"), "0.") != "" {
+		token := devToken
+		if at := cmp.Or(cfg.StakeToken, cfg.Token); at != (common.Address{}) {
+			if token, err = node.TokenAt(ctx, client.Agreed().OrAlone(), at); err != nil {
+				return out, err
+			}
+		}
+		if cfg.MinStake, err = tokenFlag(c, "min-stake", token); err != nil {
+			return out, err
+		}
+		leastStake = show(token, cfg.MinStake)
+	}
+	cfg.Backend, cfg.Sender = client.Agreed().OrAlone(), sender
 	before, err := client.PendingNonceAt(ctx, sender.Address())
 	if err != nil {
 		return out, fmt.Errorf("read the nonce of %s: %w", sender.Address(), err)
@@ -156,6 +182,10 @@ func (e env) runDeploy(c *cli.Context) (out deploymentJSON, err error) {
 	return deploymentJSON{
 		Schema: "byway.deployment/1", ChainID: d.ChainID, Channels: d.Channels, Registry: d.Registry, Token: d.Token,
 		StakeToken: given.StakeToken, ExitDelay: uint64(given.ExitDelay / time.Second),
-		UnbondDelay: uint64(given.UnbondDelay / time.Second), Sent: after - before,
+		UnbondDelay: uint64(given.UnbondDelay / time.Second), MinStake: given.MinStake, Sent: after - before,
+		leastStake: leastStake,
 	}, nil
 }
+
+// devToken is the development token, which need not be deployed yet.
+var devToken = node.Token{Symbol: "BYW", Decimals: 18}

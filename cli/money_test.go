@@ -77,6 +77,13 @@ func TestMoneyComesBackWithoutTheProvider(t *testing.T) {
 	if code != 1 || !strings.Contains(errOut, "byway channel exit") {
 		t.Errorf("withdrawing what is set aside: %d, %q", code, errOut)
 	}
+	c = money(t, "byway.channel/1", with(flags, "channel", "revoke", provider)...)
+	if c.Sent == nil || c.Sent.Gas == 0 || c.Channel.Reserved != amount(t, "3") {
+		t.Errorf("after revoking: %+v", c)
+	}
+	if out := must(t, with(flags, "channel", "revoke", devchain.Account(6).Address().Hex())...); !strings.Contains(out, "Revoked:") {
+		t.Errorf("revoking what never was: %q", out)
+	}
 	c = money(t, "byway.channel/1", with(flags, "channel", "exit", provider)...)
 	if c.Channel.Exit != node.ExitRunning || c.Channel.ExitAt == nil || !strings.Contains(c.Next, "channel exit") {
 		t.Errorf("after the announcement: %+v", c)

@@ -50,7 +50,7 @@ func (e env) providerOfferCommand() *cli.Command {
 				Action: e.offerPublish},
 			{Name: "retire", Usage: "take the offer out of the registry and begin to unbond the stake",
 				Flags: []cli.Flag{unsignedFlag()}, Action: e.offerRetire},
-			{Name: "unstake", Usage: "take the stake back, when it is unbonded",
+			{Name: "unstake", Usage: "take back what is unbonded of the stake",
 				Flags: []cli.Flag{
 					receiverFlag(), unsignedFlag(),
 				},
@@ -346,8 +346,23 @@ func (e env) offerRetire(c *cli.Context) error {
 		}{"byway.provider-offer-retired/1", unbonding})
 	}
 	fmt.Fprintln(e.Out, "The offer is retired: sessions that run go on, and new ones find nobody here.")
-	if !unbonding.Amount.IsZero() {
-		fmt.Fprintf(e.Out, "The stake can be had back after %s.\n", day(unbonding.ReleaseAt))
+	if unbonding.IsZero() {
+		return nil
 	}
+	token, err := node.ReadToken(c.Context, desk.Network)
+	if err != nil {
+		return notUp(desk.Network, err)
+	}
+	e.comesBack(token, unbonding)
 	return nil
+}
+
+// comesBack tells what of a provider's stakes can be had back, and when.
+func (e env) comesBack(token node.Token, u registry.Unbonding) {
+	if !u.Withdrawable.IsZero() {
+		fmt.Fprintf(e.Out, "%s of earlier stakes can be had back now: byway provider offer unstake\n", show(token, u.Withdrawable))
+	}
+	if !u.Locked.IsZero() {
+		fmt.Fprintf(e.Out, "%s of stake are locked, and can be had back after %s.\n", show(token, u.Locked), day(u.ReleaseAt))
+	}
 }

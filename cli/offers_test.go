@@ -152,9 +152,12 @@ func TestOfferByHandFromItsFileToItsEnd(t *testing.T) {
 		t.Errorf("listed: %+v", got)
 	}
 
-	var retired struct{ Schema string }
+	var retired struct {
+		Schema string
+		registry.Unbonding
+	}
 	decodeText(t, must(t, with(desk, "provider", "offer", "retire", "--json")...), &retired)
-	if retired.Schema != "byway.provider-offer-retired/1" {
+	if retired.Schema != "byway.provider-offer-retired/1" || !retired.IsZero() {
 		t.Errorf("retired: %+v", retired)
 	}
 	if _, err := watch.line(60*time.Second, "byway.offer-event/1", `"event":"left"`, strings.ToLower(owner)); err != nil {

@@ -120,6 +120,9 @@ func (e env) providerStatus(raw json.RawMessage) error {
 		fmt.Fprintf(e.Out, "  the offer is the one of before: it is published when the chain can be read again: %s\n", safe(s.Unpublished))
 	}
 	e.leftRows(s.Token, s.Left)
+	if s.Unbonding != nil {
+		e.comesBack(s.Token, *s.Unbonding)
+	}
 	for _, session := range s.Sessions {
 		fmt.Fprintf(e.Out, "    %s  %s  %s in, %s out, paid %s\n", session.Payer, session.State,
 			formatBytes(session.Rx), formatBytes(session.Tx), show(s.Token, session.Paid))

@@ -4,7 +4,7 @@
 //   deploy/artifacts/input.json        the compiler's standard JSON input, for verifying the source elsewhere
 //   deploy/artifacts/<Contract>.abi.json, .layout.json   for review: interface and storage layout
 //   deploy/artifacts/sizes.json        for review: bytes of code
-//   gas/testdata/PlainToken.json       the token that gas is measured with
+//   gas/testdata/                      the tokens that gas is measured with, and a prototype that is never deployed
 //   build/abigen/                      what abigen reads; not committed
 //
 // node compile.mjs [--check]: with --check nothing is written and a difference is an error.
@@ -63,8 +63,8 @@ const inputOf = (entries) => ({
 });
 
 // 2394: transient storage, used by OpenZeppelin's reentrancy lock as the warning recommends. 6335: `leave` is a name
-// that Solidity 0.9 keeps for itself; 0.8 is what is pinned here.
-const known = new Set(["2394", "6335"]);
+// that Solidity 0.9 keeps for itself; 0.8 is what is pinned here. 2424: solady marks its assembly in the older of two ways.
+const known = new Set(["2394", "6335", "2424"]);
 function compile(input) {
   const output = JSON.parse(solc.compile(JSON.stringify(input)));
   let failed = false;
@@ -149,8 +149,14 @@ if (!check) {
 emit("deploy/artifacts/input.json", json(input));
 emit("deploy/artifacts/sizes.json", json(sizes));
 
-// What gas is measured with: a token as OpenZeppelin makes it.
-const tokens = "test/tokens/Tokens.sol";
-const plain = compile(inputOf([tokens])).contracts[tokens].PlainToken;
-emit("gas/testdata/PlainToken.json", json({ contract: "PlainToken", bytecode: "0x" + plain.evm.bytecode.object }));
+// What gas is measured with: a token as OpenZeppelin makes it, one as the large dollar tokens are, and what claims are
+// compared with, payment by lot.
+const measured = { "test/tokens/Tokens.sol": ["PlainToken"], "test/tokens/Dollar.sol": ["Dollar", "DollarProxy"], "test/prototype/Tickets.sol": ["Tickets"] };
+for (const [file, names] of Object.entries(measured)) {
+  const { contracts } = compile(inputOf([file]));
+  for (const name of names) {
+    const { abi, evm } = contracts[file][name];
+    emit(`gas/testdata/${name}.json`, json({ contract: name, abi, bytecode: "0x" + evm.bytecode.object }));
+  }
+}
 process.exit(stale ? 1 : 0);

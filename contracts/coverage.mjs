@@ -29,6 +29,7 @@ function _seen(uint256 id, bool outcome) view returns (bool) {
 `;
 const yulHelper = `{ function seen(id, c) -> r { r := c ${said("id", "c")} }`;
 
+const known = new Map();
 const found = []; // {file, line, where, kind, text, want: [outcomes], got: Set}
 
 function pointsOf(file, ast) {
@@ -37,7 +38,11 @@ function pointsOf(file, ast) {
   let where = "";
   const add = (node, kind, want, text) => {
     const [start, length] = range(node);
+    // What two contracts share is one place.
+    const at = `${file} ${start} ${length} ${kind}`;
+    if (known.has(at)) return { id: known.get(at), start, end: start + length, text };
     const id = found.length;
+    known.set(at, id);
     const line = source.subarray(0, start).toString().split("\n").length;
     const shown = source.subarray(start, start + length).toString().replace(/\s+/g, " ");
     found.push({ file, line, where, kind, text: kind === "function" ? where : shown, want, got: new Set() });
@@ -151,7 +156,7 @@ const count = (points) => ["branch", "function"].map((kind) => {
     those.reduce((n, p) => n + p.want.length, 0),
   );
 });
-for (const file of Object.values(sourcesOf).flat()) rows.push([file, ...count(found.filter((p) => p.file === file))]);
+for (const file of new Set(Object.values(sourcesOf).flat())) rows.push([file, ...count(found.filter((p) => p.file === file))]);
 rows.push(["All", ...count(found)]);
 const widths = [0, 1, 2].map((i) => Math.max(...rows.map((r) => r[i].length)));
 rows.forEach((r, i) => {

@@ -11,15 +11,31 @@ const base = JSON.parse(readFileSync(join(root, "deploy/artifacts/input.json"), 
 export const sources = base.sources;
 export const settings = base.settings;
 
-// Which files make a contract, and the tests that look at it.
-export const sourcesOf = {
-  Channels: ["src/Channels.sol", "src/libraries/Channel.sol", "src/libraries/Slots.sol", "src/libraries/TypedData.sol"],
-  Registry: ["src/Registry.sol"],
-  DevToken: ["src/DevToken.sol"],
+// The contracts, and the tests that look at each.
+export const testsOf = {
+  Channels: "test/{unit/[a-z]*,Attacks*,Fuzz*}",
+  Registry: "test/unit/Registry*",
+  DevToken: "test/unit/DevToken*",
 };
-export const testsOf = { Channels: "test/{unit/[a-z]*,Attacks*,Fuzz*}", Registry: "test/unit/Registry*", DevToken: "test/unit/DevToken*" };
-// What gives tests a look inside a contract is compiled with each changed version of it.
-export const harnessOf = { Channels: { file: "test/harness/Settling.sol", name: "Settling" } };
+// Those that take longer are run only where the others find nothing.
+export const slowTestsOf = { Channels: "test/Vectors*" };
+// What gives tests a look inside a contract: it is compiled with each changed version of the functions named here.
+export const harnessOf = { Channels: { file: "test/harness/Settling.sol", name: "Settling", of: ["_settle"] } };
+
+// Which of our files make a contract: its own, and what they import.
+export function filesOf(contract) {
+  const files = [];
+  const visit = (file) => {
+    if (files.includes(file) || !file.startsWith("src/") || file.startsWith("src/interfaces/")) return;
+    files.push(file);
+    for (const [, from] of sources[file].content.matchAll(/^import\s[^"']*["']([^"']+)["'];/gm)) {
+      visit(from.startsWith(".") ? join(dirname(file), from) : from);
+    }
+  };
+  visit(`src/${contract}.sol`);
+  return files;
+}
+export const sourcesOf = Object.fromEntries(Object.keys(testsOf).map((contract) => [contract, filesOf(contract)]));
 
 // The compiler takes a second to load.
 let loaded;
@@ -29,13 +45,25 @@ export function compile(sources, outputSelection, more = {}) {
   return JSON.parse(solc().compile(JSON.stringify({ ...base, sources, settings: { ...settings, outputSelection, ...more } })));
 }
 
+// What costs the compiler least: the code does the same, and is larger.
+export const hardlyOptimized = {
+  optimizer: {
+    enabled: true,
+    runs: 1,
+    details: {
+      peephole: true, inliner: false, jumpdestRemover: true, orderLiterals: false, deduplicate: false, cse: false,
+      constantOptimizer: false, yul: true, yulDetails: { stackAllocation: true, optimizerSteps: "u:" },
+    },
+  },
+};
+
 // Compiles changed sources into artifacts by contract; a string says why that does not work.
-export function build(contract, changed, harness) {
+export function build(contract, changed, harness, more) {
   const wanted = [{ file: `src/${contract}.sol`, name: contract }, ...(harness ? [harness] : [])];
   const all = { ...sources, ...changed };
   if (harness) all[harness.file] = { content: readFileSync(join(root, harness.file), "utf8") };
   const outputs = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"];
-  const out = compile(all, Object.fromEntries(wanted.map(({ file, name }) => [file, { [name]: outputs }])));
+  const out = compile(all, Object.fromEntries(wanted.map(({ file, name }) => [file, { [name]: outputs }])), more);
   const error = (out.errors ?? []).find((e) => e.severity === "error");
   if (error) return error.formattedMessage;
   return Object.fromEntries(wanted.map(({ file, name }) => {

@@ -424,11 +424,12 @@ func (c *Consumer) reach(ctx context.Context, o registry.Offer) (peer.ID, error)
 }
 
 // readWelcome reads the answer to Hello. A provider that knows a later promise of ours than this disk does says so; our
-// own signature proves it, the total is recovered, and a promise above it opens the session.
+// own signature proves it, the total is recovered, and a promise above it opens the session. One that knows a later epoch
+// of the channel than the Hello's reserve was signed for gets another reserve.
 func (c *Consumer) readWelcome(
 	ctx context.Context, wire frameStream, payer *payments.Payer, channel contracts.Channel,
 ) (*welcomeFrame, error) {
-	for recalled := false; ; recalled = true {
+	for recalled, signed := false, false; ; {
 		reply, err := wire.read(welcomeTimeout)
 		if errors.Is(err, io.EOF) {
 			err = errors.New("the provider hung up")
@@ -440,9 +441,21 @@ func (c *Consumer) readWelcome(
 		case *welcomeFrame:
 			return f, nil
 		case *refusedFrame:
+			if f.Code == RefusedReserve && !signed {
+				signed = true
+				reserve, err := c.signedReserve(ctx, channel)
+				if err != nil {
+					return nil, err
+				}
+				if err := wire.write(&reserveFrame{reserve}); err != nil {
+					return nil, err
+				}
+				continue
+			}
 			if f.Code != RefusedStale || f.Latest == nil || recalled {
 				return nil, &RefusedError{f.Code, f.Reason}
 			}
+			recalled = true
 			if err := payer.Adopt(ctx, f.Latest.promise(channel)); err != nil {
 				return nil, fmt.Errorf("the provider claims a later promise of ours: %w", err)
 			}

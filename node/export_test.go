@@ -2,13 +2,20 @@ package node
 
 import (
 	"context"
+	"crypto/rand"
+	"math/big"
+	"sync/atomic"
 
+	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 
 	"byway/contracts"
+	"byway/contracts/bindings/channels"
+	"byway/contracts/chain"
 	"byway/payments"
 	"byway/registry"
 	"byway/tunnel"
@@ -163,4 +170,60 @@ func (c *Consumer) Ledger() *payments.Ledger { return c.ledger }
 // Holds reports whether a block is in the consumer's store.
 func (c *Consumer) Holds(ctx context.Context, block cid.Cid) (bool, error) {
 	return c.ipfs.Holds(ctx, block)
+}
+
+// Revoke takes back what reserves were signed for a provider.
+func (w *Wallet) Revoke(ctx context.Context, provider common.Address) error {
+	data := channels.NewChannels().PackRevoke(w.network.Token, w.cfg.Session, provider)
+	_, err := w.sender.Send(ctx, chain.Intent{ID: "revoke/" + rand.Text(), To: &w.network.Channels, Data: data})
+	return err
+}
+
+// Lag has the consumer read its channels in a block so far below the newest one, so many times. It returns how many of
+// those are left.
+func (c *Consumer) Lag(blocks uint64, times int64) (left func() int64) {
+	behind := &laggingBackend{ContractBackend: c.chain, blocks: blocks}
+	behind.left.Store(times)
+	c.view = payments.NewChainView(behind, c.network.Deployment)
+	return behind.left.Load
+}
+
+type laggingBackend struct {
+	bind.ContractBackend
+	blocks uint64
+	left   atomic.Int64
+}
+
+func (b *laggingBackend) HeaderByNumber(ctx context.Context, number *big.Int) (*types.Header, error) {
+	h, err := b.ContractBackend.HeaderByNumber(ctx, number)
+	if err != nil || number != nil || b.left.Add(-1) < 0 {
+		return h, err
+	}
+	return b.ContractBackend.HeaderByNumber(ctx, new(big.Int).Sub(h.Number, new(big.Int).SetUint64(b.blocks)))
+}
+
+// CloseAfter is CloseChannel by a wallet that does something before each transaction.
+func (c *Consumer) CloseAfter(ctx context.Context, provider common.Address, before func() error) (Sent, error) {
+	w, err := c.Wallet()
+	if err != nil {
+		return Sent{}, err
+	}
+	if w.funding, err = payments.NewFunding(payments.FundingConfig{
+		Backend: c.chain, Sender: lateSender{w.sender, before}, Deployment: c.network.Deployment,
+	}); err != nil {
+		return Sent{}, err
+	}
+	return c.closeChannel(ctx, w, provider, common.Address{})
+}
+
+type lateSender struct {
+	payments.Sender
+	before func() error
+}
+
+func (s lateSender) Send(ctx context.Context, i chain.Intent) (chain.Result, error) {
+	if err := s.before(); err != nil {
+		return chain.Result{}, err
+	}
+	return s.Sender.Send(ctx, i)
 }

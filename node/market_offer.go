@@ -117,7 +117,7 @@ func (d OfferDesk) Publish(ctx context.Context, signed registry.Signed, stake co
 	p.hearTime(ctx)
 	receipt, err := p.registry.Publish(ctx, p.sender, signed, stake)
 	if err != nil {
-		return registry.Receipt{}, err
+		return registry.Receipt{}, p.token.inTokens(err)
 	}
 	if err := writeFileSynced(p.home.path("offer.cbor"), signed.Block); err != nil {
 		return receipt, err
@@ -125,8 +125,8 @@ func (d OfferDesk) Publish(ctx context.Context, signed registry.Signed, stake co
 	return receipt, p.letGo(ctx, signed.CID)
 }
 
-// Retire takes the provider's offer out of the registry and lets go of its blocks. The result says when the stake can be
-// had back.
+// Retire takes the provider's offer out of the registry and lets go of its blocks. The result says what of the stake can be
+// had back, and when.
 func (d OfferDesk) Retire(ctx context.Context) (_ registry.Unbonding, err error) {
 	p, err := d.open(ctx)
 	if err != nil {

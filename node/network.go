@@ -74,7 +74,7 @@ func DevnetListen() []string {
 
 // Devnet returns the network that `byway devnet up` starts with no flags.
 func Devnet() (Network, error) {
-	d := deploy.Addresses(devchain.ChainID, DevnetExitDelay, DevnetUnbondDelay)
+	d := deploy.Addresses(devchain.ChainID, DevnetExitDelay, DevnetUnbondDelay, contracts.Amount{})
 	key, err := DevnetHostKey()
 	if err != nil {
 		return Network{}, err

@@ -351,6 +351,11 @@ func KnownToken(ctx context.Context, n Network, home Home) (Token, error) {
 // maxSymbol bounds a token's symbol, in bytes: anyone can deploy a token with any symbol.
 const maxSymbol = 16
 
+// TokenAt reads what amounts of a token look like.
+func TokenAt(ctx context.Context, backend bind.ContractBackend, address common.Address) (Token, error) {
+	return readToken(ctx, backend, address)
+}
+
 func readToken(ctx context.Context, backend bind.ContractBackend, address common.Address) (Token, error) {
 	binding := erc20.NewERC20()
 	token := binding.Instance(backend, address)

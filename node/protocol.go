@@ -22,7 +22,8 @@ import (
 //	consumer                                provider
 //	  Hello    ───────────────────────────▶  checks offer, channel and promise; records the session; adds the peer
 //	           ◀───────────────────────────  Welcome, or Refused; one that says "stale" carries the consumer's own
-//	                                         latest promise, and the consumer may answer it with a Pay that rises
+//	                                         latest promise, and the consumer may answer it with a Pay that rises;
+//	                                         one that says "reserve" is answered with a Reserve, which may be empty
 //	  Pay      ───────────────────────────▶  one for each tick, when it is due
 //	           ◀───────────────────────────  Status: its counters, what it has been paid; after each Pay and each tick,
 //	                                         and as a heartbeat: silence means that the stream is broken
@@ -63,6 +64,7 @@ const (
 	typeRelease
 	typeResume
 	typeAskRelease // of the release protocol
+	typeReserve
 )
 
 // frame is one message of the session protocol.
@@ -75,7 +77,7 @@ type wirePromise struct {
 	Signature  payments.Signature         `cbor:"3,keyasint"`
 }
 
-// wireReserve is the payer's signed consent to set funds aside for the payee.
+// wireReserve is the payer's signed consent to set funds aside for the payee, once.
 type wireReserve struct {
 	Ceiling    [contracts.AmountSize]byte `cbor:"1,keyasint"`
 	Epoch      uint32                     `cbor:"2,keyasint"`
@@ -122,6 +124,11 @@ type refusedFrame struct {
 	Latest *wirePromise `cbor:"3,keyasint,omitempty"` // with RefusedStale: what the consumer must rise above
 }
 
+// reserveFrame carries the reserve that takes the place of the one in Hello, whose epoch is over.
+type reserveFrame struct {
+	Reserve *wireReserve `cbor:"1,keyasint,omitempty"` // left out where there is none to sign
+}
+
 // payFrame carries the next promise.
 type payFrame struct {
 	Promise wirePromise `cbor:"1,keyasint"`
@@ -163,6 +170,7 @@ func (*statusFrame) frameType() frameType  { return typeStatus }
 func (*closeFrame) frameType() frameType   { return typeClose }
 func (*releaseFrame) frameType() frameType { return typeRelease }
 func (*resumeFrame) frameType() frameType  { return typeResume }
+func (*reserveFrame) frameType() frameType { return typeReserve }
 
 // RefusalCode says why a provider refused a session, for programs; the reason beside it is for people.
 type RefusalCode uint8
@@ -178,6 +186,7 @@ const (
 	RefusedSigner                            // another signer has a session on this account
 	RefusedSession                           // no such session to resume
 	RefusedProtocol                          // the message breaks the protocol
+	RefusedReserve                           // the reserve was signed for an epoch that is over: sign another one
 	refusalCodesBound                        // one past the last
 )
 
@@ -245,6 +254,8 @@ func newFrame(t frameType) frame {
 		return new(resumeFrame)
 	case typeAskRelease:
 		return new(askReleaseFrame)
+	case typeReserve:
+		return new(reserveFrame)
 	}
 	return nil
 }

@@ -32,6 +32,8 @@ func sampleFrames() []frame {
 		&statusFrame{Rx: 1, Tx: 1 << 40, Paid: [12]byte{3}, Limit: 9, Held: true, Final: true},
 		&closeFrame{Reason: "done"},
 		&releaseFrame{Ceiling: [12]byte{1}, Epoch: 2, ValidUntil: 3, Signature: []byte{4}},
+		&reserveFrame{},
+		&reserveFrame{Reserve: &wireReserve{Ceiling: [12]byte{1}, Epoch: 2, ValidUntil: 3}},
 		&resumeFrame{Session: payments.SessionID{9}},
 		&askReleaseFrame{Payer: [20]byte{1}, Signer: [20]byte{2}, Token: [20]byte{3}, Time: 4, Signature: payments.Signature{5}},
 	}

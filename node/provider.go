@@ -214,7 +214,7 @@ func (p *Provider) publish(ctx context.Context) (registry.Receipt, error) {
 	}
 	receipt, err := p.registry.Publish(ctx, onlineSender{p.parts}, signed, p.cfg.Stake)
 	if err != nil {
-		return registry.Receipt{}, fmt.Errorf("publish offer: %w", err)
+		return registry.Receipt{}, fmt.Errorf("publish offer: %w", p.token.inTokens(err))
 	}
 	if err := writeFileSynced(p.home.path("offer.cbor"), signed.Block); err != nil {
 		return registry.Receipt{}, err
@@ -427,7 +427,7 @@ func (p *Provider) welcome(
 	ctx context.Context, knock *hello, h *helloFrame, terms payments.Terms, latest *payments.Promise,
 ) (*served, error) {
 	wire := frameStream{knock.stream}
-	if err := p.keepReserve(ctx, terms.Channel, h.Reserve); err != nil {
+	if err := p.keepReserve(ctx, knock, terms.Channel, h.Reserve); err != nil {
 		return nil, refusal(err)
 	}
 	credit, err := p.prepaid(ctx, terms, h.First)
@@ -569,6 +569,8 @@ type ProviderStatus struct {
 	Chain    []ChainStatus    `json:"chain"`
 	Claims   string           `json:"claims"` // by which rule they are made, for people
 	Left     []Left           `json:"left"`   // what is owed and is not claimed by it
+	// Unbonding is what of earlier stakes comes back, and when; null where the chain can't be read.
+	Unbonding *registry.Unbonding `json:"unbonding"`
 	// Unpublished is why the chain can't be read, where the offer is the one that was published before the start.
 	Unpublished string `json:"unpublished,omitempty"`
 }
@@ -598,7 +600,7 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 	if err != nil {
 		return ProviderStatus{}, err
 	}
-	peers := p.peersUse()
+	peers, unbonding := p.peersUse(), p.unbonding(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	status := ProviderStatus{
@@ -606,7 +608,7 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 		Price: p.sells.PricePerGiB, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Exit: p.exit.Mode(), Sessions: []ServedStatus{},
 		Peers: peers, Earnings: earnings, Trouble: p.exitTrouble(), Use: p.exit.Use(),
 		Chain:  p.chainStatus(),
-		Claims: p.claimRule(p.claims), Left: p.left(),
+		Claims: p.claimRule(p.claims), Left: p.left(), Unbonding: unbonding,
 	}
 	if p.unpublished != nil {
 		status.Unpublished = printable(p.unpublished.Error())
@@ -615,6 +617,23 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 		status.Sessions = append(status.Sessions, s.status())
 	}
 	return status, nil
+}
+
+// statusPatience is how long the chain may take to tell what a status is not held up for.
+const statusPatience = time.Second
+
+// unbonding reads what of the provider's stakes comes back; nil where the chain does not tell at once.
+func (p *Provider) unbonding(ctx context.Context) *registry.Unbonding {
+	if p.chain.Down() != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	defer cancel()
+	u, err := p.registry.Unbonding(ctx, p.cfg.Key.Address())
+	if err != nil {
+		return nil
+	}
+	return &u
 }
 
 // exitTrouble says why the exit forwards nothing at the moment; empty when it does.

@@ -236,7 +236,10 @@ func (w *Wallet) scan(ctx context.Context, from, to uint64) ([]common.Address, e
 	abi := channelsABI()
 	contract := channels.NewChannels()
 	topics := [][]common.Hash{
-		{abi.Events[channels.ChannelsOpenedEventName].ID, abi.Events[channels.ChannelsReservedEventName].ID},
+		{
+			abi.Events[channels.ChannelsOpenedEventName].ID, abi.Events[channels.ChannelsReservedEventName].ID,
+			abi.Events[channels.ChannelsReserveUsedEventName].ID, // posted by the provider
+		},
 		{common.BytesToHash(w.network.Token[:])}, {common.BytesToHash(w.cfg.Owner[:])},
 	}
 	var found []common.Address
@@ -257,6 +260,8 @@ func (w *Wallet) scan(ctx context.Context, from, to uint64) ([]common.Address, e
 			if e, err := contract.UnpackOpenedEvent(&log); err == nil && e.Signer == w.cfg.Session {
 				found = append(found, e.Payee)
 			} else if e, err := contract.UnpackReservedEvent(&log); err == nil && e.Signer == w.cfg.Session {
+				found = append(found, e.Payee)
+			} else if e, err := contract.UnpackReserveUsedEvent(&log); err == nil && e.Signer == w.cfg.Session {
 				found = append(found, e.Payee)
 			}
 		}
@@ -405,6 +410,15 @@ func (w *Wallet) CancelExit(ctx context.Context, provider common.Address) (Sent,
 		return w.funding.CancelExit(ctx, "", w.cfg.Session, provider)
 	})
 	return newSent("cancel exit", c.Reserved, r), err
+}
+
+// RevokeReserves makes every reserve that this account has signed for a provider and that was not posted yet worth nothing,
+// so that a later deposit can't be set aside with it. What is set aside stays so.
+func (w *Wallet) RevokeReserves(ctx context.Context, provider common.Address) (Sent, error) {
+	r, err := w.send(ctx, nil, provider, func() (chain.Result, error) {
+		return w.funding.Revoke(ctx, "", w.cfg.Session, provider)
+	})
+	return newSent("revoke", contracts.Amount{}, r), err
 }
 
 // FinishExit returns what the provider has not claimed to the vault, once the exit is over.

@@ -36,6 +36,8 @@ const ReleaseProtocol protocol.ID = "/byway/release/1"
 const (
 	// releaseValid is how long a release may be used: a transaction's time, with room for a slow chain.
 	releaseValid = 15 * time.Minute
+	// closeTries is how often a close is sent whose release was of an epoch that had ended.
+	closeTries = 3
 	// releaseSkew is how far what the two take for the chain's time may differ.
 	releaseSkew = 5 * time.Minute
 )
@@ -228,7 +230,8 @@ func (c *Consumer) AskRelease(ctx context.Context, o registry.Offer) (payments.R
 
 // CloseChannel ends the channel to a provider in one transaction, with the provider's consent: it pays what is owed,
 // takes the rest of the reserve back and withdraws the vault's whole free balance to an address, the account's own where
-// that is zero. What it says was moved is what the vault gave.
+// that is zero. What it says was moved is what the vault gave. A provider that has a reserve posted while its consent is on
+// its way, which ends the epoch that it consented in, is asked again.
 func (c *Consumer) CloseChannel(ctx context.Context, provider common.Address, to common.Address) (Sent, error) {
 	w, err := c.Wallet()
 	if err != nil {
@@ -265,10 +268,6 @@ func (c *Consumer) closeChannel(ctx context.Context, w *Wallet, provider, to com
 	if err != nil {
 		return Sent{}, err
 	}
-	release, err := c.AskRelease(ctx, offer.Offer)
-	if err != nil {
-		return Sent{}, err
-	}
 	// The provider may know of promises that this disk has lost, and they stay owed. It must not keep more than those.
 	var last *payments.Promise
 	if !status.Owed.IsZero() {
@@ -286,11 +285,21 @@ func (c *Consumer) closeChannel(ctx context.Context, w *Wallet, provider, to com
 		k.Free = contracts.Amount{}
 		takesReserve(provider)(k)
 	}
-	r, err := w.send(ctx, takes, provider, func() (chain.Result, error) {
-		return w.funding.Close(ctx, "", last, release, to)
-	})
-	if err != nil {
-		return Sent{}, err
+	var r chain.Result
+	for try := 1; ; try++ {
+		release, err := c.AskRelease(ctx, offer.Offer)
+		if err != nil {
+			return Sent{}, err
+		}
+		r, err = w.send(ctx, takes, provider, func() (chain.Result, error) {
+			return w.funding.Close(ctx, "", last, release, to)
+		})
+		if err == nil {
+			break
+		}
+		if try == closeTries || !chain.Reverted(err, "WrongEpoch") {
+			return Sent{}, err
+		}
 	}
 	for _, log := range r.Logs {
 		if e, err := channels.NewChannels().UnpackWithdrawnEvent(log); err == nil && log.Address == c.network.Channels {

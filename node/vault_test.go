@@ -378,4 +378,71 @@ func TestColdDepositPaysAnyProviderThroughTheSignedReserve(t *testing.T) {
 		t.Fatalf("funding from the vault sent %+v, %v", sent, err)
 	}
 	m.outspendsTrust(w, m.offer().Offer.Payee, payments.TrustBytes, tokens("1"))
+	// A home that knows nothing finds the channel, though nobody but the provider has sent anything for it.
+	home, err := node.OpenHome(t.TempDir())
+	check(t, err)
+	other, err := node.OpenWallet(m.ctx, node.WalletConfig{
+		Home: home, Network: m.Network, Owner: m.cfg.Key.Address(), Session: m.cfg.Session.Address(), Key: m.cfg.Key,
+	})
+	check(t, err)
+	defer other.Close()
+	vault, err := other.Vault(m.ctx, new(uint64))
+	check(t, err)
+	if len(vault.Channels) != 1 || vault.Channels[0].Provider != m.offer().Offer.Payee || vault.Channels[0].Ceiling != tokens("1") {
+		t.Errorf("a new home finds %+v", vault.Channels)
+	}
+}
+
+// TestReserveOfAnEpochThatIsOverIsAskedForAgain: the consumer's endpoint is a block behind and shows an epoch that is over.
+// Its reserve is worth nothing, and the provider, which sees that, gets another one. Where the consumer sees no later epoch
+// either it is served on what else it has.
+func TestReserveOfAnEpochThatIsOverIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{deposit: "0"})
+	w, err := m.consumer.Wallet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Deposit(m.ctx, tokens("1")); err != nil {
+		t.Fatal(err)
+	}
+	provider := m.offer().Offer.Payee
+	check(t, w.Revoke(m.ctx, provider))
+	m.consumer.Lag(1, 1000)
+	s := m.connect()
+	if err := m.download(s.Tunnel(), 2<<20); err != nil {
+		t.Fatal(err)
+	}
+	m.settled(s)
+	check(t, w.Revoke(m.ctx, provider))
+	left := m.consumer.Lag(1, 2) // when the payer is made, and for the Hello
+	c := m.outspendsTrust(w, provider, payments.TrustBytes, tokens("1"))
+	if c.Epoch != 3 || left() > 0 {
+		t.Errorf("the channel is %+v, %d readings lagged less than they should", c, left())
+	}
+}
+
+// TestChannelClosesThoughItsEpochEndsMeanwhile: the provider has the consumer's reserve posted between its consent and the
+// closing transaction. It is asked again.
+func TestChannelClosesThoughItsEpochEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{deposit: "0"})
+	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1")); err != nil {
+		t.Fatal(err)
+	}
+	provider := m.offer().Offer.Payee
+	w, err := m.consumer.Wallet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := 0
+	sent, err := m.consumer.CloseAfter(m.ctx, provider, func() error {
+		if ended++; ended > 2 {
+			return nil
+		}
+		return w.Revoke(m.ctx, provider)
+	})
+	if err != nil || sent.Amount != tokens("1") || ended != 3 {
+		t.Errorf("closing gave %+v, %v, and was sent %d times", sent, err, ended)
+	}
 }

@@ -32,7 +32,7 @@ func (d OfferDesk) UnsignedPublish(ctx context.Context, signed registry.Signed, 
 	return d.collect(ctx, func(p *parts, sender registry.Sender) error {
 		p.hearTime(ctx)
 		if _, err := p.registry.Publish(ctx, sender, signed, stake); err != nil {
-			return err
+			return p.token.inTokens(err)
 		}
 		return writeFileSynced(p.home.path("offer.cbor"), signed.Block)
 	})
@@ -49,14 +49,22 @@ func (d OfferDesk) UnsignedRetire(ctx context.Context) ([]UnsignedTx, error) {
 // ErrNoStake says that a provider has no stake to take back: none was locked, or it is locked still.
 var ErrNoStake = errors.New("no stake is being unbonded: byway provider offer retire begins it")
 
-// WithdrawStake pays the stake out once its unbonding delay is over, to the provider where to is zero.
-func (d OfferDesk) WithdrawStake(ctx context.Context, to common.Address) (_ contracts.Amount, err error) {
+// WithdrawStake pays out what of the stake has waited for its unbonding delay, to the provider where to is zero, and tells
+// what is left.
+func (d OfferDesk) WithdrawStake(ctx context.Context, to common.Address) (_ contracts.Amount, left registry.Unbonding, err error) {
 	p, err := d.open(ctx)
 	if err != nil {
-		return contracts.Amount{}, err
+		return contracts.Amount{}, left, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	return p.withdrawStake(ctx, p.sender, to)
+	amount, err := p.withdrawStake(ctx, p.sender, to)
+	if err != nil {
+		return amount, left, err
+	}
+	if left, err = p.registry.Unbonding(ctx, p.sender.Address()); err != nil {
+		err = fmt.Errorf("%s were taken back, and what is left can't be read: %w", p.token.Format(amount), err)
+	}
+	return amount, left, err
 }
 
 // UnsignedWithdrawStake returns what [OfferDesk.WithdrawStake] would send.

@@ -445,7 +445,7 @@ func TestSignedReserveIsPostedByThePayee(t *testing.T) {
 	must(f.Deposit(t.Context(), "", key.Address(), sum))(t)
 	r := must(n.domain.SignReserve(Reserve{Channel: c, Ceiling: sum, ValidUntil: 1 << 39}, key))(t)
 	must(n.funding(t, n.payee).PostReserves(t.Context(), "", c.Payee, []Reserve{r}))(t)
-	if s := must(n.view.State(t.Context(), c))(t); s.Ceiling != sum || !s.Free.IsZero() {
+	if s := must(n.view.State(t.Context(), c))(t); s.Ceiling != sum || !s.Free.IsZero() || s.Epoch != 1 {
 		t.Fatalf("state after posting: %+v", s)
 	}
 }

@@ -22,8 +22,12 @@ type ChannelState struct {
 	Settled, Ceiling contracts.Amount
 	// ExitAt is when the payer can take the reserve back; zero where it has not asked for that.
 	ExitAt time.Time
-	// Epoch counts how often the ceiling was lowered.
+	// Epoch counts how often the ceiling was lowered, a signed reserve was used or all of them were revoked: what was signed
+	// for an earlier one is worth nothing.
 	Epoch uint32
+	// Behind is by how many epochs the channel was behind at a payee's depth: a reorganisation may bring those back, and
+	// with them releases that were signed for them.
+	Behind uint32
 	// Block is the block's number, Hash its hash and Time its time; hash and time are zero where only a number was asked
 	// for.
 	Block uint64

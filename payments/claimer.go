@@ -90,6 +90,9 @@ type Claimer struct {
 
 	unpayable []contracts.Amount // owed on channels that can pay nothing of it, by this round; guarded by turn
 
+	vain  map[common.Address]vain // by payer; guarded by turn
+	noted map[common.Hash]bool    // postings that vain knows; guarded by turn
+
 	skippedMu sync.Mutex
 	skipped   []Skipped
 	left      []Unclaimed // by the last round that Run made
@@ -113,7 +116,7 @@ func NewClaimer(cfg ClaimerConfig) (*Claimer, error) {
 	group := claimGroup{DomainOf(cfg.Deployment), cfg.Token, cfg.Payee}
 	return &Claimer{
 		cfg: cfg, group: group, contract: channels.NewChannels(), log: cfg.Log, turn: cfg.Ledger.claimTurn(group),
-		wake: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), vain: map[common.Address]vain{}, noted: map[common.Hash]bool{},
 	}, nil
 }
 
@@ -208,14 +211,20 @@ func (c *Claimer) handle(ctx context.Context, u chain.Update) error {
 		c.Wake()
 		return c.cfg.Ledger.rolledBack(ctx, c.group, u.From, states, unread)
 	}
-	payee := addressWord(c.group.payee)
-	for _, log := range u.Logs {
-		if len(log.Topics) > 0 && log.Topics[len(log.Topics)-1] == payee { // the last one in either event
-			c.Wake()
-			break
-		}
+	if slices.ContainsFunc(u.Logs, c.concerns) {
+		c.Wake()
 	}
 	return nil
+}
+
+// concerns reports whether an event is of a channel of this payee's. A claim that settled nothing, which anybody can make
+// in any block, is no news: it would have every channel read.
+func (c *Claimer) concerns(log types.Log) bool {
+	if len(log.Topics) == 0 || log.Topics[len(log.Topics)-1] != addressWord(c.group.payee) { // the last one in either event
+		return false
+	}
+	claimed, err := c.contract.UnpackClaimedEvent(&log)
+	return err != nil || len(claimed.Settled) > 0
 }
 
 // Claim claims everything that can be paid, now.
@@ -419,10 +428,7 @@ func (c *Claimer) settlement(ctx context.Context, record claimRecord, r chain.Re
 			if err != nil || event.Token != c.group.token || event.Payee != c.group.payee {
 				continue // another event of the contract's
 			}
-			for word := range slices.Chunk(event.Rows, 32) {
-				if len(word) != 32 {
-					return s, fmt.Errorf("claimed event has %d bytes of rows", len(event.Rows))
-				}
+			for _, word := range event.Settled { // none where somebody else had claimed all of it before
 				row, ok := byVault[common.Address(word[:20])]
 				if !ok {
 					return s, fmt.Errorf("claimed event settles vault %x, which was not claimed", word[:20])

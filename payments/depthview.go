@@ -11,7 +11,8 @@ import (
 
 // DepthView is a [Chain] for a payee that does not take the newest block's word for much: what a channel guarantees
 // beyond Above counts once it is Depth blocks deep, since a reorganisation may take it back until then. Exits and
-// settlements count at once.
+// settlements count at once; that an epoch is over, and what was released in it can't be used any more, counts once it is
+// deep.
 type DepthView struct {
 	View *ChainView
 	// Depth is in blocks below the newest one; nodes keep the state of 128.
@@ -78,6 +79,7 @@ func (v DepthView) state(ctx context.Context, c contracts.Channel, top Chain,
 		free = minAmount(s.Free, v.Above.SubFloor(ceiling.SubFloor(s.Settled)))
 	}
 	s.Ceiling, s.Free, s.Since = ceiling, free, deep.Time
+	s.Behind = s.Epoch - min(s.Epoch, deep.Epoch)
 	return s, nil
 }
 

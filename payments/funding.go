@@ -159,8 +159,16 @@ func (f *Funding) FinishExit(ctx context.Context, id string, signer, payee commo
 	return f.send(ctx, "finish exit", intentID(id), data, err)
 }
 
+// Revoke makes what was signed to be reserved for a payee and not posted yet worth nothing, by a new epoch of the channel.
+func (f *Funding) Revoke(ctx context.Context, id string, signer, payee common.Address) (chain.Result, error) {
+	data, err := f.contract.TryPackRevoke(f.token, signer, payee)
+	return f.send(ctx, "revoke", intentID(id), data, err)
+}
+
 // Close ends a channel in one transaction with the payee's consent: it pays the last promise (nil where the payee has
-// claimed it already), takes the rest of the reserve back and withdraws the vault's whole free balance.
+// claimed it already), takes the rest of the reserve back, where it has not come back already, and withdraws the vault's
+// whole free balance. It reverts with WrongEpoch where the payee has ended the release's epoch, by posting a reserve that
+// the payer had signed: ask for another release then.
 func (f *Funding) Close(ctx context.Context, id string, last *Promise, r Release, to common.Address,
 ) (chain.Result, error) {
 	if r.Token != f.token || r.Payer != f.cfg.Sender.Address() {
@@ -174,8 +182,11 @@ func (f *Funding) Close(ctx context.Context, id string, last *Promise, r Release
 		row := last.Row()
 		rows = row[:]
 	}
-	data, err := f.contract.TryPackCloseAndWithdraw(f.token, r.Signer, r.Payee, rows, r.Ceiling.Big(),
-		new(big.Int).SetUint64(uint64(r.Epoch)), new(big.Int).SetUint64(r.ValidUntil), fullSignature(r.Sig), to)
+	data, err := f.contract.TryPackCloseAndWithdraw(channels.IChannelsClosing{
+		Token: f.token, Signer: r.Signer, Payee: r.Payee, Rows: rows, Ceiling: r.Ceiling.Big(),
+		Epoch: new(big.Int).SetUint64(uint64(r.Epoch)), ValidUntil: new(big.Int).SetUint64(r.ValidUntil),
+		Signature: fullSignature(r.Sig), To: to,
+	})
 	return f.send(ctx, "close channel", intentID(id), data, err)
 }
 
@@ -186,7 +197,8 @@ func (f *Funding) Release(ctx context.Context, id string, payer, signer common.A
 	return f.send(ctx, "release", intentID(id), data, err)
 }
 
-// PostReserves raises what payers have signed to reserve for one payee. The chain skips what does not hold (any more).
+// PostReserves raises what payers have signed to reserve for one payee. The chain skips what does not hold (any more). A
+// reserve that raises anything is spent, and begins its channel's next epoch.
 func (f *Funding) PostReserves(ctx context.Context, id string, payee common.Address, list []Reserve,
 ) (chain.Result, error) {
 	var rows []byte

@@ -21,12 +21,14 @@ const ReserveSize = channelSize + contracts.AmountSize + 3 + 5 + SignatureSize
 
 var errTermRange = errors.New("epoch or time does not fit the contract's field")
 
-// Reserve is the payer's signed wish to set a part of its vault aside for one payee. Anyone may post it.
+// Reserve is the payer's signed wish to set a part of its vault aside for one payee. Anyone may post it, and once: when it
+// has raised anything, however little, the channel is in its next epoch.
 type Reserve struct {
 	contracts.Channel
 	// Ceiling is the lifetime total, in base units, that the channel shall guarantee.
 	Ceiling contracts.Amount
-	// Epoch is the channel's epoch (24 bits): an exit ends every reserve signed before it.
+	// Epoch is the channel's epoch (24 bits): an exit, a release, a revocation or another reserve that was posted ends every
+	// reserve signed before it.
 	Epoch uint32
 	// ValidUntil is the last second, of the Unix clock (40 bits), at which it may be posted.
 	ValidUntil uint64
@@ -40,7 +42,7 @@ type Release struct {
 	contracts.Channel
 	// Ceiling is the lifetime total, in base units, that stays guaranteed.
 	Ceiling contracts.Amount
-	// Epoch is the channel's epoch (24 bits) that it is good for.
+	// Epoch is the channel's epoch (24 bits) that it is good for: a reserve that is posted ends it too.
 	Epoch uint32
 	// ValidUntil is the last second, of the Unix clock (40 bits), at which it may be posted.
 	ValidUntil uint64

@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/big"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"byway/contracts"
@@ -18,12 +20,16 @@ import (
 const postMargin = 2 * time.Minute
 
 // ErrStaleReserve says that a reserve would not raise anything: its epoch or its time is over, or it is no higher than
-// what is reserved.
+// what is reserved. One that was posted is stale: the next one is signed for the channel's next epoch.
 var ErrStaleReserve = errors.New("signed reserve is of no use")
 
+// ErrReserveEpoch is the [ErrStaleReserve] of a reserve that would raise something if it were signed for the channel's
+// present epoch: its own is over.
+var ErrReserveEpoch = fmt.Errorf("%w: its epoch is over", ErrStaleReserve)
+
 // KeepReserve checks a reserve that a payer has signed and stores it; the [Claimer] posts it when the channel's
-// exposure deserves that. A lower one than is stored changes nothing. The errors: [ErrWrongChannel], [ErrBadSignature],
-// [ErrExiting], [ErrStaleReserve].
+// exposure deserves that. Of one epoch the highest that can still be posted is kept: the contract takes one of them. The
+// errors: [ErrWrongChannel], [ErrBadSignature], [ErrExiting], [ErrStaleReserve], [ErrReserveEpoch].
 func (p *Payee) KeepReserve(ctx context.Context, r Reserve) error {
 	if r.Payee != p.cfg.Payee || r.Token != p.cfg.Token {
 		return fmt.Errorf("keep reserve: %w: %s", ErrWrongChannel, r.Channel)
@@ -44,29 +50,37 @@ func (p *Payee) KeepReserve(ctx context.Context, r Reserve) error {
 		return fmt.Errorf("keep reserve: %s: %w", r.Channel, ErrExiting)
 	}
 	if !r.worth(ch.state) {
-		return fmt.Errorf("keep reserve: %w: to %s in epoch %d, the channel has %s in epoch %d", ErrStaleReserve, r.Ceiling,
-			r.Epoch, ch.state.Ceiling, ch.state.Epoch)
+		stale := ErrStaleReserve
+		if again := r; r.Epoch < ch.state.Epoch {
+			if again.Epoch = ch.state.Epoch; again.worth(ch.state) {
+				stale = ErrReserveEpoch
+			}
+		}
+		return fmt.Errorf("keep reserve: %w: to %s in epoch %d, the channel has %s in epoch %d", stale, r.Ceiling, r.Epoch,
+			ch.state.Ceiling, ch.state.Epoch)
 	}
 	return p.cfg.Ledger.do(ctx, func(w *writer) error {
 		if err := w.exec("INSERT INTO reserve (channel, ceiling, epoch, valid_until, sig) VALUES (?1,?2,?3,?4,?5)"+
 			" ON CONFLICT (channel) DO UPDATE SET ceiling = ?2, epoch = ?3, valid_until = ?4, sig = ?5"+
-			" WHERE epoch < ?3 OR (epoch = ?3 AND ceiling < ?2)", ch.account.id, blob(r.Ceiling), int64(r.Epoch),
-			count(r.ValidUntil), r.Sig[:]); err != nil {
+			" WHERE epoch <> ?3 OR ceiling < ?2 OR valid_until < ?6", ch.account.id, blob(r.Ceiling), int64(r.Epoch),
+			count(r.ValidUntil), r.Sig[:], ch.state.clock().Add(postMargin).Unix()); err != nil {
 			return err
 		}
 		return w.seal(reserveTable, reserveTable.byKey(), ch.account.id)
 	})
 }
 
-// worth reports whether posting r would raise what the channel guarantees. Its time is held against the chain's.
+// worth reports whether posting r would raise what the channel guarantees. Its time is held against the chain's. In the
+// last epoch that there is the contract takes none.
 func (r Reserve) worth(s ChannelState) bool {
-	return r.Epoch == s.Epoch && s.Ceiling.Less(r.Ceiling) && r.ValidUntil <= maxValidUntil &&
+	return r.Epoch == s.Epoch && r.Epoch < maxEpoch && s.Ceiling.Less(r.Ceiling) && r.ValidUntil <= maxValidUntil &&
 		s.clock().Add(postMargin).Unix() <= int64(r.ValidUntil)
 }
 
 // Release signs the payer's reserve above what has been promised away, for so long. From then on the payee counts on
-// no more of the channel's reserve than that, as long as the payer can still use the release; it is stored before it is
-// returned. A session that is open on the channel forbids it ([ErrSessionExists]).
+// no more of the channel's reserve than that, as long as the payer can still use the release: until its time is over, or
+// the channel's epoch, which the next reserve that is posted ends too. It is stored before it is returned. A session that
+// is open on the channel forbids it ([ErrSessionExists]).
 func (p *Payee) Release(ctx context.Context, c contracts.Channel, key contracts.Signer, valid time.Duration,
 ) (Release, error) {
 	if c.Payee != p.cfg.Payee || c.Token != p.cfg.Token {
@@ -86,7 +100,8 @@ func (p *Payee) Release(ctx context.Context, c contracts.Channel, key contracts.
 		}
 	}
 	p.mu.Unlock()
-	if err := p.refreshLocked(ctx, ch, stateRetry); err != nil {
+	// A release for an epoch that ended a moment ago is worth nothing to who asked for it.
+	if err := p.refreshLocked(ctx, ch, 0); err != nil {
 		return Release{}, err
 	}
 	r := Release{
@@ -139,10 +154,10 @@ func (r released) with(other released, now time.Time) released {
 }
 
 // floor is the lifetime total that a channel guarantees, with what may be released any moment left out. A release is over
-// when the chain's time says so, and not before.
+// when the chain's time says so or its epoch is, beyond the reach of a reorganisation, and not before.
 func (r released) floor(s ChannelState) contracts.Amount {
 	ceiling := s.Ceiling
-	if r.until >= uint64(max(s.clock().Unix(), 0)) && r.until > 0 && r.epoch == s.Epoch {
+	if r.until >= uint64(max(s.clock().Unix(), 0)) && r.until > 0 && r.epoch <= s.Epoch && s.Epoch-r.epoch <= s.Behind {
 		ceiling = minAmount(ceiling, r.ceiling)
 	}
 	return maxAmount(ceiling, s.Settled)
@@ -187,18 +202,46 @@ func (l *Ledger) reserveOf(ctx context.Context, a account) (r Reserve, found boo
 	return r, true, nil
 }
 
-// postReserves posts the kept reserves of channels whose exposure, what is promised above the ceiling, deserves it. The
-// id of the transaction is that of its rows: the same reserves are posted once, whatever happens.
+// trustedPart is the part of a channel's exposure that a posted reserve secures at the least where the price of gas is not
+// known: a quarter.
+const trustedPart = 4
+
+// posting is a reserve that a round posts.
+type posting struct {
+	owing
+	reserve  Reserve
+	exposure contracts.Amount // what is promised above the ceiling
+}
+
+// vain is what postings for a payer, of whatever vault, have brought in vain since the start.
+type vain struct {
+	times int
+	until time.Time // nothing is posted for it before
+}
+
+// postReserves posts the kept reserves of channels whose exposure, what is promised above the ceiling, deserves it.
+//
+// The consumer chose what it signed and may empty its vault meanwhile, and the gas is this side's. So a posting must set
+// something substantial aside ([Claimer.secures]). Where the price of gas is not known that is ReserveAbove at the least,
+// and so much less is exposed then: exits aside, whose delay a consumer waits out, a payer's reserves are posted no more
+// often than what it has promised holds ReserveAbove, and all payers' together no more often than what all have promised
+// holds it. A posting that sets less aside when it is mined is in vain: after the second in a row for a payer, whatever its
+// vaults, the next one waits a minute, then twice as long each time, up to a day. That is a dozen on the first day and one
+// on each day from then on for each payer that has promised ReserveAbove, since the start.
+//
+// The id of the transaction is that of its rows: the same reserves are posted once, whatever happens. Where the contract
+// skipped one of them, and a later state says that it would take it, the id is followed by that transaction's hash. So the
+// way from the rows to the next transaction is in the sender's journal, and a crash changes nothing about it.
 func (c *Claimer) postReserves(ctx context.Context, list []owing) error {
-	var rows []byte
 	price, err := c.gasPrice(ctx)
 	if err != nil {
 		return err // a session goes on within what its consumer is trusted with
 	}
-	n := 0
+	var chosen []posting
+	var rows []byte
 	for _, o := range list {
 		exposure := o.account.total.SubFloor(o.state.Ceiling)
-		if exposure.IsZero() || exposure.Less(c.cfg.Policy.ReserveAbove) || o.state.Exiting() || n == c.cfg.Policy.Batch {
+		if exposure.IsZero() || exposure.Less(c.cfg.Policy.ReserveAbove) || o.state.Exiting() || len(chosen) == c.cfg.Policy.Batch {
 			continue
 		}
 		r, found, err := c.cfg.Ledger.reserveOf(ctx, o.account)
@@ -208,28 +251,107 @@ func (c *Claimer) postReserves(ctx context.Context, list []owing) error {
 		if !found || !r.worth(o.state) || o.state.Free.IsZero() {
 			continue
 		}
-		// The consumer chose what it signed, and the gas is this side's.
-		secured := minAmount(r.Ceiling.SubFloor(o.state.Ceiling), o.state.Free)
-		if price != nil && !c.pays(secured.Big(), reserveGas, price, c.cfg.Policy.Least, 1) {
-			c.leave(exposure, "at risk until it is claimed: the reserve that the consumer signed sets less aside than posting it must bring")
+		p := posting{o, r, exposure}
+		switch {
+		case !c.secures(p, minAmount(r.Ceiling.SubFloor(o.state.Ceiling), o.state.Free), price):
+			why := "at risk until it is claimed: the reserve that the consumer signed sets less aside than posting it must bring"
+			if price == nil {
+				why = "at risk until it is claimed: the reserve that the consumer signed sets little aside, and what gas is worth " +
+					"is not known: set --gas-price"
+			}
+			c.leave(exposure, why)
+			continue
+		case time.Now().Before(c.vain[r.Payer].until):
+			c.leave(exposure, "at risk until it is claimed: the consumer's signed reserves were posted in vain, and the next one waits")
 			continue
 		}
+		chosen = append(chosen, p)
 		row := r.Row()
 		rows = append(rows, row[:]...)
-		n++
 	}
-	if n == 0 {
+	if len(chosen) == 0 {
 		return nil
 	}
 	data, err := c.contract.TryPackReserveSigned(c.group.token, c.group.payee, rows)
 	if err != nil {
 		return fmt.Errorf("encode reserves: %w", err)
 	}
-	id := "reserve/" + hex.EncodeToString(crypto.Keccak256(rows)[:16])
-	r, err := c.cfg.Sender.Send(ctx, chain.Intent{ID: id, To: &c.group.domain.Contract, Data: data})
-	if err != nil {
-		return fmt.Errorf("post %d reserves: %w", n, err)
+	readAt := chosen[0].state.Block
+	for _, p := range chosen {
+		readAt = min(readAt, p.state.Block)
 	}
-	c.log.Info("posted reserves", "channels", n, "tx", r.TxHash, "gas", r.GasUsed)
-	return nil
+	base := "reserve/" + hex.EncodeToString(crypto.Keccak256(rows)[:16])
+	for id := base; ; {
+		r, err := c.cfg.Sender.Send(ctx, chain.Intent{ID: id, To: &c.group.domain.Contract, Data: data})
+		var reverted *chain.RevertError
+		if errors.As(err, &reverted) && reverted.TxHash != (common.Hash{}) {
+			r.TxHash = reverted.TxHash
+		} else if err != nil {
+			return fmt.Errorf("post %d reserves: %w", len(chosen), err)
+		}
+		known := c.noted[r.TxHash]
+		all := c.note(chosen, r, price)
+		// A revert says no block: it is an old one where this claimer has met it before.
+		if old := err == nil && r.Block <= readAt || err != nil && known; !old || all {
+			if err != nil {
+				return fmt.Errorf("post %d reserves: %w", len(chosen), err)
+			}
+			return nil
+		}
+		id = base + "/" + hex.EncodeToString(r.TxHash[:16])
+	}
+}
+
+// secures reports whether setting that amount aside is worth a transaction.
+func (c *Claimer) secures(p posting, amount contracts.Amount, price *big.Int) bool {
+	switch {
+	case amount.IsZero():
+		return false
+	case price != nil:
+		return c.pays(amount.Big(), reserveGas, price, c.cfg.Policy.Least, 1)
+	case c.cfg.Policy.GasFree:
+		return true
+	}
+	part, err := p.exposure.MulDivCeil(1, trustedPart)
+	return err == nil && !amount.Less(maxAmount(part, c.cfg.Policy.ReserveAbove))
+}
+
+// note keeps and logs, once, what a mined posting did, and reports whether it used all the reserves.
+func (c *Claimer) note(list []posting, r chain.Result, price *big.Int) bool {
+	ceilings := map[contracts.Channel]contracts.Amount{}
+	for _, log := range r.Logs {
+		if log.Address != c.group.domain.Contract {
+			continue
+		}
+		e, err := c.contract.UnpackReserveUsedEvent(log)
+		if err != nil {
+			continue
+		}
+		if ceiling, err := contracts.AmountFromBig(e.Ceiling); err == nil {
+			ceilings[contracts.Channel{
+				Vault: contracts.Vault{Token: e.Token, Payer: e.Payer, Signer: e.Signer}, Payee: e.Payee,
+			}] = ceiling
+		}
+	}
+	if c.noted[r.TxHash] {
+		return len(ceilings) == len(list)
+	}
+	c.noted[r.TxHash] = true
+	var sum contracts.Amount
+	for _, p := range list {
+		raised := ceilings[p.reserve.Channel].SubFloor(p.state.Ceiling)
+		sum = addFloor(sum, raised)
+		if c.secures(p, raised, price) {
+			delete(c.vain, p.reserve.Payer)
+			continue
+		}
+		v := c.vain[p.reserve.Payer]
+		if v.times++; v.times > 1 {
+			v.until = time.Now().Add(min(time.Minute<<min(v.times-2, 11), 24*time.Hour))
+		}
+		c.vain[p.reserve.Payer] = v
+	}
+	c.log.Info("posted reserves", "channels", len(list), "taken", len(ceilings), "set_aside", sum.String(), "tx", r.TxHash,
+		"gas", r.GasUsed)
+	return len(ceilings) == len(list)
 }

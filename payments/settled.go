@@ -267,6 +267,7 @@ func (l *Ledger) readings(ctx context.Context, where string, args ...any) (_ map
 			return nil, err
 		}
 		r.state.Epoch, r.state.Block, r.state.Hash = uint32(epoch), uint64(block), common.BytesToHash(hash)
+		r.state.Behind = r.state.Epoch // how far back it was at depth is not kept: any of them may come back
 		r.state.Time, r.state.Since = time.UnixMilli(at), time.UnixMilli(since)
 		if exitAt != 0 {
 			r.state.ExitAt = time.Unix(exitAt, 0)

@@ -58,38 +58,33 @@ func hostile(t *testing.T, p *pages, blobs *shelf) (registry.Stats, uint64) {
 // that everything up to the signature has to find them out.
 func TestTenThousandMutatedBlocksAreRefusedByName(t *testing.T) {
 	// Alone, as the next one, since it looks at the heap.
-	const each, offers = 500, 20
+	const offers = 10_000
 	blobs, p := newShelf(), &pages{}
 	dice := rand.New(rand.NewPCG(1, 2))
 	for i := range offers {
 		s := bulkOffer(t, i)
-		for range each {
-			block := append([]byte(nil), s.Block...)
-			switch dice.IntN(4) {
-			case 0: // cut off
-				block = block[:dice.IntN(len(block)-1)+1]
-			case 1: // something behind it
-				block = append(block, byte(dice.Uint32()))
-			default:
-				for range 1 + dice.IntN(3) {
-					block[dice.IntN(len(block))] ^= byte(1 + dice.IntN(255))
-				}
+		block := append([]byte(nil), s.Block...)
+		switch dice.IntN(4) {
+		case 0: // cut off
+			block = block[:dice.IntN(len(block)-1)+1]
+		case 1: // something behind it
+			block = append(block, byte(dice.Uint32()))
+		default:
+			for range 1 + dice.IntN(3) {
+				block[dice.IntN(len(block))] ^= byte(1 + dice.IntN(255))
 			}
-			digest := sha256.Sum256(block)
-			if digest == s.Digest() { // a change was changed back
-				block[0]++
-				digest = sha256.Sum256(block)
-			}
-			if _, err := blobs.Put(t.Context(), block); err != nil {
-				t.Fatal(err)
-			}
-			p.rows = append(p.rows, registryabi.IRegistryRegistration{
-				Provider: s.Offer.Provider, Digest: digest, Sequence: 1, Stake: new(big.Int), Since: 1,
-			})
 		}
-	}
-	if len(p.rows) != each*offers {
-		t.Fatalf("%d mutated blocks", len(p.rows))
+		digest := sha256.Sum256(block)
+		if digest == s.Digest() { // a change was changed back
+			block[0]++
+			digest = sha256.Sum256(block)
+		}
+		if _, err := blobs.Put(t.Context(), block); err != nil {
+			t.Fatal(err)
+		}
+		p.rows = append(p.rows, registryabi.IRegistryRegistration{
+			Provider: s.Offer.Provider, Digest: digest, Sequence: 1, Stake: new(big.Int), Since: 1,
+		})
 	}
 	stats, grown := hostile(t, p, blobs)
 	t.Logf("%d mutated blocks: %v, heap +%d KiB", len(p.rows), stats.Skipped, grown>>10)

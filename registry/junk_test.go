@@ -208,6 +208,87 @@ func TestAdversaryJunkRegistrationsDoNotHoldUpAListing(t *testing.T) {
 		fmt.Sprintf("cold %s, warm %s, %d asked for again", cold.Round(time.Millisecond), warm.Round(time.Millisecond), retried))
 }
 
+// TestAdversaryStakedOffersComeBeforeJunk: thousands of registrations that cost nothing, and ten offers that have staked
+// something. The ten are in the first page that is asked for, whoever was there first.
+func TestAdversaryStakedOffersComeBeforeJunk(t *testing.T) {
+	t.Parallel()
+	const junk, offers = 5000, 10
+	blobs := &slowShelf{shelf: newShelf(), giveUp: 10 * time.Minute}
+	chain, c := &movingPages{pages: &pages{}}, &clock{}
+	chain.junk(0, junk)
+	staked := map[common.Address]registry.Signed{}
+	for i := range offers {
+		s := chain.good(t, i, blobs.shelf, i > 0) // one of them can't be had at first
+		chain.rows[len(chain.rows)-1].Stake = big.NewInt(int64(1 + i))
+		staked[s.Offer.Provider] = s
+	}
+	r, err := registry.New(registry.Config{
+		Backend: chain, Deployment: pagesMarket, Blobs: blobs, Now: c.now, Patience: time.Second,
+		Index: openIndex(t, filepath.Join(t.TempDir(), "offers.db")),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	first := 0
+	for l, err := range r.List(ctx) { // which waits for every block
+		if _, ok := staked[l.Registration.Provider]; err != nil || !ok {
+			t.Fatalf("before all that have staked comes %s: %v", l.Registration.Provider, err)
+		}
+		if first++; first == offers-1 {
+			break
+		}
+	}
+	cancel()
+	if err := r.Finish(t.Context()); err != nil { // nothing is left of a list
+		t.Fatal(err)
+	}
+	page := map[cid.Cid]bool{}
+	for _, asked := range blobs.takeAsked() {
+		for _, s := range staked {
+			if asked[s.CID] {
+				page = asked
+			}
+		}
+	}
+	for _, s := range staked {
+		if !page[s.CID] {
+			t.Errorf("%s is not in the first page", s.Offer.Provider)
+		}
+	}
+	if len(page) > 128 {
+		t.Errorf("the first page has %d", len(page))
+	}
+
+	// What could not be had at first is looked for again before the junk, which is as late as it.
+	refreshed := collect(t, r.Refresh(t.Context()))
+	if count(refreshed, "good") != offers-1 {
+		t.Fatalf("%d good offers, want %d", count(refreshed, "good"), offers-1)
+	}
+	blobs.takeAsked()
+	late := chain.rows[junk]
+	blobs.giveUp = time.Millisecond
+	if err := r.Finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	asked := blobs.takeAsked()
+	if len(asked) != 1 || len(asked[0]) != 1024 || !asked[0][staked[late.Provider].CID] {
+		t.Errorf("the background asked for %d, the staked one among them: %v", sum(asked), len(asked) > 0 && asked[0][staked[late.Provider].CID])
+	}
+	if _, err := blobs.Put(t.Context(), staked[late.Provider].Block); err != nil {
+		t.Fatal(err)
+	}
+	blobs.giveUp, c.offset = time.Minute, 10*time.Minute
+	chain.junk(junk, 2000) // fresh ones, which never failed
+	got := collect(t, r.Refresh(t.Context()))
+	retried := blobs.takeAsked()
+	t.Logf("adversary: %d registrations of nothing beside %d offers with stakes | bound: the offers in the first page of 128, and "+
+		"among the first that are looked for again | seen: %d in the first page, %d asked for again", junk+2000, offers, offers, sum(retried))
+	if got[late.Provider].kind != "good" {
+		t.Errorf("the offer that came late is %q", got[late.Provider].kind)
+	}
+}
+
 func TestWhatAListingDidNotWaitForIsFoundInTheBackground(t *testing.T) {
 	t.Parallel()
 	blobs := &slowShelf{shelf: newShelf(), giveUp: 50 * time.Millisecond}

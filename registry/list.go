@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	// firstPage is small, so that the first offers are on screen while the rest is still being read.
+	// firstPage is small, so that the first offers, which have the largest stakes, are on screen while the rest is still
+	// being read.
 	firstPage = 128
-	// maxPage keeps a page's call far below the 50 million gas that nodes grant: an entry costs about 8,000.
-	maxPage = 1024
+	// maxPage is the contract's own bound (MAX_PAGE): who asks for more gets no more, and would take it for the end.
+	maxPage = 500
 	minPage = 16
 	// pagesAtOnce bounds both memory (4 KiB an offer) and how long one page with unreachable blocks holds up others.
 	pagesAtOnce = 4
@@ -38,8 +39,8 @@ type Listing struct {
 	Stale bool
 }
 
-// List reads the whole registry as of one block and yields each offer as soon as it is fetched and verified, in no
-// particular order. One that fails comes as a [*Skipped], with its registration beside it. Any other error is the
+// List reads the whole registry as of one block, the largest stakes first, and yields each offer as soon as it is fetched
+// and verified. One that fails comes as a [*Skipped], with its registration beside it. Any other error is the
 // chain's or, as a [*StoreError], the block store's, and ends the sequence.
 //
 // An offer is listed if its block has the registered hash and the canonical form, is valid on this market and now, is
@@ -57,11 +58,12 @@ func (r *Registry) List(ctx context.Context) iter.Seq2[Listing, error] {
 	}
 }
 
-// pages reads the registry at one block and hands on each page as it comes.
+// pages reads the registry at one block and hands on each page as it comes, the largest stakes first: anybody can register
+// any number of digests of nothing, and has to stake more than an offer for each that is to be read before it.
 func (r *Registry) pages(ctx context.Context, block *big.Int, emit func([]Registration) error) error {
 	limit := uint64(firstPage)
-	for from := uint64(0); ; {
-		page, err := r.page(ctx, block, from, limit)
+	for last := (Registration{}); ; {
+		page, err := r.page(ctx, block, last, limit)
 		if refused := rpc.Error(nil); err != nil && limit > minPage && errors.As(err, &refused) {
 			// The node grants less gas or time to a call than we need: ask for less.
 			limit /= 2
@@ -70,13 +72,13 @@ func (r *Registry) pages(ctx context.Context, block *big.Int, emit func([]Regist
 		if err != nil {
 			return err
 		}
-		if err := emit(page); err != nil {
+		full := uint64(len(page)) == limit
+		if full {
+			last = page[len(page)-1] // now: what becomes of the page may sort it
+		}
+		if err := emit(page); err != nil || !full {
 			return err
 		}
-		if uint64(len(page)) < limit {
-			return nil
-		}
-		from += uint64(len(page))
 		limit = min(limit*2, maxPage)
 	}
 }

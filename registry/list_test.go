@@ -13,6 +13,8 @@ import (
 
 	"byway/contracts"
 	registryabi "byway/contracts/bindings/registry"
+	"byway/contracts/chain"
+	"byway/contracts/deploy"
 	"byway/contracts/devchain"
 	"byway/registry"
 )
@@ -152,7 +154,7 @@ func TestLeavingRemovesTheOfferAndReturnsTheStake(t *testing.T) {
 		t.Fatal(err)
 	}
 	left, err := r.Leave(t.Context(), sender)
-	if err != nil || left.Amount != contracts.NewAmount(500) || left.ReleaseAt.IsZero() {
+	if err != nil || left.Locked != contracts.NewAmount(500) || !left.Withdrawable.IsZero() || left.ReleaseAt.IsZero() {
 		t.Fatalf("left with %+v, %v", left, err)
 	}
 	if again, err := r.Leave(t.Context(), sender); err != nil || again != left {
@@ -179,6 +181,85 @@ func TestLeavingRemovesTheOfferAndReturnsTheStake(t *testing.T) {
 	}
 	if offers, _ := listed(t, r); len(offers) != 1 {
 		t.Fatal("the provider is not listed after it came back")
+	}
+	// The same stake comes back a second time, and a part of it that is due does not wait for one that is not.
+	leave := func(want registry.Unbonding) {
+		t.Helper()
+		got, err := r.Leave(t.Context(), sender)
+		if got.ReleaseAt.IsZero() == (got.Locked != contracts.Amount{}) {
+			t.Fatalf("left with %+v", got)
+		}
+		if got.ReleaseAt = (time.Time{}); err != nil || got != want {
+			t.Fatalf("left with %+v, %v, want %+v", got, err, want)
+		}
+	}
+	leave(registry.Unbonding{Locked: contracts.NewAmount(500)})
+	if err := n.chain.Advance(unbondDelay + 10*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	n.mint(t, 1, 70)
+	if _, err := r.Publish(t.Context(), sender, n.signed(t, 1, n.offer(t, 1, 3, 1000)), contracts.NewAmount(70)); err != nil {
+		t.Fatal(err)
+	}
+	leave(registry.Unbonding{Withdrawable: contracts.NewAmount(500), Locked: contracts.NewAmount(70)})
+	if got, err := r.Withdraw(t.Context(), sender, provider); err != nil || got != contracts.NewAmount(500) {
+		t.Fatalf("withdrew %s, %v", got, err)
+	}
+	if left, err := r.Unbonding(t.Context(), provider); err != nil || left.Locked != contracts.NewAmount(70) || !left.Withdrawable.IsZero() {
+		t.Fatalf("%+v is left, %v", left, err)
+	}
+	if _, err := r.Withdraw(t.Context(), sender, provider); !chain.Reverted(err, "UnbondingTooEarly") {
+		t.Fatalf("what is locked came back: %v", err)
+	}
+	if err := n.chain.Advance(unbondDelay + 10*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.Withdraw(t.Context(), sender, provider); err != nil || got != contracts.NewAmount(70) {
+		t.Fatalf("withdrew %s, %v", got, err)
+	}
+}
+
+func TestPublishSaysWhatIsMissingOfTheLeastStake(t *testing.T) {
+	t.Parallel()
+	n, blobs := startNetwork(t), newShelf()
+	var err error
+	if n.deployment, err = deploy.Contracts(t.Context(), deploy.Config{
+		Backend: n.client, Sender: n.sender(t, 0), ExitDelay: time.Hour, UnbondDelay: unbondDelay, DevToken: true,
+		MinStake: contracts.NewAmount(300),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r := n.market(t, blobs)
+	n.mint(t, 1, 500)
+	sender := n.sender(t, 1)
+	if least, err := r.MinStake(t.Context()); err != nil || least != contracts.NewAmount(300) {
+		t.Fatalf("the least stake is %s, %v", least, err)
+	}
+	nonce := func() uint64 {
+		t.Helper()
+		sent, err := n.client.PendingNonceAt(t.Context(), sender.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sent
+	}
+	before := nonce()
+	first := n.signed(t, 1, n.offer(t, 1, 1, 1000))
+	_, err = r.Publish(t.Context(), sender, first, contracts.NewAmount(120))
+	var poor *registry.StakeError
+	if !errors.As(err, &poor) || poor.Have != contracts.NewAmount(120) || poor.Least != contracts.NewAmount(300) ||
+		!bytes.Contains([]byte(err.Error()), []byte("180 base units more")) {
+		t.Fatalf("registered with too little: %v", err)
+	}
+	if nonce() != before {
+		t.Error("something was sent")
+	}
+	if _, err := r.Publish(t.Context(), sender, first, contracts.NewAmount(300)); err != nil {
+		t.Fatal(err)
+	}
+	// Who is registered has staked that already.
+	if _, err := r.Publish(t.Context(), sender, n.signed(t, 1, n.offer(t, 1, 2, 900)), contracts.Amount{}); err != nil {
+		t.Fatal(err)
 	}
 }
 

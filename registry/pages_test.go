@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -94,15 +96,54 @@ func (p *pages) CallContract(_ context.Context, msg ethereum.CallMsg, block *big
 		return nil, errors.New("pages of different blocks")
 	}
 	abi := registryABI.GetABI()
-	method := abi.Methods["providers"]
+	method := abi.Methods["providersByStake"]
 	args, err := method.Inputs.Unpack(msg.Data[4:])
 	if err != nil {
 		return nil, err
 	}
-	from, limit := args[0].(*big.Int).Int64(), args[1].(*big.Int).Int64()
+	previous, limit := args[0].(common.Address), args[1].(*big.Int).Int64()
 	if most := p.gasLimit.Load(); most > 0 && limit > most {
 		return nil, gasError{errors.New("out of gas")}
 	}
-	from = min(from, int64(len(p.rows)))
-	return method.Outputs.Pack(p.rows[from:min(from+limit, int64(len(p.rows)))])
+	limit = min(limit, 500) // the contract's own bound
+	rows := p.rows
+	if slices.ContainsFunc(rows, func(r registryabi.IRegistryRegistration) bool { return r.Stake.Sign() > 0 }) {
+		rows = slices.Clone(rows)
+		slices.SortStableFunc(rows, func(a, b registryabi.IRegistryRegistration) int { return b.Stake.Cmp(a.Stake) })
+	}
+	if previous != (common.Address{}) {
+		at := slices.IndexFunc(rows, func(r registryabi.IRegistryRegistration) bool { return r.Provider == previous })
+		if at < 0 {
+			return nil, errors.New("execution reverted")
+		}
+		rows = rows[at+1:]
+	}
+	return method.Outputs.Pack(rows[:min(limit, int64(len(rows)))])
+}
+
+// lyingOrder gives a registry's pages in the order of its index, which is not that of the stakes.
+type lyingOrder struct{ *pages }
+
+func (p lyingOrder) CallContract(ctx context.Context, msg ethereum.CallMsg, block *big.Int) ([]byte, error) {
+	method := registryABI.GetABI().Methods["providersByStake"]
+	return method.Outputs.Pack(p.rows[:2])
+}
+
+func TestAdversaryPagesInAnotherOrderAreRefused(t *testing.T) {
+	t.Parallel()
+	blobs := newShelf()
+	chain := lyingOrder{newPages(t, 2, blobs)}
+	chain.rows[1].Stake = big.NewInt(5)
+	r, err := registry.New(registry.Config{Backend: chain, Deployment: pagesMarket, Blobs: blobs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failure error
+	for _, err := range r.List(t.Context()) {
+		failure = err
+	}
+	t.Logf("adversary: an endpoint that puts the smaller stake first | bound: refused | seen: %v", failure)
+	if failure == nil || !strings.Contains(failure.Error(), "order") {
+		t.Error(failure)
+	}
 }

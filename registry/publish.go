@@ -47,6 +47,18 @@ func (e *SequenceError) Error() string {
 // Unwrap returns [ErrSequence].
 func (e *SequenceError) Unwrap() error { return ErrSequence }
 
+// StakeError says that a registry takes no provider with so little. Amounts are in base units of the registry's stake token.
+type StakeError struct {
+	Provider    common.Address
+	Have, Least contracts.Amount
+}
+
+// Error implements error.
+func (e *StakeError) Error() string {
+	return fmt.Sprintf("this registry's least stake is %s base units, and %s is to be registered with %s base units: stake "+
+		"%s base units more", e.Least, e.Provider, e.Have, e.Least.SubFloor(e.Have))
+}
+
 // Sender sends the transactions of one account, each ID once. [chain.Sender] is the real one; another may keep them, to
 // be signed elsewhere.
 type Sender interface {
@@ -58,7 +70,8 @@ type Sender interface {
 // least that stake. The block comes first: a registration that nobody can fetch would be worse than none. Publishing the
 // same offer again sends nothing, and a crash in between is made good by calling it again.
 //
-// The sender must be the provider itself. An offer that carries another sequence than the next is a [*SequenceError].
+// The sender must be the provider itself. An offer that carries another sequence than the next is a [*SequenceError], a
+// provider that is not registered and would be with less than the least stake is a [*StakeError]; nothing was sent then.
 func (r *Registry) Publish(ctx context.Context, sender Sender, s Signed, stake contracts.Amount) (Receipt, error) {
 	if err := s.Offer.Validate(r.chainTime(), r.deployment); err != nil {
 		return Receipt{}, fmt.Errorf("publish offer: %w", err)
@@ -79,6 +92,15 @@ func (r *Registry) Publish(ctx context.Context, sender Sender, s Signed, stake c
 	receipt.Already = reg.Digest == receipt.Digest
 	if want := reg.Sequence + 1; !receipt.Already && s.Offer.Sequence != want {
 		return Receipt{}, &SequenceError{provider, s.Offer.Sequence, want}
+	}
+	if !reg.Registered() {
+		least, err := r.MinStake(ctx)
+		if err != nil {
+			return Receipt{}, fmt.Errorf("publish offer: %w", err)
+		}
+		if stake.Less(least) {
+			return Receipt{}, fmt.Errorf("publish offer: %w", &StakeError{provider, stake, least})
+		}
 	}
 	if _, err := r.blobs.Put(ctx, s.Block); err != nil {
 		return Receipt{}, fmt.Errorf("publish offer: store block %s: %w", s.CID, err)
@@ -180,7 +202,7 @@ func (r *Registry) approve(ctx context.Context, sender Sender, reg Registration,
 }
 
 // Leave takes the sender's offer out of the registry and starts the unbonding of its stake. Where it is not registered
-// nothing is sent. The result says when [Registry.Withdraw] can pay the stake out.
+// nothing is sent. The result says what [Registry.Withdraw] can pay out, and when.
 func (r *Registry) Leave(ctx context.Context, sender Sender) (Unbonding, error) {
 	reg, err := r.Registration(ctx, sender.Address())
 	if err != nil {
@@ -195,17 +217,41 @@ func (r *Registry) Leave(ctx context.Context, sender Sender) (Unbonding, error) 
 	return r.Unbonding(ctx, sender.Address())
 }
 
-// Withdraw pays the sender's unbonded stake out to an account and returns how much it was: nothing where there is none.
+// Withdraw pays what is due of the sender's stake out to an account and returns how much it was: nothing where there is
+// none. What is locked stays; the contract refuses where nothing else is there.
 func (r *Registry) Withdraw(ctx context.Context, sender Sender, to common.Address) (contracts.Amount, error) {
 	stake, err := r.Unbonding(ctx, sender.Address())
-	if err != nil || stake.Amount.IsZero() {
+	if err != nil || stake.IsZero() {
 		return contracts.Amount{}, err
 	}
-	id := fmt.Sprintf("withdraw/%s/%s/%d/%s", sender.Address(), stake.Amount, stake.ReleaseAt.Unix(), to)
-	if _, err := r.send(ctx, sender, id, r.deployment.Registry, r.abi.PackWithdrawStake(to), nil); err != nil {
-		return contracts.Amount{}, fmt.Errorf("withdraw stake (free at %s): %w", stake.ReleaseAt, err)
+	reg, err := r.Registration(ctx, sender.Address())
+	if err != nil {
+		return contracts.Amount{}, fmt.Errorf("withdraw stake: %w", err)
 	}
-	return stake.Amount, nil
+	// Between two registrations, or two times of leaving, the same sums come back only once.
+	id := fmt.Sprintf("withdraw/%s/%d/%t/%s+%s/%d/%s", reg.Provider, reg.Sequence, reg.Registered(), stake.Withdrawable,
+		stake.Locked, stake.ReleaseAt.Unix(), to)
+	res, err := r.send(ctx, sender, id, r.deployment.Registry, r.abi.PackWithdrawStake(to), nil)
+	if err != nil {
+		if stake.Withdrawable.IsZero() {
+			return contracts.Amount{}, fmt.Errorf("withdraw stake (free at %s): %w", stake.ReleaseAt, err)
+		}
+		return contracts.Amount{}, fmt.Errorf("withdraw stake: %w", err)
+	}
+	for _, log := range res.Logs { // more may have become due before it was mined
+		if e, err := r.abi.UnpackStakeWithdrawnEvent(log); err == nil && log.Address == r.deployment.Registry {
+			return contracts.AmountFromBig(e.Amount)
+		}
+	}
+	return coming(stake), nil
+}
+
+// coming is what a withdrawal that is yet to be sent takes: what is due, or what will be.
+func coming(u Unbonding) contracts.Amount {
+	if u.Withdrawable.IsZero() {
+		return u.Locked
+	}
+	return u.Withdrawable
 }
 
 // send sends a transaction once, whatever happens in between; the id says which one it is. One that was mined and

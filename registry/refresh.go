@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"iter"
 	"math/big"
+	"slices"
 	"time"
 
 	ethereum "github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"golang.org/x/sync/errgroup"
+
+	registryabi "byway/contracts/bindings/registry"
 )
 
 const (
@@ -27,7 +30,8 @@ const (
 	logRange   = 5_000
 
 	// A block that nobody had is asked for again after firstRetry, then twice that, up to lastRetry; at most maxRetries
-	// of them in one refresh, the ones that failed least first, so that junk registrations cost a bounded effort.
+	// of them in one refresh, half of them the ones with the largest stakes and half the ones that failed least, so that
+	// junk registrations cost a bounded effort.
 	firstRetry = 30 * time.Second
 	lastRetry  = time.Hour
 	maxRetries = 1024
@@ -41,6 +45,18 @@ var (
 	// ErrRefreshing: another refresh of this registry is under way.
 	ErrRefreshing = errors.New("offer index is being refreshed already")
 )
+
+// changes are the events of the Registry that change what is registered.
+var changes = func() (ids []common.Hash) {
+	abi := registryabi.NewRegistry().GetABI()
+	for _, name := range []string{
+		registryabi.RegistryRegisteredEventName, registryabi.RegistryUpdatedEventName, registryabi.RegistryStakedEventName,
+		registryabi.RegistryLeftEventName,
+	} {
+		ids = append(ids, abi.Events[name].ID)
+	}
+	return ids
+}()
 
 // State says how fresh the index is.
 func (r *Registry) State(ctx context.Context) (State, error) {
@@ -236,14 +252,15 @@ func (r *Registry) touched(ctx context.Context, state State, head *types.Header)
 	for from := state.Block - min(state.Block, rescan); from <= now; from += logRange {
 		logs, err := r.backend.FilterLogs(ctx, ethereum.FilterQuery{
 			FromBlock: new(big.Int).SetUint64(from), ToBlock: new(big.Int).SetUint64(min(from+logRange-1, now)),
-			Addresses: []common.Address{r.deployment.Registry},
+			Addresses: []common.Address{r.deployment.Registry}, Topics: [][]common.Hash{changes},
 		})
 		if err != nil {
 			r.log.Debug("registry events unavailable, reading pages", "err", err)
 			return nil, false
 		}
 		for _, log := range logs {
-			if len(log.Topics) > 1 { // every event of the Registry has the provider first
+			// Each of them has the provider first. What is left out changes nothing that is listed, and anybody can raise it.
+			if len(log.Topics) > 1 && slices.Contains(changes, log.Topics[0]) {
 				touched[common.BytesToAddress(log.Topics[1][:])] = true
 			}
 		}
@@ -491,17 +508,26 @@ func (m indexed) settle(ctx context.Context, k shelfmark) error {
 
 // due reads those whose fetching failed and may be tried again.
 func (m indexed) due(ctx context.Context, now time.Time) ([]shelfmark, error) {
-	rows, err := m.x.db.QueryContext(ctx, `SELECT `+markColumns+` FROM offers WHERE chain = ? AND registry = ?
-		AND retry > 0 AND retry <= ? ORDER BY tries, retry LIMIT ?`,
-		int64(m.d.ChainID), m.d.Registry[:], now.Unix(), maxRetries)
-	if err != nil {
-		return nil, fmt.Errorf("read offer index: %w", err)
+	var due []shelfmark
+	seen := map[common.Address]bool{}
+	for _, order := range []string{"stake DESC, tries, retry LIMIT ?", "tries, retry LIMIT 2 * ?"} { // as in [search.due]
+		rows, err := m.x.db.QueryContext(ctx, `SELECT `+markColumns+` FROM offers WHERE chain = ? AND registry = ?
+			AND retry > 0 AND retry <= ? ORDER BY `+order, int64(m.d.ChainID), m.d.Registry[:], now.Unix(), maxRetries/2)
+		if err != nil {
+			return nil, fmt.Errorf("read offer index: %w", err)
+		}
+		marks, err := scanMarks(rows)
+		if err != nil {
+			return nil, fmt.Errorf("read offer index: %w", err)
+		}
+		for _, mark := range marks {
+			if len(due) < maxRetries && !seen[mark.reg.Provider] {
+				seen[mark.reg.Provider] = true
+				due = append(due, mark)
+			}
+		}
 	}
-	marks, err := scanMarks(rows)
-	if err != nil {
-		return nil, fmt.Errorf("read offer index: %w", err)
-	}
-	return marks, nil
+	return due, nil
 }
 
 // seen notes that a pass met registrations which need no fetching.

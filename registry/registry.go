@@ -116,12 +116,18 @@ func (r Registration) Registered() bool { return r.Digest != common.Hash{} }
 // CID is the address of the registered offer's block.
 func (r Registration) CID() cid.Cid { return cidOf(r.Digest) }
 
-// Unbonding is the stake of a provider that has left.
+// Unbonding is the stake of a provider that has left, in base units of the registry's stake token. It comes back in two
+// parts where the provider has left more than once: what is due stays due, whatever is added.
 type Unbonding struct {
-	Amount contracts.Amount `json:"amount"`
-	// ReleaseAt is when [Registry.Withdraw] will pay it out, by the chain's clock.
-	ReleaseAt time.Time `json:"release_at"`
+	// Withdrawable is what [Registry.Withdraw] pays out now.
+	Withdrawable contracts.Amount `json:"withdrawable"`
+	// Locked is what it will pay out from ReleaseAt on, by the chain's clock; the zero time where nothing is locked.
+	Locked    contracts.Amount `json:"locked"`
+	ReleaseAt time.Time        `json:"release_at,omitzero"`
 }
+
+// IsZero reports whether there is nothing to come back.
+func (u Unbonding) IsZero() bool { return u.Withdrawable.IsZero() && u.Locked.IsZero() }
 
 // Registration reads what is registered for a provider now.
 func (r *Registry) Registration(ctx context.Context, provider common.Address) (Registration, error) {
@@ -154,27 +160,56 @@ func (r *Registry) Unbonding(ctx context.Context, provider common.Address) (Unbo
 	if err != nil {
 		return Unbonding{}, fmt.Errorf("read unbonding stake of %s: %w", provider, err)
 	}
-	amount, err := contracts.AmountFromBig(row.Amount)
+	withdrawable, err := contracts.AmountFromBig(row.Withdrawable)
 	if err != nil {
 		return Unbonding{}, fmt.Errorf("read unbonding stake of %s: %w", provider, err)
 	}
-	return Unbonding{amount, chainTime(row.ReleaseAt)}, nil
+	locked, err := contracts.AmountFromBig(row.Locked)
+	if err != nil {
+		return Unbonding{}, fmt.Errorf("read unbonding stake of %s: %w", provider, err)
+	}
+	return Unbonding{withdrawable, locked, chainTime(row.ReleaseAt)}, nil
 }
 
-// page reads up to limit registrations from index from on, as of a block.
-func (r *Registry) page(ctx context.Context, block *big.Int, from, limit uint64) ([]Registration, error) {
-	data := r.abi.PackProviders(new(big.Int).SetUint64(from), new(big.Int).SetUint64(limit))
-	rows, err := bind.Call(r.contract, &bind.CallOpts{Context: ctx, BlockNumber: block}, data, r.abi.UnpackProviders)
+// MinStake reads the least stake that a provider registers with, in base units of the registry's stake token.
+func (r *Registry) MinStake(ctx context.Context) (contracts.Amount, error) {
+	least, err := bind.Call(r.contract, &bind.CallOpts{Context: ctx}, r.abi.PackMINSTAKE(), r.abi.UnpackMINSTAKE)
 	if err != nil {
-		return nil, fmt.Errorf("read registry page %d+%d at block %s: %w", from, limit, block, err)
+		return contracts.Amount{}, fmt.Errorf("read the least stake: %w", err)
+	}
+	return contracts.AmountFromBig(least)
+}
+
+// page reads up to limit registrations as of a block: those with the largest stakes, or those that come after the last
+// one of the page before. Of equal stakes the older registration comes first. An answer in another order is an error, since
+// it can't be the contract's.
+func (r *Registry) page(ctx context.Context, block *big.Int, after Registration, limit uint64) ([]Registration, error) {
+	failed := func(err error) error {
+		return fmt.Errorf("read registry page, %d after %s, at block %s: %w", limit, after.Provider, block, err)
+	}
+	data := r.abi.PackProvidersByStake(after.Provider, new(big.Int).SetUint64(limit))
+	rows, err := bind.Call(r.contract, &bind.CallOpts{Context: ctx, BlockNumber: block}, data, r.abi.UnpackProvidersByStake)
+	if err != nil {
+		return nil, failed(err)
+	}
+	if uint64(len(rows)) > limit {
+		return nil, failed(fmt.Errorf("the endpoint answers with %d", len(rows)))
 	}
 	page := make([]Registration, 0, len(rows))
+	before := after
 	for _, row := range rows {
 		reg, err := registrationOf(row)
 		if err != nil {
-			return nil, err
+			return nil, failed(err)
+		}
+		first := before.Provider == (common.Address{})
+		if reg.Provider == (common.Address{}) || !first && (before.Stake.Less(reg.Stake) || reg.Provider == after.Provider ||
+			before.Stake == reg.Stake && reg.Since.Before(before.Since)) {
+			return nil, failed(fmt.Errorf("the endpoint puts %s behind %s, which is not the contract's order", reg.Provider,
+				before.Provider))
 		}
 		page = append(page, reg)
+		before = reg
 	}
 	return page, nil
 }

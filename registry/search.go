@@ -69,14 +69,15 @@ func (s *search) again(m shelfmark, reg Registration) {
 	s.retries = append(s.retries, retry{reg, m.tries, m.retry})
 }
 
-// due gives the registrations to retry: those that failed least, and those that have waited longest, come first, and no
-// more of them than one refresh should cost.
+// due gives the registrations to retry, no more of them than one refresh should cost: half of them by stake, so that
+// digests of nothing, which cost nothing, can't keep an offer waiting; and half of them by how seldom they failed and how
+// long they have waited, so that each has its turn.
 func (s *search) due() []Registration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	slices.SortFunc(s.retries, func(a, b retry) int {
-		return cmp.Or(cmp.Compare(a.tries, b.tries), a.due.Compare(b.due))
-	})
+	seldom := func(a, b retry) int { return cmp.Or(cmp.Compare(a.tries, b.tries), a.due.Compare(b.due)) }
+	slices.SortFunc(s.retries, func(a, b retry) int { return cmp.Or(b.reg.Stake.Cmp(a.reg.Stake), seldom(a, b)) })
+	slices.SortFunc(s.retries[min(len(s.retries), maxRetries/2):], seldom)
 	var regs []Registration
 	for _, r := range s.retries[:min(len(s.retries), maxRetries)] {
 		regs = append(regs, r.reg)
@@ -153,12 +154,13 @@ func (r *Registry) remember(s *search) {
 	s.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	worthiest(left)
 	r.unfinished = left[:min(len(left), maxUnfinished)]
 }
 
 // Finish goes on looking, with all patience, for what the last [Registry.Refresh] did not wait for, and keeps what
-// it learns in the index: an offer that it finds is yielded by the next Refresh. It looks for a bounded number, those
-// first that were never looked for. It may run beside a refresh, and once at a time.
+// it learns in the index: an offer that it finds is yielded by the next Refresh. It looks for a bounded number, the largest
+// stakes first, and of equal ones those that were never looked for. It may run beside a refresh, and once at a time.
 func (r *Registry) Finish(ctx context.Context) error {
 	if r.index == nil {
 		return ErrNoIndex

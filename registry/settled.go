@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -18,22 +19,23 @@ import (
 )
 
 const (
-	// claimRow is a row of a Claimed event: 20 bytes of the vault's id, and the channel's new settled total in 12.
-	claimRow  = 32
+	// vaultPart is how many bytes of the vault's id stand in a word of a Claimed event; the other 12 are the channel's new
+	// settled total.
 	vaultPart = 20
-	// maxClaims bounds the events that one reading keeps in memory; the next one goes on from there.
+	// maxClaims bounds the events of new blocks that one reading takes; the next one goes on from there.
 	maxClaims = 20_000
 )
 
 var (
-	claimedTopic   = crypto.Keccak256Hash([]byte("Claimed(address,address,bytes)"))
+	claimedTopic   = crypto.Keccak256Hash([]byte("Claimed(address,address,uint256,uint256,bytes32[])"))
 	depositedTopic = crypto.Keccak256Hash([]byte("Deposited(address,address,address,uint96)"))
 	openedTopic    = crypto.Keccak256Hash([]byte("Opened(address,address,address,address,uint96,uint96)"))
 )
 
 // ReadSettled brings what the index knows of settlements up to the chain's head, by events of the Channels contract
 // since the last reading, of the last 50,000 blocks at most. A settlement that a reorganisation takes back stays in it:
-// this is weak evidence, and no account of money.
+// this is weak evidence, and no account of money. Every reading gets at least one block further: of blocks with more events
+// than it takes some are left out.
 func (r *Registry) ReadSettled(ctx context.Context) error {
 	if r.index == nil {
 		return ErrNoIndex
@@ -46,12 +48,13 @@ func (r *Registry) ReadSettled(ctx context.Context) error {
 		return fmt.Errorf("read the chain's head: the endpoint names block %s, which no chain has", head.Number)
 	}
 	rows, now := r.rows(), head.Number.Uint64()
-	from, err := rows.settledTo(ctx)
+	done, err := rows.settledTo(ctx)
 	if err != nil {
 		return err
 	}
-	if from -= min(from, rescan); from > now {
-		from = 0 // the last reading went by a head that was no head
+	from := done - min(done, rescan)
+	if from > now {
+		from, done = 0, 0 // the last reading went by a head that was no head
 	}
 	if now > maxBehind {
 		from = max(from, now-maxBehind)
@@ -68,19 +71,64 @@ func (r *Registry) ReadSettled(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read settlements: %w", err)
 		}
-		logs = slices.DeleteFunc(logs, func(l types.Log) bool { return l.BlockNumber < from || l.BlockNumber > to })
-		if len(logs) > maxClaims {
-			logs = logs[:maxClaims]
-			to = logs[len(logs)-1].BlockNumber
-		}
-		if err := rows.keepSettled(ctx, logs, to); err != nil {
+		// Claims of nothing cost next to no gas, so that they are gone before anything is counted.
+		logs = slices.DeleteFunc(logs, func(l types.Log) bool {
+			return l.BlockNumber < from || l.BlockNumber > to || saysNothing(&l)
+		})
+		logs, last, excess := bounded(logs, done, to)
+		if err := rows.keepSettled(ctx, logs, max(last, done)); err != nil {
 			return err
 		}
-		if len(logs) == maxClaims {
-			return nil
+		if excess > 0 {
+			r.log.Warn("settlements are left out: too many in few blocks", "events", excess, "from", from, "to", last)
+		}
+		if last < to {
+			break
 		}
 	}
 	return nil
+}
+
+// saysNothing reports whether an event settles nothing, as anybody can make it in any block, or can't be read.
+func saysNothing(log *types.Log) bool {
+	if log.Removed || len(log.Topics) == 0 {
+		return true
+	}
+	if log.Topics[0] != claimedTopic {
+		return false
+	}
+	e, err := channelsabi.NewChannels().UnpackClaimedEvent(log)
+	return err != nil || len(e.Settled) == 0
+}
+
+// bounded cuts the events of blocks up to to down to what one reading takes, and says which block is the last that it
+// takes then. Blocks up to done were read before: of theirs it takes maxClaims. Of the others it takes whole blocks, so
+// that the next reading begins with the first block that was left, and at least one: of one that holds more than
+// maxClaims by itself the excess is dropped. So every reading moves forward.
+func bounded(logs []types.Log, done, to uint64) (kept []types.Log, last uint64, excess int) {
+	slices.SortStableFunc(logs, func(a, b types.Log) int { return cmp.Compare(a.BlockNumber, b.BlockNumber) })
+	again := slices.IndexFunc(logs, func(l types.Log) bool { return l.BlockNumber > done })
+	if again < 0 {
+		again = len(logs)
+	}
+	read, fresh := logs[:again:again], logs[again:]
+	if excess = len(read) - maxClaims; excess > 0 {
+		read = read[:maxClaims:maxClaims]
+	}
+	excess = max(excess, 0)
+	if last = to; len(fresh) > maxClaims {
+		cut := slices.IndexFunc(fresh, func(l types.Log) bool { return l.BlockNumber == fresh[maxClaims].BlockNumber })
+		if last = fresh[maxClaims].BlockNumber - 1; cut == 0 { // one block alone
+			last, cut = fresh[0].BlockNumber, maxClaims
+			rest := slices.IndexFunc(fresh, func(l types.Log) bool { return l.BlockNumber > last })
+			if rest < 0 {
+				rest = len(fresh)
+			}
+			excess += rest - maxClaims
+		}
+		fresh = fresh[:cut]
+	}
+	return append(read, fresh...), last, excess
 }
 
 // settledTo gives the block up to which settlements were read.
@@ -107,9 +155,6 @@ func (m indexed) keepSettled(ctx context.Context, logs []types.Log, to uint64) e
 		}
 		for i := range logs {
 			log := &logs[i]
-			if log.Removed || len(log.Topics) == 0 {
-				continue
-			}
 			var err error
 			switch log.Topics[0] {
 			case depositedTopic:
@@ -125,11 +170,13 @@ func (m indexed) keepSettled(ctx context.Context, logs []types.Log, to uint64) e
 				if bad != nil {
 					continue
 				}
-				for row := e.Rows; len(row) >= claimRow && err == nil; row = row[claimRow:] {
+				for _, word := range e.Settled {
 					// Totals have one width, so their bytes compare as they do.
-					_, err = tx.ExecContext(ctx, `INSERT INTO settled (chain, channels, payee, vault, total) VALUES (?, ?, ?, ?, ?)
+					if _, err = tx.ExecContext(ctx, `INSERT INTO settled (chain, channels, payee, vault, total) VALUES (?, ?, ?, ?, ?)
 						ON CONFLICT DO UPDATE SET total = max(total, excluded.total)`,
-						chain, channels, e.Payee[:], row[:vaultPart], row[vaultPart:claimRow])
+						chain, channels, e.Payee[:], word[:vaultPart], word[vaultPart:]); err != nil {
+						break
+					}
 				}
 			}
 			if err != nil {

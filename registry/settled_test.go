@@ -1,10 +1,12 @@
 package registry_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/big"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	ethereum "github.com/ethereum/go-ethereum"
@@ -54,17 +56,20 @@ func (l *ledger) deposit(v contracts.Vault) {
 // claim settles totals of vaults towards a payee.
 func (l *ledger) claim(payee common.Address, totals map[contracts.Vault]uint64) {
 	l.head++
-	var rows []byte
+	var settled []byte
 	var token common.Address
 	for v, total := range totals {
 		id, amount := v.ID(), contracts.NewAmount(total).Bytes()
-		rows = append(append(rows, id[:20]...), amount[:]...)
+		settled = append(append(settled, id[:20]...), amount[:]...)
 		token = v.Token
 	}
-	data := append(common.LeftPadBytes([]byte{32}, 32), common.LeftPadBytes(big.NewInt(int64(len(rows))).Bytes(), 32)...)
+	var data []byte
+	for _, n := range []int{1, 0, 3 * 32, len(totals)} { // paid, skipped, where the list begins, its length
+		data = append(data, common.BigToHash(big.NewInt(int64(n))).Bytes()...)
+	}
 	l.logs = append(l.logs, types.Log{
-		BlockNumber: l.head, Data: append(data, rows...), Topics: []common.Hash{
-			crypto.Keccak256Hash([]byte("Claimed(address,address,bytes)")), common.BytesToHash(word(token)),
+		BlockNumber: l.head, Data: append(data, settled...), Topics: []common.Hash{
+			crypto.Keccak256Hash([]byte("Claimed(address,address,uint256,uint256,bytes32[])")), common.BytesToHash(word(token)),
 			common.BytesToHash(word(payee)),
 		},
 	})
@@ -96,9 +101,16 @@ func TestSettlementsAreCappedForEachPayer(t *testing.T) {
 	for signer := byte(1); signer < 9; signer++ { // nobody knows whose vaults these are
 		chain.claim(selfish, map[contracts.Vault]uint64{vault(30, signer): 1000})
 	}
-	chain.logs = append(chain.logs, types.Log{ // no Claimed event that this contract can have raised
-		BlockNumber: chain.head, Topics: chain.logs[1].Topics[:1], Data: []byte{1, 2, 3},
-	})
+	chain.claim(selfish, nil) // anybody can claim nothing for anybody
+	claimed := chain.logs[1]
+	for _, data := range [][]byte{ // no Claimed events that this contract can have raised
+		{1, 2, 3}, nil, claimed.Data[:4*32], append(slices.Clone(claimed.Data[:3*32]), bytes.Repeat([]byte{0xff}, 64)...),
+		append(slices.Clone(claimed.Data[:2*32]), bytes.Repeat([]byte{0xff}, 96)...),
+		append(slices.Clone(claimed.Data[:3*32]), common.BigToHash(big.NewInt(1<<40)).Bytes()...),
+	} {
+		chain.logs = append(chain.logs, types.Log{BlockNumber: chain.head, Topics: claimed.Topics, Data: data})
+	}
+	chain.logs = append(chain.logs, types.Log{BlockNumber: chain.head, Topics: claimed.Topics[:1], Data: claimed.Data})
 	check := func(what string) {
 		t.Helper()
 		if err := r.ReadSettled(t.Context()); err != nil {
@@ -166,4 +178,95 @@ func TestAdversaryAnImpossibleHeadStopsNoSettlements(t *testing.T) {
 		}
 		t.Logf("adversary: %s | bound: %s | seen: %s", "a head of "+name+", then the truth", "60 settled", got[common.Address{1}])
 	}
+}
+
+// TestAdversaryClaimsOfNothingStopNoSettlements: anybody raises Claimed events of nothing, more of them within the blocks
+// that are read again than one reading takes.
+func TestAdversaryClaimsOfNothingStopNoSettlements(t *testing.T) {
+	t.Parallel()
+	chain, r := emptyLedger(t)
+	for range 13 {
+		chain.claim(common.Address{9}, nil)
+		junk := chain.logs[len(chain.logs)-1]
+		for range 1700 {
+			chain.logs = append(chain.logs, junk)
+		}
+	}
+	chain.head += 10
+	honest := chain.pays(1)
+	for range 2 {
+		if err := r.ReadSettled(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		chain.head += 1000
+	}
+	got, err := r.Settled(t.Context(), contracts.NewAmount(100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[honest] != contracts.NewAmount(60) {
+		t.Errorf("%s settled, want 60", got[honest])
+	}
+	t.Logf("adversary: %d claims of nothing in 13 blocks | bound: 60 settled | seen: %s", 13*1701, got[honest])
+}
+
+// TestAdversaryCrowdedBlocksStopNoSettlements: the events say something, and stand in one block or in those that are read
+// again.
+func TestAdversaryCrowdedBlocksStopNoSettlements(t *testing.T) {
+	t.Parallel()
+	for name, blocks := range map[string]int{"one block": 1, "13 blocks": 13} {
+		chain, r := emptyLedger(t)
+		crowd := contracts.Vault{Token: pagesMarket.Token, Payer: common.Address{20}, Signer: common.Address{1}}
+		for range blocks {
+			chain.claim(common.Address{9}, map[contracts.Vault]uint64{crowd: 1})
+			claim := chain.logs[len(chain.logs)-1]
+			for range 22_000 / blocks {
+				chain.logs = append(chain.logs, claim)
+			}
+		}
+		honest := []common.Address{chain.pays(1)}
+		for i := range 3 {
+			if err := r.ReadSettled(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			chain.head -= 3 // an endpoint that is behind moves nothing back
+			if err := r.ReadSettled(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			chain.head += 3
+			honest = append(honest, chain.pays(byte(2+i)))
+		}
+		if err := r.ReadSettled(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Settled(t.Context(), contracts.NewAmount(100))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, payee := range honest {
+			if got[payee] != contracts.NewAmount(60) {
+				t.Errorf("%s: %s settled for %s, want 60", name, got[payee], payee)
+			}
+		}
+		t.Logf("adversary: 22,000 settlements in %s | bound: 60 settled for each of %d | seen: %s", name, len(honest), got[honest[0]])
+	}
+}
+
+func emptyLedger(t *testing.T) (*ledger, *registry.Registry) {
+	t.Helper()
+	chain := &ledger{head: 100}
+	x := openIndex(t, filepath.Join(t.TempDir(), "x.db"))
+	r, err := registry.New(registry.Config{Backend: chain, Deployment: pagesMarket, Blobs: newShelf(), Index: x})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chain, r
+}
+
+// pays settles 60 towards a payee, out of a vault of its own.
+func (l *ledger) pays(payee byte) common.Address {
+	v := contracts.Vault{Token: pagesMarket.Token, Payer: common.Address{10 + payee}, Signer: common.Address{1}}
+	l.deposit(v)
+	l.claim(common.Address{payee}, map[contracts.Vault]uint64{v: 60})
+	return common.Address{payee}
 }

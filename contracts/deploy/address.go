@@ -42,21 +42,21 @@ func planChannels(exitDelay time.Duration) plan {
 	return planOf(channelsArtifact(), number(seconds(exitDelay)))
 }
 
-func planRegistry(stakeToken common.Address, unbondDelay time.Duration) plan {
-	return planOf(registryArtifact(), word(stakeToken), number(seconds(unbondDelay)))
+func planRegistry(stakeToken common.Address, unbondDelay time.Duration, minStake contracts.Amount) plan {
+	return planOf(registryArtifact(), word(stakeToken), number(seconds(unbondDelay)), common.BigToHash(minStake.Big()))
 }
 
 func seconds(d time.Duration) uint64 { return uint64((max(d, 0) + time.Second - 1) / time.Second) }
 
 // Addresses computes where the contracts of a development network are, without a chain: [Contracts] puts them there
-// when it is asked for the development token. Delays count in whole seconds. Only the result's ChainID depends on the
-// chain.
-func Addresses(chainID uint64, exitDelay, unbondDelay time.Duration) contracts.Deployment {
+// when it is asked for the development token. Delays count in whole seconds, the least stake in base units of that token.
+// Only the result's ChainID depends on the chain.
+func Addresses(chainID uint64, exitDelay, unbondDelay time.Duration, minStake contracts.Amount) contracts.Deployment {
 	token := planDevToken().address
 	return contracts.Deployment{
 		ChainID:  chainID,
 		Channels: planChannels(exitDelay).address,
-		Registry: planRegistry(token, unbondDelay).address,
+		Registry: planRegistry(token, unbondDelay, minStake).address,
 		Token:    token,
 	}
 }

@@ -39,6 +39,8 @@ type Parameters struct {
 	UnbondDelay time.Duration
 	// StakeToken is the token of the stakes; zero where the registry takes none.
 	StakeToken common.Address
+	// MinStake is the least stake that a provider registers with, in base units of that token.
+	MinStake contracts.Amount
 }
 
 // Check reads the code at d's addresses and returns a [*MismatchError] unless it is exactly the code that this program
@@ -69,16 +71,24 @@ func Inspect(ctx context.Context, backend Reader, d contracts.Deployment) (p Par
 		return values, nil
 	}
 
+	// What both have: they were made for this chain, and what is signed for them is good nowhere else.
+	own := func(a artifact, at common.Address, name string, values map[string]common.Hash) error {
+		if got := values["CHAIN_ID"].Big(); got.Cmp(new(big.Int).SetUint64(d.ChainID)) != 0 {
+			return mismatch(a, at, "was made for chain %s", got)
+		}
+		if values["SEPARATOR"] != separator(name, d.ChainID, at) {
+			return mismatch(a, at, "has a signature domain that is not its own")
+		}
+		return nil
+	}
+
 	a := channelsArtifact()
 	values, err := read(a, d.Channels)
 	if err != nil {
 		return p, err
 	}
-	if got := values["CHAIN_ID"].Big(); got.Cmp(new(big.Int).SetUint64(d.ChainID)) != 0 {
-		return p, mismatch(a, d.Channels, "was made for chain %s", got)
-	}
-	if values["SEPARATOR"] != separator(d) {
-		return p, mismatch(a, d.Channels, "has a signature domain that is not its own")
+	if err := own(a, d.Channels, "Byway Channels", values); err != nil {
+		return p, err
 	}
 	if p.ExitDelay, err = duration(values["EXIT_DELAY"], maxExitDelay); err != nil || p.ExitDelay == 0 {
 		return p, mismatch(a, d.Channels, "has an exit delay that its constructor refuses")
@@ -88,10 +98,19 @@ func Inspect(ctx context.Context, backend Reader, d contracts.Deployment) (p Par
 	if values, err = read(a, d.Registry); err != nil {
 		return p, err
 	}
+	if err := own(a, d.Registry, "Byway Registry", values); err != nil {
+		return p, err
+	}
 	if p.UnbondDelay, err = duration(values["UNBOND_DELAY"], maxUnbondDelay); err != nil {
 		return p, mismatch(a, d.Registry, "has an unbonding delay that its constructor refuses")
 	}
 	p.StakeToken = common.BytesToAddress(values["STAKE_TOKEN"].Bytes())
+	if p.MinStake, err = contracts.AmountFromBig(values["MIN_STAKE"].Big()); err != nil {
+		return p, mismatch(a, d.Registry, "has a least stake that no stake can have")
+	}
+	if !p.MinStake.IsZero() && p.StakeToken == (common.Address{}) {
+		return p, mismatch(a, d.Registry, "has a least stake and no token for it, which its constructor refuses")
+	}
 	return p, nil
 }
 
@@ -109,11 +128,11 @@ func duration(w common.Hash, most time.Duration) (time.Duration, error) {
 	return time.Duration(v.Int64()) * time.Second, nil
 }
 
-// separator is the EIP-712 domain separator of d's Channels contract.
-func separator(d contracts.Deployment) common.Hash {
+// separator is the EIP-712 domain separator of a contract.
+func separator(contractName string, chainID uint64, at common.Address) common.Hash {
 	domainType := crypto.Keccak256Hash([]byte(
 		"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"))
-	name, version := crypto.Keccak256Hash([]byte("Byway Channels")), crypto.Keccak256Hash([]byte("1"))
-	id, contract := number(d.ChainID), word(d.Channels)
+	name, version := crypto.Keccak256Hash([]byte(contractName)), crypto.Keccak256Hash([]byte("1"))
+	id, contract := number(chainID), word(at)
 	return crypto.Keccak256Hash(domainType[:], name[:], version[:], id[:], contract[:])
 }

@@ -13,9 +13,11 @@ import (
 	"byway/contracts/chain"
 )
 
-// Backend is what deploying asks of a chain, besides sending: a [*chain.Client] does it.
+// Backend is what deploying asks of a chain, besides sending: a [*chain.Client] does it, and a [chain.Agreed] where two
+// endpoints must say the same.
 type Backend interface {
 	Reader
+	Caller
 	ChainID() uint64
 }
 
@@ -40,11 +42,14 @@ type Config struct {
 	Token common.Address
 	// StakeToken is what the registry takes as stakes. Zero: the network's token.
 	StakeToken common.Address
-	Log        *slog.Logger
+	// MinStake is the least stake that a provider registers with, in base units of the stake token.
+	MinStake contracts.Amount
+	Log      *slog.Logger
 }
 
 // Contracts puts the contracts that are not there yet onto the chain and returns where they all are, once [Check] is
-// content with them. It can be run again at any time, by anybody.
+// content with them. It can be run again at any time, by anybody. A chain that does not run their code is refused before
+// anything is sent, by an [*OpcodesError], and one that doesn't tell by an [*UnprobedError].
 func Contracts(ctx context.Context, cfg Config) (contracts.Deployment, error) {
 	log := cfg.Log
 	if log == nil {
@@ -57,15 +62,6 @@ func Contracts(ctx context.Context, cfg Config) (contracts.Deployment, error) {
 		return contracts.Deployment{}, fmt.Errorf("unbonding delay of %s is out of range: at most %s", d, maxUnbondDelay)
 	}
 	chainID := cfg.Backend.ChainID()
-	factory, err := cfg.Backend.CodeAt(ctx, Factory, nil)
-	if err != nil {
-		return contracts.Deployment{}, fmt.Errorf("read the code of the deployment factory at %s: %w", Factory, err)
-	}
-	if len(factory) == 0 {
-		return contracts.Deployment{}, fmt.Errorf("chain %d: %w at %s; create it as described at "+
-			"https://github.com/Arachnid/deterministic-deployment-proxy, then try again", chainID, ErrNoFactory, Factory)
-	}
-
 	token, stake := cfg.Token, cfg.StakeToken
 	var plans []plan
 	if cfg.DevToken {
@@ -75,8 +71,17 @@ func Contracts(ctx context.Context, cfg Config) (contracts.Deployment, error) {
 	if stake == (common.Address{}) {
 		stake = token
 	}
-	channels, registry := planChannels(cfg.ExitDelay), planRegistry(stake, cfg.UnbondDelay)
-	for _, p := range append(plans, channels, registry) {
+	channels, registry := planChannels(cfg.ExitDelay), planRegistry(stake, cfg.UnbondDelay, cfg.MinStake)
+	missing, err := lacking(ctx, cfg.Backend, append(plans, channels, registry), log)
+	if err != nil {
+		return contracts.Deployment{}, err
+	}
+	if len(missing) > 0 {
+		if err := ready(ctx, cfg.Backend); err != nil {
+			return contracts.Deployment{}, err
+		}
+	}
+	for _, p := range missing {
 		if err := create(ctx, cfg, chainID, p, log); err != nil {
 			return contracts.Deployment{}, err
 		}
@@ -85,18 +90,44 @@ func Contracts(ctx context.Context, cfg Config) (contracts.Deployment, error) {
 	return d, Check(ctx, cfg.Backend, d)
 }
 
-// create deploys one contract unless it is there. What stands at such an address can only be what this creation code
+// lacking returns those that are not on the chain. What stands at such an address can only be what its creation code
 // makes: the address is its hash.
+func lacking(ctx context.Context, backend Backend, plans []plan, log *slog.Logger) (missing []plan, err error) {
+	for _, p := range plans {
+		there, err := backend.CodeAt(ctx, p.address, nil)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("read the code of %s at %s: %w", p.artifact.Contract, p.address, err)
+		case len(there) > 0:
+			log.Debug("contract is deployed", "contract", p.artifact.Contract, "address", p.address)
+		default:
+			missing = append(missing, p)
+		}
+	}
+	return missing, nil
+}
+
+// ready makes sure that the chain has what the contracts need, before anything is paid. Where they are all there it need
+// not be asked: nothing is going to be sent, and there is no gas to lose. The opcodes come first: to create the factory on
+// a chain that lacks them would be a waste, too.
+func ready(ctx context.Context, backend Backend) error {
+	if err := runsCode(ctx, backend, backend.ChainID()); err != nil {
+		return err
+	}
+	factory, err := backend.CodeAt(ctx, Factory, nil)
+	if err != nil {
+		return fmt.Errorf("read the code of the deployment factory at %s: %w", Factory, err)
+	}
+	if len(factory) == 0 {
+		return fmt.Errorf("chain %d: %w at %s; create it as described at "+
+			"https://github.com/Arachnid/deterministic-deployment-proxy, then try again", backend.ChainID(), ErrNoFactory, Factory)
+	}
+	return nil
+}
+
+// create deploys one contract.
 func create(ctx context.Context, cfg Config, chainID uint64, p plan, log *slog.Logger) error {
 	name := p.artifact.Contract
-	there, err := cfg.Backend.CodeAt(ctx, p.address, nil)
-	if err != nil {
-		return fmt.Errorf("read the code of %s at %s: %w", name, p.address, err)
-	}
-	if len(there) > 0 {
-		log.Debug("contract is deployed", "contract", name, "address", p.address)
-		return nil
-	}
 	result, err := cfg.Sender.Send(ctx, chain.Intent{
 		ID:   fmt.Sprintf("deploy/%d/%s/%s", chainID, name, p.address),
 		To:   &Factory,
@@ -109,7 +140,7 @@ func create(ctx context.Context, cfg Config, chainID uint64, p plan, log *slog.L
 		}
 		return fmt.Errorf("deploy %s to %s: %w", name, p.address, err)
 	}
-	there, err = cfg.Backend.CodeAt(ctx, p.address, nil)
+	there, err := cfg.Backend.CodeAt(ctx, p.address, nil)
 	if err != nil {
 		return fmt.Errorf("read the code of %s at %s: %w", name, p.address, err)
 	}

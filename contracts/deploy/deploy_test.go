@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/params"
 
 	"byway/contracts"
 	"byway/contracts/bindings/channels"
@@ -40,7 +42,12 @@ func network(t *testing.T) (*chain.Client, *chain.Sender) {
 
 func connect(t *testing.T, url string, key contracts.Key) (*chain.Client, *chain.Sender) {
 	t.Helper()
-	client, err := chain.Dial(t.Context(), chain.Config{URLs: []string{url}})
+	return connectTo(t, []string{url}, key)
+}
+
+func connectTo(t *testing.T, urls []string, key contracts.Key) (*chain.Client, *chain.Sender) {
+	t.Helper()
+	client, err := chain.Dial(t.Context(), chain.Config{URLs: urls})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,12 +69,13 @@ func TestContractsStandWhereAddressesSays(t *testing.T) {
 	client, sender := network(t)
 	cfg := deploy.Config{
 		Backend: client, Sender: sender, ExitDelay: time.Hour, UnbondDelay: time.Minute, DevToken: true,
+		MinStake: contracts.NewAmount(7),
 	}
 	d, err := deploy.Contracts(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := deploy.Addresses(devchain.ChainID, time.Hour, time.Minute); d != want {
+	if want := deploy.Addresses(devchain.ChainID, time.Hour, time.Minute, contracts.NewAmount(7)); d != want {
 		t.Errorf("deployed at %+v, want %+v", d, want)
 	}
 	nonce, err := client.PendingNonceAt(t.Context(), sender.Address())
@@ -85,7 +93,9 @@ func TestContractsStandWhereAddressesSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (deploy.Parameters{ExitDelay: time.Hour, UnbondDelay: time.Minute, StakeToken: d.Token}); p != want {
+	if want := (deploy.Parameters{
+		ExitDelay: time.Hour, UnbondDelay: time.Minute, StakeToken: d.Token, MinStake: contracts.NewAmount(7),
+	}); p != want {
 		t.Errorf("parameters %+v, want %+v", p, want)
 	}
 
@@ -98,6 +108,10 @@ func TestContractsStandWhereAddressesSays(t *testing.T) {
 	token, err := bind.Call(r.Instance(client, d.Registry), nil, r.PackSTAKETOKEN(), r.UnpackSTAKETOKEN)
 	if err != nil || token != d.Token {
 		t.Errorf("stake token %v, %v", token, err)
+	}
+	least, err := bind.Call(r.Instance(client, d.Registry), nil, r.PackMINSTAKE(), r.UnpackMINSTAKE)
+	if err != nil || least.Cmp(big.NewInt(7)) != 0 {
+		t.Errorf("least stake %v, %v", least, err)
 	}
 }
 
@@ -126,10 +140,13 @@ func TestSecondDeployerSendsNothing(t *testing.T) {
 	}
 }
 
-// codes is a chain of which only the code is known.
+// codes is a chain of which only the code is known, and what it answers to calls: what its rules make of them, unless it
+// has one answer for all.
 type codes struct {
 	chainID uint64
 	code    map[common.Address][]byte
+	rules   *params.ChainConfig
+	answer  []byte
 }
 
 func (c codes) ChainID() uint64 { return c.chainID }
@@ -152,7 +169,7 @@ func TestCheckRefusesEveryChangedByte(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fake := codes{d.ChainID, map[common.Address][]byte{}}
+		fake := codes{chainID: d.ChainID, code: map[common.Address][]byte{}}
 		for _, a := range []common.Address{d.Channels, d.Registry} {
 			if fake.code[a], err = client.CodeAt(t.Context(), a, nil); err != nil {
 				t.Fatal(err)
@@ -197,6 +214,28 @@ func TestCheckRefusesContractsOfAnotherChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The Registry's own word, with that of the Channels left out of it: code of another chain's Registry beside ours.
+	fake := codes{chainID: d.ChainID, code: map[common.Address][]byte{}}
+	for _, at := range []common.Address{d.Channels, d.Registry} {
+		if fake.code[at], err = client.CodeAt(t.Context(), at, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fake.code[d.Registry] = bytes.ReplaceAll(fake.code[d.Registry], common.BigToHash(big.NewInt(devchain.ChainID)).Bytes(),
+		common.BigToHash(big.NewInt(1)).Bytes())
+	var foreign *deploy.MismatchError
+	if err := deploy.Check(t.Context(), fake, d); !errors.As(err, &foreign) || foreign.Contract != "Registry" ||
+		!strings.Contains(err.Error(), "was made for chain 1") {
+		t.Errorf("another chain's Registry: %v", err)
+	}
+	// A Registry at an address that is not its own signs for another one.
+	moved, elsewhere := d, common.Address{7}
+	fake.code[d.Registry], err = client.CodeAt(t.Context(), d.Registry, nil)
+	fake.code[elsewhere], moved.Registry = fake.code[d.Registry], elsewhere
+	if err := errors.Join(err, deploy.Check(t.Context(), fake, moved)); !errors.As(err, &foreign) || foreign.Contract != "Registry" ||
+		!strings.Contains(err.Error(), "signature domain") {
+		t.Errorf("a Registry that was moved: %v", err)
+	}
 	d.ChainID = 1
 	err = deploy.Check(t.Context(), client, d)
 	var mismatch *deploy.MismatchError
@@ -236,7 +275,7 @@ func TestContractsRefusesDelaysOutOfRange(t *testing.T) {
 func TestAddressBookIsWhatTheCodeGives(t *testing.T) {
 	var want []contracts.Deployment
 	for _, id := range []uint64{1337, devchain.ChainID} {
-		want = append(want, deploy.Addresses(id, deploy.DevExitDelay, deploy.DevUnbondDelay))
+		want = append(want, deploy.Addresses(id, deploy.DevExitDelay, deploy.DevUnbondDelay, contracts.Amount{}))
 	}
 	if *update {
 		b, err := json.MarshalIndent(want, "", "  ")
@@ -261,15 +300,19 @@ func TestAddressBookIsWhatTheCodeGives(t *testing.T) {
 
 func TestAddressesDependOnEveryParameter(t *testing.T) {
 	t.Parallel()
-	base := deploy.Addresses(1, time.Hour, time.Hour)
-	if d := deploy.Addresses(2, time.Hour, time.Hour); d.Channels != base.Channels || d.Registry != base.Registry {
+	none := contracts.Amount{}
+	base := deploy.Addresses(1, time.Hour, time.Hour, none)
+	if d := deploy.Addresses(2, time.Hour, time.Hour, none); d.Channels != base.Channels || d.Registry != base.Registry {
 		t.Error("addresses depend on the chain")
 	}
-	if d := deploy.Addresses(1, 2*time.Hour, time.Hour); d.Channels == base.Channels {
+	if d := deploy.Addresses(1, 2*time.Hour, time.Hour, none); d.Channels == base.Channels {
 		t.Error("the exit delay is not part of the address")
 	}
-	if d := deploy.Addresses(1, time.Hour, 2*time.Hour); d.Registry == base.Registry {
+	if d := deploy.Addresses(1, time.Hour, 2*time.Hour, none); d.Registry == base.Registry {
 		t.Error("the unbonding delay is not part of the address")
+	}
+	if d := deploy.Addresses(1, time.Hour, time.Hour, contracts.NewAmount(1)); d.Registry == base.Registry || d.Channels != base.Channels {
+		t.Error("the least stake is not part of the registry's address")
 	}
 	if got, want := base.Channels, crypto.CreateAddress2(deploy.Factory, crypto.Keccak256Hash([]byte("byway/1")), nil); got == want {
 		t.Error("the code is not part of the address")

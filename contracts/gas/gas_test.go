@@ -15,12 +15,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
+	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"byway/contracts"
+	"byway/contracts/bindings/channels"
 	"byway/contracts/devchain"
 )
 
@@ -48,6 +49,9 @@ const (
 	transfer  = 2600 + 2*rewrite + 375*3 + 256 // a cold token, two balances, its event
 	allowance = readWord
 )
+
+// until is far away.
+var until = big.NewInt(1 << 39)
 
 func (m *market) calldata(data []byte) (gas uint64) {
 	zeros := uint64(bytes.Count(data, []byte{0}))
@@ -94,25 +98,23 @@ func measure(m *market) (figures []figure) {
 	on("finish exit, into a vault with free balance", 0, 1, 2*rewrite, payer, m.c.PackFinishExit(m.token, who, signer, to))
 	m.send(payer, m.d.Channels, m.c.PackReserve(m.token, signer, to, amount(60)))
 	on("release", 0, 1, 2*rewrite, payee, m.c.PackRelease(m.token, who, signer, amount(50)))
-	until := big.NewInt(1 << 39)
 	on("release, signed", 0, 1, 2*rewrite+recover_, payer, m.c.PackReleaseSigned(m.token, who, signer, to, amount(40),
-		big.NewInt(2), until, m.release(who, signer, amount(40), big.NewInt(2), until)))
+		big.NewInt(2), until, m.release(m.token, who, signer, amount(40), big.NewInt(2), until)))
 	on("withdraw", 0, 1, transfer+rewrite, payer, m.c.PackWithdraw(m.token, signer, amount(10), who))
-	on("close and withdraw", 0, 1, transfer+rewrite+2*rewrite+2*recover_, payer, m.c.PackCloseAndWithdraw(m.token, signer, to,
-		m.promise(m.token, who, key, amount(35)), amount(35), big.NewInt(3), until,
-		m.release(who, signer, amount(35), big.NewInt(3), until), who))
+	on("close and withdraw", 0, 1, transfer+rewrite+2*rewrite+2*recover_, payer, m.c.PackCloseAndWithdraw(channels.IChannelsClosing{
+		Token: m.token, Signer: signer, Payee: to, Rows: m.promise(m.token, who, key, amount(35)), Ceiling: amount(35),
+		Epoch: big.NewInt(3), ValidUntil: until, Signature: m.release(m.token, who, signer, amount(35), big.NewInt(3), until), To: who,
+	}))
 
 	// Opening, all of it set aside.
 	second, third := sessionKey(1_000_001).Address(), sessionKey(1_000_002).Address()
 	on("open", 72_000, 1, transfer+allowance+fresh+readWord, payer, m.c.PackOpen(m.token, second, to, amount(10), amount(10)))
 	on("open, a part set aside", 0, 1, transfer+allowance+2*fresh, payer, m.c.PackOpen(m.token, third, to, amount(10), amount(5)))
-	r, s, v := m.permit(amount(10))
 	on("open with permit", 103_000, 1, transfer+allowance+fresh+readWord+recover_+fresh+rewrite, provider,
-		m.c.PackOpenWithPermit(m.token, second, to, amount(10), amount(10), until, v, r, s))
-	r, s, v = m.authorization(second, to, amount(10), amount(10), until)
+		m.c.PackOpenWithPermit(m.token, second, to, amount(10), amount(10), m.permit(m.token, provider, m.d.Channels, amount(10))))
+	o := opening(m.d.Token, who, second, amount(10), amount(10))
 	on("open with authorization", 0, 1, transfer+fresh+readWord+recover_+fresh, operator,
-		m.c.PackOpenWithAuthorization(m.d.Token, who, second, to, amount(10), amount(10), new(big.Int), until,
-			common.Hash{}, v, r, s))
+		m.c.PackOpenWithAuthorization(o, m.authorization(o, new(big.Int)), new(big.Int)))
 
 	m.send(payer, m.d.Channels, m.c.PackStartExit(m.token, second, to))
 	m.advance(2 * time.Hour)
@@ -165,39 +167,56 @@ func measure(m *market) (figures []figure) {
 	return figures
 }
 
-// permit is the provider's permit for the plain token.
-func (m *market) permit(value *big.Int) (r, s [32]byte, v uint8) {
-	m.t.Helper()
-	i := m.erc20.Instance(m.eth, m.token)
-	domain, err := bind.Call(i, nil, m.erc20.PackDOMAINSEPARATOR(), m.erc20.UnpackDOMAINSEPARATOR)
-	if err != nil {
-		m.t.Fatal(err)
+// opening is one for the payee.
+func opening(token, who, signer common.Address, value, ceiling *big.Int) channels.IChannelsOpening {
+	return channels.IChannelsOpening{
+		Token: token, Payer: who, Signer: signer, Payee: payee.Address(), Amount: value, Ceiling: ceiling,
 	}
-	who := provider.Address()
-	structHash := crypto.Keccak256(
-		crypto.Keccak256([]byte("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)")),
-		word(who[:]), word(m.d.Channels[:]), num(value), num(new(big.Int)), num(big.NewInt(1<<39)))
-	return split(sign(provider, crypto.Keccak256Hash([]byte{0x19, 1}, domain[:], structHash)))
 }
 
-// authorization is the payer's ERC-3009 authorization for the development token.
-func (m *market) authorization(signer, to common.Address, value, ceiling, before *big.Int) (r, s [32]byte, v uint8) {
+// domain is what a token says of its typed data.
+func (m *market) domain(token common.Address) [32]byte {
+	return ask(m, token, m.erc20.PackDOMAINSEPARATOR(), m.erc20.UnpackDOMAINSEPARATOR)
+}
+
+// ask calls a view, at the block of the newest receipt.
+func ask[T any](m *market, contract common.Address, data []byte, unpack func([]byte) (T, error)) T {
 	m.t.Helper()
-	domain, err := bind.Call(m.erc20.Instance(m.eth, m.d.Token), nil, m.erc20.PackDOMAINSEPARATOR(), m.erc20.UnpackDOMAINSEPARATOR)
+	out, err := m.eth.CallContract(m.t.Context(), ethereum.CallMsg{To: &contract, Data: data}, m.block)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	who := payer.Address()
-	nonce, err := bind.Call(m.c.Instance(m.eth, m.d.Channels), nil, m.c.PackAuthorizationNonce(m.d.Token, who, signer, to,
-		value, ceiling, new(big.Int), before, common.Hash{}), m.c.UnpackAuthorizationNonce)
+	v, err := unpack(out)
 	if err != nil {
 		m.t.Fatal(err)
 	}
+	return v
+}
+
+// permit is an account's next permit for a spender.
+func (m *market) permit(token common.Address, k contracts.Key, spender common.Address, value *big.Int) channels.IRelayingPermit {
+	m.t.Helper()
+	domain, who := m.domain(token), k.Address()
+	nonce := ask(m, token, m.erc20.PackNonces(who), m.erc20.UnpackNonces)
+	structHash := crypto.Keccak256(
+		crypto.Keccak256([]byte("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)")),
+		word(who[:]), word(spender[:]), num(value), num(nonce), num(until))
+	r, s, v := split(sign(k, crypto.Keccak256Hash([]byte{0x19, 1}, domain[:], structHash)))
+	return channels.IRelayingPermit{Value: value, Deadline: until, V: v, R: r, S: s}
+}
+
+// authorization is the payer's ERC-3009 authorization for an opening by anybody.
+func (m *market) authorization(o channels.IChannelsOpening, maxFee *big.Int) channels.IChannelsAuthorization {
+	m.t.Helper()
+	a := channels.IChannelsAuthorization{ValidAfter: new(big.Int), ValidBefore: until, MaxFee: maxFee}
+	nonce := ask(m, m.d.Channels, m.c.PackAuthorizationNonce(o, a), m.c.UnpackAuthorizationNonce)
+	domain := m.domain(o.Token)
 	structHash := crypto.Keccak256(
 		crypto.Keccak256([]byte("ReceiveWithAuthorization(address from,address to,uint256 value,uint256 validAfter,"+
 			"uint256 validBefore,bytes32 nonce)")),
-		word(who[:]), word(m.d.Channels[:]), num(value), num(new(big.Int)), num(before), nonce[:])
-	return split(sign(payer, crypto.Keccak256Hash([]byte{0x19, 1}, domain[:], structHash)))
+		word(o.Payer[:]), word(m.d.Channels[:]), num(o.Amount), num(a.ValidAfter), num(a.ValidBefore), nonce[:])
+	a.R, a.S, a.V = split(sign(payer, crypto.Keccak256Hash([]byte{0x19, 1}, domain[:], structHash)))
+	return a
 }
 
 func split(sig []byte) (r, s [32]byte, v uint8) {
@@ -210,11 +229,13 @@ func TestReceiptGasIsWithinTheCeilingsOnTheEmbeddedChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = dev.Close() })
-	compare(t, measure(newMarket(t, dev.URL())), *update)
+	m := newMarket(t, dev.URL())
+	compare(t, figures{measure(m), measureRelayed(m)}, *update)
 }
 
 func TestReceiptGasIsTheSameOnAnvil(t *testing.T) {
-	compare(t, measure(newMarket(t, startAnvil(t))), false)
+	m := newMarket(t, startAnvil(t))
+	compare(t, figures{measure(m), measureRelayed(m)}, false)
 }
 
 // startAnvil runs anvil until the test ends and returns where it answers.
@@ -258,27 +279,36 @@ func startAnvil(t *testing.T, args ...string) (url string) {
 	}
 }
 
+// figures is all that is measured.
+type figures struct {
+	Actions []figure  `json:"actions"`
+	Relayed []relayed `json:"relayed"`
+}
+
 // compare holds figures against the snapshot and the ceilings.
-func compare(t *testing.T, figures []figure, write bool) {
+func compare(t *testing.T, got figures, write bool) {
 	t.Helper()
-	for _, f := range figures {
-		if got := cmp.Or(f.Each, f.Gas); f.Ceiling != 0 && got > f.Ceiling {
-			t.Errorf("%s costs %d gas, the ceiling is %d", f.Name, got, f.Ceiling)
+	for _, f := range got.Actions {
+		if each := cmp.Or(f.Each, f.Gas); f.Ceiling != 0 && each > f.Ceiling {
+			t.Errorf("%s costs %d gas, the ceiling is %d", f.Name, each, f.Ceiling)
 		}
 		if f.Floor > f.Gas {
 			t.Errorf("%s costs %d gas, less than its floor of %d: the floor counts too much", f.Name, f.Gas, f.Floor)
 		}
 	}
 	if testing.Verbose() {
-		fmt.Print(table(figures))
+		fmt.Print(table(got.Actions), "\n", relayedTable(got.Relayed))
 	}
 	if write {
-		b, err := json.MarshalIndent(figures, "", "  ")
+		b, err := json.MarshalIndent(got, "", "  ")
 		if err == nil {
 			err = os.WriteFile("snapshot.json", append(b, '\n'), 0o644)
 		}
 		if err == nil {
-			err = writeTable(table(figures))
+			err = writeTable("gas", table(got.Actions))
+		}
+		if err == nil {
+			err = writeTable("relayed", relayedTable(got.Relayed))
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -289,18 +319,38 @@ func compare(t *testing.T, figures []figure, write bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want []figure
+	var want figures
 	if err := json.Unmarshal(b, &want); err != nil {
 		t.Fatal(err)
 	}
-	if len(want) != len(figures) {
-		t.Fatalf("measured %d operations, the snapshot has %d", len(figures), len(want))
+	same(t, got.Actions, want.Actions)
+	same(t, got.Relayed, want.Relayed)
+}
+
+func same[T comparable](t *testing.T, got, want []T) {
+	t.Helper()
+	if len(want) != len(got) {
+		t.Fatalf("measured %d operations, the snapshot has %d", len(got), len(want))
 	}
-	for i, f := range figures {
+	for i, f := range got {
 		if f != want[i] {
-			t.Errorf("%s: measured %+v, the snapshot says %+v; run make -C contracts gas-update if that is meant", f.Name, f, want[i])
+			t.Errorf("measured %+v, the snapshot says %+v; run make -C contracts gas-update if that is meant", f, want[i])
 		}
 	}
+}
+
+// relayedTable is what the README shows of relayed actions.
+func relayedTable(list []relayed) string {
+	var b strings.Builder
+	b.WriteString("| Signed by its account, sent by another, with a fee | OpenZeppelin's token | A dollar token |\n|---|--:|--:|\n")
+	for _, f := range list {
+		plain := "–"
+		if f.Plain != 0 {
+			plain = thousands(f.Plain)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.Name, plain, thousands(f.Dollar))
+	}
+	return b.String()
 }
 
 // table is what the README shows.
@@ -330,16 +380,17 @@ func thousands(n uint64) string {
 
 const readme = "../README.md"
 
-// writeTable puts the table between the README's two marks.
-func writeTable(table string) error {
+// writeTable puts a table between the README's two marks of that name.
+func writeTable(name, table string) error {
 	b, err := os.ReadFile(readme)
 	if err != nil {
 		return err
 	}
-	before, rest, ok := strings.Cut(string(b), "<!-- gas -->\n")
-	_, after, ok2 := strings.Cut(rest, "<!-- /gas -->\n")
+	first, last := "<!-- "+name+" -->\n", "<!-- /"+name+" -->\n"
+	before, rest, ok := strings.Cut(string(b), first)
+	_, after, ok2 := strings.Cut(rest, last)
 	if !ok || !ok2 {
-		return fmt.Errorf("%s has no place for the gas table", readme)
+		return fmt.Errorf("%s has no place for the table %q", readme, name)
 	}
-	return os.WriteFile(readme, []byte(before+"<!-- gas -->\n"+table+"<!-- /gas -->\n"+after), 0o644)
+	return os.WriteFile(readme, []byte(before+first+table+last+after), 0o644)
 }

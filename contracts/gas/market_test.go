@@ -39,14 +39,19 @@ const unit = 1_000_000_000_000_000
 
 func amount(n int64) *big.Int { return new(big.Int).Mul(big.NewInt(n), big.NewInt(unit)) }
 
-// market is a chain with the contracts and a token of OpenZeppelin's on it.
+// market is a chain with the contracts and two tokens on it.
 type market struct {
-	t      *testing.T
-	eth    *ethclient.Client
-	rpc    *rpc.Client
-	d      contracts.Deployment
-	token  common.Address
-	nonces map[common.Address]uint64
+	t   *testing.T
+	eth *ethclient.Client
+	rpc *rpc.Client
+	d   contracts.Deployment
+	// dollars is the registry whose stakes are in dollars; that of d takes OpenZeppelin's token.
+	dollars common.Address
+	token   common.Address // OpenZeppelin's
+	dollar  common.Address // as the large dollar tokens are
+	nonces  map[common.Address]uint64
+	// block is that of the newest receipt. A chain shows a receipt a moment before its head moves.
+	block *big.Int
 	// pending are transactions that nobody has waited for yet.
 	pending []*types.Transaction
 	c       *channels.Channels
@@ -65,7 +70,9 @@ func newMarket(t *testing.T, url string) *market {
 		t: t, eth: ethclient.NewClient(client), rpc: client, nonces: map[common.Address]uint64{},
 		c: channels.NewChannels(), r: registry.NewRegistry(), erc20: devtoken.NewDevToken(),
 	}
-	m.token = m.create(plainToken(t))
+	m.token = m.create(testToken(t, "PlainToken"))
+	logic := m.create(testToken(t, "Dollar"))
+	m.dollar = m.create(append(testToken(t, "DollarProxy"), word(logic[:])...))
 
 	backend, err := chain.Dial(t.Context(), chain.Config{URLs: []string{url}})
 	if err != nil {
@@ -83,14 +90,18 @@ func newMarket(t *testing.T, url string) *market {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.d, err = deploy.Contracts(t.Context(), deploy.Config{
-		Backend: backend, Sender: sender, ExitDelay: time.Hour, UnbondDelay: time.Hour,
-		DevToken: true, StakeToken: m.token,
-	})
-	if err != nil {
-		t.Fatal(err)
+	for stake, registry := range map[common.Address]*common.Address{m.token: &m.d.Registry, m.dollar: &m.dollars} {
+		d, err := deploy.Contracts(t.Context(), deploy.Config{
+			Backend: backend, Sender: sender, ExitDelay: time.Hour, UnbondDelay: time.Hour,
+			DevToken: true, StakeToken: stake,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		*registry = d.Registry
+		m.d.ChainID, m.d.Channels, m.d.Token = d.ChainID, d.Channels, d.Token
 	}
-	if want := deploy.Addresses(devchain.ChainID, time.Hour, time.Hour); m.d.Channels != want.Channels || m.d.Token != want.Token {
+	if want := deploy.Addresses(devchain.ChainID, time.Hour, time.Hour, contracts.Amount{}); m.d.Channels != want.Channels || m.d.Token != want.Token {
 		t.Errorf("deployed at %+v, not where every chain has them: %+v", m.d, want)
 	}
 	m.nonces[operator.Address()], err = m.eth.NonceAt(t.Context(), operator.Address(), nil)
@@ -100,21 +111,24 @@ func newMarket(t *testing.T, url string) *market {
 
 	// Accounts that matter hold tokens already, as those of a running market do.
 	for _, k := range []contracts.Key{operator, payer, payee, provider} {
-		for _, token := range []common.Address{m.token, m.d.Token} {
+		for _, token := range []common.Address{m.token, m.dollar, m.d.Token} {
 			m.send(k, token, m.erc20.PackMint(k.Address(), amount(1_000_000_000)))
 			m.send(k, token, m.erc20.PackApprove(m.d.Channels, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1))))
 			m.send(k, token, m.erc20.PackApprove(m.d.Registry, amount(1_000_000_000)))
+			m.send(k, token, m.erc20.PackApprove(m.dollars, amount(1_000_000_000)))
 			// and so does the contract
 			m.send(k, token, m.erc20.PackMint(m.d.Channels, amount(1)))
 			m.send(k, token, m.erc20.PackMint(m.d.Registry, amount(1)))
+			m.send(k, token, m.erc20.PackMint(m.dollars, amount(1)))
 		}
 	}
 	return m
 }
 
-func plainToken(t *testing.T) []byte {
+// testToken is the creation code of a token that gas is measured with.
+func testToken(t *testing.T, name string) []byte {
 	t.Helper()
-	b, err := os.ReadFile("testdata/PlainToken.json")
+	b, err := os.ReadFile(filepath.Join("testdata", name+".json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +157,7 @@ func (m *market) broadcast(from contracts.Key, to *common.Address, data []byte) 
 	nonce := m.nonces[from.Address()]
 	m.nonces[from.Address()]++
 	tx, err := types.SignNewTx(from.Private(), types.LatestSignerForChainID(big.NewInt(devchain.ChainID)), &types.DynamicFeeTx{
-		ChainID: big.NewInt(devchain.ChainID), Nonce: nonce, To: to, Data: data, Gas: 15_000_000,
+		ChainID: big.NewInt(devchain.ChainID), Nonce: nonce, To: to, Data: data, Gas: 1 << 24, // the most (EIP-7825)
 		GasTipCap: big.NewInt(1_000_000_000), GasFeeCap: big.NewInt(100_000_000_000),
 	})
 	if err != nil {
@@ -164,6 +178,9 @@ func (m *market) receipt(tx *types.Transaction) *types.Receipt {
 		}
 		if r.Status != types.ReceiptStatusSuccessful {
 			m.t.Fatalf("transaction to %v reverted", tx.To())
+		}
+		if m.block == nil || r.BlockNumber.Cmp(m.block) > 0 {
+			m.block = r.BlockNumber
 		}
 		return r
 	}
@@ -210,11 +227,7 @@ func num(v *big.Int) []byte { return word(v.Bytes()) }
 
 // digest is the EIP-712 digest of a struct in the domain of Channels.
 func (m *market) digest(kind string, fields ...[]byte) common.Hash {
-	hash := func(parts ...[]byte) []byte { return crypto.Keccak256(parts...) }
-	domain := hash(
-		hash([]byte("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")),
-		hash([]byte("Byway Channels")), hash([]byte("1")), num(big.NewInt(devchain.ChainID)), word(m.d.Channels[:]))
-	return crypto.Keccak256Hash([]byte{0x19, 0x01}, domain, hash(append([][]byte{hash([]byte(kind))}, fields...)...))
+	return digestIn("Byway Channels", m.d.Channels, kind, fields...)
 }
 
 func sign(k contracts.Key, digest common.Hash) []byte {
@@ -243,18 +256,22 @@ func (m *market) promiseTo(to, token, from common.Address, signer contracts.Key,
 }
 
 func (m *market) reserve(token, from common.Address, signer contracts.Key, ceiling *big.Int) []byte {
-	to, until := payee.Address(), big.NewInt(1<<39)
+	to := payee.Address()
 	digest := m.digest("Reserve(address payer,address payee,address token,uint96 ceiling,uint24 epoch,uint40 validUntil)",
 		word(from[:]), word(to[:]), word(token[:]), num(ceiling), num(new(big.Int)), num(until))
 	row := append(from.Bytes(), num(ceiling)[20:]...)
 	return append(append(row, num(until)...), compact(signer, digest)...)
 }
 
-func (m *market) release(from, signer common.Address, ceiling, epoch, until *big.Int) []byte {
-	to := payee.Address()
-	sig := sign(payee, m.digest("Release(address token,address payer,address signer,address payee,uint96 ceiling,"+
+func (m *market) release(token, from, signer common.Address, ceiling, epoch, until *big.Int) []byte {
+	return m.releaseOf(payee, token, from, signer, ceiling, epoch, until)
+}
+
+func (m *market) releaseOf(k contracts.Key, token, from, signer common.Address, ceiling, epoch, until *big.Int) []byte {
+	to := k.Address()
+	sig := sign(k, m.digest("Release(address token,address payer,address signer,address payee,uint96 ceiling,"+
 		"uint24 epoch,uint40 validUntil)",
-		word(m.token[:]), word(from[:]), word(signer[:]), word(to[:]), num(ceiling), num(epoch), num(until)))
+		word(token[:]), word(from[:]), word(signer[:]), word(to[:]), num(ceiling), num(epoch), num(until)))
 	sig[64] += 27
 	return sig
 }

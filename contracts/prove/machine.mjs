@@ -11,7 +11,7 @@ class Halt {
 const leave = new Halt("leave"), next = new Halt("continue"), out = new Halt("break");
 
 // Bytes at known places, each the ith of a word.
-class Bytes {
+export class Bytes {
   bytes = new Map();
   write(at, word, length = 32, first = 0) {
     for (let i = 0; i < length; i++) this.bytes.set(at + i, [word, first + i]);
@@ -25,6 +25,14 @@ class Bytes {
       else parts.push([word, index, 1]);
     }
     return joined(parts);
+  }
+  // So many bytes from there on, as words whose rest is zero.
+  words(at, length) {
+    return Array.from({ length: Math.ceil(length / 32) }, (_, i) => {
+      const word = this.read(at + 32 * i);
+      const rest = length - 32 * i;
+      return rest >= 32 ? word : and(word, ((1n << BigInt(8 * rest)) - 1n) << BigInt(8 * (32 - rest)));
+    });
   }
   copy(to, from, length, other = this) {
     const cut = Array.from({ length }, (_, i) => other.bytes.get(from + i) ?? [0n, 0]);
@@ -44,9 +52,10 @@ class Path {
   memory = new Bytes();
   data = new Bytes();
   conditions = []; // [word, whether it is not zero]
+  storedAt; // how many of them there were when a word was stored first
   stored = []; // [key, value, value before]
   loaded = new Set();
-  calls = []; // to tokens, that may change something
+  calls = []; // of tokens and wallets
   recovered = []; // [digest, v, r, s, account]
   transient = new Map();
   answer = [0n, 0]; // the word that came back last, and its length
@@ -81,6 +90,16 @@ class Path {
     this.taken.push(yes);
     this.conditions.push([word, yes]);
     return yes;
+  }
+
+  // Bits cut off a word that has none there, as the path is known to have asked, leave it as it is.
+  and(a, b) {
+    for (const [mask, word] of [[a, b], [b, a]]) {
+      if (typeof mask !== "bigint" || typeof word === "bigint" || (mask & (mask + 1n)) !== 0n) continue;
+      const above = apply("gt", word, mask);
+      if (this.conditions.some(([w, yes]) => w === above && !yes)) return word;
+    }
+    return and(a, b);
   }
 
   load(key) {
@@ -200,19 +219,13 @@ class Path {
     return (f.returnVariables ?? []).map((r) => scope[r.name]);
   }
 
-  words(at, length) {
-    return Array.from({ length: Math.ceil(length / 32) }, (_, i) => {
-      const word = this.memory.read(at + 32 * i);
-      const rest = length - 32 * i;
-      return rest >= 32 ? word : and(word, ((1n << BigInt(8 * rest)) - 1n) << BigInt(8 * (32 - rest)));
-    });
-  }
-
   builtin(name, args) {
     const at = (i) => place(args[i], name);
     const memory = this.memory;
     switch (name) {
-      case "add": case "sub": case "mul": case "div": case "mod": case "and": case "or": case "xor": case "not": case "shl":
+      case "and":
+        return this.and(...args);
+      case "add": case "sub": case "mul": case "div": case "mod": case "or": case "xor": case "not": case "shl":
       case "shr": case "byte": case "lt": case "gt": case "slt": case "sgt": case "eq": case "iszero":
         return apply(name, ...args);
       case "memoryguard":
@@ -234,11 +247,12 @@ class Path {
       case "calldatacopy":
         return memory.copy(at(0), at(1), at(2), this.data);
       case "keccak256":
-        return hash(at(1), ...this.words(at(0), at(1)));
+        return hash(at(1), ...this.memory.words(at(0), at(1)));
       case "sload":
         return this.load(args[0]);
       case "sstore":
         this.stored.push([args[0], args[1], this.load(args[0])]);
+        this.storedAt ??= this.conditions.length;
         return undefined;
       case "tload":
         return this.transient.get(args[0]) ?? 0n;
@@ -267,7 +281,7 @@ class Path {
       case "call":
         return this.call(false, args[1], args[2], at(3), at(4), at(5), at(6));
       case "return": case "revert": case "invalid": case "stop":
-        throw new Halt(name, name === "return" && at(1) ? this.words(at(0), at(1)) : undefined);
+        throw new Halt(name, name === "return" && at(1) ? this.memory.words(at(0), at(1)) : undefined);
       default:
         throw new Error(`no ${name} here`);
     }
@@ -275,7 +289,7 @@ class Path {
 
   call(view, to, value, from, length, at, most) {
     if (to === 1n) {
-      const input = this.words(from, length);
+      const input = this.memory.words(from, length);
       const account = and(unknown("signer", ...input), (1n << 160n) - 1n);
       if (!this.decide(unknown("recovers", ...input))) {
         this.answer = [0n, 0];
@@ -287,13 +301,16 @@ class Path {
       return 1n;
     }
     const selector = apply("shr", 224n, this.memory.read(from));
-    const n = this.calls.length;
+    const n = `${view ? "of view " : ""}${this.calls.filter((c) => c.view === view).length}`;
     const args = Array.from({ length: Math.floor((length - 4) / 32) }, (_, i) => this.memory.read(from + 4 + 32 * i));
-    const record = { view, to, value, selector, args, stores: this.stored.length, transient: new Map(this.transient) };
+    const record = {
+      view, to, value, selector, args, input: this.memory.words(from, length), stores: this.stored.length,
+      transient: new Map(this.transient),
+    };
     this.calls.push(record);
     record.ok = this.decide(symbol(`success ${n}`));
-    // A token may answer with a word, or with nothing as the oldest ones do.
-    const empty = !record.ok || (!view && this.decide(symbol(`empty ${n}`)));
+    // Each may answer with a word, or with nothing as the oldest tokens do.
+    const empty = (record.empty = !record.ok || this.decide(symbol(`empty ${n}`)));
     const word = (record.answer = symbol(`answer ${n}`));
     this.answer = empty ? [0n, 0] : [word, 32];
     if (!empty) this.memory.write(at, word, Math.min(32, most));

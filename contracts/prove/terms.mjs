@@ -97,6 +97,7 @@ export function apply(op, ...args) {
       break;
     case "eq":
       if (a === b) return 1n;
+      for (const [x, y] of [[a, b], [b, a]]) if (known_(x) && (y.bits ? x >> BigInt(y.bits) : y.op === "joined" && differs(y, x))) return 0n;
       // Hashes of so many bytes are none of another length, and none of bytes that differ.
       if (!known_(a) && !known_(b) && a.op === "unknown" && b.op === "unknown" && a.extra.startsWith("hash") && b.extra.startsWith("hash")) {
         if (a.extra !== b.extra) return 0n;
@@ -164,6 +165,16 @@ export function joined(parts) {
   const n = node("joined", list.map((p) => p[0]), list.map((p) => `${p[1]}+${p[2]}`).join());
   n.parts = list;
   return n;
+}
+
+// Whether known bytes of a joined word are others than a number's.
+function differs(n, number) {
+  let after = 32;
+  return n.parts.some(([word, first, length]) => {
+    after -= length;
+    const cut = (v, bytes) => (v >> BigInt(8 * bytes)) & ((1n << BigInt(8 * length)) - 1n);
+    return known_(word) && cut(word, 32 - first - length) !== cut(number, after);
+  });
 }
 
 // The same bytes moved, or some of them cleared.
@@ -241,10 +252,12 @@ export class Script {
         else text = `(ite ${this.truth(n)} ${literal(1n)} ${literal(0n)})`;
       }
     }
-    this.lines.push(`(define-fun ${n.id} () (_ BitVec 256) ${text})`);
-    this.done.set(n, n.id);
+    // By its place here, so that the same question is put in the same words.
+    const name = `w${this.done.size}`;
+    this.lines.push(`(define-fun ${name} () (_ BitVec 256) ${text})`);
+    this.done.set(n, name);
     if (n.op === "unknown" && n.extra.startsWith("hash")) this.collisionFree(n);
-    return n.id;
+    return name;
   }
 
   // Whether a word is not zero.
@@ -264,10 +277,11 @@ export class Script {
   // Two hashes are the same only of the same bytes.
   collisionFree(n) {
     for (const other of this.hashes) {
-      if (other.extra !== n.extra) this.assert(`(distinct ${other.id} ${n.id})`);
+      const [a, b] = [this.word(other), this.word(n)];
+      if (other.extra !== n.extra) this.assert(`(distinct ${a} ${b})`);
       else {
-        const same = n.args.map((a, i) => `(= ${this.word(a)} ${this.word(other.args[i])})`);
-        this.assert(`(=> (= ${other.id} ${n.id}) (and true ${same.join(" ")}))`);
+        const same = n.args.map((x, i) => `(= ${this.word(x)} ${this.word(other.args[i])})`);
+        this.assert(`(=> (= ${a} ${b}) (and true ${same.join(" ")}))`);
       }
     }
     this.hashes.push(n);

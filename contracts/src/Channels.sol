@@ -2,13 +2,10 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
+import {Relaying} from "./Relaying.sol";
 import {IChannels} from "./interfaces/IChannels.sol";
 import {IERC3009} from "./interfaces/IERC3009.sol";
 import {Channel, ChannelLibrary} from "./libraries/Channel.sol";
@@ -17,7 +14,8 @@ import {TypedData} from "./libraries/TypedData.sol";
 
 /// @title Channels
 /// @notice One deposit that pays many payees, each by a running total that it holds a signature of: see {IChannels}.
-contract Channels is IChannels, ReentrancyGuardTransient {
+/// @dev The lock is held while another contract is called. What calls none only looks whether it is free.
+contract Channels is IChannels, Relaying, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
     using Slots for bytes32;
 
@@ -50,19 +48,18 @@ contract Channels is IChannels, ReentrancyGuardTransient {
     uint256 private constant AT_VAULT = 0x580;
     uint256 private constant AT_VAULT_PAYER = 0x5a0;
     uint256 private constant AT_VAULT_SIGNER = 0x5c0;
-    // The rows of the event.
-    uint256 private constant AT_SETTLED = 0x5e0;
-
-    uint256 private immutable CHAIN_ID;
-    bytes32 private immutable SEPARATOR;
+    // What the event says: what was paid, how many rows were skipped, where the list begins, its length, the list.
+    uint256 private constant AT_PAID = 0x5e0;
+    uint256 private constant AT_SKIPPED = 0x600;
+    uint256 private constant AT_OFFSET = 0x620;
+    uint256 private constant AT_LENGTH = 0x640;
+    uint256 private constant AT_SETTLED = 0x660;
 
     /// @param exitDelay How long an exit runs before it can be finished, in seconds: a payee that looks less often
     /// than that may lose its reserve
     constructor(uint40 exitDelay) {
         if (exitDelay == 0 || exitDelay > MAX_EXIT_DELAY) revert ExitDelayOutOfRange(exitDelay);
         EXIT_DELAY = exitDelay;
-        CHAIN_ID = block.chainid;
-        SEPARATOR = TypedData.domain(address(this));
     }
 
     // Money in
@@ -73,7 +70,7 @@ contract Channels is IChannels, ReentrancyGuardTransient {
         nonReentrant
         returns (uint96 received)
     {
-        received = _pull(token, amount);
+        received = _pull(token, msg.sender, amount);
         _credit(token, payer, signer, received);
     }
 
@@ -83,8 +80,8 @@ contract Channels is IChannels, ReentrancyGuardTransient {
         nonReentrant
         returns (uint96 received)
     {
-        received = _pull(token, amount);
-        _open(token, msg.sender, signer, payee, received, ceiling);
+        received = _pull(token, msg.sender, amount);
+        _open(token, msg.sender, signer, payee, received, ceiling, false);
     }
 
     /// @inheritdoc IChannels
@@ -94,50 +91,52 @@ contract Channels is IChannels, ReentrancyGuardTransient {
         address payee,
         uint96 amount,
         uint96 ceiling,
-        uint256 deadline,
-        uint8 v,
-        bytes32 r,
-        bytes32 s
+        Permit calldata permit
     ) external nonReentrant returns (uint96 received) {
-        // Whoever sees the permit can use it first and make it fail here. What counts is the allowance.
-        try IERC20Permit(token).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
-        received = _pull(token, amount);
-        _open(token, msg.sender, signer, payee, received, ceiling);
+        _permit(token, msg.sender, permit);
+        received = _pull(token, msg.sender, amount);
+        _open(token, msg.sender, signer, payee, received, ceiling, false);
     }
 
     /// @inheritdoc IChannels
-    function openWithAuthorization(
-        address token,
-        address payer,
-        address signer,
-        address payee,
-        uint96 amount,
-        uint96 ceiling,
-        uint256 validAfter,
-        uint256 validBefore,
-        bytes32 salt,
-        uint8 v,
-        bytes32 r,
-        bytes32 s
+    function openWithPermitSigned(
+        Opening calldata o,
+        Permit calldata permit,
+        Relay calldata relay,
+        uint96 fee,
+        bytes calldata signature
     ) external nonReentrant returns (uint96 received) {
-        bytes32 nonce =
-            authorizationNonce(token, payer, signer, payee, amount, ceiling, validAfter, validBefore, salt);
-        uint256 before = IERC20(token).balanceOf(address(this));
-        IERC3009(token).receiveWithAuthorization(
-            payer, address(this), amount, validAfter, validBefore, nonce, v, r, s
-        );
-        received = _received(token, before);
-        _open(token, payer, signer, payee, received, ceiling);
+        _authorize(o.payer, TypedData.open(o, relay), relay, fee, signature);
+        _permit(o.token, o.payer, permit);
+        received = _less(_pull(o.token, o.payer, o.amount), fee);
+        _open(o.token, o.payer, o.signer, o.payee, received, o.ceiling, true);
+        _payFee(o.token, o.payer, relay.nonce, fee, fee);
+    }
+
+    /// @inheritdoc IChannels
+    function openWithAuthorization(Opening calldata o, Authorization calldata a, uint96 fee)
+        external
+        nonReentrant
+        returns (uint96 received)
+    {
+        _checkTerms(a.relayer, a.maxFee, fee);
+        bytes32 nonce = authorizationNonce(o, a);
+        uint256 before = IERC20(o.token).balanceOf(address(this));
+        IERC3009(o.token)
+            .receiveWithAuthorization(
+                o.payer, address(this), o.amount, a.validAfter, a.validBefore, nonce, a.v, a.r, a.s
+            );
+        received = _less(_received(o.token, before), fee);
+        _open(o.token, o.payer, o.signer, o.payee, received, o.ceiling, true);
+        _payFee(o.token, o.payer, uint256(nonce), fee, fee);
     }
 
     // Reserves
 
     /// @inheritdoc IChannels
-    function reserve(address token, address signer, address payee, uint96 ceiling) external nonReentrant {
-        _checkRecipient(payee);
-        bytes32 vault = Slots.vault(token, msg.sender, signer);
-        bytes32 key = Slots.channel(vault, payee);
-        Channel channel = Channel.wrap(key.load());
+    function reserve(address token, address signer, address payee, uint96 ceiling) external nonReentrantView {
+        _checkRecipient(token, payee);
+        (bytes32 vault, bytes32 key, Channel channel) = _load(token, msg.sender, signer, payee);
         uint96 current = channel.ceiling();
         if (ceiling <= current) revert CeilingNotRaised(current, ceiling);
         uint96 free = uint96(vault.load());
@@ -151,25 +150,68 @@ contract Channels is IChannels, ReentrancyGuardTransient {
     /// @inheritdoc IChannels
     function reserveSigned(address token, address payee, bytes calldata rows)
         external
-        nonReentrant
+        nonReentrantView
         returns (uint256 reserved)
     {
         if (rows.length % RESERVE_ROW != 0) revert RowsLength(rows.length, RESERVE_ROW);
-        _checkRecipient(payee);
+        _checkRecipient(token, payee);
+        uint256 skipped;
         for (uint256 i; i < rows.length; i += RESERVE_ROW) {
             (uint256 head, uint256 terms, bytes32 r, uint256 vs) =
                 abi.decode(rows[i:i + RESERVE_ROW], (uint256, uint256, bytes32, uint256));
-            reserved += _reserveSigned(token, payee, head, terms, r, vs);
+            uint96 raise = _reserveSigned(token, payee, head, terms, r, vs);
+            if (raise == 0) ++skipped;
+            reserved += raise;
         }
+        if (skipped != 0) emit ReservesSkipped(token, payee, skipped);
+    }
+
+    /// @inheritdoc IChannels
+    function revoke(address token, address signer, address payee) external nonReentrantView returns (uint24 epoch) {
+        return _revoke(token, msg.sender, signer, payee);
+    }
+
+    /// @inheritdoc IChannels
+    function revokeSigned(
+        address token,
+        address payer,
+        address signer,
+        address payee,
+        Relay calldata relay,
+        uint96 fee,
+        bytes calldata signature
+    ) external nonReentrant returns (uint24 epoch) {
+        bytes32 hash = TypedData.onChannel(TypedData.REVOKE_TYPEHASH, token, payer, signer, payee, relay);
+        _authorize(payer, hash, relay, fee, signature);
+        epoch = _revoke(token, payer, signer, payee);
+        _charge(token, payer, signer, relay.nonce, fee);
     }
 
     // Payments
 
     /// @inheritdoc IChannels
     function claim(address token, address payee, bytes calldata rows) external nonReentrant returns (uint256 paid) {
-        _checkRecipient(payee);
+        _checkRecipient(token, payee);
         paid = _settle(token, payee, rows);
         if (paid != 0) IERC20(token).safeTransfer(payee, paid);
+    }
+
+    /// @inheritdoc IChannels
+    function claimSigned(
+        address token,
+        address payee,
+        bytes calldata rows,
+        Relay calldata relay,
+        uint96 fee,
+        bytes calldata signature
+    ) external nonReentrant returns (uint256 paid) {
+        _checkRecipient(token, payee);
+        // Settling wants its places in memory. That it comes before the signature does not matter: anybody may settle.
+        paid = _settle(token, payee, rows);
+        _authorize(payee, TypedData.claim(token, payee, rows, relay), relay, fee, signature);
+        uint96 covered = _atMost(fee, paid);
+        if (paid != covered) IERC20(token).safeTransfer(payee, paid - covered);
+        _payFee(token, payee, relay.nonce, covered, fee);
     }
 
     /// @inheritdoc IChannels
@@ -182,60 +224,122 @@ contract Channels is IChannels, ReentrancyGuardTransient {
         if (paid != 0) _credit(token, msg.sender, signer, paid);
     }
 
+    /// @inheritdoc IChannels
+    function claimToVaultSigned(
+        address token,
+        address payee,
+        address signer,
+        bytes calldata rows,
+        Relay calldata relay,
+        uint96 fee,
+        bytes calldata signature
+    ) external nonReentrant returns (uint256 paid) {
+        paid = _settle(token, payee, rows);
+        _authorize(payee, TypedData.claimToVault(token, payee, signer, rows, relay), relay, fee, signature);
+        uint96 covered = _atMost(fee, paid);
+        if (paid != covered) _credit(token, payee, signer, paid - covered);
+        _payFee(token, payee, relay.nonce, covered, fee);
+    }
+
     // Money back
 
     /// @inheritdoc IChannels
     function startExit(address token, address signer, address payee)
         external
-        nonReentrant
+        nonReentrantView
         returns (uint40 exitAt)
     {
         (, bytes32 key, Channel channel) = _load(token, msg.sender, signer, payee);
         if (channel.exitAt() != 0) revert ExitInProgress(channel.exitAt());
         if (channel.ceiling() == channel.settled()) revert NothingReserved();
-        exitAt = uint40(block.timestamp) + EXIT_DELAY;
-        key.store(Channel.unwrap(channel.exiting(exitAt)));
-        emit ExitStarted(token, msg.sender, payee, signer, exitAt);
+        return _startExit(token, msg.sender, signer, payee, key, channel);
     }
 
     /// @inheritdoc IChannels
-    function cancelExit(address token, address signer, address payee) external nonReentrant {
+    function startExitSigned(
+        address token,
+        address payer,
+        address signer,
+        address payee,
+        Relay calldata relay,
+        uint96 fee,
+        bytes calldata signature
+    ) external nonReentrant returns (uint40 exitAt) {
+        bytes32 hash = TypedData.onChannel(TypedData.START_EXIT_TYPEHASH, token, payer, signer, payee, relay);
+        _authorize(payer, hash, relay, fee, signature);
+        (, bytes32 key, Channel channel) = _load(token, payer, signer, payee);
+        exitAt = channel.exitAt();
+        // The payee may have claimed or given back everything meanwhile.
+        if (exitAt == 0 && channel.ceiling() != channel.settled()) {
+            exitAt = _startExit(token, payer, signer, payee, key, channel);
+        }
+        _charge(token, payer, signer, relay.nonce, fee);
+    }
+
+    /// @inheritdoc IChannels
+    function cancelExit(address token, address signer, address payee) external nonReentrantView {
         (, bytes32 key, Channel channel) = _load(token, msg.sender, signer, payee);
         if (channel.exitAt() == 0) revert NoExit();
-        key.store(Channel.unwrap(channel.exiting(0)));
-        emit ExitCancelled(token, msg.sender, payee, signer);
+        _cancelExit(token, msg.sender, signer, payee, key, channel);
+    }
+
+    /// @inheritdoc IChannels
+    function cancelExitSigned(
+        address token,
+        address payer,
+        address signer,
+        address payee,
+        Relay calldata relay,
+        uint96 fee,
+        bytes calldata signature
+    ) external nonReentrant returns (bool cancelled) {
+        bytes32 hash = TypedData.onChannel(TypedData.CANCEL_EXIT_TYPEHASH, token, payer, signer, payee, relay);
+        _authorize(payer, hash, relay, fee, signature);
+        (, bytes32 key, Channel channel) = _load(token, payer, signer, payee);
+        // Anybody may have finished it.
+        cancelled = channel.exitAt() != 0;
+        if (cancelled) _cancelExit(token, payer, signer, payee, key, channel);
+        _charge(token, payer, signer, relay.nonce, fee);
     }
 
     /// @inheritdoc IChannels
     function finishExit(address token, address payer, address signer, address payee)
         external
-        nonReentrant
+        nonReentrantView
         returns (uint96 freed)
     {
         (bytes32 vault, bytes32 key, Channel channel) = _load(token, payer, signer, payee);
-        uint40 exitAt = channel.exitAt();
-        if (exitAt == 0) revert NoExit();
-        if (block.timestamp < exitAt) revert ExitTooEarly(exitAt);
-        uint96 settled = channel.settled();
-        freed = channel.ceiling() - settled;
-        Channel next = channel.lowered(settled);
-        key.store(Channel.unwrap(next));
-        if (freed != 0) vault.store(_sum(vault.load(), freed));
-        emit Released(token, payer, payee, signer, settled, next.epoch());
+        if (channel.exitAt() == 0) revert NoExit();
+        return _finishExit(token, payer, signer, payee, vault, key, channel);
+    }
+
+    /// @inheritdoc IChannels
+    function finishExitSigned(
+        address token,
+        address payer,
+        address signer,
+        address payee,
+        Relay calldata relay,
+        uint96 fee,
+        bytes calldata signature
+    ) external nonReentrant returns (uint96 freed) {
+        bytes32 hash = TypedData.onChannel(TypedData.FINISH_EXIT_TYPEHASH, token, payer, signer, payee, relay);
+        _authorize(payer, hash, relay, fee, signature);
+        (bytes32 vault, bytes32 key, Channel channel) = _load(token, payer, signer, payee);
+        // Anybody may have finished it.
+        if (channel.exitAt() != 0) freed = _finishExit(token, payer, signer, payee, vault, key, channel);
+        _charge(token, payer, signer, relay.nonce, fee);
     }
 
     /// @inheritdoc IChannels
     function release(address token, address payer, address signer, uint96 ceiling)
         external
-        nonReentrant
+        nonReentrantView
         returns (uint96 freed)
     {
         (bytes32 vault, bytes32 key, Channel channel) = _load(token, payer, signer, msg.sender);
-        (Channel next, uint96 lower) = _lowered(channel, ceiling);
-        freed = channel.ceiling() - lower;
-        key.store(Channel.unwrap(next));
+        freed = _lower(token, payer, signer, msg.sender, key, channel, ceiling);
         vault.store(_sum(vault.load(), freed));
-        emit Released(token, payer, msg.sender, signer, lower, next.epoch());
     }
 
     /// @inheritdoc IChannels
@@ -251,54 +355,67 @@ contract Channels is IChannels, ReentrancyGuardTransient {
     ) external nonReentrant returns (uint96 freed) {
         (bytes32 vault, bytes32 key, Channel channel) = _load(token, payer, signer, payee);
         _checkRelease(token, payer, signer, payee, channel, ceiling, epoch, validUntil, signature);
-        (Channel next, uint96 lower) = _lowered(channel, ceiling);
-        freed = channel.ceiling() - lower;
-        key.store(Channel.unwrap(next));
+        freed = _lower(token, payer, signer, payee, key, channel, ceiling);
         vault.store(_sum(vault.load(), freed));
-        emit Released(token, payer, payee, signer, lower, next.epoch());
     }
 
     /// @inheritdoc IChannels
-    function closeAndWithdraw(
-        address token,
-        address signer,
-        address payee,
-        bytes calldata rows,
-        uint96 ceiling,
-        uint24 epoch,
-        uint40 validUntil,
-        bytes calldata signature,
-        address to
+    function closeAndWithdraw(Closing calldata c) external nonReentrant returns (uint256 paid, uint96 withdrawn) {
+        paid = _settle(c.token, c.payee, c.rows);
+        (withdrawn,) = _close(c, msg.sender, paid, 0, false);
+    }
+
+    /// @inheritdoc IChannels
+    function closeAndWithdrawSigned(
+        Closing calldata c,
+        address payer,
+        Relay calldata relay,
+        uint96 fee,
+        bytes calldata signature
     ) external nonReentrant returns (uint256 paid, uint96 withdrawn) {
-        _checkRecipient(payee);
-        _checkRecipient(to);
-        paid = _settle(token, payee, rows);
-        (bytes32 vault, bytes32 key, Channel channel) = _load(token, msg.sender, signer, payee);
-        uint256 free = vault.load();
-        // The last promise may have used the reserve up, and then there is nothing that the payee has to give back.
-        if (channel.ceiling() > channel.settled()) {
-            _checkRelease(token, msg.sender, signer, payee, channel, ceiling, epoch, validUntil, signature);
-            (Channel next, uint96 lower) = _lowered(channel, ceiling);
-            free += channel.ceiling() - lower;
-            key.store(Channel.unwrap(next));
-            emit Released(token, msg.sender, payee, signer, lower, next.epoch());
-        }
-        withdrawn = uint96(_sum(free, 0));
-        vault.store(0);
-        emit Withdrawn(token, msg.sender, signer, to, withdrawn);
-        if (paid != 0) IERC20(token).safeTransfer(payee, paid);
-        if (withdrawn != 0) IERC20(token).safeTransfer(to, withdrawn);
+        // As in {claimSigned}.
+        paid = _settle(c.token, c.payee, c.rows);
+        _authorize(payer, TypedData.close(c, payer, relay), relay, fee, signature);
+        uint96 covered;
+        (withdrawn, covered) = _close(c, payer, paid, fee, true);
+        _payFee(c.token, payer, relay.nonce, covered, fee);
     }
 
     /// @inheritdoc IChannels
     function withdraw(address token, address signer, uint96 amount, address to) external nonReentrant {
-        _checkRecipient(to);
+        _checkRecipient(token, to);
         bytes32 vault = Slots.vault(token, msg.sender, signer);
         uint96 free = uint96(vault.load());
         if (amount > free) revert InsufficientFree(free, amount);
         vault.store(free - amount);
         emit Withdrawn(token, msg.sender, signer, to, amount);
         IERC20(token).safeTransfer(to, amount);
+    }
+
+    /// @inheritdoc IChannels
+    function withdrawSigned(
+        address token,
+        address payer,
+        address signer,
+        uint96 amount,
+        address to,
+        Relay calldata relay,
+        uint96 fee,
+        bytes calldata signature
+    ) external nonReentrant returns (uint96 withdrawn) {
+        _checkRecipient(token, to);
+        bytes32 hash = TypedData.withdraw(token, payer, signer, amount, to, relay);
+        _authorize(payer, hash, relay, fee, signature);
+        bytes32 vault = Slots.vault(token, payer, signer);
+        uint96 free = uint96(vault.load());
+        uint96 covered = _atMost(fee, free);
+        // Promises above their ceilings may have used some of it up meanwhile.
+        withdrawn = _atMost(amount, free - covered);
+        vault.store(free - covered - withdrawn);
+        emit Withdrawn(token, payer, signer, to, withdrawn);
+        if (covered != 0) emit Withdrawn(token, payer, signer, msg.sender, covered);
+        if (withdrawn != 0) IERC20(token).safeTransfer(to, withdrawn);
+        _payFee(token, payer, relay.nonce, covered, fee);
     }
 
     // Views
@@ -354,105 +471,69 @@ contract Channels is IChannels, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IChannels
-    function authorizationNonce(
-        address token,
-        address payer,
-        address signer,
-        address payee,
-        uint96 amount,
-        uint96 ceiling,
-        uint256 validAfter,
-        uint256 validBefore,
-        bytes32 salt
-    ) public view returns (bytes32) {
+    function authorizationNonce(Opening calldata o, Authorization calldata a) public view returns (bytes32) {
         return keccak256(
             abi.encode(
                 block.chainid,
                 address(this),
-                token,
-                payer,
-                signer,
-                payee,
-                amount,
-                ceiling,
-                validAfter,
-                validBefore,
-                salt
+                o.token,
+                o.payer,
+                o.signer,
+                o.payee,
+                o.amount,
+                o.ceiling,
+                a.validAfter,
+                a.validBefore,
+                a.salt,
+                a.relayer,
+                a.maxFee
             )
         );
     }
 
-    /// @notice The domain of the typed data (ERC-5267).
-    function eip712Domain()
-        external
-        view
-        returns (
-            bytes1 fields,
-            string memory name,
-            string memory version,
-            uint256 chainId,
-            address verifyingContract,
-            bytes32 salt,
-            uint256[] memory extensions
-        )
-    {
-        return (
-            hex"0f", TypedData.NAME, TypedData.VERSION, block.chainid, address(this), bytes32(0), new uint256[](0)
-        );
-    }
-
-    /// @inheritdoc IChannels
-    function domainSeparator() public view returns (bytes32) {
-        // A chain that splits gives one half a new id: signatures must not work on both.
-        return block.chainid == CHAIN_ID ? SEPARATOR : TypedData.domain(address(this));
-    }
-
     // Inside
 
-    /// @dev Takes tokens from the caller and says what came.
-    function _pull(address token, uint96 amount) private returns (uint96) {
-        uint256 before = IERC20(token).balanceOf(address(this));
-        IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
-        return _received(token, before);
-    }
-
-    function _received(address token, uint256 before) private view returns (uint96) {
-        uint256 received = IERC20(token).balanceOf(address(this)) - before;
-        if (received == 0) revert NothingReceived();
-        if (received > MAX_AMOUNT) revert AmountOverflow(received);
-        return uint96(received);
+    /// @inheritdoc Relaying
+    function _name() internal pure override returns (string memory) {
+        return TypedData.CHANNELS;
     }
 
     /// @dev Adds to a vault.
     function _credit(address token, address payer, address signer, uint256 amount) private {
-        if (signer == address(0)) revert ZeroSigner();
+        _checkVault(payer, signer);
         bytes32 vault = Slots.vault(token, payer, signer);
         vault.store(_sum(vault.load(), amount));
         emit Deposited(token, payer, signer, uint96(amount));
     }
 
-    /// @dev Adds to a vault and sets aside for a payee. Where all of it is set aside the vault's word is not written.
+    /// @dev Adds to a vault and sets aside for a payee; `asFarAsItGoes`, or else all or nothing. Where all of it is
+    /// set aside the vault's word is not written.
     function _open(
         address token,
         address payer,
         address signer,
         address payee,
         uint96 received,
-        uint96 ceiling
+        uint96 ceiling,
+        bool asFarAsItGoes
     ) private {
-        if (signer == address(0)) revert ZeroSigner();
-        _checkRecipient(payee);
+        _checkVault(payer, signer);
+        _checkRecipient(token, payee);
         (bytes32 vault, bytes32 key, Channel channel) = _load(token, payer, signer, payee);
         uint256 before = vault.load();
-        uint96 free = uint96(_sum(before, received));
+        uint96 free = _sum(before, received);
         uint96 current = channel.ceiling();
-        if (ceiling > current) free -= _raise(key, channel, free, ceiling);
-        else ceiling = current;
+        if (ceiling > current) {
+            if (asFarAsItGoes) ceiling = current + _atMost(ceiling - current, free);
+            free -= _raise(key, channel, free, ceiling);
+        } else {
+            ceiling = current;
+        }
         if (free != before) vault.store(free);
         emit Opened(token, payer, payee, signer, received, ceiling);
     }
 
-    /// @dev Raises a ceiling by what is returned, which the caller takes from the vault. `ceiling` is above the
+    /// @dev Raises a ceiling by what is returned, which the caller takes from the vault. `ceiling` is not below the
     /// present one.
     function _raise(bytes32 key, Channel channel, uint96 free, uint96 ceiling) private returns (uint96 raise) {
         if (channel.exitAt() != 0) revert ExitInProgress(channel.exitAt());
@@ -490,16 +571,123 @@ contract Channels is IChannels, ReentrancyGuardTransient {
         if (raise > free) raise = free;
         if (raise == 0) return 0;
         vault.store(free - raise);
-        key.store(Channel.unwrap(channel.raisedBy(raise)));
-        emit Reserved(token, payer, payee, signer, current + raise);
+        // The next epoch: this signature is spent, however far the free balance went.
+        Channel next = channel.raisedBy(raise).inNextEpoch();
+        key.store(Channel.unwrap(next));
+        emit ReserveUsed(token, payer, payee, signer, current + raise, next.epoch());
     }
 
-    /// @dev Where a channel goes when its payee agrees to a lower ceiling.
-    function _lowered(Channel channel, uint96 ceiling) private pure returns (Channel, uint96 lower) {
+    function _revoke(address token, address payer, address signer, address payee) private returns (uint24 epoch) {
+        (, bytes32 key, Channel channel) = _load(token, payer, signer, payee);
+        Channel next = channel.inNextEpoch();
+        key.store(Channel.unwrap(next));
+        epoch = next.epoch();
+        emit Revoked(token, payer, payee, signer, epoch);
+    }
+
+    function _startExit(
+        address token,
+        address payer,
+        address signer,
+        address payee,
+        bytes32 key,
+        Channel channel
+    ) private returns (uint40 exitAt) {
+        exitAt = uint40(block.timestamp) + EXIT_DELAY;
+        key.store(Channel.unwrap(channel.exiting(exitAt)));
+        emit ExitStarted(token, payer, payee, signer, exitAt);
+    }
+
+    function _cancelExit(
+        address token,
+        address payer,
+        address signer,
+        address payee,
+        bytes32 key,
+        Channel channel
+    ) private {
+        key.store(Channel.unwrap(channel.exiting(0)));
+        emit ExitCancelled(token, payer, payee, signer);
+    }
+
+    function _finishExit(
+        address token,
+        address payer,
+        address signer,
+        address payee,
+        bytes32 vault,
+        bytes32 key,
+        Channel channel
+    ) private returns (uint96 freed) {
+        uint40 exitAt = channel.exitAt();
+        if (block.timestamp < exitAt) revert ExitTooEarly(exitAt);
         uint96 settled = channel.settled();
-        lower = ceiling < settled ? settled : ceiling;
+        freed = channel.ceiling() - settled;
+        Channel next = channel.lowered(settled);
+        key.store(Channel.unwrap(next));
+        if (freed != 0) vault.store(_sum(vault.load(), freed));
+        emit Released(token, payer, payee, signer, settled, next.epoch());
+    }
+
+    /// @dev Lowers a ceiling as its payee agrees to, by what is returned, which the caller gives to the vault.
+    function _lower(
+        address token,
+        address payer,
+        address signer,
+        address payee,
+        bytes32 key,
+        Channel channel,
+        uint96 ceiling
+    ) private returns (uint96 freed) {
+        uint96 settled = channel.settled();
+        uint96 lower = ceiling < settled ? settled : ceiling;
         if (lower >= channel.ceiling()) revert CeilingNotLowered(channel.ceiling(), ceiling);
-        return (channel.lowered(lower), lower);
+        freed = channel.ceiling() - lower;
+        Channel next = channel.lowered(lower);
+        key.store(Channel.unwrap(next));
+        emit Released(token, payer, payee, signer, lower, next.epoch());
+    }
+
+    /// @dev Takes back what the payee has agreed to, where it has not come back already, pays the payee and empties
+    /// the vault: `covered` of `fee` stays here for the sender.
+    function _close(Closing calldata c, address payer, uint256 paid, uint96 fee, bool relayed)
+        private
+        returns (uint96 withdrawn, uint96 covered)
+    {
+        (address token, address signer, address payee) = (c.token, c.signer, c.payee);
+        _checkRecipient(token, payee);
+        _checkRecipient(token, c.to);
+        (bytes32 vault, bytes32 key, Channel channel) = _load(token, payer, signer, payee);
+        uint256 free = vault.load();
+        // The last promise may have used the reserve up, or somebody the release.
+        bool more = channel.ceiling() > channel.settled() && channel.ceiling() > c.ceiling;
+        // The payee may have ended the epoch, which is no reason to keep the relayer from its fee.
+        if (more && !(relayed && channel.epoch() > c.epoch)) {
+            _checkRelease(
+                token, payer, signer, payee, channel, c.ceiling, c.epoch, c.validUntil, c.signature
+            );
+            free += _lower(token, payer, signer, payee, key, channel, c.ceiling);
+        }
+        withdrawn = _sum(free, 0);
+        covered = _atMost(fee, withdrawn);
+        withdrawn -= covered;
+        vault.store(0);
+        emit Withdrawn(token, payer, signer, c.to, withdrawn);
+        if (covered != 0) emit Withdrawn(token, payer, signer, msg.sender, covered);
+        if (paid != 0) IERC20(token).safeTransfer(payee, paid);
+        if (withdrawn != 0) IERC20(token).safeTransfer(c.to, withdrawn);
+    }
+
+    /// @dev Pays the sender of a payer's action out of the vault's free balance, as far as it goes.
+    function _charge(address token, address payer, address signer, uint256 nonce, uint96 fee) private {
+        bytes32 vault = Slots.vault(token, payer, signer);
+        uint96 free = uint96(vault.load());
+        uint96 covered = _atMost(fee, free);
+        if (covered != 0) {
+            vault.store(free - covered);
+            emit Withdrawn(token, payer, signer, msg.sender, covered);
+        }
+        _payFee(token, payer, nonce, covered, fee);
     }
 
     function _checkRelease(
@@ -518,11 +706,7 @@ contract Channels is IChannels, ReentrancyGuardTransient {
             revert WrongEpoch(channel.epoch(), epoch);
         }
         bytes32 digest = _digest(TypedData.release(token, payer, signer, payee, ceiling, epoch, validUntil));
-        // The account's own key first: it stays good where the account has been given code by EIP-7702.
-        (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
-        if (failure == ECDSA.RecoverError.NoError && recovered == payee) return;
-        if (payee.code.length != 0 && SignatureChecker.isValidERC1271SignatureNow(payee, digest, signature)) return;
-        revert InvalidReleaseSignature();
+        if (!_signed(payee, digest, signature)) revert InvalidReleaseSignature();
     }
 
     /// @dev Settles rows of promises and returns what the payee is owed for them. This loop is the reason for the
@@ -532,7 +716,7 @@ contract Channels is IChannels, ReentrancyGuardTransient {
         bytes32 separator = domainSeparator();
         bytes32 typehash = TypedData.PROMISE_TYPEHASH;
         uint256 maxS = TypedData.MAX_S;
-        bytes memory settled;
+        bytes32 topic = Claimed.selector;
         assembly ("memory-safe") {
             // The places AT_… are fixed, which saves an addition at each use, and lie in free memory.
             if gt(mload(0x40), AT_STRUCT) { revert(0, 0) }
@@ -543,8 +727,7 @@ contract Channels is IChannels, ReentrancyGuardTransient {
             mstore(AT_SEPARATOR, separator)
             mstore(AT_VAULT, token)
             mstore(0x20, payee)
-            settled := AT_SETTLED
-            let out := add(AT_SETTLED, 0x20)
+            let out := AT_SETTLED
             let end := add(rows.offset, rows.length)
             for { let row := rows.offset } lt(row, end) { row := add(row, PROMISE_ROW) } {
                 let cumulative := calldataload(row)
@@ -591,10 +774,16 @@ contract Channels is IChannels, ReentrancyGuardTransient {
                 mstore(out, or(shl(96, shr(96, vault)), add(before, owed)))
                 out := add(out, 0x20)
             }
-            mstore(AT_SETTLED, sub(out, add(AT_SETTLED, 0x20)))
+            if rows.length {
+                let settled := shr(5, sub(out, AT_SETTLED))
+                mstore(AT_PAID, paid)
+                mstore(AT_SKIPPED, sub(div(rows.length, PROMISE_ROW), settled))
+                mstore(AT_OFFSET, 0x60)
+                mstore(AT_LENGTH, settled)
+                log3(AT_PAID, sub(out, AT_PAID), topic, token, payee)
+            }
             mstore(0x40, out)
         }
-        if (paid != 0) emit Claimed(token, payee, settled);
     }
 
     function _load(address token, address payer, address signer, address payee)
@@ -607,17 +796,21 @@ contract Channels is IChannels, ReentrancyGuardTransient {
         channel = Channel.wrap(key.load());
     }
 
-    function _digest(bytes32 structHash) private view returns (bytes32) {
-        return MessageHashUtils.toTypedDataHash(domainSeparator(), structHash);
+    /// @dev The lesser of two.
+    function _atMost(uint96 amount, uint256 most) private pure returns (uint96) {
+        return amount < most ? amount : uint96(most);
     }
 
-    /// @dev A sum that fits a vault.
-    function _sum(uint256 a, uint256 b) private pure returns (uint256 sum) {
-        sum = a + b;
-        if (sum > MAX_AMOUNT) revert AmountOverflow(sum);
+    /// @dev What is left of an amount after a fee.
+    function _less(uint96 amount, uint96 fee) private pure returns (uint96) {
+        if (fee > amount) revert InsufficientFree(amount, fee);
+        return amount - fee;
     }
 
-    function _checkRecipient(address recipient) private view {
-        if (recipient == address(0) || recipient == address(this)) revert InvalidRecipient(recipient);
+    /// @dev Nobody could take anything out of a vault of the payer zero; anybody's invalid signature could spend one
+    /// of the signer zero.
+    function _checkVault(address payer, address signer) private pure {
+        if (payer == address(0)) revert ZeroPayer();
+        if (signer == address(0)) revert ZeroSigner();
     }
 }

@@ -8,8 +8,8 @@ import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {IERC3009} from "./interfaces/IERC3009.sol";
 
 /// @title Play money
-/// @notice An ERC-20 token with permits (ERC-2612) and authorizations (ERC-3009) of which anybody can mint any amount.
-/// For development networks only: it is worth nothing.
+/// @notice An ERC-20 token with permits (ERC-2612) and authorizations (ERC-3009) of which anybody can mint any
+/// amount. For development networks only: it is worth nothing.
 contract DevToken is ERC20, ERC20Permit, IERC3009 {
     bytes32 private constant TRANSFER_TYPEHASH = keccak256(
         "TransferWithAuthorization(address from,address to,uint256 value,"

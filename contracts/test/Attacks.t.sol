@@ -6,6 +6,7 @@ import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 import {IChannels} from "src/interfaces/IChannels.sol";
+import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {Fixture} from "./Fixture.sol";
 import {
     EmptyToken,
@@ -17,7 +18,7 @@ import {
     ReentrantToken,
     SilentToken
 } from "./tokens/Tokens.sol";
-import {vm} from "./Vm.sol";
+import {Vm, vm} from "./Vm.sol";
 
 /// @notice An account's code that says no to every signature.
 contract Mute {
@@ -124,7 +125,7 @@ contract AttacksTest is Fixture {
         vm.prank(payee);
         channels.release(token, payer, signer, 0);
         eq(channels.reserveSigned(token, payee, row), 0, "reserved again");
-        expectChannel(100, 0, 0, 0, 1);
+        expectChannel(100, 0, 0, 0, 2);
     }
 
     function test_ReplayOfAReserve_AfterAnExit() external {
@@ -137,6 +138,24 @@ contract AttacksTest is Fixture {
         channels.finishExit(token, payer, signer, payee);
         vm.stopPrank();
         eq(channels.reserveSigned(token, payee, row), 0, "reserved again");
+        expectChannel(100, 0, 0, 0, 2);
+    }
+
+    function test_ReplayOfAReserve_AfterANewDeposit() external {
+        deposit(payer, signer, 10);
+        bytes memory row = reserved(SIGNER_KEY, payer, payee, 50, 0, type(uint40).max);
+        eq(channels.reserveSigned(token, payee, row), 10, "reserved");
+        deposit(payer, signer, 100);
+        eq(channels.reserveSigned(token, payee, row), 0, "reserved again");
+        expectChannel(100, 0, 10, 0, 1);
+    }
+
+    function test_AReserveThatWasRevoked_AlsoOfAChannelThatNeverWas() external {
+        deposit(payer, signer, 100);
+        bytes memory row = reserved(SIGNER_KEY, payer, payee, 50, 0, type(uint40).max);
+        vm.prank(payer);
+        channels.revoke(token, signer, payee);
+        eq(channels.reserveSigned(token, payee, row), 0, "reserved");
         expectChannel(100, 0, 0, 0, 1);
     }
 
@@ -318,6 +337,9 @@ contract AttacksTest is Fixture {
         vm.assertTrue(who != address(0), "ecrecover takes it");
         deposit(payer, who, 100);
         eq(claim(abi.encodePacked(payer, uint96(60), r, s)), 0, "paid for a high s");
+        who = ecrecover(channels.promiseDigest(payer, payee, token, 60), 28, r, bytes32(s));
+        deposit(payer, who, 100);
+        eq(claim(abi.encodePacked(payer, uint96(60), r, s | 1 << 255)), 0, "paid for a high s of the other parity");
         address reserver =
             ecrecover(channels.reserveDigest(payer, payee, token, 60, 0, uint40(START)), 27, r, bytes32(s));
         deposit(payer, reserver, 100);
@@ -448,9 +470,9 @@ contract AttacksTest is Fixture {
     function test_ATokenThatMovesNothingCreditsNothing() external {
         token = address(new EmptyToken());
         vm.startPrank(payer);
-        refuse(IChannels.NothingReceived.selector);
+        refuse(IRelaying.NothingReceived.selector);
         channels.deposit(token, payer, signer, 100);
-        refuse(IChannels.NothingReceived.selector);
+        refuse(IRelaying.NothingReceived.selector);
         channels.open(token, signer, payee, 100, 0);
         vm.stopPrank();
     }
@@ -458,7 +480,7 @@ contract AttacksTest is Fixture {
     function test_ATokenThatBringsMoreThan96BitsIsRefused() external {
         token = address(new HugeToken());
         vm.prank(payer);
-        refuse(abi.encodeWithSelector(IChannels.AmountOverflow.selector, 2 ** 96 + 7));
+        refuse(abi.encodeWithSelector(IRelaying.AmountOverflow.selector, 2 ** 96 + 7));
         channels.deposit(token, payer, signer, 7);
     }
 
@@ -469,7 +491,7 @@ contract AttacksTest is Fixture {
         channels.deposit(token, payer, signer, 7);
         vm.prank(payer);
         vm.expectRevert();
-        channels.openWithPermit(token, signer, payee, 7, 7, 0, 0, 0, 0);
+        channels.openWithPermit(token, signer, payee, 7, 7, noPermit());
     }
 
     function test_AFrozenPayeeLosesNothingAndBlocksNobody() external {
@@ -520,7 +542,7 @@ contract AttacksTest is Fixture {
         vm.startPrank(payer);
         channels.deposit(odd, payer, signer, 100);
         channels.withdraw(odd, signer, 20, payer);
-        channels.closeAndWithdraw(odd, signer, payee, "", 400, 0, uint40(START), signature, payer);
+        channels.closeAndWithdraw(closing("", 400, 0, uint40(START), signature, payer));
         vm.stopPrank();
         vm.prank(payee);
         channels.withdraw(odd, otherSigner, 50, payee);
@@ -592,11 +614,12 @@ contract AttacksTest is Fixture {
         address t = token;
         if (i == 0) return abi.encodeCall(IChannels.deposit, (t, payer, signer, 1));
         if (i == 1) return abi.encodeCall(IChannels.open, (t, signer, payee, 1, 1));
-        if (i == 2) return abi.encodeCall(IChannels.openWithPermit, (t, signer, payee, 1, 1, 0, 0, 0, 0));
+        if (i == 2) {
+            return abi.encodeCall(IChannels.openWithPermit, (t, signer, payee, 1, 1, noPermit()));
+        }
         if (i == 3) {
-            return abi.encodeCall(
-                IChannels.openWithAuthorization, (t, payer, signer, payee, 1, 1, 0, 0, 0, 0, 0, 0)
-            );
+            IChannels.Authorization memory none;
+            return abi.encodeCall(IChannels.openWithAuthorization, (opening(1, 1), none, 0));
         }
         if (i == 4) return abi.encodeCall(IChannels.reserve, (t, signer, payee, 1));
         if (i == 5) return abi.encodeCall(IChannels.reserveSigned, (t, payee, ""));
@@ -608,15 +631,48 @@ contract AttacksTest is Fixture {
         if (i == 11) return abi.encodeCall(IChannels.release, (t, payer, signer, 0));
         if (i == 12) return abi.encodeCall(IChannels.releaseSigned, (t, payer, signer, payee, 0, 0, 0, ""));
         if (i == 13) {
+            return abi.encodeCall(IChannels.closeAndWithdraw, (closing("", 0, 0, 0, "", payer)));
+        }
+        if (i == 14) return abi.encodeCall(IChannels.withdraw, (t, signer, 0, payer));
+        if (i == 15) return abi.encodeCall(IChannels.revoke, (t, signer, payee));
+        if (i == 16) {
             return abi.encodeCall(
-                IChannels.closeAndWithdraw, (t, signer, payee, "", 0, 0, 0, "", payer)
+                IChannels.openWithPermitSigned, (opening(1, 1), noPermit(), noRelay(), 0, "")
             );
         }
-        return abi.encodeCall(IChannels.withdraw, (t, signer, 0, payer));
+        if (i == 17) return abi.encodeCall(IChannels.claimSigned, (t, payee, "", noRelay(), 0, ""));
+        if (i == 18) {
+            return abi.encodeCall(IChannels.claimToVaultSigned, (t, payee, signer, "", noRelay(), 0, ""));
+        }
+        if (i == 19) {
+            return abi.encodeCall(
+                IChannels.closeAndWithdrawSigned, (closing("", 0, 0, 0, "", payer), payer, noRelay(), 0, "")
+            );
+        }
+        if (i == 20) {
+            return abi.encodeCall(
+                IChannels.withdrawSigned, (t, payer, signer, 0, payer, noRelay(), 0, "")
+            );
+        }
+        return abi.encodeWithSelector(
+            [
+                IChannels.revokeSigned.selector,
+                IChannels.startExitSigned.selector,
+                IChannels.cancelExitSigned.selector,
+                IChannels.finishExitSigned.selector
+            ][i - 21],
+            t,
+            payer,
+            signer,
+            payee,
+            noRelay(),
+            0,
+            ""
+        );
     }
 
     function test_ATokenThatCallsBackOnDepositFindsEveryFunctionLocked() external {
-        for (uint256 i; i < 15; ++i) {
+        for (uint256 i; i < 25; ++i) {
             ReentrantToken reentrant = reenter(inner(i), true);
             deposit(payer, signer, 10);
             expectLocked(reentrant);
@@ -636,12 +692,12 @@ contract AttacksTest is Fixture {
             } else if (i == 2) {
                 bytes memory signature = released(0, 0, uint40(START));
                 vm.prank(payer);
-                channels.closeAndWithdraw(token, signer, payee, rows, 0, 0, uint40(START), signature, payer);
+                channels.closeAndWithdraw(closing(rows, 0, 0, uint40(START), signature, payer));
             } else if (i == 3) {
                 open(10, 0);
             } else {
                 vm.prank(payer);
-                channels.openWithPermit(token, signer, payee, 10, 0, 0, 0, 0, 0);
+                channels.openWithPermit(token, signer, payee, 10, 0, noPermit());
             }
             expectLocked(reentrant);
         }
@@ -665,7 +721,7 @@ contract AttacksTest is Fixture {
         reentrant.arm(address(channels), abi.encodeCall(IChannels.vaultOf, (token, payer, signer)), true);
         bytes memory rows = promised(100);
         vm.prank(payer);
-        channels.closeAndWithdraw(token, signer, payee, rows, 0, 0, 0, "", payer);
+        channels.closeAndWithdraw(closing(rows, 0, 0, 0, "", payer));
         eq(abi.decode(reentrant.answer(), (uint96)), 0, "free during the closing");
     }
 
@@ -709,7 +765,11 @@ contract AttacksTest is Fixture {
         vm.prank(stranger);
         plain.permit(payer, address(channels), 100, START, v, r, s);
         vm.prank(payer);
-        eq(channels.openWithPermit(token, signer, payee, 100, 60, START, v, r, s), 100, "received");
+        eq(
+            channels.openWithPermit(token, signer, payee, 100, 60, IRelaying.Permit(100, START, v, r, s)),
+            100,
+            "received"
+        );
         expectChannel(40, 0, 60, 0, 0);
     }
 
@@ -717,9 +777,13 @@ contract AttacksTest is Fixture {
         vm.prank(payer);
         plain.approve(address(channels), 0);
         (uint8 v, bytes32 r, bytes32 s) = permit(100, START);
+        IChannels.Opening memory theft = opening(100, 100);
+        theft.payee = stranger;
         vm.prank(stranger);
-        vm.expectRevert();
-        channels.openWithPermit(token, signer, stranger, 100, 100, START, v, r, s);
+        refuse(abi.encodeWithSelector(IRelaying.InvalidSignature.selector, payer));
+        channels.openWithPermitSigned(
+            theft, IRelaying.Permit(100, START, v, r, s), relayFor(address(0), 0, 0), 0, ""
+        );
     }
 
     // Edges
@@ -735,7 +799,7 @@ contract AttacksTest is Fixture {
         vm.prank(payee);
         plain.transfer(otherPayer, 1);
         vm.prank(otherPayer);
-        refuse(abi.encodeWithSelector(IChannels.AmountOverflow.selector, 2 ** 96));
+        refuse(abi.encodeWithSelector(IRelaying.AmountOverflow.selector, 2 ** 96));
         channels.deposit(token, otherPayer, signer, 1);
         // The lifetime total is used up: nothing more can be reserved or owed on this channel.
         vm.prank(payee);
@@ -753,7 +817,7 @@ contract AttacksTest is Fixture {
         plain.mint(payer, 10);
         deposit(payer, signer, 10);
         vm.prank(payee);
-        refuse(abi.encodeWithSelector(IChannels.AmountOverflow.selector, 2 ** 96));
+        refuse(abi.encodeWithSelector(IRelaying.AmountOverflow.selector, 2 ** 96));
         channels.release(token, payer, signer, 9);
         vm.prank(payer);
         channels.withdraw(token, signer, 10, payer);
@@ -781,12 +845,12 @@ contract AttacksTest is Fixture {
         eq(channels.reserveSigned(token, payee, row), 0, "reserved a second late");
         vm.warp(START);
         eq(channels.reserveSigned(token, payee, row), 10, "reserved in the last second");
-        bytes memory signature = released(0, 0, uint40(START));
+        bytes memory signature = released(0, 1, uint40(START));
         vm.warp(START + 1);
         refuse(abi.encodeWithSelector(IChannels.ReleaseExpired.selector, uint40(START)));
-        channels.releaseSigned(token, payer, signer, payee, 0, 0, uint40(START), signature);
+        channels.releaseSigned(token, payer, signer, payee, 0, 1, uint40(START), signature);
         vm.warp(START);
-        channels.releaseSigned(token, payer, signer, payee, 0, 0, uint40(START), signature);
+        channels.releaseSigned(token, payer, signer, payee, 0, 1, uint40(START), signature);
     }
 
     function test_DirtyBitsInAReserveRowAreRefused() external {
@@ -799,5 +863,97 @@ contract AttacksTest is Fixture {
 
     function slice(bytes calldata data, uint256 from) external pure returns (bytes memory) {
         return data[from:];
+    }
+
+    // Code where a key's account is expected
+
+    bytes private seen;
+
+    function step(address from, bytes memory data) private {
+        vm.prank(from);
+        (bool ok, bytes memory answer) = address(channels).call(data);
+        seen = abi.encode(keccak256(seen), ok, answer);
+    }
+
+    /// @dev What all sides do and what is refused, from money in to money out.
+    function life() private returns (bytes32) {
+        seen = "";
+        vm.recordLogs();
+        step(payer, abi.encodeCall(IChannels.deposit, (token, payer, signer, 50)));
+        step(otherPayer, abi.encodeCall(IChannels.deposit, (token, payer, signer, 5)));
+        step(otherPayer, abi.encodeCall(IChannels.deposit, (token, payer, address(0), 5)));
+        step(payer, abi.encodeCall(IChannels.open, (token, signer, address(0), 1, 0)));
+        step(payer, abi.encodeCall(IChannels.open, (token, address(0), payee, 1, 0)));
+        step(payer, abi.encodeCall(IChannels.open, (token, signer, payee, 100, 200)));
+        step(payer, abi.encodeCall(IChannels.open, (token, signer, payee, 100, 60)));
+        step(payer, abi.encodeCall(IChannels.reserve, (token, signer, address(0), 70)));
+        step(payer, abi.encodeCall(IChannels.reserve, (token, signer, payee, 60)));
+        step(payer, abi.encodeCall(IChannels.reserve, (token, signer, payee, 70)));
+        bytes memory rows = bytes.concat(reserved(80, 0), reserved(90, 0), reserved(85, 1));
+        step(stranger, abi.encodeCall(IChannels.reserveSigned, (token, payee, rows)));
+        step(stranger, abi.encodeCall(IChannels.reserveSigned, (token, address(0), rows)));
+        step(stranger, abi.encodeCall(IChannels.claim, (token, payee, promised(30))));
+        step(stranger, abi.encodeCall(IChannels.claim, (token, address(0), promised(35))));
+        step(payee, abi.encodeCall(IChannels.claimToVault, (token, otherSigner, promised(40))));
+        step(payee, abi.encodeCall(IChannels.claimToVault, (token, address(0), promised(45))));
+        step(payer, abi.encodeCall(IChannels.startExit, (token, signer, payee)));
+        step(payer, abi.encodeCall(IChannels.startExit, (token, signer, payee)));
+        step(payer, abi.encodeCall(IChannels.reserve, (token, signer, payee, 88)));
+        step(payer, abi.encodeCall(IChannels.cancelExit, (token, signer, payee)));
+        step(payer, abi.encodeCall(IChannels.cancelExit, (token, signer, payee)));
+        step(stranger, abi.encodeCall(IChannels.finishExit, (token, payer, signer, payee)));
+        step(payer, abi.encodeCall(IChannels.startExit, (token, signer, payee)));
+        step(stranger, abi.encodeCall(IChannels.finishExit, (token, payer, signer, payee)));
+        vm.warp(START + DELAY);
+        step(stranger, abi.encodeCall(IChannels.finishExit, (token, payer, signer, payee)));
+        step(payer, abi.encodeCall(IChannels.startExit, (token, signer, payee)));
+        step(payer, abi.encodeCall(IChannels.reserve, (token, signer, payee, 90)));
+        step(payee, abi.encodeCall(IChannels.release, (token, payer, signer, 90)));
+        step(payee, abi.encodeCall(IChannels.release, (token, payer, signer, 80)));
+        uint40 until = uint40(START) + DELAY;
+        for (uint24 epoch = 3; epoch < 6; ++epoch) {
+            bytes memory signature = released(70, epoch, until);
+            step(
+                stranger,
+                abi.encodeCall(
+                    IChannels.releaseSigned, (token, payer, signer, payee, 70, epoch, until, signature)
+                )
+            );
+        }
+        step(payer, abi.encodeCall(IChannels.revoke, (token, signer, payee)));
+        step(payer, abi.encodeCall(IChannels.withdraw, (token, signer, 1, address(0))));
+        step(payer, abi.encodeCall(IChannels.withdraw, (token, signer, 1, stranger)));
+        for (uint24 epoch = 4; epoch < 8; ++epoch) {
+            bytes memory consent = released(50, epoch, until);
+            step(
+                payer,
+                abi.encodeCall(
+                    IChannels.closeAndWithdraw,
+                    (closing(promised(50), 50, epoch, until, consent, stranger))
+                )
+            );
+        }
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        expectChannel(0, 50, 50, 0, 7);
+        return keccak256(
+            abi.encode(
+                seen, logs, plain.balanceOf(payer), plain.balanceOf(payee), plain.balanceOf(stranger),
+                plain.balanceOf(address(channels))
+            )
+        );
+    }
+
+    function test_WhoeverHasCode_NothingElseHappens() external {
+        uint256 state = vm.snapshotState();
+        bytes32 plainly = life();
+        address[6] memory all = [payer, otherPayer, signer, otherSigner, payee, stranger];
+        // Each alone, and all of them.
+        for (uint256 i; i <= all.length; ++i) {
+            vm.revertToState(state);
+            for (uint256 j; j < all.length; ++j) {
+                if (i == all.length || i == j) vm.etch(all[j], hex"00");
+            }
+            vm.assertEq(life(), plainly, "with code");
+        }
     }
 }

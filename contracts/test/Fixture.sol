@@ -2,6 +2,8 @@
 pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
+import {IRelaying} from "src/interfaces/IRelaying.sol";
+import {Digests} from "./Digests.sol";
 import {PlainToken} from "./tokens/Tokens.sol";
 import {IDevToken} from "./tokens/TokenSignatures.sol";
 import {Vm, vm} from "./Vm.sol";
@@ -30,11 +32,13 @@ abstract contract Fixture {
     address internal stranger = address(0x57A);
 
     IChannels internal channels;
+    Digests internal digests;
     PlainToken internal plain;
     address internal token;
 
     function setUp() public virtual {
         channels = newChannels(DELAY);
+        digests = new Digests();
         plain = new PlainToken();
         token = address(plain);
         vm.label(payer, "payer");
@@ -115,6 +119,47 @@ abstract contract Fixture {
         return abi.encodePacked(r, s, v);
     }
 
+    function sign(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        return abi.encodePacked(r, s, v);
+    }
+
+    // What functions take
+
+    function opening(uint96 amount, uint96 ceiling) internal view returns (IChannels.Opening memory) {
+        return IChannels.Opening(token, payer, signer, payee, amount, ceiling);
+    }
+
+    function closing(
+        bytes memory rows,
+        uint96 ceiling,
+        uint24 epoch,
+        uint40 validUntil,
+        bytes memory signature,
+        address to
+    ) internal view returns (IChannels.Closing memory) {
+        return IChannels.Closing(token, signer, payee, rows, ceiling, epoch, validUntil, signature, to);
+    }
+
+    function noPermit() internal pure returns (IRelaying.Permit memory permit) {}
+
+    function noRelay() internal pure returns (IRelaying.Relay memory relay) {}
+
+    /// @dev Terms that end now.
+    function relayFor(address relayer, uint96 maxFee, uint256 nonce) internal view returns (IRelaying.Relay memory) {
+        return IRelaying.Relay(relayer, maxFee, nonce, uint40(block.timestamp));
+    }
+
+    /// @dev A word of {IChannels-Claimed}.
+    function settledWord(address from, address with, uint96 settled) internal view returns (bytes32) {
+        return bytes32(abi.encodePacked(bytes20(keccak256(abi.encode(token, from, with))), settled));
+    }
+
+    function words(bytes32 a) internal pure returns (bytes32[] memory list) {
+        list = new bytes32[](1);
+        list[0] = a;
+    }
+
     // State
 
     function free() internal view returns (uint96) {
@@ -144,6 +189,10 @@ abstract contract Fixture {
         vm.assertEq(c, ceiling, "ceiling");
         vm.assertEq(x, exitAt, "exitAt");
         vm.assertEq(e, epoch, "epoch");
+    }
+
+    function refuseRecipient(address recipient) internal {
+        refuse(abi.encodeWithSelector(IRelaying.InvalidRecipient.selector, recipient));
     }
 
     function refuse(bytes4 selector) internal {

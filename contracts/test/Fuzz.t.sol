@@ -2,6 +2,8 @@
 pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
+import {IRelaying} from "src/interfaces/IRelaying.sol";
+import {TypedData} from "src/libraries/TypedData.sol";
 import {Fixture} from "./Fixture.sol";
 import {vm} from "./Vm.sol";
 
@@ -82,7 +84,9 @@ contract FuzzTest is Fixture {
             raise,
             "reserved"
         );
-        expectChannel(uint96(free_ - raise), settled, uint96(ceiling + raise), exitAt, epoch);
+        expectChannel(
+            uint96(free_ - raise), settled, uint96(ceiling + raise), exitAt, raise == 0 ? epoch : epoch + 1
+        );
     }
 
     function testFuzz_AReleaseFreesTheDifference(uint96 settled, uint96 more, uint96 to, uint40 exitAt, uint24 epoch)
@@ -153,5 +157,210 @@ contract FuzzTest is Fixture {
         channels.withdraw(token, signer, back, stranger);
         eq(plain.balanceOf(stranger), back, "receiver");
         expectChannel(amount - back, 0, 0, 0, 0);
+    }
+
+    // What a relayer sends. The sum of all that anybody holds is the same before and after, to the unit.
+
+    address private constant RELAYER = address(0x4e1a);
+
+    /// @dev An account with so many tokens of its own, which the contract may take.
+    function own(address account, uint96 amount) private {
+        vm.prank(account);
+        plain.approve(address(channels), type(uint256).max);
+        uint256 more = held(account);
+        vm.prank(account);
+        plain.transfer(address(0xdead), more);
+        plain.mint(account, amount);
+    }
+
+    function held(address who) private view returns (uint256) {
+        return plain.balanceOf(who);
+    }
+
+    function testFuzz_ARelayedClaimIsSplitToTheUnit(
+        uint96 there,
+        uint96 ceiling,
+        uint96 cumulative,
+        uint96 fee,
+        uint96 tokens,
+        bool toVault
+    ) external {
+        put(there, 0, ceiling, 0, 0);
+        own(payee, tokens);
+        uint256 paid = min(cumulative, uint256(there) + ceiling);
+        // Seldom more than there is.
+        if (fee % 8 != 0) fee = uint96(within(fee, 0, min(MAX, paid + tokens)));
+        bytes memory rows = promised(cumulative);
+        IRelaying.Relay memory relay = relayFor(RELAYER, fee, 7);
+        bytes memory signature = sign(
+            PAYEE_KEY,
+            toVault
+                ? digests.claimToVaultDigest(channels, token, payee, otherSigner, rows, relay)
+                : digests.claimDigest(channels, token, payee, rows, relay)
+        );
+        bool short = fee > paid + tokens;
+        if (short) vm.expectRevert();
+        vm.prank(RELAYER);
+        if (toVault) channels.claimToVaultSigned(token, payee, otherSigner, rows, relay, fee, signature);
+        else channels.claimSigned(token, payee, rows, relay, fee, signature);
+        if (short) (paid, fee) = (0, 0);
+        eq(held(RELAYER), fee, "relayer");
+        uint256 kept = paid - min(fee, paid);
+        eq(channels.vaultOf(token, payee, otherSigner), toVault ? kept : 0, "the payee's vault");
+        eq(held(payee), tokens + (toVault ? 0 : kept) - (fee - min(fee, paid)), "payee");
+        eq(held(address(channels)), uint256(there) + ceiling - paid + (toVault ? kept : 0), "held");
+    }
+
+    function testFuzz_ARelayedWithdrawalIsSplitToTheUnit(
+        uint96 there,
+        uint96 reserved_,
+        uint96 amount,
+        uint96 fee,
+        uint96 tokens
+    ) external {
+        put(there, 0, reserved_, 0, 0);
+        own(payer, tokens);
+        fee = uint96(within(fee, 0, min(MAX, uint256(there) + tokens)));
+        uint256 covered = min(fee, there);
+        uint256 out = min(amount, there - covered);
+        IRelaying.Relay memory relay = relayFor(RELAYER, fee, 7);
+        bytes memory signature =
+            sign(PAYER_KEY, digests.withdrawDigest(channels, token, payer, signer, amount, stranger, relay));
+        vm.prank(RELAYER);
+        eq(channels.withdrawSigned(token, payer, signer, amount, stranger, relay, fee, signature), out, "withdrawn");
+        eq(held(RELAYER), fee, "relayer");
+        eq(held(stranger), out, "receiver");
+        eq(held(payer), tokens - (fee - covered), "payer");
+        expectChannel(uint96(there - covered - out), 0, reserved_, 0, 0);
+        eq(held(address(channels)), uint256(there) - covered - out + reserved_, "held");
+    }
+
+    function testFuzz_ARelayedEndIsSplitToTheUnit(
+        uint96 there,
+        uint96 ceiling,
+        uint96 cumulative,
+        uint96 stays,
+        uint96 fee,
+        uint96 tokens
+    ) external {
+        // What comes back must fit the vault.
+        (there, ceiling) = (there / 2, ceiling / 2);
+        put(there, 0, ceiling, 0, 0);
+        own(payer, tokens);
+        uint256 paid = min(cumulative, uint256(there) + ceiling);
+        uint256 left = uint256(there) + ceiling - paid;
+        uint256 aside = paid >= ceiling ? 0 : min(ceiling, stays > paid ? stays : paid) - paid;
+        fee = uint96(within(fee, 0, min(MAX, left - aside + tokens)));
+        uint256 covered = min(fee, left - aside);
+        IChannels.Closing memory c =
+            closing(promised(cumulative), stays, 0, uint40(START), released(stays, 0, uint40(START)), stranger);
+        IRelaying.Relay memory relay = relayFor(RELAYER, fee, 7);
+        bytes memory signature = sign(PAYER_KEY, digests.closeDigest(channels, c, payer, relay));
+        vm.prank(RELAYER);
+        channels.closeAndWithdrawSigned(c, payer, relay, fee, signature);
+        eq(held(payee), paid, "payee");
+        eq(held(RELAYER), fee, "relayer");
+        eq(held(stranger), left - aside - covered, "receiver");
+        eq(held(payer), tokens - (fee - covered), "payer");
+        eq(held(address(channels)), aside, "held");
+        eq(free(), 0, "free");
+    }
+
+    function testFuzz_ARelayedOpeningIsSplitToTheUnit(
+        uint96 there,
+        uint96 amount,
+        uint96 ceiling,
+        uint96 wanted,
+        uint96 fee
+    ) external {
+        (there, amount, ceiling) = (there / 2, uint96(within(amount, 1, MAX / 2)), ceiling / 2);
+        put(there, 0, ceiling, 0, 0);
+        own(payer, amount);
+        fee = uint96(within(fee, 0, amount));
+        uint256 all = uint256(there) + amount - fee;
+        uint256 raise = wanted > ceiling ? min(wanted - ceiling, all) : 0;
+        IRelaying.Relay memory relay = relayFor(RELAYER, fee, 7);
+        bytes memory signature = sign(PAYER_KEY, digests.openDigest(channels, opening(amount, wanted), relay));
+        vm.prank(RELAYER);
+        eq(
+            channels.openWithPermitSigned(opening(amount, wanted), noPermit(), relay, fee, signature),
+            amount - fee,
+            "received"
+        );
+        eq(held(RELAYER), fee, "relayer");
+        eq(held(payer), 0, "payer");
+        expectChannel(uint96(all - raise), 0, uint96(ceiling + raise), 0, 0);
+        eq(held(address(channels)), all + ceiling, "held");
+    }
+
+    /// @dev Revoking, and starting, calling off and finishing an exit.
+    function testFuzz_TheFeeOfAnActionOnAChannelComesOutOfTheVaultFirst(
+        uint96 there,
+        uint96 ceiling,
+        uint96 fee,
+        uint96 tokens,
+        uint8 which
+    ) external {
+        (there, ceiling) = (there / 2, ceiling / 2);
+        which %= 4;
+        put(there, 0, ceiling, which < 2 ? 0 : uint40(START), 0);
+        own(payer, tokens);
+        uint256 all = uint256(there) + (which == 3 ? ceiling : 0);
+        fee = uint96(within(fee, 0, min(MAX, all + tokens)));
+        uint256 covered = min(fee, all);
+        IRelaying.Relay memory relay = relayFor(RELAYER, fee, 7);
+        bytes32 typehash = [
+            TypedData.REVOKE_TYPEHASH,
+            TypedData.START_EXIT_TYPEHASH,
+            TypedData.CANCEL_EXIT_TYPEHASH,
+            TypedData.FINISH_EXIT_TYPEHASH
+        ][which];
+        bytes32 digest = digests.channelDigest(channels, typehash, token, payer, signer, payee, relay);
+        bytes memory signature = sign(PAYER_KEY, digest);
+        vm.prank(RELAYER);
+        if (which == 0) channels.revokeSigned(token, payer, signer, payee, relay, fee, signature);
+        else if (which == 1) channels.startExitSigned(token, payer, signer, payee, relay, fee, signature);
+        else if (which == 2) channels.cancelExitSigned(token, payer, signer, payee, relay, fee, signature);
+        else channels.finishExitSigned(token, payer, signer, payee, relay, fee, signature);
+        eq(held(RELAYER), fee, "relayer");
+        eq(held(payer), tokens - (fee - covered), "payer");
+        eq(free(), all - covered, "free");
+        eq(held(address(channels)), uint256(there) + ceiling - covered, "held");
+    }
+
+    /// @dev Whatever was signed, a higher fee, another number or another relayer is not.
+    function testFuzz_TermsHoldAsTheyWereSigned(
+        address relayer,
+        uint96 cap,
+        uint96 fee,
+        uint256 nonce,
+        uint40 deadline,
+        uint40 when
+    ) external {
+        vm.assume(relayer != payer && relayer != address(channels) && relayer != token && relayer != stranger);
+        put(MAX / 2, 0, 0, 0, 0);
+        own(payer, 0);
+        (cap, fee) = (cap / 2, fee % 3 == 0 ? fee / 2 : uint96(within(fee, 0, cap / 2)));
+        vm.warp(when);
+        IRelaying.Relay memory relay = IRelaying.Relay(relayer, cap, nonce, deadline);
+        bytes memory signature =
+            sign(PAYER_KEY, digests.withdrawDigest(channels, token, payer, signer, MAX, payer, relay));
+        address sender = relayer == address(0) ? RELAYER : relayer;
+        bytes memory call =
+            abi.encodeCall(IChannels.withdrawSigned, (token, payer, signer, MAX, payer, relay, fee, signature));
+        uint256 before = held(sender);
+        vm.prank(stranger);
+        (bool ok,) = address(channels).call(call);
+        bool good = fee <= cap && when <= deadline;
+        vm.assertTrue(ok == (good && relayer == address(0)), "a stranger");
+        if (ok) return eq(held(stranger), fee, "fee");
+        vm.prank(sender);
+        (ok,) = address(channels).call(call);
+        vm.assertTrue(ok == good, "its relayer");
+        eq(held(sender), before + (good ? fee : 0), "fee");
+        eq(channels.noncesOf(payer, nonce >> 8), good ? 1 << (nonce & 0xff) : 0, "the number");
+        vm.prank(sender);
+        (ok,) = address(channels).call(call);
+        vm.assertTrue(!ok, "twice");
     }
 }

@@ -145,7 +145,7 @@ func (d *Devnet) startChain(ctx context.Context, cfg Config) error {
 
 func (d *Devnet) deploy(ctx context.Context, exitDelay time.Duration) error {
 	deployment, err := deploy.Contracts(ctx, deploy.Config{
-		Backend: d.client, Sender: d.funder, ExitDelay: exitDelay, UnbondDelay: node.DevnetUnbondDelay,
+		Backend: d.client.Agreed().OrAlone(), Sender: d.funder, ExitDelay: exitDelay, UnbondDelay: node.DevnetUnbondDelay,
 		DevToken: true, Log: d.log,
 	})
 	if err != nil {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-/// @notice A channel's one word of storage: `settled:96 | ceiling:96 | exitAt:40 | epoch:24`, the first in the highest
-/// bits, so that settling out of the reserve is one addition. `settled <= ceiling` always.
+/// @notice A channel's one word of storage: `settled:96 | ceiling:96 | exitAt:40 | epoch:24`, the first in the
+/// highest bits, so that settling out of the reserve is one addition. `settled <= ceiling` always.
 type Channel is uint256;
 
 using ChannelLibrary for Channel global;
@@ -33,7 +33,7 @@ library ChannelLibrary {
         return uint40(Channel.unwrap(c) >> 24);
     }
 
-    /// @notice How many times the ceiling has been lowered.
+    /// @notice How many times the ceiling has been lowered, a signed reserve been used or all of them been revoked.
     function epoch(Channel c) internal pure returns (uint24) {
         return uint24(Channel.unwrap(c));
     }
@@ -51,16 +51,17 @@ library ChannelLibrary {
         return pack(c.settled(), c.ceiling(), exitAt_, c.epoch());
     }
 
-    /// @notice The same channel in its next epoch with a ceiling that is lower, but not below what is settled. An exit
-    /// that is running goes on only where something is still reserved.
+    /// @notice The same channel in its next epoch with a ceiling that is lower, but not below what is settled. An
+    /// exit that is running goes on only where something is still reserved.
     function lowered(Channel c, uint96 ceiling_) internal pure returns (Channel) {
         uint96 paid = c.settled();
-        uint24 present = c.epoch();
-        return pack(
-            paid,
-            ceiling_,
-            ceiling_ == paid ? 0 : c.exitAt(),
-            present == LAST_EPOCH ? LAST_EPOCH : present + 1
-        );
+        return pack(paid, ceiling_, ceiling_ == paid ? 0 : c.exitAt(), c.epoch()).inNextEpoch();
+    }
+
+    /// @notice The same channel in its next epoch, so that what was signed for this one is worth nothing any more.
+    function inNextEpoch(Channel c) internal pure returns (Channel) {
+        unchecked {
+            return c.epoch() == LAST_EPOCH ? c : Channel.wrap(Channel.unwrap(c) + 1);
+        }
     }
 }

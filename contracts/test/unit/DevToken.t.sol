@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 
 import {Fixture} from "../Fixture.sol";
@@ -42,6 +43,42 @@ contract DevTokenTest is Fixture {
     }
 
     // mint
+
+    function test_Mint_WhenItIsForAContract() external {
+        vm.etch(stranger, hex"00");
+        dev.mint(stranger, 5);
+        eq(dev.balanceOf(stranger), 5, "balance");
+    }
+
+    function test_WhenItsNameIsAsked() external view {
+        vm.assertEq(IERC20Metadata(token).name(), "Byway Dev Token", "name");
+        vm.assertEq(IERC20Metadata(token).symbol(), "BYW", "symbol");
+        vm.assertEq(
+            dev.DOMAIN_SEPARATOR(),
+            keccak256(
+                abi.encode(
+                    keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                    keccak256("Byway Dev Token"),
+                    keccak256("1"),
+                    block.chainid,
+                    token
+                )
+            ),
+            "separator"
+        );
+    }
+
+    function test_Transfer_RevertWhen_AnotherSignedForAContract() external {
+        vm.etch(payer, hex"00");
+        Signature memory s = TokenSignatures.transferring(OTHER_PAYER_KEY, token, to(payee));
+        vm.expectRevert(abi.encodeWithSelector(InvalidAuthorizationSignature.selector, otherPayer));
+        transfer(to(payee), s);
+        vm.etch(otherPayer, hex"00");
+        vm.expectRevert(abi.encodeWithSelector(InvalidAuthorizationSignature.selector, otherPayer));
+        transfer(to(payee), s);
+        transfer(to(payee), TokenSignatures.transferring(PAYER_KEY, token, to(payee)));
+        eq(dev.balanceOf(payee), 60, "by its own key");
+    }
 
     function test_Mint_WhenAnybodyAsks() external {
         vm.prank(stranger);
@@ -166,5 +203,41 @@ contract DevTokenTest is Fixture {
         Signature memory s = TokenSignatures.cancelling(OTHER_PAYER_KEY, token, NONCE);
         vm.expectRevert();
         dev.cancelAuthorization(payer, NONCE, s.v, s.r, s.s);
+    }
+
+    function test_WhenTwoAccountsUseTheSameNonce_BothCount() external {
+        for (uint256 i; i < 2; ++i) {
+            uint256 key = i == 0 ? PAYER_KEY : OTHER_PAYER_KEY;
+            dev.mint(vm.addr(key), 10);
+            Authorization memory a = Authorization(vm.addr(key), stranger, 10, START - 1, START + 1, "nonce");
+            Signature memory sig = TokenSignatures.transferring(key, address(dev), a);
+            dev.transferWithAuthorization(
+                a.from, a.to, a.value, a.validAfter, a.validBefore, a.nonce, sig.v, sig.r, sig.s
+            );
+        }
+        eq(dev.balanceOf(stranger), 20, "receiver");
+    }
+
+    function test_RevertWhen_TheAuthorizerCancelsWithoutASignature() external {
+        vm.expectRevert();
+        vm.prank(payer);
+        dev.cancelAuthorization(payer, "nonce", 27, bytes32(uint256(1)), bytes32(uint256(1)));
+        vm.assertTrue(!dev.authorizationState(payer, "nonce"), "cancelled");
+    }
+
+    function test_RevertWhen_TheSenderReceivesForAnother() external {
+        dev.mint(payer, 10);
+        Authorization memory a = Authorization(payer, stranger, 10, START - 1, START + 1, "nonce");
+        Signature memory sig = TokenSignatures.receiving(PAYER_KEY, address(dev), a);
+        vm.expectRevert();
+        vm.prank(payer);
+        dev.receiveWithAuthorization(
+            a.from, a.to, a.value, a.validAfter, a.validBefore, a.nonce, sig.v, sig.r, sig.s
+        );
+    }
+
+    function test_RevertWhen_ItIsMintedToNobody() external {
+        vm.expectRevert();
+        dev.mint(address(0), 1);
     }
 }

@@ -28,4 +28,13 @@ contract CancelExitTest is Fixture {
         channels.reserve(token, signer, payee, 70);
         vm.stopPrank();
     }
+
+    function test_WhenItIsDue_ItIsCalledOff() external {
+        open(100, 60);
+        vm.startPrank(payer);
+        channels.startExit(token, signer, payee);
+        vm.warp(START + DELAY);
+        channels.cancelExit(token, signer, payee);
+        expectChannel(40, 0, 60, 0, 0);
+    }
 }

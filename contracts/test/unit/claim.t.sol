@@ -20,12 +20,12 @@ contract ClaimTest is Fixture {
     }
 
     function test_RevertWhen_ThePayeeIsZero() external {
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(0)));
+        refuseRecipient(address(0));
         channels.claim(token, address(0), "");
     }
 
     function test_RevertWhen_ThePayeeIsTheContract() external {
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(channels)));
+        refuseRecipient(address(channels));
         channels.claim(token, address(channels), "");
     }
 
@@ -79,10 +79,8 @@ contract ClaimTest is Fixture {
     function test_WhenNothingIsOwed_TheRowIsSkipped() external {
         open(100, 100);
         claim(promised(60));
-        vm.recordLogs();
         eq(claim(promised(60)), 0, "the same total");
         eq(claim(promised(59)), 0, "a lower total");
-        eq(vm.getRecordedLogs().length, 0, "events");
         expectChannel(0, 60, 100, 0, 0);
     }
 
@@ -105,12 +103,12 @@ contract ClaimTest is Fixture {
             promised(30),
             promised(45)
         );
-        bytes20 vault = bytes20(keccak256(abi.encode(token, payer, signer)));
-        bytes20 otherVault = bytes20(keccak256(abi.encode(token, otherPayer, otherSigner)));
+        bytes32[] memory settled = new bytes32[](3);
+        settled[0] = settledWord(payer, signer, 40);
+        settled[1] = settledWord(otherPayer, otherSigner, 50);
+        settled[2] = settledWord(payer, signer, 45);
         vm.expectEmit(address(channels));
-        emit IChannels.Claimed(
-            token, payee, abi.encodePacked(vault, uint96(40), otherVault, uint96(50), vault, uint96(45))
-        );
+        emit IChannels.Claimed(token, payee, 95, 3, settled);
         eq(claim(rows), 95, "paid");
         expectChannel(0, 45, 100, 0, 0);
         eq(plain.balanceOf(payee), 95, "payee");
@@ -146,12 +144,17 @@ contract ClaimTest is Fixture {
         claim(promised(40));
         bytes memory rows = bytes.concat(promised(40), promised(OTHER_SIGNER_KEY, otherPayer, payee, 10));
         vm.expectEmit(address(channels));
-        emit IChannels.Claimed(
-            token,
-            payee,
-            abi.encodePacked(bytes20(keccak256(abi.encode(token, otherPayer, otherSigner))), uint96(10))
-        );
+        emit IChannels.Claimed(token, payee, 10, 1, words(settledWord(otherPayer, otherSigner, 10)));
         eq(claim(rows), 10, "paid");
+    }
+
+    function test_WhenEveryRowIsSkipped_TheEventSaysSo() external {
+        open(100, 100);
+        bytes memory rows = bytes.concat(promised(40), new bytes(96));
+        claim(promised(40));
+        vm.expectEmit(address(channels));
+        emit IChannels.Claimed(token, payee, 0, 2, new bytes32[](0));
+        eq(claim(rows), 0, "paid");
     }
 
     function test_WhenARowStandsBehindTheEnd_ItIsNotRead() external {
@@ -162,6 +165,27 @@ contract ClaimTest is Fixture {
         eq(abi.decode(answer, (uint256)), 40, "paid");
     }
 
+    /// @dev A recovery that fails leaves the signer of the row before in its place.
+    function test_WhenRowsWithoutASignatureFollowAGoodOne_TheyAreSkipped() external {
+        open(100, 60);
+        (bytes32 r, uint256 vs) = compact(SIGNER_KEY, channels.promiseDigest(payer, payee, token, 90));
+        bytes memory bad = bytes.concat(
+            abi.encodePacked(payer, uint96(90), r, uint256(0)),
+            abi.encodePacked(payer, uint96(90), r, uint256(1) << 255),
+            abi.encodePacked(payer, uint96(90), bytes32(0), vs),
+            abi.encodePacked(payer, uint96(90), bytes32(0), uint256(0)),
+            abi.encodePacked(payer, uint96(90), bytes32(ORDER), vs)
+        );
+        bytes memory rows = bytes.concat(promised(40), bad, promised(50), bad);
+        bytes32[] memory settled = new bytes32[](2);
+        settled[0] = settledWord(payer, signer, 40);
+        settled[1] = settledWord(payer, signer, 50);
+        vm.expectEmit(address(channels));
+        emit IChannels.Claimed(token, payee, 50, 10, settled);
+        eq(claim(rows), 50, "paid");
+        expectChannel(40, 50, 60, 0, 0);
+    }
+
     function test_WhenSIsTheHighestOne_TheSignatureCounts() external {
         uint256 s = ORDER / 2;
         bytes32 r = 0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798;
@@ -169,6 +193,14 @@ contract ClaimTest is Fixture {
         deposit(payer, who, 100);
         eq(claim(abi.encodePacked(payer, uint96(60), r, s)), 60, "paid");
         eq(claim(abi.encodePacked(payer, uint96(60), r, s + 1)), 0, "paid above it");
+        // Whose signature the next one would be if it counted.
+        address next = ecrecover(channels.promiseDigest(payer, payee, token, 60), 27, r, bytes32(s + 1));
+        deposit(payer, next, 100);
+        eq(claim(abi.encodePacked(payer, uint96(60), r, s + 1)), 0, "paid for the next one's");
+        next = ecrecover(channels.reserveDigest(payer, payee, token, 70, 0, uint40(START)), 27, r, bytes32(s + 1));
+        deposit(payer, next, 100);
+        bytes memory above = abi.encodePacked(payer, uint96(70), START, r, s + 1);
+        eq(channels.reserveSigned(token, payee, above), 0, "reserved for the next one's");
         who = ecrecover(channels.reserveDigest(payer, payee, token, 70, 0, uint40(START)), 27, r, bytes32(s));
         deposit(payer, who, 100);
         bytes memory row = abi.encodePacked(payer, uint96(70), START, r, s);

@@ -2,8 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
+import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {Fixture} from "../Fixture.sol";
-import {vm} from "../Vm.sol";
+import {Vm, vm} from "../Vm.sol";
 
 contract ClaimToVaultTest is Fixture {
     function claim(bytes memory rows) private returns (uint256) {
@@ -33,7 +34,7 @@ contract ClaimToVaultTest is Fixture {
         vm.stopPrank();
         open(100, 100);
         bytes memory rows = promised(1);
-        refuse(abi.encodeWithSelector(IChannels.AmountOverflow.selector, 2 ** 96));
+        refuse(abi.encodeWithSelector(IRelaying.AmountOverflow.selector, 2 ** 96));
         claim(rows);
     }
 
@@ -50,9 +51,7 @@ contract ClaimToVaultTest is Fixture {
         open(100, 100);
         bytes memory rows = promised(60);
         vm.expectEmit(address(channels));
-        emit IChannels.Claimed(
-            token, payee, abi.encodePacked(bytes20(keccak256(abi.encode(token, payer, signer))), uint96(60))
-        );
+        emit IChannels.Claimed(token, payee, 60, 0, words(settledWord(payer, signer, 60)));
         vm.expectEmit(address(channels));
         emit IChannels.Deposited(token, payee, otherSigner, 60);
         eq(claim(rows), 60, "paid");
@@ -60,6 +59,20 @@ contract ClaimToVaultTest is Fixture {
         eq(channels.vaultOf(token, payee, otherSigner), 60, "the payee's vault");
         eq(plain.balanceOf(payee), 0, "payee");
         eq(plain.balanceOf(address(channels)), 100, "held");
+    }
+
+    function test_WhenAThirdPartyClaimedBefore_TheEventSaysThatNothingIsLeft() external {
+        open(100, 100);
+        bytes memory rows = promised(60);
+        vm.prank(stranger);
+        channels.claim(token, payee, rows);
+        vm.recordLogs();
+        eq(claim(rows), 0, "paid");
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        eq(logs.length, 1, "events");
+        vm.assertEq(logs[0].topics[0], IChannels.Claimed.selector, "event");
+        vm.assertEq(logs[0].data, abi.encode(0, 1, new bytes32[](0)), "what it says");
+        eq(channels.vaultOf(token, payee, otherSigner), 0, "the payee's vault");
     }
 
     function test_WhenAnotherCalls_NothingIsOwedToIt() external {

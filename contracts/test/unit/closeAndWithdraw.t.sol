@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
+import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {Fixture} from "../Fixture.sol";
 import {vm} from "../Vm.sol";
 
@@ -13,30 +14,30 @@ contract CloseAndWithdrawTest is Fixture {
         returns (uint256 paid, uint96 withdrawn)
     {
         vm.prank(payer);
-        return channels.closeAndWithdraw(token, signer, payee, rows, ceiling, epoch, NOW, signature, to);
+        return channels.closeAndWithdraw(closing(rows, ceiling, epoch, NOW, signature, to));
     }
 
     function test_RevertWhen_ThePayeeIsZero() external {
-        vm.prank(payer);
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(0)));
-        channels.closeAndWithdraw(token, signer, address(0), "", 0, 0, NOW, "", stranger);
+        payee = address(0);
+        refuseRecipient(payee);
+        close("", 0, 0, "", stranger);
     }
 
     function test_RevertWhen_ThePayeeIsTheContract() external {
-        vm.prank(payer);
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(channels)));
-        channels.closeAndWithdraw(token, signer, address(channels), "", 0, 0, NOW, "", stranger);
+        payee = address(channels);
+        refuseRecipient(payee);
+        close("", 0, 0, "", stranger);
     }
 
     function test_RevertWhen_TheReceiverIsZero() external {
         open(100, 0);
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(0)));
+        refuseRecipient(address(0));
         close("", 0, 0, "", address(0));
     }
 
     function test_RevertWhen_TheReceiverIsTheContract() external {
         open(100, 0);
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(channels)));
+        refuseRecipient(address(channels));
         close("", 0, 0, "", address(channels));
     }
 
@@ -66,7 +67,7 @@ contract CloseAndWithdrawTest is Fixture {
         plain.mint(payer, 60);
         deposit(payer, signer, 60);
         bytes memory signature = released(0, 0, NOW);
-        refuse(abi.encodeWithSelector(IChannels.AmountOverflow.selector, uint256(MAX) + 60));
+        refuse(abi.encodeWithSelector(IRelaying.AmountOverflow.selector, uint256(MAX) + 60));
         close("", 0, 0, signature, stranger);
     }
 
@@ -75,9 +76,7 @@ contract CloseAndWithdrawTest is Fixture {
         bytes memory rows = promised(50);
         bytes memory signature = released(50, 0, NOW);
         vm.expectEmit(address(channels));
-        emit IChannels.Claimed(
-            token, payee, abi.encodePacked(bytes20(keccak256(abi.encode(token, payer, signer))), uint96(50))
-        );
+        emit IChannels.Claimed(token, payee, 50, 0, words(settledWord(payer, signer, 50)));
         vm.expectEmit(address(channels));
         emit IChannels.Released(token, payer, payee, signer, 50, 1);
         vm.expectEmit(address(channels));
@@ -120,11 +119,70 @@ contract CloseAndWithdrawTest is Fixture {
         eq(withdrawn, 0, "withdrawn");
     }
 
+    function test_WhenTheReceiverIsThePayee_BothAreIts() external {
+        open(100, 60);
+        bytes memory rows = promised(50);
+        bytes memory signature = released(50, 0, NOW);
+        close(rows, 50, 0, signature, payee);
+        eq(plain.balanceOf(payee), 100, "payee");
+        eq(plain.balanceOf(payer), MAX - 100, "payer");
+    }
+
+    function test_WhenSomebodyUsedTheReleaseBefore_TheRestIsWithdrawn() external {
+        open(100, 60);
+        bytes memory rows = promised(40);
+        // The payee has signed for more than the last promise.
+        bytes memory signature = released(50, 0, NOW);
+        vm.prank(stranger);
+        channels.releaseSigned(token, payer, signer, payee, 50, 0, NOW, signature);
+        vm.recordLogs();
+        (uint256 paid, uint96 withdrawn) = close(rows, 50, 0, signature, stranger);
+        eq(vm.getRecordedLogs().length, 4, "events: claimed, withdrawn and two transfers");
+        eq(paid, 40, "paid");
+        eq(withdrawn, 50, "withdrawn");
+        expectChannel(0, 40, 50, 0, 1);
+    }
+
+    function test_RevertWhen_ThePayeeHasEndedTheEpoch() external {
+        open(100, 60);
+        bytes memory signature = released(20, 0, NOW);
+        vm.prank(payee);
+        channels.release(token, payer, signer, 50);
+        refuse(abi.encodeWithSelector(IChannels.WrongEpoch.selector, 1, 0));
+        close("", 20, 0, signature, stranger);
+    }
+
     function test_WhenNothingIsOwed_NothingIsPaid() external {
         open(100, 0);
         vm.expectCall(token, abi.encodeCall(plain.transfer, (payee, 0)), 0);
         (uint256 paid, uint96 withdrawn) = close("", 0, 0, "", stranger);
         eq(paid, 0, "paid");
         eq(withdrawn, 100, "withdrawn");
+    }
+
+    function test_RevertWhen_AnExitIsDueAndThePayeeDidNotSign() external {
+        open(100, 60);
+        vm.prank(payer);
+        channels.startExit(token, signer, payee);
+        vm.warp(START + DELAY);
+        refuse(IChannels.InvalidReleaseSignature.selector);
+        vm.prank(payer);
+        channels.closeAndWithdraw(closing("", 0, 0, uint40(START) + DELAY, "", stranger));
+    }
+
+    function test_WhenAnExitRuns_ItEndsWithTheRelease() external {
+        open(100, 60);
+        vm.prank(payer);
+        channels.startExit(token, signer, payee);
+        (, uint96 withdrawn) = close("", 0, 0, released(0, 0, NOW), stranger);
+        eq(withdrawn, 100, "withdrawn");
+        eq(plain.balanceOf(stranger), 100, "receiver");
+        expectChannel(0, 0, 0, 0, 1);
+    }
+
+    function test_RevertWhen_TheReceiverIsTheToken() external {
+        open(100, 0);
+        refuseRecipient(token);
+        close("", 0, 0, "", token);
     }
 }

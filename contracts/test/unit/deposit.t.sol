@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
+import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {Fixture} from "../Fixture.sol";
 import {EmptyToken, FeeToken, HugeToken} from "../tokens/Tokens.sol";
 import {vm} from "../Vm.sol";
@@ -13,24 +14,30 @@ contract DepositTest is Fixture {
         channels.deposit(token, payer, address(0), 100);
     }
 
+    function test_RevertWhen_ThePayerIsZero() external {
+        vm.prank(payer);
+        refuse(IChannels.ZeroPayer.selector);
+        channels.deposit(token, address(0), signer, 100);
+    }
+
     function test_RevertWhen_NothingArrives() external {
         token = address(new EmptyToken());
         vm.prank(payer);
-        refuse(IChannels.NothingReceived.selector);
+        refuse(IRelaying.NothingReceived.selector);
         channels.deposit(token, payer, signer, 100);
     }
 
     function test_RevertWhen_MoreThan96BitsArrive() external {
         token = address(new HugeToken());
         vm.prank(payer);
-        refuse(abi.encodeWithSelector(IChannels.AmountOverflow.selector, 2 ** 96));
+        refuse(abi.encodeWithSelector(IRelaying.AmountOverflow.selector, 2 ** 96));
         channels.deposit(token, payer, signer, 0);
     }
 
     function test_RevertWhen_TheVaultWouldOverflow() external {
         deposit(payer, signer, MAX);
         vm.prank(otherPayer);
-        refuse(abi.encodeWithSelector(IChannels.AmountOverflow.selector, 2 ** 96));
+        refuse(abi.encodeWithSelector(IRelaying.AmountOverflow.selector, 2 ** 96));
         channels.deposit(token, payer, signer, 1);
     }
 
@@ -77,5 +84,13 @@ contract DepositTest is Fixture {
         vm.prank(payer);
         eq(channels.deposit(token, payer, signer, 100), 90, "received");
         eq(free(), 90, "free");
+    }
+
+    function test_WhenTheSignerPays_ThePayersVaultGrows() external {
+        fund(signer);
+        vm.prank(signer);
+        channels.deposit(token, payer, signer, 10);
+        eq(free(), 10, "the payer's");
+        eq(channels.vaultOf(token, signer, signer), 0, "the signer's");
     }
 }

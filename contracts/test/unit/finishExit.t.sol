@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
+import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {Fixture} from "../Fixture.sol";
 import {vm} from "../Vm.sol";
 
@@ -61,7 +62,7 @@ contract FinishExitTest is Fixture {
         plain.mint(payer, 1);
         deposit(payer, signer, 1);
         vm.warp(START + DELAY);
-        refuse(abi.encodeWithSelector(IChannels.AmountOverflow.selector, uint256(MAX) + 1));
+        refuse(abi.encodeWithSelector(IRelaying.AmountOverflow.selector, uint256(MAX) + 1));
         finish();
     }
 }

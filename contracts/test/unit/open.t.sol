@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
+import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {Fixture} from "../Fixture.sol";
 import {vm} from "../Vm.sol";
 
@@ -14,13 +15,16 @@ contract OpenTest is Fixture {
 
     function test_RevertWhen_ThePayeeIsZero() external {
         vm.prank(payer);
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(0)));
+        refuseRecipient(address(0));
         channels.open(token, signer, address(0), 100, 60);
+        vm.prank(payer);
+        refuseRecipient(address(0));
+        channels.open(token, payer, address(0), 100, 60);
     }
 
     function test_RevertWhen_ThePayeeIsTheContract() external {
         vm.prank(payer);
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(channels)));
+        refuseRecipient(address(channels));
         channels.open(token, signer, address(channels), 100, 60);
     }
 
@@ -43,7 +47,7 @@ contract OpenTest is Fixture {
         open(MAX, 0);
         plain.mint(payer, 1);
         vm.prank(payer);
-        refuse(abi.encodeWithSelector(IChannels.AmountOverflow.selector, 2 ** 96));
+        refuse(abi.encodeWithSelector(IRelaying.AmountOverflow.selector, 2 ** 96));
         channels.open(token, signer, payee, 1, 1);
     }
 
@@ -57,6 +61,18 @@ contract OpenTest is Fixture {
         eq(writes.length, 1, "words written");
         vm.assertEq(writes[0], slotOf(payer, signer, payee), "the channel's word");
         expectChannel(0, 0, 100, 0, 0);
+    }
+
+    function test_WhenThePayeeIsTheSigner() external {
+        signer = payee;
+        open(100, 60);
+        vm.prank(payer);
+        channels.reserve(token, payee, payee, 70);
+        eq(channels.claim(token, payee, promised(PAYEE_KEY, payer, payee, 20)), 20, "paid");
+        expectChannel(30, 20, 70, 0, 0);
+        vm.prank(payee);
+        eq(channels.release(token, payer, payee, 50), 20, "freed");
+        expectChannel(50, 20, 50, 0, 1);
     }
 
     function test_WhenAPartIsSetAside() external {
@@ -90,5 +106,16 @@ contract OpenTest is Fixture {
         channels.startExit(token, signer, payee);
         open(10, 60);
         expectChannel(50, 0, 60, uint40(START) + DELAY, 0);
+    }
+
+    function test_RevertWhen_AnExitIsDue() external {
+        open(100, 60);
+        vm.startPrank(payer);
+        channels.startExit(token, signer, payee);
+        for (uint40 late; late < 2; ++late) {
+            vm.warp(START + DELAY + late);
+            refuse(abi.encodeWithSelector(IChannels.ExitInProgress.selector, uint40(START) + DELAY));
+            channels.open(token, signer, payee, 10, 61);
+        }
     }
 }

@@ -2,9 +2,10 @@
 pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
+import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {Fixture} from "../Fixture.sol";
 import {Signature, TokenSignatures} from "../tokens/TokenSignatures.sol";
-import {vm} from "../Vm.sol";
+import {Vm, vm} from "../Vm.sol";
 
 contract OpenWithPermitTest is Fixture {
     function setUp() public override {
@@ -17,12 +18,16 @@ contract OpenWithPermitTest is Fixture {
         return TokenSignatures.permit(PAYER_KEY, token, address(channels), value, START);
     }
 
+    function permitOf(Signature memory sig) private pure returns (IRelaying.Permit memory) {
+        return IRelaying.Permit(100, START, sig.v, sig.r, sig.s);
+    }
+
     function openWith(address account, Signature memory sig, uint96 amount, uint96 ceiling)
         private
         returns (uint96)
     {
         vm.prank(account);
-        return channels.openWithPermit(token, signer, payee, amount, ceiling, START, sig.v, sig.r, sig.s);
+        return channels.openWithPermit(token, signer, payee, amount, ceiling, permitOf(sig));
     }
 
     function test_WhenThePermitIsGood() external {
@@ -52,14 +57,42 @@ contract OpenWithPermitTest is Fixture {
         Signature memory sig = permit(100);
         vm.expectRevert();
         openWith(stranger, sig, 100, 60);
+        IRelaying.Permit memory permit_ = permitOf(sig);
+        refuse(abi.encodeWithSelector(IRelaying.InvalidSignature.selector, payer));
+        channels.openWithPermitSigned(opening(100, 60), permit_, relayFor(address(0), 0, 0), 0, "");
         eq(plain.balanceOf(payer), MAX, "payer");
+    }
+
+    function test_WhenThePermitIsForMore_TheRestStaysAllowed() external {
+        Signature memory sig = TokenSignatures.permit(PAYER_KEY, token, address(channels), 130, START);
+        vm.prank(payer);
+        channels.openWithPermit(
+            token, signer, payee, 100, 60, IRelaying.Permit(130, START, sig.v, sig.r, sig.s)
+        );
+        eq(plain.allowance(payer, address(channels)), 30, "allowance left");
+    }
+
+    function test_WhenThePayerBringsIt_AllOrNothingIsSetAside() external {
+        Signature memory sig = permit(100);
+        refuse(abi.encodeWithSelector(IChannels.InsufficientFree.selector, 100, 101));
+        openWith(payer, sig, 100, 101);
+    }
+
+    function test_WhenThePayerBringsIt_NothingIsRelayed() external {
+        Signature memory sig = permit(100);
+        vm.recordLogs();
+        openWith(payer, sig, 100, 60);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        for (uint256 i; i < logs.length; ++i) {
+            vm.assertTrue(logs[i].topics[0] != IRelaying.Relayed.selector, "relayed");
+        }
     }
 
     function test_RevertWhen_TheSignerIsZero() external {
         Signature memory sig = permit(100);
         refuse(IChannels.ZeroSigner.selector);
-        vm.prank(payer);
-        channels.openWithPermit(token, address(0), payee, 100, 100, START, sig.v, sig.r, sig.s);
+        signer = address(0);
+        openWith(payer, sig, 100, 100);
     }
 
     function test_WhenTheTokenHasNoPermits_TheAllowanceCounts() external {
@@ -67,5 +100,20 @@ contract OpenWithPermitTest is Fixture {
         vm.prank(payer);
         plain.approve(address(channels), 100);
         eq(openWith(payer, Signature(0, 0, 0), 100, 100), 100, "received");
+    }
+
+    function test_WhenSomeIsAllowedAlready_ThePermitCounts() external {
+        vm.prank(payer);
+        plain.approve(address(channels), 1);
+        eq(openWith(payer, permit(100), 100, 60), 100, "received");
+        eq(plain.allowance(payer, address(channels)), 0, "allowance left");
+    }
+
+    function test_WhenTheCeilingIsAboveTheAmount_ThePermitIsForTheAmount() external {
+        vm.prank(otherPayer);
+        channels.deposit(token, payer, signer, 50);
+        eq(openWith(payer, permit(100), 100, 150), 100, "received");
+        expectChannel(0, 0, 150, 0, 0);
+        eq(plain.allowance(payer, address(channels)), 0, "allowance left");
     }
 }

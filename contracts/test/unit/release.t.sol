@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
+import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {Fixture} from "../Fixture.sol";
 import {vm} from "../Vm.sol";
 
@@ -31,7 +32,7 @@ contract ReleaseTest is Fixture {
         deposit(payer, signer, MAX - 60);
         plain.mint(payer, 60);
         deposit(payer, signer, 60);
-        refuse(abi.encodeWithSelector(IChannels.AmountOverflow.selector, 2 ** 96));
+        refuse(abi.encodeWithSelector(IRelaying.AmountOverflow.selector, 2 ** 96));
         release(59);
     }
 

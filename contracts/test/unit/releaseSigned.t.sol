@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
+import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {Fixture} from "../Fixture.sol";
 import {vm} from "../Vm.sol";
 
@@ -89,7 +90,7 @@ contract ReleaseSignedTest is Fixture {
     function test_RevertWhen_ThePayeeIsZero() external {
         // What ecrecover answers for no signature must not stand for an account.
         vm.prank(payer);
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(0)));
+        refuseRecipient(address(0));
         channels.open(token, signer, address(0), 100, 60);
         vm.store(address(channels), slotOf(payer, signer, address(0)), bytes32(uint256(60) << 64));
         refuse(IChannels.InvalidReleaseSignature.selector);
@@ -109,7 +110,7 @@ contract ReleaseSignedTest is Fixture {
         plain.mint(payer, 60);
         deposit(payer, signer, 60);
         bytes memory signature = released(59, 0, NOW);
-        refuse(abi.encodeWithSelector(IChannels.AmountOverflow.selector, 2 ** 96));
+        refuse(abi.encodeWithSelector(IRelaying.AmountOverflow.selector, 2 ** 96));
         post(59, 0, NOW, signature);
     }
 
@@ -145,5 +146,37 @@ contract ReleaseSignedTest is Fixture {
         vm.etch(payee, hex"00");
         refuse(IChannels.InvalidReleaseSignature.selector);
         post(0, 0, NOW, hex"01");
+    }
+
+    function test_RevertWhen_OnlyAnothersWalletTakesIt() external {
+        open(100, 60);
+        address yes = address(new AnyWallet(0x1626ba7e));
+        vm.etch(payer, yes.code);
+        vm.etch(signer, yes.code);
+        vm.etch(stranger, yes.code);
+        refuse(IChannels.InvalidReleaseSignature.selector);
+        post(0, 0, NOW, "");
+    }
+
+    function test_RevertWhen_TheSessionKeySigned() external {
+        open(100, 60);
+        bytes memory signature =
+            sign(SIGNER_KEY, channels.releaseDigest(token, payer, signer, payee, 0, 0, NOW));
+        refuse(IChannels.InvalidReleaseSignature.selector);
+        post(0, 0, NOW, signature);
+    }
+
+    function test_RevertWhen_ThePayeeSendsItWithoutASignature() external {
+        open(100, 60);
+        refuse(IChannels.InvalidReleaseSignature.selector);
+        vm.prank(payee);
+        channels.releaseSigned(token, payer, signer, payee, 0, 0, NOW, "");
+    }
+
+    function test_RevertWhen_ItsTimeIsZero() external {
+        open(100, 60);
+        bytes memory signature = released(0, 0, 0);
+        refuse(abi.encodeWithSelector(IChannels.ReleaseExpired.selector, 0));
+        post(0, 0, 0, signature);
     }
 }

@@ -14,14 +14,14 @@ contract ReserveTest is Fixture {
     function test_RevertWhen_ThePayeeIsZero() external {
         deposit(payer, signer, 100);
         vm.prank(payer);
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(0)));
+        refuseRecipient(address(0));
         channels.reserve(token, signer, address(0), 60);
     }
 
     function test_RevertWhen_ThePayeeIsTheContract() external {
         deposit(payer, signer, 100);
         vm.prank(payer);
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(channels)));
+        refuseRecipient(address(channels));
         channels.reserve(token, signer, address(channels), 60);
     }
 
@@ -68,5 +68,16 @@ contract ReserveTest is Fixture {
         channels.release(token, payer, signer, 55);
         reserve(70);
         expectChannel(30, 50, 70, 0, 1);
+    }
+
+    function test_RevertWhen_AnExitIsDue() external {
+        open(100, 60);
+        vm.startPrank(payer);
+        channels.startExit(token, signer, payee);
+        for (uint40 late; late < 2; ++late) {
+            vm.warp(START + DELAY + late);
+            refuse(abi.encodeWithSelector(IChannels.ExitInProgress.selector, uint40(START) + DELAY));
+            channels.reserve(token, signer, payee, 61);
+        }
     }
 }

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IChannels} from "src/interfaces/IChannels.sol";
 import {Fixture} from "../Fixture.sol";
-import {vm} from "../Vm.sol";
+import {Vm, vm} from "../Vm.sol";
 
 contract ReserveSignedTest is Fixture {
     function post(bytes memory rows) private returns (uint256) {
@@ -14,7 +14,13 @@ contract ReserveSignedTest is Fixture {
     function expectSkipped(bytes memory row, string memory why) private {
         vm.recordLogs();
         eq(post(row), 0, why);
-        eq(vm.getRecordedLogs().length, 0, why);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        eq(logs.length, row.length / 128, why);
+        if (row.length == 0) return;
+        vm.assertEq(logs[0].topics[0], IChannels.ReservesSkipped.selector, why);
+        vm.assertEq(logs[0].topics[1], bytes32(uint256(uint160(token))), why);
+        vm.assertEq(logs[0].topics[2], bytes32(uint256(uint160(payee))), why);
+        vm.assertEq(logs[0].data, abi.encode(1), why);
     }
 
     function test_RevertWhen_TheRowsAreNotWhole() external {
@@ -26,12 +32,12 @@ contract ReserveSignedTest is Fixture {
     }
 
     function test_RevertWhen_ThePayeeIsZero() external {
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(0)));
+        refuseRecipient(address(0));
         channels.reserveSigned(token, address(0), "");
     }
 
     function test_RevertWhen_ThePayeeIsTheContract() external {
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(channels)));
+        refuseRecipient(address(channels));
         channels.reserveSigned(token, address(channels), "");
     }
 
@@ -43,21 +49,37 @@ contract ReserveSignedTest is Fixture {
         deposit(payer, signer, 100);
         bytes memory row = reserved(60, 0);
         vm.expectEmit(address(channels));
-        emit IChannels.Reserved(token, payer, payee, signer, 60);
+        emit IChannels.ReserveUsed(token, payer, payee, signer, 60, 1);
         eq(post(row), 60, "reserved");
-        expectChannel(40, 0, 60, 0, 0);
+        expectChannel(40, 0, 60, 0, 1);
     }
 
     function test_WhenItIsMoreThanIsFree_ItGoesAsFarAsItCan() external {
         open(100, 60);
         bytes memory row = reserved(150, 0);
         vm.expectEmit(address(channels));
-        emit IChannels.Reserved(token, payer, payee, signer, 100);
+        emit IChannels.ReserveUsed(token, payer, payee, signer, 100, 1);
         eq(post(row), 40, "reserved");
-        expectChannel(0, 0, 100, 0, 0);
+        expectChannel(0, 0, 100, 0, 1);
         deposit(payer, signer, 100);
-        eq(post(row), 50, "reserved later");
-        expectChannel(50, 0, 150, 0, 0);
+        expectSkipped(row, "spent");
+        expectChannel(100, 0, 100, 0, 1);
+    }
+
+    function test_WhenItWasSkippedBefore_ItIsNotSpent() external {
+        bytes memory row = reserved(60, 0);
+        expectSkipped(row, "nothing is free");
+        deposit(payer, signer, 100);
+        eq(post(row), 60, "reserved");
+    }
+
+    function test_WhenAnotherOfTheSameEpochWasUsed_TheRowIsSkipped() external {
+        deposit(payer, signer, 100);
+        bytes memory row = reserved(60, 0);
+        eq(post(reserved(10, 0)), 10, "reserved");
+        expectSkipped(row, "the epoch is over");
+        eq(post(reserved(60, 1)), 50, "reserved in the next");
+        expectChannel(40, 0, 60, 0, 2);
     }
 
     function test_WhenNothingIsFree_TheRowIsSkipped() external {
@@ -83,7 +105,7 @@ contract ReserveSignedTest is Fixture {
         expectSkipped(reserved(60, 4), "an earlier epoch");
         expectSkipped(reserved(60, 6), "a later epoch");
         eq(post(reserved(60, 5)), 60, "the present epoch");
-        expectChannel(40, 0, 60, 0, 5);
+        expectChannel(40, 0, 60, 0, 6);
     }
 
     function test_WhenTheEpochIsTheLast_TheRowIsSkipped() external {
@@ -130,8 +152,15 @@ contract ReserveSignedTest is Fixture {
             reserved(OTHER_SIGNER_KEY, otherPayer, payee, 70, 0, uint40(START)),
             reserved(45, 0)
         );
-        eq(post(rows), 95, "reserved");
-        expectChannel(55, 0, 45, 0, 0);
+        vm.expectEmit(address(channels));
+        emit IChannels.ReservesSkipped(token, payee, 3);
+        eq(post(rows), 80, "reserved");
+        expectChannel(70, 0, 30, 0, 1);
         eq(channels.vaultOf(token, otherPayer, otherSigner), 0, "the other vault");
+    }
+
+    function test_WhenItsTimeIsZero_TheRowIsSkipped() external {
+        deposit(payer, signer, 100);
+        expectSkipped(reserved(SIGNER_KEY, payer, payee, 60, 0, 0), "no time");
     }
 }

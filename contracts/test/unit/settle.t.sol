@@ -14,7 +14,7 @@ interface ISettling {
 /// @title What the loop over a claim's rows does with memory, where it puts things at fixed places
 contract SettleTest is Fixture {
     uint256 private constant PLACES = 0x400;
-    uint256 private constant ROWS = 0x600;
+    uint256 private constant ROWS = 0x660;
 
     ISettling private settling;
 

@@ -44,4 +44,24 @@ contract StartExitTest is Fixture {
         channels.startExit(token, signer, payee);
         expectChannel(40, 0, 60, 0, 0);
     }
+
+    function test_WhenTheEpochIsALaterOne_TheDelayIsTheSame() external {
+        open(100, 60);
+        vm.prank(payee);
+        channels.release(token, payer, signer, 30);
+        vm.prank(payer);
+        eq(channels.startExit(token, signer, payee), START + DELAY, "exitAt");
+        expectChannel(70, 0, 30, uint40(START) + DELAY, 1);
+    }
+
+    function test_RevertWhen_OneIsDue() external {
+        open(100, 60);
+        vm.startPrank(payer);
+        channels.startExit(token, signer, payee);
+        for (uint40 late; late < 2; ++late) {
+            vm.warp(START + DELAY + late);
+            refuse(abi.encodeWithSelector(IChannels.ExitInProgress.selector, uint40(START) + DELAY));
+            channels.startExit(token, signer, payee);
+        }
+    }
 }

@@ -13,13 +13,13 @@ contract WithdrawTest is Fixture {
 
     function test_RevertWhen_TheReceiverIsZero() external {
         deposit(payer, signer, 100);
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(0)));
+        refuseRecipient(address(0));
         withdraw(1, address(0));
     }
 
     function test_RevertWhen_TheReceiverIsTheContract() external {
         deposit(payer, signer, 100);
-        refuse(abi.encodeWithSelector(IChannels.InvalidRecipient.selector, address(channels)));
+        refuseRecipient(address(channels));
         withdraw(1, address(channels));
     }
 
@@ -43,5 +43,29 @@ contract WithdrawTest is Fixture {
         withdraw(40, stranger);
         expectChannel(0, 0, 60, 0, 0);
         eq(plain.balanceOf(stranger), 40, "receiver");
+    }
+
+    function test_RevertWhen_AllBitsAreAskedFor() external {
+        open(100, 60);
+        vm.prank(payer);
+        refuse(abi.encodeWithSelector(IChannels.InsufficientFree.selector, 40, MAX));
+        channels.withdraw(token, signer, MAX, payer);
+    }
+
+    function test_RevertWhen_TheSessionKeyWithdraws() external {
+        open(100, 60);
+        vm.prank(signer);
+        refuse(abi.encodeWithSelector(IChannels.InsufficientFree.selector, 0, 1));
+        channels.withdraw(token, signer, 1, signer);
+        vm.prank(signer);
+        refuse(abi.encodeWithSelector(IChannels.InsufficientFree.selector, 0, 1));
+        channels.withdraw(token, payer, 1, signer);
+    }
+
+    function test_RevertWhen_TheReceiverIsTheToken() external {
+        open(100, 60);
+        vm.prank(payer);
+        refuseRecipient(token);
+        channels.withdraw(token, signer, 1, token);
     }
 }
