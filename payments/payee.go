@@ -372,8 +372,18 @@ func (p *Payee) payableLocked(ctx context.Context, ch *payeeChannel, t Terms, to
 		return err
 	}
 	err := p.fundedLocked(ch, t, total, true)
-	if err == nil || time.Since(ch.triedAt) < stateRetry {
-		return err
+	if err == nil {
+		return nil
+	}
+	// A session does not end for what was set aside a moment ago: the chain is asked again, once it may be.
+	if wait := stateRetry - time.Since(ch.triedAt); wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return err
+		}
 	}
 	if err := p.refreshLocked(ctx, ch, stateRetry); err != nil {
 		return err

@@ -262,7 +262,8 @@ func (c *Claimer) postReserves(ctx context.Context, list []owing) error {
 			c.leave(exposure, why)
 			continue
 		case time.Now().Before(c.vain[r.Payer].until):
-			c.leave(exposure, "at risk until it is claimed: the consumer's signed reserves were posted in vain, and the next one waits")
+			c.leave(exposure, "at risk until it is claimed: the consumer's signed reserves were posted in vain, and the next one "+
+				"waits")
 			continue
 		}
 		chosen = append(chosen, p)
