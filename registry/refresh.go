@@ -9,6 +9,7 @@ import (
 	"iter"
 	"math/big"
 	"slices"
+	"sync"
 	"time"
 
 	ethereum "github.com/ethereum/go-ethereum"
@@ -47,7 +48,7 @@ var (
 )
 
 // changes are the events of the Registry that change what is registered.
-var changes = func() (ids []common.Hash) {
+var changes = sync.OnceValue(func() (ids []common.Hash) {
 	abi := registryabi.NewRegistry().GetABI()
 	for _, name := range []string{
 		registryabi.RegistryRegisteredEventName, registryabi.RegistryUpdatedEventName, registryabi.RegistryStakedEventName,
@@ -56,7 +57,7 @@ var changes = func() (ids []common.Hash) {
 		ids = append(ids, abi.Events[name].ID)
 	}
 	return ids
-}()
+})
 
 // State says how fresh the index is.
 func (r *Registry) State(ctx context.Context) (State, error) {
@@ -252,7 +253,7 @@ func (r *Registry) touched(ctx context.Context, state State, head *types.Header)
 	for from := state.Block - min(state.Block, rescan); from <= now; from += logRange {
 		logs, err := r.backend.FilterLogs(ctx, ethereum.FilterQuery{
 			FromBlock: new(big.Int).SetUint64(from), ToBlock: new(big.Int).SetUint64(min(from+logRange-1, now)),
-			Addresses: []common.Address{r.deployment.Registry}, Topics: [][]common.Hash{changes},
+			Addresses: []common.Address{r.deployment.Registry}, Topics: [][]common.Hash{changes()},
 		})
 		if err != nil {
 			r.log.Debug("registry events unavailable, reading pages", "err", err)
@@ -260,7 +261,7 @@ func (r *Registry) touched(ctx context.Context, state State, head *types.Header)
 		}
 		for _, log := range logs {
 			// Each of them has the provider first. What is left out changes nothing that is listed, and anybody can raise it.
-			if len(log.Topics) > 1 && slices.Contains(changes, log.Topics[0]) {
+			if len(log.Topics) > 1 && slices.Contains(changes(), log.Topics[0]) {
 				touched[common.BytesToAddress(log.Topics[1][:])] = true
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"sync"
 
 	ethereum "github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
@@ -27,6 +28,7 @@ const (
 )
 
 var (
+	events         = sync.OnceValue(channelsabi.NewChannels)
 	claimedTopic   = crypto.Keccak256Hash([]byte("Claimed(address,address,uint256,uint256,bytes32[])"))
 	depositedTopic = crypto.Keccak256Hash([]byte("Deposited(address,address,address,uint96)"))
 	openedTopic    = crypto.Keccak256Hash([]byte("Opened(address,address,address,address,uint96,uint96)"))
@@ -97,7 +99,7 @@ func saysNothing(log *types.Log) bool {
 	if log.Topics[0] != claimedTopic {
 		return false
 	}
-	e, err := channelsabi.NewChannels().UnpackClaimedEvent(log)
+	e, err := events().UnpackClaimedEvent(log)
 	return err != nil || len(e.Settled) == 0
 }
 
@@ -144,7 +146,6 @@ func (m indexed) settledTo(ctx context.Context) (uint64, error) {
 
 // keepSettled stores what some events say.
 func (m indexed) keepSettled(ctx context.Context, logs []types.Log, to uint64) error {
-	abi := channelsabi.NewChannels()
 	chain, channels := int64(m.d.ChainID), m.d.Channels[:]
 	return m.write(ctx, func(tx *sql.Tx) error {
 		vault := func(payer, signer common.Address) error {
@@ -158,15 +159,15 @@ func (m indexed) keepSettled(ctx context.Context, logs []types.Log, to uint64) e
 			var err error
 			switch log.Topics[0] {
 			case depositedTopic:
-				if e, bad := abi.UnpackDepositedEvent(log); bad == nil {
+				if e, bad := events().UnpackDepositedEvent(log); bad == nil {
 					err = vault(e.Payer, e.Signer)
 				}
 			case openedTopic:
-				if e, bad := abi.UnpackOpenedEvent(log); bad == nil {
+				if e, bad := events().UnpackOpenedEvent(log); bad == nil {
 					err = vault(e.Payer, e.Signer)
 				}
 			case claimedTopic:
-				e, bad := abi.UnpackClaimedEvent(log)
+				e, bad := events().UnpackClaimedEvent(log)
 				if bad != nil {
 					continue
 				}
