@@ -180,11 +180,7 @@ func (e env) channelAfter(
 }
 
 func (e env) channelExit(c *cli.Context) error {
-	text, err := oneArg(c, "PROVIDER")
-	if err != nil {
-		return err
-	}
-	provider, err := parseAddress("PROVIDER", text)
+	provider, err := oneAddress(c, "PROVIDER")
 	if err != nil {
 		return err
 	}
@@ -216,11 +212,7 @@ func (e env) channelExit(c *cli.Context) error {
 }
 
 func (e env) channelRevoke(c *cli.Context) error {
-	text, err := oneArg(c, "PROVIDER")
-	if err != nil {
-		return err
-	}
-	provider, err := parseAddress("PROVIDER", text)
+	provider, err := oneAddress(c, "PROVIDER")
 	if err != nil {
 		return err
 	}
@@ -260,11 +252,7 @@ func (e env) finishExit(c *cli.Context, w *node.Wallet, provider common.Address)
 const closePatience = 3 * time.Minute
 
 func (e env) channelClose(c *cli.Context) (err error) {
-	text, err := oneArg(c, "PROVIDER")
-	if err != nil {
-		return err
-	}
-	provider, err := parseAddress("PROVIDER", text)
+	provider, err := oneAddress(c, "PROVIDER")
 	if err != nil {
 		return err
 	}

@@ -161,6 +161,15 @@ func oneArg(c *cli.Context, what string) (string, error) {
 	return c.Args().First(), nil
 }
 
+// oneAddress reads the one argument of a command that takes an address.
+func oneAddress(c *cli.Context, what string) (common.Address, error) {
+	text, err := oneArg(c, what)
+	if err != nil {
+		return common.Address{}, err
+	}
+	return parseAddress(what, text)
+}
+
 func parseAddress(what, text string) (common.Address, error) {
 	if !common.IsHexAddress(text) {
 		return common.Address{}, usagef("%s %q is no address: 40 hexadecimal digits after 0x", what, text)

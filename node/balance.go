@@ -63,7 +63,7 @@ func ReadBalance(ctx context.Context, n Network, owner, session common.Address) 
 		return Balance{}, Token{}, err
 	}
 	defer client.Close()
-	token, err := readToken(ctx, client, n.Token)
+	token, err := TokenAt(ctx, client, n.Token)
 	if err != nil {
 		return Balance{}, Token{}, err
 	}

@@ -266,7 +266,7 @@ func rememberToken(ctx context.Context, client *chain.Client, n Network, home *H
 		down = fmt.Errorf("dial chain: %w", down)
 	}
 	if down == nil {
-		token, err := readToken(ctx, client, n.Token)
+		token, err := TokenAt(ctx, client, n.Token)
 		switch {
 		case err == nil && home == nil:
 			return token, nil
@@ -294,7 +294,7 @@ func rememberToken(ctx context.Context, client *chain.Client, n Network, home *H
 func viewToken(ctx context.Context, client *chain.Client, n Network, home Home) (Token, error) {
 	down := client.Down()
 	if down == nil {
-		token, err := readToken(ctx, client, n.Token)
+		token, err := TokenAt(ctx, client, n.Token)
 		if err == nil || ctx.Err() == nil && !chain.IsOutage(errors.Unwrap(err)) {
 			return token, err
 		}

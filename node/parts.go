@@ -335,7 +335,7 @@ func ReadToken(ctx context.Context, n Network) (Token, error) {
 		return Token{}, err
 	}
 	defer client.Close()
-	return readToken(ctx, client, n.Token)
+	return TokenAt(ctx, client, n.Token)
 }
 
 // KnownToken reads the network's token as [ReadToken] does and, while the chain is down, as the home knows it.
@@ -353,10 +353,6 @@ const maxSymbol = 16
 
 // TokenAt reads what amounts of a token look like.
 func TokenAt(ctx context.Context, backend bind.ContractBackend, address common.Address) (Token, error) {
-	return readToken(ctx, backend, address)
-}
-
-func readToken(ctx context.Context, backend bind.ContractBackend, address common.Address) (Token, error) {
 	binding := erc20.NewERC20()
 	token := binding.Instance(backend, address)
 	opts := &bind.CallOpts{Context: ctx}

@@ -377,10 +377,8 @@ func (p *Payee) payableLocked(ctx context.Context, ch *payeeChannel, t Terms, to
 	}
 	// A session does not end for what was set aside a moment ago: the chain is asked again, once it may be.
 	if wait := stateRetry - time.Since(ch.triedAt); wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
 		select {
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return err
 		}

@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -10,8 +9,6 @@ import (
 	"maps"
 	"math/big"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -36,45 +33,6 @@ var (
 	}
 	cancun = all[1:]
 )
-
-// startAnvil runs anvil until the test ends and returns where it answers.
-func startAnvil(t *testing.T, hardfork string) (url string) {
-	t.Helper()
-	binary, err := filepath.Abs(cmp.Or(os.Getenv("ANVIL"), "../node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"))
-	if err == nil {
-		_, err = os.Stat(binary)
-	}
-	if err != nil {
-		if os.Getenv("ANVIL") != "" {
-			t.Fatal(err)
-		}
-		t.Skipf("anvil is not installed (%v): make -C contracts test installs it", err)
-	}
-	cmd := exec.CommandContext(t.Context(), binary, "--port", "0", "--hardfork", hardfork)
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if address, ok := strings.CutPrefix(lines.Text(), "Listening on "); ok {
-			drained := make(chan struct{})
-			go func() { // what else it says is nobody's, and must not stop it
-				defer close(drained)
-				for lines.Scan() {
-				}
-			}()
-			t.Cleanup(func() { _ = cmd.Process.Kill(); <-drained; _ = cmd.Wait() })
-			return "http://" + address
-		}
-	}
-	_ = cmd.Process.Kill()
-	t.Fatalf("anvil ends without listening: %v", errors.Join(lines.Err(), cmd.Wait()))
-	return ""
-}
 
 // tries deploys and returns the error; where there is one the sender must have spent nothing.
 func tries(t *testing.T, client *chain.Client, sender *chain.Sender) error {
@@ -125,7 +83,7 @@ func TestChainsWithoutTheOpcodesAreRefusedBeforeAnythingIsSent(t *testing.T) {
 	}{{"paris", all}, {"shanghai", cancun}, {"cancun", nil}} {
 		t.Run(c.hardfork, func(t *testing.T) {
 			t.Parallel()
-			client, sender := connect(t, startAnvil(t, c.hardfork), devchain.Account(0))
+			client, sender := connect(t, chaintest.Anvil(t, "--hardfork", c.hardfork), devchain.Account(0))
 			err := tries(t, client, sender)
 			if c.missing == nil {
 				if err != nil {

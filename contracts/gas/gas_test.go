@@ -7,10 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"math/big"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,10 +15,10 @@ import (
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
-	"github.com/ethereum/go-ethereum/rpc"
 
 	"byway/contracts"
 	"byway/contracts/bindings/channels"
+	"byway/contracts/chain/chaintest"
 	"byway/contracts/devchain"
 )
 
@@ -238,45 +235,10 @@ func TestReceiptGasIsTheSameOnAnvil(t *testing.T) {
 	compare(t, figures{measure(m), measureRelayed(m)}, false)
 }
 
-// startAnvil runs anvil until the test ends and returns where it answers.
-func startAnvil(t *testing.T, args ...string) (url string) {
+// startAnvil runs anvil by the rules of Osaka, with blocks that hold a claim of five hundred rows.
+func startAnvil(t *testing.T) (url string) {
 	t.Helper()
-	binary, err := filepath.Abs(cmp.Or(os.Getenv("ANVIL"), "../node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"))
-	if err == nil {
-		_, err = os.Stat(binary)
-	}
-	if err != nil {
-		if os.Getenv("ANVIL") != "" {
-			t.Fatal(err)
-		}
-		t.Skipf("anvil is not installed (%v): make -C contracts gas installs it", err)
-	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(free.Addr().String())
-	_ = free.Close()
-	args = append([]string{"--port", port, "--silent", "--gas-limit", "60000000", "--hardfork", "osaka"}, args...)
-	cmd := exec.CommandContext(t.Context(), binary, args...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	url = "http://127.0.0.1:" + port
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		client, err := rpc.DialContext(t.Context(), url)
-		if err == nil {
-			err = client.CallContext(t.Context(), nil, "eth_chainId")
-			client.Close()
-		}
-		if err == nil {
-			return url
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("anvil does not answer: %v", err)
-		}
-	}
+	return chaintest.Anvil(t, "--gas-limit", "60000000", "--hardfork", "osaka")
 }
 
 // figures is all that is measured.

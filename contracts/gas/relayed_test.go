@@ -46,11 +46,15 @@ func (r relay) hash() []byte {
 
 // digestIn is the EIP-712 digest of a struct in the domain of a contract.
 func digestIn(name string, contract common.Address, kind string, fields ...[]byte) common.Hash {
-	hash := func(parts ...[]byte) []byte { return crypto.Keccak256(parts...) }
-	domain := hash(
-		hash([]byte("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")),
-		hash([]byte(name)), hash([]byte("1")), num(big.NewInt(devchain.ChainID)), word(contract[:]))
-	return crypto.Keccak256Hash([]byte{0x19, 0x01}, domain, hash(append([][]byte{hash([]byte(kind))}, fields...)...))
+	structHash := crypto.Keccak256(append([][]byte{crypto.Keccak256([]byte(kind))}, fields...)...)
+	return crypto.Keccak256Hash([]byte{0x19, 0x01}, separator(name, contract), structHash)
+}
+
+// separator is the EIP-712 domain separator of a contract.
+func separator(name string, contract common.Address) []byte {
+	hash := func(s string) []byte { return crypto.Keccak256([]byte(s)) }
+	return crypto.Keccak256(hash("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+		hash(name), hash("1"), num(big.NewInt(devchain.ChainID)), word(contract[:]))
 }
 
 // by signs an action with the key of its account: 65 bytes.

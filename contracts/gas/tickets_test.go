@@ -17,7 +17,6 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"byway/contracts"
-	"byway/contracts/devchain"
 )
 
 // Payment by lot, as a prototype: what it costs and what it risks, against claims. See the README. Nothing of it is part of
@@ -72,10 +71,7 @@ func newLottery(t *testing.T) *lottery {
 		t.Fatal(err)
 	}
 	l.at = l.create(artifact.Bytecode)
-	hash := func(s string) []byte { return crypto.Keccak256([]byte(s)) }
-	l.domain = crypto.Keccak256(
-		hash("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"), hash("Byway Tickets"),
-		hash("1"), num(big.NewInt(devchain.ChainID)), word(l.at[:]))
+	l.domain = separator("Byway Tickets", l.at)
 	l.send(operator, l.token, l.erc20.PackApprove(l.at, new(big.Int).Lsh(big.NewInt(1), 255)))
 	return l
 }

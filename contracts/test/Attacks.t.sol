@@ -2,12 +2,12 @@
 pragma solidity ^0.8.28;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 import {IChannels} from "src/interfaces/IChannels.sol";
 import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {Fixture} from "./Fixture.sol";
+import {Wallet} from "./Wallet.sol";
 import {
     EmptyToken,
     FalseToken,
@@ -24,21 +24,6 @@ import {Vm, vm} from "./Vm.sol";
 contract Mute {
     function isValidSignature(bytes32, bytes calldata) external pure returns (bytes4) {
         return 0xffffffff;
-    }
-}
-
-/// @notice A wallet that takes the signature of its owner's key with one byte before it.
-contract Wallet {
-    address private immutable OWNER;
-
-    constructor(address owner) {
-        OWNER = owner;
-    }
-
-    function isValidSignature(bytes32 digest, bytes calldata signature) external view returns (bytes4) {
-        (uint8 mark, bytes32 r, bytes32 s, uint8 v) =
-            (uint8(signature[0]), bytes32(signature[1:33]), bytes32(signature[33:65]), uint8(signature[65]));
-        return mark == 7 && ecrecover(digest, v, r, s) == OWNER ? IERC1271.isValidSignature.selector : bytes4(0);
     }
 }
 

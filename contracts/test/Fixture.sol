@@ -113,10 +113,8 @@ abstract contract Fixture {
 
     /// @dev The payee's signature that gives reserve back.
     function released(uint96 ceiling, uint24 epoch, uint40 validUntil) internal view returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(
-            PAYEE_KEY, channels.releaseDigest(token, payer, signer, payee, ceiling, epoch, validUntil)
-        );
-        return abi.encodePacked(r, s, v);
+        return
+            sign(PAYEE_KEY, channels.releaseDigest(token, payer, signer, payee, ceiling, epoch, validUntil));
     }
 
     function sign(uint256 key, bytes32 digest) internal pure returns (bytes memory) {

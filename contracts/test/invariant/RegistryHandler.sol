@@ -5,7 +5,7 @@ import {IRegistry} from "src/interfaces/IRegistry.sol";
 import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {PlainToken} from "../tokens/Tokens.sol";
 import {Signature, TokenSignatures} from "../tokens/TokenSignatures.sol";
-import {ProvidersWallet} from "../unit/RegistryFixture.sol";
+import {Wallet} from "../Wallet.sol";
 import {vm} from "../Vm.sol";
 import {Action, Kind, RegistryModel} from "./RegistryModel.sol";
 
@@ -50,7 +50,7 @@ contract RegistryHandler {
         (delay, least) = (registry_.UNBOND_DELAY(), registry_.MIN_STAKE());
         for (uint256 i; i < ACTORS; ++i) {
             address actor = vm.addr(keyOf(i));
-            actors.push(i == WALLET ? address(new ProvidersWallet(actor)) : actor);
+            actors.push(i == WALLET ? address(new Wallet(actor)) : actor);
             fresh[i] = 8;
         }
         model = new RegistryModel(address(registry_), address(token_), delay, least, actors);

@@ -1,28 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
-
 import {IRegistry} from "src/interfaces/IRegistry.sol";
 import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {Fixture} from "../Fixture.sol";
 import {PlainToken} from "../tokens/Tokens.sol";
 import {vm} from "../Vm.sol";
-
-/// @notice A wallet that takes the signature of its owner's key with one byte before it.
-contract ProvidersWallet {
-    address private immutable OWNER;
-
-    constructor(address owner) {
-        OWNER = owner;
-    }
-
-    function isValidSignature(bytes32 digest, bytes calldata signature) external view returns (bytes4) {
-        (uint8 mark, bytes32 r, bytes32 s, uint8 v) =
-            (uint8(signature[0]), bytes32(signature[1:33]), bytes32(signature[33:65]), uint8(signature[65]));
-        return mark == 7 && ecrecover(digest, v, r, s) == OWNER ? IERC1271.isValidSignature.selector : bytes4(0);
-    }
-}
 
 /// @title Three providers around one Registry
 abstract contract RegistryFixture is Fixture {
@@ -193,10 +176,4 @@ abstract contract RegistryFixture is Fixture {
     function digestOf(bytes32 structHash) internal view returns (bytes32) {
         return keccak256(abi.encodePacked(hex"1901", separator(address(registry), block.chainid), structHash));
     }
-
-    function signed(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
-        return abi.encodePacked(r, s, v);
-    }
-
 }

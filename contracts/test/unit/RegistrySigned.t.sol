@@ -8,7 +8,8 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 
 import {IRegistry} from "src/interfaces/IRegistry.sol";
 import {IRelaying} from "src/interfaces/IRelaying.sol";
-import {ProvidersWallet, RegistryFixture} from "./RegistryFixture.sol";
+import {RegistryFixture} from "./RegistryFixture.sol";
+import {Wallet} from "../Wallet.sol";
 import {FeeToken, PlainToken, ReentrantToken} from "../tokens/Tokens.sol";
 import {Signature, TokenSignatures} from "../tokens/TokenSignatures.sol";
 import {Vm, vm} from "../Vm.sol";
@@ -130,7 +131,7 @@ contract RegistrySignedTest is RegistryFixture {
 
     /// @dev Signed by a provider's key for the present registry and chain.
     function sign(uint256 action, uint256 key, IRelaying.Relay memory relay) private view returns (bytes memory) {
-        return signed(key, digestOf(hashOf(action, vm.addr(key), relay)));
+        return sign(key, digestOf(hashOf(action, vm.addr(key), relay)));
     }
 
     function send(address sender, bytes memory data) private returns (bool ok, bytes memory answer) {
@@ -358,14 +359,14 @@ contract RegistrySignedTest is RegistryFixture {
         for (uint256 a; a < ACTIONS; ++a) {
             prepare(a, ann);
             fails(
-                a, ann, terms(), 0, signed(BEN_KEY, digestOf(hashOf(a, ann, terms()))), invalid(ann)
+                a, ann, terms(), 0, sign(BEN_KEY, digestOf(hashOf(a, ann, terms()))), invalid(ann)
             );
             fails(a, ann, terms(), 0, sign(a, BEN_KEY, terms()), invalid(ann));
             fails(a, ben, terms(), 0, sign(a, ANN_KEY, terms()), invalid(ben));
             fails(a, address(0), terms(), 0, sign(a, ANN_KEY, terms()), invalid(address(0)));
             // Nor is the sender asked.
-            vm.etch(RELAYER, address(new ProvidersWallet(ben)).code);
-            bytes memory bens = signed(BEN_KEY, digestOf(hashOf(a, ann, terms())));
+            vm.etch(RELAYER, address(new Wallet(ben)).code);
+            bytes memory bens = sign(BEN_KEY, digestOf(hashOf(a, ann, terms())));
             fails(a, ann, terms(), 0, bytes.concat(hex"07", bens), invalid(ann));
             vm.etch(RELAYER, "");
         }
@@ -459,26 +460,26 @@ contract RegistrySignedTest is RegistryFixture {
     }
 
     function test_Authorize_WhenAWalletSigned() external {
-        address wallet = address(new ProvidersWallet(ann));
+        address wallet = address(new Wallet(ann));
         address keys = address(new KeysWallet(ann));
         for (uint256 a; a < ACTIONS; ++a) {
             prepare(a, wallet);
             bytes32 d = digestOf(hashOf(a, wallet, terms()));
-            fails(a, wallet, terms(), 3, bytes.concat(hex"07", signed(BEN_KEY, d)), invalid(wallet));
-            fails(a, wallet, terms(), 3, bytes.concat(hex"08", signed(ANN_KEY, d)), invalid(wallet));
-            fails(a, wallet, terms(), 3, signed(ANN_KEY, d), invalid(wallet));
-            goes(a, wallet, terms(), 3, bytes.concat(hex"07", signed(ANN_KEY, d)));
+            fails(a, wallet, terms(), 3, bytes.concat(hex"07", sign(BEN_KEY, d)), invalid(wallet));
+            fails(a, wallet, terms(), 3, bytes.concat(hex"08", sign(ANN_KEY, d)), invalid(wallet));
+            fails(a, wallet, terms(), 3, sign(ANN_KEY, d), invalid(wallet));
+            goes(a, wallet, terms(), 3, bytes.concat(hex"07", sign(ANN_KEY, d)));
             eq(balance(RELAYER), 3, "fee");
             // One that takes a signature as its owner's key makes it.
             prepare(a, keys);
             d = digestOf(hashOf(a, keys, terms()));
-            fails(a, keys, terms(), 3, signed(BEN_KEY, d), invalid(keys));
-            goes(a, keys, terms(), 3, signed(ANN_KEY, d));
+            fails(a, keys, terms(), 3, sign(BEN_KEY, d), invalid(keys));
+            goes(a, keys, terms(), 3, sign(ANN_KEY, d));
         }
     }
 
     function test_Authorize_WhenAnAccountWithCodeSigned() external {
-        address code = address(new ProvidersWallet(ben));
+        address code = address(new Wallet(ben));
         vm.etch(ann, bytes.concat(hex"ef0100", bytes20(code)));
         for (uint256 a; a < ACTIONS; ++a) {
             // By its own key, which the code does not take away.
@@ -487,7 +488,7 @@ contract RegistrySignedTest is RegistryFixture {
             // By what the code takes.
             prepare(a, ann);
             bytes32 d = digestOf(hashOf(a, ann, terms()));
-            goes(a, ann, terms(), 3, bytes.concat(hex"07", signed(BEN_KEY, d)));
+            goes(a, ann, terms(), 3, bytes.concat(hex"07", sign(BEN_KEY, d)));
         }
     }
 
