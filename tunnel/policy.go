@@ -210,42 +210,64 @@ func (p *Policy) Check(proto Proto, dst netip.AddrPort) error {
 // reason says why an address is closed; empty when it is open. With what is near left out, it is what the prefixes of
 // the policy say by themselves.
 func (p *Policy) reason(addr netip.Addr, n *near) string {
+	reason, excepted := p.byPrefix(addr, n)
+	if in, ok := isatap(addr); ok && reason == "" && !excepted {
+		return p.carrying(in, n)
+	}
+	return reason
+}
+
+// byPrefix is what the prefixes that an address lies in say of it, and of the address that it carries behind them:
+// neighbours between two ends of such prefixes are judged alike. It says also whether an exception opened the address.
+func (p *Policy) byPrefix(addr netip.Addr, n *near) (reason string, excepted bool) {
 	v, listed := p.table.Lookup(addr)
-	excepted := listed && v.reason == ""
+	open := listed && v.reason == ""
 	switch {
 	case n.owns(addr) && !v.exact:
-		return "the provider's own address"
-	case n.linked(addr) && !(excepted && v.narrow):
-		return "on the provider's own network"
-	case excepted:
-		return ""
+		return "the provider's own address", false
+	case n.linked(addr) && !(open && v.narrow):
+		return "on the provider's own network", false
+	case open:
+		return "", true
 	}
 	inner, malformed := n.translated(addr)
 	if malformed {
-		return "not an address that NAT64 translates"
+		return "not an address that NAT64 translates", false
 	}
 	if inner == nil {
 		inner = embedded(addr)
 	}
 	for _, a := range inner {
-		if e, ok := p.embedded.Lookup(a); ok && e.reason != "" {
-			return fmt.Sprintf("carries %v: %s", a, e.reason)
-		}
-		if n.owns(a) {
-			return fmt.Sprintf("carries %v: the provider's own address", a)
-		}
-		if n.linked(a) {
-			return fmt.Sprintf("carries %v: on the provider's own network", a)
+		if reason := p.carrying(a, n); reason != "" {
+			return reason, false
 		}
 	}
 	// Well-known NAT64 lies in a reserved range, but leads to the address that it carries.
 	if nat64.Contains(addr) && v.reason == "reserved" {
-		return ""
+		return "", false
 	}
-	return v.reason
+	return v.reason, false
 }
 
-// embedded lists the IPv4 addresses that an IPv6 address leads to, nil for most.
+// carrying says why an address that carries an IPv4 address is closed on its account.
+func (p *Policy) carrying(a netip.Addr, n *near) string {
+	reason := ""
+	if e, ok := p.embedded.Lookup(a); ok {
+		reason = e.reason
+	}
+	switch {
+	case reason != "":
+	case n.owns(a):
+		reason = "the provider's own address"
+	case n.linked(a):
+		reason = "on the provider's own network"
+	default:
+		return ""
+	}
+	return fmt.Sprintf("carries %v: %s", a, reason)
+}
+
+// embedded lists the IPv4 addresses that an IPv6 address leads to by its prefix, nil for most.
 func embedded(a netip.Addr) []netip.Addr {
 	if !a.Is6() {
 		return nil
@@ -263,11 +285,17 @@ func embedded(a netip.Addr) []netip.Addr {
 		binary.BigEndian.PutUint32(c[:], client)
 		return []netip.Addr{at(4), netip.AddrFrom4(c)}
 	}
-	// ISATAP (RFC 5214) puts the address after 0000:5efe or 0200:5efe, under any prefix.
-	if b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe {
-		return []netip.Addr{at(12)}
-	}
 	return nil
+}
+
+// isatap is the IPv4 address that RFC 5214 puts after 0000:5efe or 0200:5efe. It does so under any prefix, also under one
+// by which the address carries another: which of the two a network goes by is not to be seen, so that both must be open.
+func isatap(a netip.Addr) (netip.Addr, bool) {
+	if !a.Is6() {
+		return netip.Addr{}, false
+	}
+	b := a.As16()
+	return netip.AddrFrom4([4]byte(b[12:])), b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe
 }
 
 // AlwaysDenied lists the prefixes that every exit closes, whatever its policy, in order.

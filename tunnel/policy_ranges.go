@@ -10,8 +10,9 @@ import (
 )
 
 // rules put the policy into the terms of a packet filter, which compares ranges and unwraps nothing: every address that
-// carries a closed one is in a closed range of its own. The two forms of one policy agree on every address, save for
-// two that no packet can bear: zones, and IPv4 addresses mapped into IPv6 (RFC 4291), which the filter closes.
+// carries a closed one behind a prefix is in a closed range of its own, and one rule reads those that carry it under any
+// prefix (ISATAP). The two forms of one policy agree on every address, save for two that no packet can bear: zones, and
+// IPv4 addresses mapped into IPv6 (RFC 4291), which the filter closes.
 func (p *Policy) rules() forward.Rules {
 	return forward.Rules{
 		Closed: slices.Concat(p.ranges(4, nil, p.closed), p.ranges(6, nil, p.closed)),
@@ -31,7 +32,10 @@ func (p *Policy) rules() forward.Rules {
 // nearRules are what of the rules may change while the exit runs.
 func (p *Policy) nearRules() forward.Near {
 	n := p.near.Load()
-	closed := func(a netip.Addr) bool { return !p.closed(a) && p.reason(a, n) != "" }
+	closed := func(a netip.Addr) bool {
+		reason, _ := p.byPrefix(a, n)
+		return reason != "" && !p.closed(a)
+	}
 	r := forward.Near{
 		Own:     slices.Concat(p.ranges(4, n, closed), p.ranges(6, n, closed)),
 		Carried: p.ranges(4, n, func(a netip.Addr) bool { return n.owns(a) || n.linked(a) }),
@@ -50,7 +54,10 @@ func (p *Policy) nearRules() forward.Near {
 }
 
 // closed reports whether the policy's prefixes close an address.
-func (p *Policy) closed(a netip.Addr) bool { return p.reason(a, nil) != "" }
+func (p *Policy) closed(a netip.Addr) bool {
+	reason, _ := p.byPrefix(a, nil)
+	return reason != ""
+}
 
 // ranges lists the addresses of a family for which is holds. It asks once for each stretch between two ends of the
 // prefixes that the policy, and what is near, are made of.

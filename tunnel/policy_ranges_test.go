@@ -52,6 +52,12 @@ func TestRangesCloseExactlyWhatThePolicyCloses(t *testing.T) {
 			Allow: prefixes("10.1.0.0/16", "192.168.1.7/32", "fd12::/32", "2001:db8::1/128", "198.41.0.4/32", "2002::/24"),
 			Deny:  prefixes("1.2.3.0/24", "2606:4700:1::/48", "10.1.9.0/24", "255.255.255.255/32", "ffff:ffff::/32"),
 		},
+		// Prefixes that begin, or end, at an address of ISATAP; behind a NAT64 of 56 bits the IPv4 ones do.
+		"isatap": {
+			Allow: prefixes("2400:cb00::5efe:a00:1/128", "2400:cb01::5efe:0:0/96", "2a06:1:2:3300:0:5efe::/96", "0.0.94.254/32"),
+			Deny: prefixes("2400:cb02::5efe:7f00:0/128", "2400:cb03::200:5efe:0:0/96", "2400:cb04::5efd:ffff:ffff/128",
+				"87.0.94.254/32", "88.0.94.253/32", "8.8.8.8/32"),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := mustPolicy(t, cfg)
@@ -61,7 +67,7 @@ func TestRangesCloseExactlyWhatThePolicyCloses(t *testing.T) {
 			p.setNAT64(prefixes("2a02:8071:64::/96", "2a03:1::/32", "2a04:1:2200::/40", "2a05:1:2::/48", "2a06:1:2:3300::/56", "2a07:1:2:3::/64"))
 			r := p.rules()
 			checked := 0
-			check := func(a netip.Addr) {
+			one := func(a netip.Addr) {
 				if !a.IsValid() || a.Is4In6() {
 					return
 				}
@@ -70,6 +76,18 @@ func TestRangesCloseExactlyWhatThePolicyCloses(t *testing.T) {
 				if filtered(r, a) != want {
 					t.Errorf("%v: filter closes it: %v, policy: %v", a, !want, want)
 				}
+			}
+			// Every address is asked also as one of ISATAP in the same /64, with what it ends with and with a closed one.
+			check := func(a netip.Addr) {
+				one(a)
+				if !a.Is6() {
+					return
+				}
+				b := a.As16()
+				copy(b[8:], []byte{byte(rand.IntN(2) * 2), 0, 0x5e, 0xfe})
+				one(netip.AddrFrom16(b))
+				copy(b[12:], []byte{10, 0, 0, 1})
+				one(netip.AddrFrom16(b))
 			}
 			for _, a := range forbidden() {
 				check(a)
@@ -94,8 +112,11 @@ func TestRangesCloseExactlyWhatThePolicyCloses(t *testing.T) {
 				n := rand.Uint32()
 				return [4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
 			}
-			for range 20_000 {
+			for i := range 10_000 {
 				b := random()
+				if i%8 == 0 {
+					copy(b[1:], []byte{0, 0x5e, 0xfe}) // what ISATAP begins with, behind a NAT64 of 56 bits
+				}
 				check(netip.AddrFrom4(b))
 				hex := fmt.Sprintf("%02x%02x:%02x%02x", b[0], b[1], b[2], b[3])
 				check(netip.MustParseAddr("64:ff9b::" + hex))
