@@ -26,13 +26,18 @@
 // mutants.json also names, for each of the properties that the stateful tests watch, a change that breaks it: the short
 // campaign of `make test` must fail on it, and with that property's own sentence.
 //
-// node mutate.mjs [--list] [--only TEXT]... [--sample N] [--jobs N]
+// node mutate.mjs [--list] [--only TEXT]... [--sample N | --again LOG] [--jobs N]
+// node mutate.mjs --record
+//
+// A run of all writes its report into mutation.txt, if nothing survives that should not. --record prints it, and fails
+// where it is not of these contracts and mutants. --again LOG goes on with what survived in the run that printed LOG, once
+// tests have been added.
 //
 // --sample N runs N mutants only, always the same ones: in the order of the hashes of their names first one of each
 // operator and one of each function, and then the next ones.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -60,6 +65,8 @@ async function test(contract, made = {}, name = "sound", tests) {
     FOUNDRY_FUZZ_FAILURE_PERSIST_DIR: join(folder, "fuzz"),
     FOUNDRY_INVARIANT_FAILURE_PERSIST_DIR: join(folder, "invariant"),
     FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT: "0",
+    // What loops for ever ends soon.
+    FOUNDRY_GAS_LIMIT: "1000000000",
     FOUNDRY_DISABLE_NIGHTLY_WARNING: "1",
     NO_COLOR: "1",
     // Forge writes its cache each time, and two at once would find half of it.
@@ -71,14 +78,19 @@ async function test(contract, made = {}, name = "sound", tests) {
     writeFileSync(env[`MUTANT_${contract}`], JSON.stringify(artifact));
   }
   const result = await run(tests ?? testsOf[contract]);
-  return result.result === "survived" && !tests && slowTestsOf[contract] ? run(slowTestsOf[contract]) : result;
+  if (result.result !== "survived" || tests || !slowTestsOf[contract]) return result;
+  env.FOUNDRY_INVARIANT_RUNS = "48";
+  return run(slowTestsOf[contract]);
 
-  // Stopping at the first failure saves time, but forge does not always come back from it. A mutant may also loop for
-  // ever, so that the second time counts.
+  // Stopping at the first failure saves time, but forge does not always come back from it.
   async function run(tests) {
     const more = tests.includes("invariant") ? 3 : 1;
-    const first = await forge(tests, ["--fail-fast"], more * 20_000);
-    return first.result === "caught" && first.by === late ? forge(tests, [], more * 60_000) : first;
+    let last;
+    for (const [options, seconds] of [[["--fail-fast"], 20], [[], 60], [[], 180]]) {
+      last = await forge(tests, options, more * seconds * 1000);
+      if (last.result !== "late") break;
+    }
+    return last;
   }
 
   function forge(tests, more, limit) {
@@ -97,14 +109,13 @@ async function test(contract, made = {}, name = "sound", tests) {
         const by = /\[FAIL.*\] (\w+)\(/.exec(text)?.[1];
         const says = /\[FAIL: ([^\]]*)\]/.exec(text)?.[1];
         if (code === 0) done({ result: "survived" });
-        else if (by || says || signal) done({ result: "caught", by: by ?? says ?? late, says });
+        else if (by || says) done({ result: "caught", by: by ?? says, says });
+        else if (signal) done({ result: "late" });
         else done({ result: "broken", why: text.slice(-2000) });
       });
     });
   }
 }
-
-const late = "the time limit";
 
 // Compiling takes seconds, running the tests less than one. So hundreds of mutants of a contract are compiled at once,
 // each behind a condition on a number; one mutant's code is then made by exchanging that number. It is a function's
@@ -200,21 +211,23 @@ const nameOf = (m) => `${m.file}${m.line ? `:${m.line}` : ""} ${contractOf(m)}${
   `${m.sentence ? m.sentence + ": " : ""}${m.was} → ${m.now || "∅"}`;
 const matches = (e, m) => m.file === e.file && (!e.contract || m.contract === e.contract) && (!e.where || m.where === e.where) &&
   m.rule === e.rule && (e.was === undefined || m.was === e.was) && (e.now === undefined || m.now === e.now) &&
-  (e.like === undefined || new RegExp(e.like).test(`${m.was} → ${m.now}`));
+  (e.which === undefined || m.which === e.which) && (e.like === undefined || new RegExp(e.like).test(`${m.was} → ${m.now}`));
 
 // Mutants that stand for all: see above.
 function sampleOf(mutants, n) {
-  const key = (m) => createHash("sha256").update(nameOf({ ...m, line: 0 }) + m.times).digest("hex");
+  const key = (m) => createHash("sha256").update(nameOf({ ...m, line: 0 }) + m.which).digest("hex");
   const sorted = mutants.map((m) => [key(m), m]).sort(([a], [b]) => (a < b ? -1 : 1)).map(([, m]) => m);
   const chosen = new Set();
   const seen = new Set();
-  for (const m of sorted) {
-    const covers = [m.rule, `${m.contract} ${m.file} ${m.where}`].filter((c) => !seen.has(c));
-    if (!covers.length) continue;
-    covers.forEach((c) => seen.add(c));
-    chosen.add(m);
+  const covered = [(m) => m.rule, (m) => `${m.contract} ${m.file} ${m.where}`, (m) => nameOf(m) + m.which];
+  for (const by of covered) {
+    for (const m of sorted) {
+      if (chosen.size === n) break;
+      if (seen.has(by(m))) continue;
+      chosen.add(m);
+      covered.forEach((by) => seen.add(by(m)));
+    }
   }
-  for (const m of sorted) if (chosen.size < n) chosen.add(m);
   return mutants.filter((m) => chosen.has(m));
 }
 
@@ -283,6 +296,12 @@ async function main() {
   if (broken.length) throw new Error(broken.map((m) => `${nameOf(m)}: ${invalid.get(m.id)}`).join("\n"));
   mutants = mutants.filter((m) => !invalid.has(m.id));
 
+  // Which of several with the same name.
+  const names = new Map();
+  for (const m of mutants) {
+    const name = `${m.contract} ${nameOf({ ...m, line: 0 })}`;
+    names.set(name, (m.which = (names.get(name) ?? 0) + 1));
+  }
   for (const e of spec.equivalent) {
     const same = mutants.filter((m) => matches(e, m));
     if (e.like && e.times === undefined ? !same.length : same.length !== (e.times ?? 1)) {
@@ -292,23 +311,27 @@ async function main() {
     same.forEach((m) => (m.equivalent = e.why));
   }
   if (process.exitCode) return;
-  // Which of several with the same name.
-  const names = new Map();
-  for (const m of mutants) {
-    const name = `${m.contract} ${nameOf({ ...m, line: 0 })}`;
-    names.set(name, (m.times = (names.get(name) ?? 0) + 1));
-  }
   const whole = mutants.length;
   const sample = option("--sample");
   const only = process.argv.filter((_, i, argv) => argv[i - 1] === "--only");
   if (only.length) mutants = mutants.filter((m) => only.some((text) => nameOf(m).includes(text)));
   if (sample) mutants = sampleOf(mutants, Number(sample));
+  const before = [];
+  if (option("--again")) {
+    const log = readFileSync(option("--again"), "utf8");
+    if (!log.includes(stamp.contracts)) throw new Error(`${option("--again")} is of other contracts or operators`);
+    const left = new Set([...log.matchAll(/^(?:SURVIVED|LATE|BROKEN) {2}(.*)$/gm)].map(([, name]) => name));
+    before.push(...mutants.filter((m) => !m.equivalent && !m.says && !left.has(nameOf(m))));
+    before.forEach((m) => Object.assign(m, { result: "caught", by: "an earlier run" }));
+    mutants = mutants.filter((m) => !m.result);
+  }
   if (process.argv.includes("--list")) {
     mutants.forEach((m) => console.log(nameOf(m) + (m.equivalent ? `\n    the same: ${m.equivalent}` : "")));
     console.log(`${mutants.length} mutants, ${mutants.filter((m) => m.equivalent).length} that behave as the original`);
     return;
   }
 
+  console.log(stamp.contracts);
   const sound = async (contract, made, what) => {
     const { result, by, why } = await test(contract, made);
     if (result === "survived") return;
@@ -364,14 +387,36 @@ async function main() {
     if (++done % 100 === 0) console.log(`${done}/${mutants.length} after ${seconds()}`);
   });
   await workers.end();
-  report(mutants, invalid.size);
   const each = (Date.now() - tested) / 1000 / mutants.length;
-  const judged = mutants.filter((m) => !m.equivalent);
-  const caught = judged.filter((m) => m.result === "caught").length;
-  console.log(`mutants: ${caught} of ${judged.length} caught (${Math.floor((1000 * caught) / judged.length) / 10} %) in ${seconds()}, ` +
-    `${each.toFixed(2)} s each with ${jobs} jobs; ${mutants.length - judged.length} behave as the original` +
-    (sample ? `; a sample of ${mutants.length} out of ${whole}` : ""));
+  console.log(`${seconds()}, ${each.toFixed(2)} s each with ${jobs} jobs` + (sample ? `; a sample of ${mutants.length} out of ${whole}` : ""));
+  const text = report([...mutants, ...before].sort((a, b) => a.id - b.id), invalid.size) +
+    (before.length ? `${before.length} of them were caught by an earlier run, after which tests were added\n` : "");
+  console.log(text);
   if (mutants.some((m) => (m.result === "caught") === !!m.equivalent)) process.exit(1);
+  if (!sample && !only.length) writeFileSync(record, `${Object.values(stamp).join("\n")}\n\n${text}`);
+}
+
+// The report of the last run of all begins with what it was a run of.
+const record = join(root, "mutation.txt");
+const stamp = (() => {
+  const hash = (...parts) => createHash("sha256").update(parts.join("\0")).digest("hex");
+  const of = (files) => hash(...files.sort().flatMap((f) => [f, sources[f]?.content ?? readFileSync(join(root, f), "utf8")]));
+  const tests = readdirSync(join(root, "test"), { recursive: true }).filter((f) => f.endsWith(".sol")).map((f) => `test/${f}`);
+  return {
+    contracts: `contracts ${of(["operators.mjs", ...new Set(Object.values(sourcesOf).flat())])}`,
+    mutants: `mutants   ${of(["mutants.json"])}`,
+    tests: `tests     ${of(tests)}`,
+  };
+})();
+
+function printRecord() {
+  const text = readFileSync(record, "utf8");
+  console.log(`The last run of all mutants:\n\n${text}`);
+  if (!text.startsWith(`${stamp.contracts}\n${stamp.mutants}\n`)) {
+    console.error("mutation.txt is of other contracts or mutants than these: make mutate");
+    process.exit(1);
+  }
+  if (!text.includes(`\n${stamp.tests}\n`)) console.log("Tests have changed since: make mutate says what they catch now.");
 }
 
 // What is compiled at once: some hundreds of mutants of a contract, in the order in which they stand. Functions that a
@@ -396,34 +441,37 @@ function chunksOf(mutants) {
   });
 }
 
+// What a run found, in words.
 function report(mutants, invalid) {
-  const rules = [...new Set(mutants.map((m) => m.rule))];
-  const rows = rules.map((rule) => {
-    const of = mutants.filter((m) => m.rule === rule);
-    const judged = of.filter((m) => !m.equivalent);
-    return [rule, `${judged.filter((m) => m.result === "caught").length}/${judged.length}`, of.length - judged.length];
-  });
+  const lines = [];
   const judged = mutants.filter((m) => !m.equivalent);
-  rows.push(["all", `${judged.filter((m) => m.result === "caught").length}/${judged.length}`, mutants.length - judged.length]);
-  console.log(`\n${"operator".padEnd(22)}${"caught/all".padStart(12)}${"survive, the same".padStart(20)}`);
-  for (const [rule, caught, same] of rows) console.log(rule.padEnd(22) + caught.padStart(12) + String(same || "").padStart(20));
-  console.log(`${invalid} more do not compile\n`);
-  for (const m of mutants.filter((m) => m.says)) console.log(`${m.result}: ${m.sentence}: "${m.says}"`);
+  const rows = [...new Set(mutants.map((m) => m.rule)), "all"].map((rule) => {
+    const of = (list) => list.filter((m) => rule === "all" || m.rule === rule);
+    const all = of(judged);
+    return [rule, `${all.filter((m) => m.result === "caught").length}/${all.length}`, String(of(mutants).length - all.length || "")];
+  });
+  for (const [rule, caught, same] of [["operator", "caught/all", "survive, the same"], ...rows]) {
+    lines.push(rule.padEnd(22) + caught.padStart(12) + same.padStart(20));
+  }
+  lines.push(`${invalid} more do not compile`, "");
+  for (const m of mutants.filter((m) => m.says)) lines.push(`${m.result}: ${m.sentence}: "${m.says}"`);
   const same = mutants.filter((m) => m.equivalent && m.result !== "caught");
-  console.log(`\n${same.length} survive because they behave as the original:\n`);
+  lines.push("", `${same.length} survive because they behave as the original${same.length ? ":" : ""}`, "");
   for (const why of new Set(same.map((m) => m.equivalent))) {
-    same.filter((m) => m.equivalent === why).forEach((m) => console.log(nameOf(m)));
-    console.log(`    ${why}`);
+    lines.push(...same.filter((m) => m.equivalent === why).map(nameOf), `    ${why}`);
   }
   for (const m of mutants.filter((m) => m.equivalent && m.result === "caught")) {
-    console.log(`NOT THE SAME (caught by ${m.by})  ${nameOf(m)}\n    ${m.equivalent}`);
+    lines.push(`NOT THE SAME (caught by ${m.by})  ${nameOf(m)}`, `    ${m.equivalent}`);
   }
   const missed = judged.filter((m) => m.result !== "caught");
-  console.log(`\n${missed.length} survive that should not${missed.length ? ":" : ""}\n`);
-  for (const m of missed) {
-    console.log(`${m.result.toUpperCase()}  ${nameOf(m)}${m.error ? "\n" + m.error : ""}`);
-  }
+  lines.push("", `${missed.length} survive that should not${missed.length ? ":" : ""}`);
+  for (const m of missed) lines.push(`${m.result.toUpperCase()}  ${nameOf(m)}${m.error ? "\n" + m.error : ""}`);
+  const caught = judged.length - missed.length;
+  lines.push("", `mutants: ${caught} of ${judged.length} caught (${Math.floor((1000 * caught) / judged.length) / 10} %), ` +
+    `${same.length} behave as the original`);
+  return lines.map((line) => line.trimEnd() + "\n").join("");
 }
 
-if (isMainThread) await main();
+if (isMainThread && process.argv.includes("--record")) printRecord();
+else if (isMainThread) await main();
 else work();

@@ -17,8 +17,9 @@ export const testsOf = {
   Registry: "test/unit/Registry*",
   DevToken: "test/unit/DevToken*",
 };
-// Those that take longer are run only where the others find nothing.
-export const slowTestsOf = { Channels: "test/Vectors*" };
+// Those that take longer are run only where the others find nothing: the random actions, each compared with the model, and
+// the golden vectors.
+export const slowTestsOf = { Channels: "test/{Vectors*,invariant/Channels*}", Registry: "test/invariant/Registry*" };
 // What gives tests a look inside a contract: it is compiled with each changed version of the functions named here.
 export const harnessOf = { Channels: { file: "test/harness/Settling.sol", name: "Settling", of: ["_settle"] } };
 

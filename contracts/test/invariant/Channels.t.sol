@@ -23,8 +23,8 @@ import {vm} from "../Vm.sol";
 ///      it no more than was signed                                          "a relayer took more than was signed"
 ///   8. a signed reserve raises a ceiling at most once                      "a reserve was used twice"
 ///
-/// Beside them each call is compared with the {Model}: what it answers, with what error it is refused, and what the views
-/// and the token say afterwards.
+/// Beside them each call is compared with the {Model}: what it answers, with what error it is refused, which events it
+/// emits, and what the views and the token say afterwards.
 contract ChannelsInvariants is Fixture {
     Handler private handler;
 

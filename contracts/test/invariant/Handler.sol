@@ -5,24 +5,28 @@ import {IChannels} from "src/interfaces/IChannels.sol";
 import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {TypedData} from "src/libraries/TypedData.sol";
 import {Authorization, IDevToken, Signature, TokenSignatures} from "../tokens/TokenSignatures.sol";
-import {vm} from "../Vm.sol";
+import {Vm, vm} from "../Vm.sol";
 import {Digests} from "../Digests.sol";
+import {Wallet} from "../Wallet.sol";
+import {Events} from "./Events.sol";
 import {Model} from "./Model.sol";
 
 /// @title Everything that three payers with two session keys each, three payees and two relayers can do, in any order,
 /// and time
 /// @notice The handler keeps a copy of every word that the contract may ever write. After each action it takes the list
 /// of the words that were written, as the machine recorded it, and checks every change; all others are known to be as
-/// they were. Then it compares with the {Model}, which was asked before: what the call answered, or why it was refused,
-/// what the views say now and who has which tokens. Vaults are numbered by owner and signer, channels by vault and payee,
-/// used numbers by account and word. The third payee is the first payer; the other two own vaults as well, for what they
-/// keep by `claimToVault`.
+/// they were. Then it compares with the {Model}, which was asked before: what the call answered and which events it
+/// emitted, or why it was refused, what the views say now and who has which tokens. Vaults are numbered by owner and
+/// signer, channels by vault and payee, used numbers by account and word. The third payee is the first payer; the other
+/// two own vaults as well, for what they keep by `claimToVault`, and the second of them is a wallet with code. The second
+/// session key is the first payer's own.
 contract Handler {
     uint256 internal constant PAYERS = 3;
     uint256 internal constant SIGNERS = 2;
     uint256 internal constant PAYEES = 3;
     uint256 internal constant OWNERS = 5;
     uint256 internal constant PEOPLE = 7;
+    uint256 internal constant WALLET = 4;
     uint256 internal constant WORDS = 3;
     uint256 internal constant KEPT = 8;
     uint8 internal constant ANY = type(uint8).max;
@@ -176,6 +180,7 @@ contract Handler {
             if (i < SIGNERS) signers[i] = vm.addr(signerKey(i));
             payees[i] = vm.addr(payeeKey(i));
         }
+        payees[1] = address(new Wallet(payees[1]));
         (people[3], people[4], people[5], people[6]) = (payees[0], payees[1], RELAYER, STRANGER);
         for (uint256 o; o < OWNERS; ++o) {
             if (o < PAYERS) {
@@ -229,7 +234,7 @@ contract Handler {
     }
 
     function signerKey(uint256 i) private pure returns (uint256) {
-        return 0x5500 + i;
+        return i == 1 ? payerKey(0) : 0x5500 + i;
     }
 
     function payeeKey(uint256 i) private pure returns (uint256) {
@@ -290,13 +295,17 @@ contract Handler {
 
     /// @dev Asks the model, makes the call and checks what came of it.
     function run(Step memory t) private returns (bool ok, bytes32[] memory writes) {
+        vm.recordLogs();
         vm.prank(t.sender);
         (bool allowed, bytes memory want) = address(model).call(t.rule);
+        Vm.Log[] memory events = vm.getRecordedLogs();
         if (allowed && t.relayed) askForMore(t);
         vm.record();
+        vm.recordLogs();
         vm.prank(t.sender);
         bytes memory answer;
         (ok, answer) = address(channels).call(t.data);
+        Vm.Log[] memory emitted = vm.getRecordedLogs();
         if (ok && t.relayed) checkTerms(t);
         uint256 paid;
         (paid, writes) = check(t.scope);
@@ -311,6 +320,7 @@ contract Handler {
             keccak256(answer) == keccak256(want),
             ok ? "another answer than by the rules" : "another error than by the rules"
         );
+        if (ok) Events.same(address(channels), asset, events, emitted);
     }
 
     /// @dev Tries what would go through for a fee that is one more than was signed.
@@ -586,9 +596,10 @@ contract Handler {
 
     // Signatures
 
-    function sign(uint256 key, bytes32 digest) private pure returns (bytes memory) {
+    /// @dev For an account, by its key or another.
+    function sign(uint256 account, uint256 key, bytes32 digest) private pure returns (bytes memory) {
         (uint8 v, bytes32 r, bytes32 t) = vm.sign(key, digest);
-        return abi.encodePacked(r, t, v);
+        return account == WALLET ? abi.encodePacked(hex"07", r, t, v) : abi.encodePacked(r, t, v);
     }
 
     function compact(uint256 key, bytes32 digest) private pure returns (bytes memory) {
@@ -616,9 +627,14 @@ contract Handler {
             (facts.list[i], t.named[i]) = (fact, p * SIGNERS + s);
             rows = bytes.concat(rows, row);
         }
-        // Seldom there is a byte too many.
-        if (n != 0 && roll(24) == 0) rows = bytes.concat(rows, hex"00");
+        // Seldom there is too much.
+        if (n != 0 && roll(24) == 0) rows = bytes.concat(rows, tooMany());
         facts.length = rows.length;
+    }
+
+    /// @dev No whole row, but often some words.
+    function tooMany() private returns (bytes memory) {
+        return new bytes(roll(2) == 0 ? 1 + roll(95) : [uint256(32), 48, 64][roll(3)]);
     }
 
     function rowOf(Step memory t, uint256 p, uint256 s, uint96 total)
@@ -658,7 +674,9 @@ contract Handler {
     }
 
     function anotherKey(uint256 account) private returns (uint256) {
-        return roll(2) == 0 ? signerKey(roll(SIGNERS)) : ownerKey((account + 1 + roll(OWNERS - 1)) % OWNERS);
+        uint256 next_ = ownerKey((account + 1 + roll(OWNERS - 1)) % OWNERS);
+        uint256 key = signerKey(roll(SIGNERS));
+        return roll(2) == 0 || key == ownerKey(account) ? next_ : key;
     }
 
     function termsOf(Step memory t) private pure returns (Model.Terms memory) {
@@ -702,7 +720,7 @@ contract Handler {
         t.scope.reserves = true;
         (t.scope.credited, t.scope.creditedSigner) = (t.p, t.s);
         (o.token, o.payer, o.signer, o.payee) = (asset, payers[t.p], signers[t.s], payable_(payees[t.e]));
-        o.amount = some(purses[t.p]);
+        o.amount = roll(32) == 0 ? 0 : some(purses[t.p]);
         State memory st = state(t.p, t.s, t.e);
         uint256 there = uint256(st.ceiling) + st.free + o.amount;
         o.ceiling = uint96(roll(3) == 0 ? there : roll(there + there / 8 + 1));
@@ -727,7 +745,7 @@ contract Handler {
         if (relayed) {
             uint256 key = terms(t, t.p, 15);
             t.most = o.amount;
-            signature = sign(key, digests.openDigest(channels, o, t.relay));
+            signature = sign(t.account, key, digests.openDigest(channels, o, t.relay));
         }
         (IRelaying.Permit memory permit, Model.Permit memory fact) = permitOf(t.p, o.amount);
         if (relayed) {
@@ -749,8 +767,8 @@ contract Handler {
         uint256 kind = roll(8);
         if (kind == 0) return (permit, fact);
         permit.value = kind < 4 ? type(uint256).max : amount + roll(USUAL);
-        permit.deadline = type(uint256).max;
-        fact = Model.Permit(permit.value, token.nonces(payers[p]), kind != 1);
+        permit.deadline = roll(2) == 0 ? type(uint256).max : time - (kind == 7 ? 1 : 0);
+        fact = Model.Permit(permit.value, token.nonces(payers[p]), permit.deadline, kind != 1);
         Signature memory sig = TokenSignatures.permit(
             kind == 1 ? payerKey(p) + 1 : payerKey(p), asset, address(channels), permit.value, permit.deadline
         );
@@ -790,7 +808,9 @@ contract Handler {
         State memory st = state(t.p, t.s, t.e);
         t.scope.reserves = true;
         address payee = payable_(payees[t.e]);
-        uint96 ceiling = st.ceiling + uint96(roll(uint256(st.free) + st.free / 8 + 1));
+        if (payee == asset && roll(2) == 0) t.sender = asset;
+        uint96 ceiling =
+            roll(8) == 0 ? uint96(roll(uint256(st.ceiling) + 1)) : st.ceiling + uint96(roll(uint256(st.free) + st.free / 8 + 1));
         t.data = abi.encodeCall(IChannels.reserve, (asset, signers[t.s], payee, ceiling));
         t.rule = abi.encodeCall(Model.reserve, (signers[t.s], payee, ceiling));
         act(t);
@@ -876,7 +896,7 @@ contract Handler {
                 facts.list[n++] = k.fact;
             }
         }
-        if (roll(24) == 0) rows = bytes.concat(rows, hex"00");
+        if (roll(24) == 0) rows = bytes.concat(rows, tooMany());
         Model.Row[] memory list = facts.list;
         assembly {
             mstore(list, n)
@@ -895,7 +915,7 @@ contract Handler {
         uint256 key = terms(t, t.p, 8);
         (address payer, address signer, address payee) = (payers[t.p], signers[t.s], payees[t.e]);
         bytes memory signature =
-            sign(key, digests.channelDigest(channels, typehash, asset, payer, signer, payee, t.relay));
+            sign(t.account, key, digests.channelDigest(channels, typehash, asset, payer, signer, payee, t.relay));
         t.data = abi.encodeWithSelector(action, asset, payer, signer, payee, t.relay, t.fee, signature);
         t.rule = abi.encodeWithSelector(rule, payer, signer, payee, termsOf(t));
         send(t);
@@ -927,7 +947,7 @@ contract Handler {
             return act(t);
         }
         uint256 key = terms(t, ownerOf(t.e), 7);
-        bytes memory signature = sign(key, digests.claimDigest(channels, asset, payee, rows, t.relay));
+        bytes memory signature = sign(t.account, key, digests.claimDigest(channels, asset, payee, rows, t.relay));
         t.data = abi.encodeCall(IChannels.claimSigned, (asset, payee, rows, t.relay, t.fee, signature));
         t.rule = abi.encodeCall(Model.claimSigned, (payee, facts, termsOf(t)));
         send(t);
@@ -948,7 +968,7 @@ contract Handler {
             return act(t);
         }
         uint256 key = terms(t, ownerOf(t.e), 8);
-        bytes memory signature = sign(key, digests.claimToVaultDigest(channels, asset, payee, signer, rows, t.relay));
+        bytes memory signature = sign(t.account, key, digests.claimToVaultDigest(channels, asset, payee, signer, rows, t.relay));
         t.data =
             abi.encodeCall(IChannels.claimToVaultSigned, (asset, payee, signer, rows, t.relay, t.fee, signature));
         t.rule = abi.encodeCall(Model.claimToVaultSigned, (payee, signer, facts, termsOf(t)));
@@ -1025,7 +1045,6 @@ contract Handler {
         uint96 ceiling = state(t.p, t.s, t.e).ceiling;
         lowering(t);
         (bytes memory signature, Model.Consent memory c) = consentOf(t, uint96(roll(uint256(ceiling) + 1)));
-        if (!t.scope.lowers) t.scope = own(NONE, NONE, NONE);
         t.data = abi.encodeCall(
             IChannels.releaseSigned,
             (asset, payers[t.p], signers[t.s], payees[t.e], c.ceiling, c.epoch, c.validUntil, signature)
@@ -1046,10 +1065,12 @@ contract Handler {
         }
         c.validUntil = uint40(wrong == 2 ? time - 1 : roll(2) == 0 ? time : time + roll(delay));
         c.signed = wrong != 3;
-        if (wrong != 0 || st.epoch == LAST_EPOCH) (t.scope.lowers, t.scope.credited) = (false, NONE);
+        // What names a later epoch may be good when it is tried again.
+        if (wrong > 1 || c.epoch < st.epoch || st.epoch == LAST_EPOCH) (t.scope.lowers, t.scope.credited) = (false, NONE);
         uint256 key = c.signed ? payeeKey(t.e) : anotherKey(ownerOf(t.e));
-        signature =
-            sign(key, channels.releaseDigest(asset, payers[t.p], signers[t.s], payees[t.e], to, c.epoch, c.validUntil));
+        bytes32 digest =
+            channels.releaseDigest(asset, payers[t.p], signers[t.s], payees[t.e], to, c.epoch, c.validUntil);
+        signature = sign(ownerOf(t.e), key, digest);
     }
 
     function closeAndWithdraw(uint256 p, uint256 s, uint256 e, uint256 seed) external {
@@ -1063,7 +1084,7 @@ contract Handler {
         (c.token, c.signer, c.payee) = (asset, signers[t.s], payees[t.e]);
         rule.rows.list = new Model.Row[](roll(4) == 0 ? 0 : 1);
         if (rule.rows.list.length != 0) (c.rows, rule.rows.list[0]) = rowOf(t, t.p, t.s, total);
-        if (roll(24) == 0) c.rows = bytes.concat(c.rows, hex"00");
+        if (roll(24) == 0) c.rows = bytes.concat(c.rows, tooMany());
         (c.signature, rule.consent) = consentOf(t, roll(4) == 0 ? uint96(roll(uint256(st.ceiling) + 1)) : total);
         (c.ceiling, c.epoch, c.validUntil) = (rule.consent.ceiling, rule.consent.epoch, rule.consent.validUntil);
         c.to = payable_(people[roll(OWNERS)]);
@@ -1074,7 +1095,7 @@ contract Handler {
             return act(t);
         }
         uint256 key = terms(t, t.p, 6);
-        bytes memory signature = sign(key, digests.closeDigest(channels, c, payers[t.p], t.relay));
+        bytes memory signature = sign(t.account, key, digests.closeDigest(channels, c, payers[t.p], t.relay));
         t.data = abi.encodeCall(IChannels.closeAndWithdrawSigned, (c, payers[t.p], t.relay, t.fee, signature));
         t.rule = abi.encodeCall(Model.closeAndWithdrawSigned, (rule, payers[t.p], termsOf(t)));
         send(t);
@@ -1093,7 +1114,7 @@ contract Handler {
         }
         uint256 key = terms(t, t.p, 9);
         bytes memory signature =
-            sign(key, digests.withdrawDigest(channels, asset, payers[t.p], signers[t.s], amount, to, t.relay));
+            sign(t.account, key, digests.withdrawDigest(channels, asset, payers[t.p], signers[t.s], amount, to, t.relay));
         t.data = abi.encodeCall(
             IChannels.withdrawSigned, (asset, payers[t.p], signers[t.s], amount, to, t.relay, t.fee, signature)
         );

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IChannels} from "src/interfaces/IChannels.sol";
 import {IRelaying} from "src/interfaces/IRelaying.sol";
 
@@ -14,9 +15,10 @@ interface ITokenErrors {
 
 /// @title The rules, said once more
 /// @notice What src/interfaces says, in mappings and structs and without cryptography: who signed what it is told. The same
-/// senders call it with the same words as the contract, and it answers or reverts as the contract has to, to the byte. It
-/// keeps the books of one token as well: balances, and what the contract may take. Where a call is wrong in two ways,
-/// nobody promises which of them is named; the model looks in the order of the contract.
+/// senders call it with the same words as the contract, and it answers or reverts as the contract has to, to the byte, and
+/// emits the events that the contract has to. It keeps the books of one token as well: balances, and what the contract may
+/// take. Where a call is wrong in two ways, nobody promises which of them is named; the model looks in the order of the
+/// contract.
 contract Model {
     struct Channel {
         uint96 settled;
@@ -53,6 +55,7 @@ contract Model {
     struct Permit {
         uint256 value;
         uint256 nonce;
+        uint256 deadline;
         bool signed;
     }
 
@@ -118,7 +121,7 @@ contract Model {
     }
 
     function permit(address owner, Permit calldata p) public {
-        if (!p.signed || p.nonce != permits[owner]) return;
+        if (!p.signed || p.nonce != permits[owner] || block.timestamp > p.deadline) return;
         ++permits[owner];
         allowance[owner] = p.value;
     }
@@ -129,6 +132,8 @@ contract Model {
         }
         balanceOf[from] -= amount;
         balanceOf[to] += amount;
+        // Some tokens refuse to move nothing.
+        if (amount != 0) emit IERC20.Transfer(from, to, amount);
     }
 
     function transferFrom(address from, address to, uint256 amount) private {
@@ -168,7 +173,7 @@ contract Model {
         pull(o.payer, o.amount);
         uint96 arrived = afterFee(o.amount, t.fee);
         opens(o, arrived, true);
-        transfer(contract_, msg.sender, t.fee);
+        tip(o.payer, t.fee, t);
         return arrived;
     }
 
@@ -187,7 +192,7 @@ contract Model {
         if (o.amount == 0) revert IRelaying.NothingReceived();
         uint96 arrived = afterFee(o.amount, t.fee);
         opens(o, arrived, true);
-        transfer(contract_, msg.sender, t.fee);
+        tip(o.payer, t.fee, t);
         return arrived;
     }
 
@@ -209,6 +214,7 @@ contract Model {
     function credit(address payer, address signer, uint256 amount) private {
         named(payer, signer);
         free[payer][signer] += uint96(amount);
+        emit IChannels.Deposited(token, payer, signer, uint96(amount));
     }
 
     function opens(IChannels.Opening calldata o, uint96 arrived, bool asFarAsItGoes) private {
@@ -216,16 +222,18 @@ contract Model {
         payable_(o.payee);
         free[o.payer][o.signer] += arrived;
         Channel storage c = channels[o.payer][o.signer][o.payee];
-        if (o.ceiling <= c.ceiling) return;
-        if (c.exitAt != 0) revert IChannels.ExitInProgress(c.exitAt);
-        uint96 more = o.ceiling - c.ceiling;
-        uint96 there = free[o.payer][o.signer];
-        if (more > there) {
-            if (!asFarAsItGoes) revert IChannels.InsufficientFree(there, more);
-            more = there;
+        if (o.ceiling > c.ceiling) {
+            if (c.exitAt != 0) revert IChannels.ExitInProgress(c.exitAt);
+            uint96 more = o.ceiling - c.ceiling;
+            uint96 there = free[o.payer][o.signer];
+            if (more > there) {
+                if (!asFarAsItGoes) revert IChannels.InsufficientFree(there, more);
+                more = there;
+            }
+            free[o.payer][o.signer] -= more;
+            c.ceiling += more;
         }
-        free[o.payer][o.signer] -= more;
-        c.ceiling += more;
+        emit IChannels.Opened(token, o.payer, o.payee, o.signer, arrived, c.ceiling);
     }
 
     function payable_(address to) private view {
@@ -244,11 +252,13 @@ contract Model {
         if (more > there) revert IChannels.InsufficientFree(there, more);
         free[msg.sender][signer] -= more;
         c.ceiling = ceiling;
+        emit IChannels.Reserved(token, msg.sender, payee, signer, ceiling);
     }
 
     function reserveSigned(address payee, Rows calldata rows) external returns (uint256 reserved) {
         if (rows.length % 128 != 0) revert IChannels.RowsLength(rows.length, 128);
         payable_(payee);
+        uint256 skipped = rows.list.length;
         for (uint256 i; i < rows.list.length; ++i) {
             Row calldata r = rows.list[i];
             Channel storage c = channels[r.payer][r.signer][payee];
@@ -258,20 +268,29 @@ contract Model {
             if (more == 0) continue;
             free[r.payer][r.signer] -= more;
             c.ceiling += more;
-            nextEpoch(c);
+            emit IChannels.ReserveUsed(token, r.payer, payee, r.signer, c.ceiling, nextEpoch(c));
             reserved += more;
+            --skipped;
         }
+        if (skipped != 0) emit IChannels.ReservesSkipped(token, payee, skipped);
     }
 
     function revoke(address signer, address payee) external returns (uint24) {
-        return nextEpoch(channels[msg.sender][signer][payee]);
+        return revokes(msg.sender, signer, payee);
     }
 
-    function revokeSigned(address payer, address signer, address payee, Terms calldata t) external returns (uint24) {
+    function revokeSigned(address payer, address signer, address payee, Terms calldata t)
+        external
+        returns (uint24 epoch)
+    {
         authorize(payer, t);
-        uint24 epoch = nextEpoch(channels[payer][signer][payee]);
+        epoch = revokes(payer, signer, payee);
         charge(payer, signer, t);
-        return epoch;
+    }
+
+    function revokes(address payer, address signer, address payee) private returns (uint24 epoch) {
+        epoch = nextEpoch(channels[payer][signer][payee]);
+        emit IChannels.Revoked(token, payer, payee, signer, epoch);
     }
 
     function nextEpoch(Channel storage c) private returns (uint24) {
@@ -314,6 +333,8 @@ contract Model {
 
     function settle(address payee, Rows calldata rows) private returns (uint256 paid) {
         if (rows.length % 96 != 0) revert IChannels.RowsLength(rows.length, 96);
+        bytes32[] memory words = new bytes32[](rows.list.length);
+        uint256 n;
         for (uint256 i; i < rows.list.length; ++i) {
             Row calldata r = rows.list[i];
             Channel storage c = channels[r.payer][r.signer][payee];
@@ -325,10 +346,19 @@ contract Model {
                 free[r.payer][r.signer] -= drawn;
                 c.ceiling += drawn;
                 owed = aside + drawn;
+                if (owed == 0) continue;
             }
             c.settled += owed;
             paid += owed;
+            bytes20 vault = bytes20(keccak256(abi.encode(token, r.payer, r.signer)));
+            words[n++] = bytes32(abi.encodePacked(vault, c.settled));
         }
+        if (rows.list.length == 0) return 0;
+        uint256 skipped = rows.list.length - n;
+        assembly {
+            mstore(words, n)
+        }
+        emit IChannels.Claimed(token, payee, paid, skipped, words);
     }
 
     // Money back
@@ -337,21 +367,29 @@ contract Model {
         Channel storage c = channels[msg.sender][signer][payee];
         if (c.exitAt != 0) revert IChannels.ExitInProgress(c.exitAt);
         if (c.ceiling == c.settled) revert IChannels.NothingReserved();
-        return c.exitAt = uint40(block.timestamp) + delay;
+        starts(msg.sender, signer, payee);
+        return c.exitAt;
     }
 
     function startExitSigned(address payer, address signer, address payee, Terms calldata t) external returns (uint40) {
         authorize(payer, t);
         Channel storage c = channels[payer][signer][payee];
-        if (c.exitAt == 0 && c.ceiling != c.settled) c.exitAt = uint40(block.timestamp) + delay;
+        if (c.exitAt == 0 && c.ceiling != c.settled) starts(payer, signer, payee);
         charge(payer, signer, t);
         return c.exitAt;
+    }
+
+    function starts(address payer, address signer, address payee) private {
+        uint40 exitAt = uint40(block.timestamp) + delay;
+        channels[payer][signer][payee].exitAt = exitAt;
+        emit IChannels.ExitStarted(token, payer, payee, signer, exitAt);
     }
 
     function cancelExit(address signer, address payee) external {
         Channel storage c = channels[msg.sender][signer][payee];
         if (c.exitAt == 0) revert IChannels.NoExit();
         c.exitAt = 0;
+        emit IChannels.ExitCancelled(token, msg.sender, payee, signer);
     }
 
     function cancelExitSigned(address payer, address signer, address payee, Terms calldata t)
@@ -362,6 +400,7 @@ contract Model {
         Channel storage c = channels[payer][signer][payee];
         cancelled = c.exitAt != 0;
         c.exitAt = 0;
+        if (cancelled) emit IChannels.ExitCancelled(token, payer, payee, signer);
         charge(payer, signer, t);
     }
 
@@ -385,8 +424,8 @@ contract Model {
         freed = c.ceiling - c.settled;
         c.ceiling = c.settled;
         c.exitAt = 0;
-        nextEpoch(c);
         free[payer][signer] += freed;
+        emit IChannels.Released(token, payer, payee, signer, c.settled, nextEpoch(c));
     }
 
     function release(address payer, address signer, uint96 ceiling) external returns (uint96) {
@@ -414,8 +453,8 @@ contract Model {
         freed = c.ceiling - stays;
         c.ceiling = stays;
         if (stays == c.settled) c.exitAt = 0;
-        nextEpoch(c);
         free[payer][signer] += freed;
+        emit IChannels.Released(token, payer, payee, signer, stays, nextEpoch(c));
     }
 
     function closeAndWithdraw(Closing calldata c) external returns (uint256 paid, uint96 withdrawn) {
@@ -423,8 +462,7 @@ contract Model {
         takeBack(c, msg.sender, false);
         transfer(contract_, c.payee, paid);
         withdrawn = free[msg.sender][c.signer];
-        free[msg.sender][c.signer] = 0;
-        transfer(contract_, c.to, withdrawn);
+        leaves(msg.sender, c.signer, c.to, withdrawn);
     }
 
     function closeAndWithdrawSigned(Closing calldata c, address payer, Terms calldata t)
@@ -437,8 +475,8 @@ contract Model {
         transfer(contract_, c.payee, paid);
         uint96 covered = lesser(t.fee, free[payer][c.signer]);
         withdrawn = free[payer][c.signer] - covered;
-        free[payer][c.signer] = 0;
-        transfer(contract_, c.to, withdrawn);
+        leaves(payer, c.signer, c.to, withdrawn);
+        spends(payer, c.signer, covered);
         tip(payer, covered, t);
     }
 
@@ -458,8 +496,9 @@ contract Model {
         payable_(to);
         uint96 there = free[msg.sender][signer];
         if (amount > there) revert IChannels.InsufficientFree(there, amount);
-        free[msg.sender][signer] = there - amount;
-        transfer(contract_, to, amount);
+        leaves(msg.sender, signer, to, amount);
+        // What is asked for is sent, be it nothing.
+        if (amount == 0) emit IERC20.Transfer(contract_, to, 0);
     }
 
     function withdrawSigned(address payer, address signer, uint96 amount, address to, Terms calldata t)
@@ -469,11 +508,22 @@ contract Model {
         payable_(to);
         authorize(payer, t);
         uint96 covered = lesser(t.fee, free[payer][signer]);
-        free[payer][signer] -= covered;
-        withdrawn = lesser(amount, free[payer][signer]);
-        free[payer][signer] -= withdrawn;
-        transfer(contract_, to, withdrawn);
+        withdrawn = lesser(amount, free[payer][signer] - covered);
+        leaves(payer, signer, to, withdrawn);
+        spends(payer, signer, covered);
         tip(payer, covered, t);
+    }
+
+    function leaves(address payer, address signer, address to, uint96 amount) private {
+        free[payer][signer] -= amount;
+        transfer(contract_, to, amount);
+        emit IChannels.Withdrawn(token, payer, signer, to, amount);
+    }
+
+    /// @dev A fee leaves a vault: what {tip} sends.
+    function spends(address payer, address signer, uint96 covered) private {
+        free[payer][signer] -= covered;
+        if (covered != 0) emit IChannels.Withdrawn(token, payer, signer, msg.sender, covered);
     }
 
     // What is signed for a relayer
@@ -482,6 +532,7 @@ contract Model {
         for (uint256 i; i < 256; ++i) {
             if ((mask >> i) % 2 == 1) used[msg.sender][word * 256 + i] = true;
         }
+        emit IRelaying.NoncesCancelled(msg.sender, word, noncesOf(msg.sender, word));
     }
 
     function agreed(Terms calldata t) private view {
@@ -502,12 +553,13 @@ contract Model {
     /// @dev A fee out of a vault.
     function charge(address payer, address signer, Terms calldata t) private {
         uint96 covered = lesser(t.fee, free[payer][signer]);
-        free[payer][signer] -= covered;
+        spends(payer, signer, covered);
         tip(payer, covered, t);
     }
 
     /// @dev A fee of which the contract has a part; the rest are the account's own tokens.
     function tip(address account, uint96 covered, Terms calldata t) private {
+        emit IRelaying.Relayed(account, msg.sender, token, t.relay.nonce, t.fee);
         transfer(contract_, msg.sender, covered);
         if (t.fee != covered) transferFrom(account, msg.sender, t.fee - covered);
     }
@@ -531,7 +583,7 @@ contract Model {
         return (free[payer][signer], c.settled, c.ceiling, c.exitAt, c.epoch);
     }
 
-    function noncesOf(address account, uint256 word) external view returns (uint256 all) {
+    function noncesOf(address account, uint256 word) public view returns (uint256 all) {
         for (uint256 i; i < 256; ++i) {
             if (used[account][word * 256 + i]) all += 2 ** i;
         }

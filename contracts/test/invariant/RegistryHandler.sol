@@ -6,12 +6,13 @@ import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {PlainToken} from "../tokens/Tokens.sol";
 import {Signature, TokenSignatures} from "../tokens/TokenSignatures.sol";
 import {Wallet} from "../Wallet.sol";
-import {vm} from "../Vm.sol";
+import {Vm, vm} from "../Vm.sol";
+import {Events} from "./Events.sol";
 import {Action, Kind, RegistryModel} from "./RegistryModel.sol";
 
 /// @title Everything that six providers, two relayers and a stranger can do, in any order, and time
-/// @notice Each action is done by the model and by the registry, and both must say the same: what is returned, or every
-/// byte of the error. Then the views are compared: of who acted and of one other each time, of all every sixteenth time
+/// @notice Each action is done by the model and by the registry, and both must say the same: what is returned and which
+/// events are emitted, or every byte of the error. Then the views are compared: of who acted and of one other each time, of all every sixteenth time
 /// and at the end. The last of the providers is a wallet with code.
 contract RegistryHandler {
     uint256 internal constant PROVIDERS = 6;
@@ -246,12 +247,12 @@ contract RegistryHandler {
     /// @dev A permit for what the action costs, or somewhat else; a wallet with code can't make one.
     function permitOf(Action memory a, uint256 i, uint256 s) private view returns (IRelaying.Permit memory permit) {
         permit.value = s & 7 == 0 ? s >> 3 & 7 : s & 7 == 1 ? uint256(a.amount) + a.fee : type(uint256).max;
-        permit.deadline = s >> 6 & 7 == 0 ? time - 1 : time;
+        permit.deadline = s >> 6 & 7 == 0 ? time - 1 : time + (s >> 9 & 1);
         Signature memory p = TokenSignatures.permit(
             keyOf(i), address(token), address(registry), permit.value, permit.deadline
         );
         (permit.v, permit.r, permit.s) = (p.v, p.r, p.s);
-        a.permitted = permit.deadline == time && i != WALLET;
+        a.permitted = permit.deadline >= time && i != WALLET;
         a.permitValue = permit.value;
     }
 
@@ -282,11 +283,13 @@ contract RegistryHandler {
         seed = mixed(seed);
         address account = actors[i % ACTORS];
         uint256 mask = seed & seed >> 8 & seed >> 16 & 0xff;
-        for (uint256 n; n < 8; ++n) {
-            if (mask >> n & 1 == 1) model.cancel(account, n);
-        }
+        vm.recordLogs();
+        model.cancel(account, mask);
+        Vm.Log[] memory events = vm.getRecordedLogs();
+        vm.recordLogs();
         vm.prank(account);
         registry.cancelNonces(0, mask);
+        Events.same(address(registry), address(token), events, vm.getRecordedLogs());
         checkNonces(account);
     }
 
@@ -306,9 +309,13 @@ contract RegistryHandler {
     // Both do it
 
     function act(Action memory a, bytes memory data, uint256 seed) private {
+        vm.recordLogs();
         (bool may, bytes memory want) = address(model).call(abi.encodeCall(RegistryModel.play, (a)));
+        Vm.Log[] memory events = vm.getRecordedLogs();
+        vm.recordLogs();
         vm.prank(a.sender);
         (bool ok, bytes memory got) = address(registry).call(data);
+        Vm.Log[] memory emitted = vm.getRecordedLogs();
         require(ok == may, may ? "what is right was refused" : "what is wrong went through");
         if (ok && a.kind == Kind.Leave) require(got.length == 0, "leaving returned something");
         else require(keccak256(got) == keccak256(want), ok ? "it returned something else" : "it failed otherwise");
@@ -329,6 +336,7 @@ contract RegistryHandler {
         if (a.sender != a.provider && a.sender != other) checkWallet(a.sender);
         checkWallet(address(registry));
         require(registry.count() == model.count(), "count");
+        if (ok) Events.same(address(registry), address(token), events, emitted);
         if (++round % 16 == 0) checkAll(seed);
     }
 
@@ -385,6 +393,8 @@ contract RegistryHandler {
         for (uint256 i; i < page.length; ++i) {
             require(page[i].provider == all[from + i].provider, "a page");
         }
+        // What a provider asks about itself is no other answer.
+        if (seed >> 250 & 1 == 1) vm.prank(sorted[from].provider);
         page = registry.providersByStake(sorted[from].provider, limit);
         require(same(page, model.providersByStake(from + 1, limit)), "a page by stake");
     }

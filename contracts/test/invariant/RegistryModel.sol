@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 import {IRegistry} from "src/interfaces/IRegistry.sol";
 import {IRelaying} from "src/interfaces/IRelaying.sol";
@@ -35,7 +36,7 @@ enum Kind {
 
 /// @title The registry and its token as one would write them down: lists, sums and names, no trees, no packing
 /// @notice It answers as the registry must, or reverts with what the registry must revert with. What is due is counted
-/// as such when its time comes, by {tick}, and not when somebody looks.
+/// as such when its time comes, by {tick}, and not when somebody looks. It emits the events that the registry must.
 contract RegistryModel {
     struct Provider {
         bool listed;
@@ -79,8 +80,14 @@ contract RegistryModel {
         allowanceOf[account] = amount;
     }
 
-    function cancel(address account, uint256 nonce) external {
-        used[account][nonce] = true;
+    /// @notice An account uses some of its first 256 numbers up.
+    function cancel(address account, uint256 mask) external {
+        uint256 all;
+        for (uint256 n; n < 256; ++n) {
+            if (mask >> n & 1 == 1) used[account][n] = true;
+            if (used[account][n]) all += 2 ** n;
+        }
+        emit IRelaying.NoncesCancelled(account, 0, all);
     }
 
     /// @notice Time has passed.
@@ -116,6 +123,7 @@ contract RegistryModel {
         if (a.isSigned) {
             move(REGISTRY, a.sender, covered);
             if (a.fee > covered) spend(who, a.sender, a.fee - covered);
+            emit IRelaying.Relayed(who, a.sender, TOKEN, a.relay.nonce, a.fee);
         }
     }
 
@@ -140,7 +148,8 @@ contract RegistryModel {
         p.since = block.timestamp;
         p.born = ++_births;
         _listed.push(who);
-        return ++p.sequence;
+        emit IRegistry.Registered(who, a.digest, uint64(++p.sequence), a.amount);
+        return p.sequence;
     }
 
     function update(Provider storage p, address who, Action calldata a) private returns (uint256) {
@@ -148,7 +157,8 @@ contract RegistryModel {
         if (!p.listed) revert IRegistry.NotRegistered(who);
         if (a.digest == p.digest) revert IRegistry.SameDigest(a.digest);
         p.digest = a.digest;
-        return ++p.sequence;
+        emit IRegistry.Updated(who, a.digest, uint64(++p.sequence));
+        return p.sequence;
     }
 
     function addStake(Provider storage p, address who, Action calldata a) private returns (uint256) {
@@ -157,6 +167,7 @@ contract RegistryModel {
         if (a.amount == 0) revert IRelaying.NothingReceived();
         p.stake += a.amount;
         if (p.stake > MAX) revert IRelaying.AmountOverflow(p.stake);
+        emit IRegistry.Staked(who, uint96(p.stake));
         return p.stake;
     }
 
@@ -168,6 +179,7 @@ contract RegistryModel {
             if (p.due + p.waiting > MAX) revert IRelaying.AmountOverflow(p.due + p.waiting);
             settle(p);
         }
+        emit IRegistry.Left(who, uint96(p.stake), uint96(p.due), uint96(p.waiting), uint64(p.releaseAt));
         p.listed = false;
         p.digest = 0;
         p.stake = 0;
@@ -189,6 +201,7 @@ contract RegistryModel {
         sent = p.due - covered;
         p.due = 0;
         move(REGISTRY, a.to, sent);
+        emit IRegistry.StakeWithdrawn(a.provider, a.to, uint96(sent));
     }
 
     // The token
@@ -205,6 +218,8 @@ contract RegistryModel {
         if (balance < amount) revert IERC20Errors.ERC20InsufficientBalance(from, balance, amount);
         balanceOf[from] = balance - amount;
         balanceOf[to] += amount;
+        // Some tokens refuse to move nothing.
+        if (amount != 0) emit IERC20.Transfer(from, to, amount);
     }
 
     // What the registry's views must say

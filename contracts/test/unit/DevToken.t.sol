@@ -6,7 +6,7 @@ import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 
 import {Fixture} from "../Fixture.sol";
 import {Authorization, IDevToken, Signature, TokenSignatures} from "../tokens/TokenSignatures.sol";
-import {vm} from "../Vm.sol";
+import {Vm, vm} from "../Vm.sol";
 
 contract DevTokenTest is Fixture {
     event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
@@ -103,7 +103,9 @@ contract DevTokenTest is Fixture {
         Signature memory s = TokenSignatures.transferring(PAYER_KEY, token, to(payee));
         vm.expectEmit(token);
         emit AuthorizationUsed(payer, NONCE);
+        vm.recordLogs();
         transfer(to(payee), s);
+        eq(vm.getRecordedLogs().length, 2, "events");
         eq(dev.balanceOf(payee), 60, "receiver");
         vm.assertTrue(dev.authorizationState(payer, NONCE), "spent");
     }
@@ -167,6 +169,20 @@ contract DevTokenTest is Fixture {
         receive_(stranger, to(payee), s);
     }
 
+    function test_Receive_RevertWhen_ItIsNotItsTime() external {
+        for (uint256 i; i < 4; ++i) {
+            Authorization memory a = to(payee);
+            if (i < 2) a.validAfter = START + i;
+            else a.validBefore = START - (i - 2);
+            Signature memory s = TokenSignatures.receiving(PAYER_KEY, token, a);
+            refuse(abi.encodeWithSelector(CallerNotReceiver.selector, stranger, payee));
+            receive_(stranger, a, s);
+            refuse(abi.encodeWithSelector(AuthorizationNotValid.selector, a.validAfter, a.validBefore));
+            receive_(payee, a, s);
+        }
+        vm.assertTrue(!dev.authorizationState(payer, NONCE), "used");
+    }
+
     function test_Receive_RevertWhen_AnybodyMayCarryItOut() external {
         Signature memory s = TokenSignatures.transferring(PAYER_KEY, token, to(payee));
         vm.expectRevert();
@@ -190,6 +206,26 @@ contract DevTokenTest is Fixture {
         s = TokenSignatures.transferring(PAYER_KEY, token, to(payee));
         refuse(abi.encodeWithSelector(AuthorizationSpent.selector, payer, NONCE));
         transfer(to(payee), s);
+    }
+
+    function test_Cancel_WhenTheHolderHasCodeOrSendsItItself() external {
+        for (uint256 i; i < 4; ++i) {
+            if (i / 2 == 1) vm.etch(payer, hex"00");
+            bytes32 nonce = bytes32(i);
+            Signature memory s = TokenSignatures.cancelling(OTHER_PAYER_KEY, token, nonce);
+            vm.expectRevert();
+            dev.cancelAuthorization(payer, nonce, s.v, s.r, s.s);
+            vm.assertTrue(!dev.authorizationState(payer, nonce), "cancelled by another");
+            s = TokenSignatures.cancelling(PAYER_KEY, token, nonce);
+            vm.recordLogs();
+            vm.prank(i % 2 == 0 ? stranger : payer);
+            dev.cancelAuthorization(payer, nonce, s.v, s.r, s.s);
+            Vm.Log[] memory logs = vm.getRecordedLogs();
+            eq(logs.length, 1, "events");
+            vm.assertEq(logs[0].topics[0], AuthorizationCanceled.selector, "event");
+            refuse(abi.encodeWithSelector(AuthorizationSpent.selector, payer, nonce));
+            dev.cancelAuthorization(payer, nonce, s.v, s.r, s.s);
+        }
     }
 
     function test_Cancel_RevertWhen_ItWasCancelled() external {

@@ -29,10 +29,13 @@ contract RegistryTest is RegistryFixture {
     }
 
     function test_Constructor_RevertWhen_TheDelayIsLongerThanTheLongest() external {
-        (, bytes memory answer) = create(token, 365 days + 1, 0);
-        vm.assertEq(
-            answer, abi.encodeWithSelector(IRegistry.UnbondDelayOutOfRange.selector, 365 days + 1), "answer"
-        );
+        uint64[2] memory delays = [365 days + 1, type(uint64).max];
+        for (uint256 i; i < 4; ++i) {
+            (, bytes memory answer) = create(i < 2 ? token : address(0), delays[i % 2], 0);
+            vm.assertEq(
+                answer, abi.encodeWithSelector(IRegistry.UnbondDelayOutOfRange.selector, delays[i % 2]), "answer"
+            );
+        }
     }
 
     function test_Constructor_WhenTheDelayIsTheLongest() external {
@@ -56,6 +59,17 @@ contract RegistryTest is RegistryFixture {
     function test_Constructor_RevertWhen_ThereIsALeastStakeAndNoToken() external {
         (, bytes memory answer) = create(address(0), UNBOND, 1);
         vm.assertEq(answer, abi.encodeWithSelector(IRegistry.NoStakeToken.selector), "answer");
+        // Also on a chain whose clock has hardly begun.
+        vm.warp(1);
+        (, answer) = create(address(0), UNBOND, 1);
+        vm.assertEq(answer, abi.encodeWithSelector(IRegistry.NoStakeToken.selector), "answer");
+    }
+
+    function test_Constructor_WhenTheTokenItselfCreatesIt() external {
+        (address made,) = create(address(this), UNBOND, 5);
+        eq(IRegistry(made).UNBOND_DELAY(), UNBOND, "delay");
+        eq(IRegistry(made).MIN_STAKE(), 5, "least stake");
+        vm.assertEq(IRegistry(made).STAKE_TOKEN(), address(this), "token");
     }
 
     function test_Constructor_WhenThereIsNoToken() external {
@@ -142,7 +156,11 @@ contract RegistryTest is RegistryFixture {
 
     function test_Register_WhenTheTokenTakesAFee_WhatArrivesCounts() external {
         use(address(new FeeToken()));
-        register(ann, "a", 100);
+        give(ann, 100);
+        vm.expectEmit(address(registry));
+        emit IRegistry.Registered(ann, "a", 1, 90);
+        vm.prank(ann);
+        registry.register("a", 100);
         expectRegistration(ann, "a", 1, 90, uint64(START));
     }
 
@@ -276,6 +294,11 @@ contract RegistryTest is RegistryFixture {
     }
 
     function test_AddStake_RevertWhen_NothingArrives() external {
+        // Also where more is held than seconds have passed since 1970.
+        register(ann, "a", uint96(2 * START));
+        vm.prank(ann);
+        refuse(IRelaying.NothingReceived.selector);
+        registry.addStake(0);
         use(address(new EmptyToken()));
         register(ann, "a", 0);
         vm.prank(ann);
@@ -551,9 +574,11 @@ contract RegistryTest is RegistryFixture {
         vm.warp(START + UNBOND);
         address[] memory bad = list(address(0), address(registry), token);
         for (uint256 i; i < bad.length; ++i) {
-            vm.prank(ann);
-            refuse(abi.encodeWithSelector(IRelaying.InvalidRecipient.selector, bad[i]));
-            registry.withdrawStake(bad[i]);
+            for (uint256 j; j < 2; ++j) {
+                vm.prank(j == 0 ? ann : bad[i]);
+                refuse(abi.encodeWithSelector(IRelaying.InvalidRecipient.selector, bad[i]));
+                registry.withdrawStake(bad[i]);
+            }
         }
     }
 
@@ -629,6 +654,7 @@ contract RegistryTest is RegistryFixture {
         eq(registry.providers(0, 0).length, 0, "none asked");
         eq(registry.providers(3, 1).length, 0, "past the end");
         eq(registry.providers(4, 1).length, 0, "far past the end");
+        eq(registry.providers(4, 0).length, 0, "none asked, far past the end");
         eq(registry.providers(type(uint256).max, type(uint256).max).length, 0, "as far as can be");
         eq(registry.providers(0, 2).length, 2, "a full page");
         eq(registry.providers(1, 2).length, 2, "up to the end");
@@ -653,6 +679,14 @@ contract RegistryTest is RegistryFixture {
             vm.prank(address(uint160(0x10000 + i)));
             registry.register("x", 0);
         }
+    }
+
+    function test_ProvidersByStake_WhenNobodyAsks() external {
+        register(ann, "a", 1);
+        register(ben, "b", 2);
+        // As calls that read do by default.
+        vm.prank(address(0));
+        expectPage(registry.providersByStake(address(0), 2), list(ben, ann));
     }
 
     function test_ProvidersByStake_WhenNobodyIsRegistered() external view {

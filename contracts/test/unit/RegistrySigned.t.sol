@@ -195,12 +195,12 @@ contract RegistrySignedTest is RegistryFixture {
     function test_Authorize_RevertWhen_AnotherRelayerSendsIt() external {
         for (uint256 a; a < ACTIONS; ++a) {
             prepare(a, ann);
-            failsSigned(
-                a,
-                terms(OTHER_RELAYER, 3),
-                0,
-                abi.encodeWithSelector(IRelaying.WrongRelayer.selector, OTHER_RELAYER)
-            );
+            bytes memory want = abi.encodeWithSelector(IRelaying.WrongRelayer.selector, OTHER_RELAYER);
+            for (uint256 i; i < 4; ++i) {
+                vm.etch(OTHER_RELAYER, i / 2 == 0 ? bytes("") : bytes(hex"00"));
+                failsSigned(a, terms(OTHER_RELAYER, i % 2 == 0 ? 0 : 3), 0, want);
+            }
+            vm.etch(OTHER_RELAYER, "");
         }
     }
 
@@ -211,6 +211,11 @@ contract RegistrySignedTest is RegistryFixture {
             goes(a, ann, relay, 1, sign(a, ANN_KEY, relay));
             eq(balance(RELAYER), 1, "fee");
             fails(a, ann, relay, 1, sign(a, ANN_KEY, relay), used(ann, NONCE));
+            // A contract can be one.
+            prepare(a, ann);
+            vm.etch(RELAYER, hex"00");
+            goes(a, ann, relay, 1, sign(a, ANN_KEY, relay));
+            vm.etch(RELAYER, "");
         }
     }
 
@@ -237,7 +242,11 @@ contract RegistrySignedTest is RegistryFixture {
         for (uint256 a; a < ACTIONS; ++a) {
             prepare(a, ann);
             failsSigned(a, terms(), 4, abi.encodeWithSelector(IRelaying.FeeAboveCap.selector, 3, 4));
-            failsSigned(a, terms(RELAYER, 3), 4, abi.encodeWithSelector(IRelaying.FeeAboveCap.selector, 3, 4));
+            bytes memory want = abi.encodeWithSelector(IRelaying.FeeAboveCap.selector, 3, 4);
+            failsSigned(a, terms(RELAYER, 3), 4, want);
+            vm.etch(RELAYER, hex"00");
+            failsSigned(a, terms(RELAYER, 3), 4, want);
+            vm.etch(RELAYER, "");
         }
     }
 
@@ -249,6 +258,12 @@ contract RegistrySignedTest is RegistryFixture {
             eq(balance(RELAYER), 3, "fee");
             Vm.Log[] memory logs = vm.getRecordedLogs();
             vm.assertEq(logs[logs.length - 1].emitter, token, "the fee goes last");
+            // The number zero is as good.
+            prepare(a, ann);
+            IRelaying.Relay memory relay = terms();
+            relay.nonce = 0;
+            goes(a, ann, relay, 3, sign(a, ANN_KEY, relay));
+            eq(balance(RELAYER), 3, "fee");
         }
     }
 
@@ -364,6 +379,10 @@ contract RegistrySignedTest is RegistryFixture {
             fails(a, ann, terms(), 0, sign(a, BEN_KEY, terms()), invalid(ann));
             fails(a, ben, terms(), 0, sign(a, ANN_KEY, terms()), invalid(ben));
             fails(a, address(0), terms(), 0, sign(a, ANN_KEY, terms()), invalid(address(0)));
+            fails(a, address(0), terms(), 0, "", invalid(address(0)));
+            vm.etch(ben, hex"00");
+            fails(a, ann, terms(), 0, sign(BEN_KEY, digestOf(hashOf(a, ann, terms()))), invalid(ann));
+            vm.etch(ben, "");
             // Nor is the sender asked.
             vm.etch(RELAYER, address(new Wallet(ben)).code);
             bytes memory bens = sign(BEN_KEY, digestOf(hashOf(a, ann, terms())));
@@ -508,7 +527,10 @@ contract RegistrySignedTest is RegistryFixture {
     function test_Authorize_RevertWhen_AFeeIsAskedWithoutAToken() external {
         for (uint256 a; a < ACTIONS; ++a) {
             registry = newRegistry(address(0), UNBOND, 0);
-            failsSigned(a, terms(), 1, abi.encodeWithSelector(IRegistry.NoStakeToken.selector));
+            IRelaying.Relay memory relay = terms();
+            failsSigned(a, relay, 1, abi.encodeWithSelector(IRegistry.NoStakeToken.selector));
+            (relay.nonce, relay.deadline) = (0, relay.deadline + 1);
+            failsSigned(a, relay, 1, abi.encodeWithSelector(IRegistry.NoStakeToken.selector));
         }
     }
 
@@ -591,22 +613,38 @@ contract RegistrySignedTest is RegistryFixture {
     }
 
     function permitFor(uint256 key, uint256 value) private view returns (IRelaying.Permit memory) {
-        uint256 until = vm.getBlockTimestamp();
+        return permitFor(key, value, vm.getBlockTimestamp());
+    }
+
+    function permitFor(uint256 key, uint256 value, uint256 until) private view returns (IRelaying.Permit memory) {
         Signature memory s = TokenSignatures.permit(key, token, address(registry), value, until);
         return IRelaying.Permit(value, until, s.v, s.r, s.s);
     }
 
     /// @dev What the wallet pays for an action with a permit: the fee of three and what is staked.
     function costOf(uint256 action) private pure returns (uint256) {
-        return action == UPDATE ? 3 : 8;
+        return action == UPDATE || action == LEAVE ? 3 : 8;
+    }
+
+    function test_Permit_WhenThereIsNone_TheTokenIsAskedForNone() external {
+        for (uint256 a = REGISTER; a <= LEAVE; ++a) {
+            for (uint256 i; i < 5; ++i) {
+                prepare(a, ann);
+                IRelaying.Permit memory permit = IRelaying.Permit(i % 2, START + i / 2, 0, 0, 0);
+                if (i == 4) permit = noPermit();
+                vm.expectCall(token, abi.encodePacked(IERC20Permit.permit.selector), 0);
+                (bool ok,) = send(RELAYER, callOf(a, ann, permit, terms(), 3, sign(a, ANN_KEY, terms())));
+                vm.assertTrue(ok, "goes through");
+            }
+        }
     }
 
     function test_Permit_WhenItIsGiven() external {
-        for (uint256 a = REGISTER; a <= ADD_STAKE; ++a) {
+        for (uint256 a = REGISTER; a <= LEAVE; ++a) {
             prepare(a, ann);
             approve(ann, 0);
-            bytes memory data =
-                callOf(a, ann, permitFor(ANN_KEY, costOf(a)), terms(), 3, sign(a, ANN_KEY, terms()));
+            IRelaying.Permit memory permit = permitFor(ANN_KEY, costOf(a), START + 1);
+            bytes memory data = callOf(a, ann, permit, terms(), 3, sign(a, ANN_KEY, terms()));
             (bool ok,) = send(RELAYER, data);
             vm.assertTrue(ok, "goes through");
             eq(balance(ann), 1000 - costOf(a), "wallet");
@@ -824,6 +862,13 @@ contract RegistrySignedTest is RegistryFixture {
 
     function test_WithdrawStakeSigned_WhenTheFeeIsAllThatIsWithdrawn() external {
         withdraws(50, 0, 1000);
+        // Nor is nothing sent to the provider itself: some tokens refuse that.
+        prepare(WITHDRAW_STAKE, ann);
+        to = ann;
+        vm.expectCall(token, abi.encodeCall(IERC20.transfer, (ann, 0)), 0);
+        IRelaying.Relay memory relay = terms(RELAYER, 50);
+        goes(WITHDRAW_STAKE, ann, relay, 50, sign(WITHDRAW_STAKE, ANN_KEY, relay));
+        eq(balance(RELAYER), 50, "fee");
     }
 
     function test_WithdrawStakeSigned_WhenTheFeeIsMore_TheWalletPaysTheRest() external {

@@ -29,6 +29,15 @@ contract ClaimTest is Fixture {
         channels.claim(token, address(channels), "");
     }
 
+    function test_RevertWhen_ThePayeeIsTheToken() external {
+        address[2] memory senders = [stranger, token];
+        for (uint256 i; i < 2; ++i) {
+            vm.prank(senders[i]);
+            refuseRecipient(token);
+            channels.claim(token, token, "");
+        }
+    }
+
     function test_WhenThereAreNoRows_NothingHappens() external {
         open(100, 100);
         vm.recordLogs();
@@ -82,6 +91,17 @@ contract ClaimTest is Fixture {
         eq(claim(promised(60)), 0, "the same total");
         eq(claim(promised(59)), 0, "a lower total");
         expectChannel(0, 60, 100, 0, 0);
+    }
+
+    function test_WhenTheTotalIsZero_TheRowIsSkipped() external {
+        bytes memory row = promised(0);
+        for (uint256 i; i < 2; ++i) {
+            vm.expectEmit(address(channels));
+            emit IChannels.Claimed(token, payee, 0, 1, new bytes32[](0));
+            eq(claim(row), 0, "paid");
+            expectChannel(0, 0, i == 0 ? 0 : 60, 0, 0);
+            if (i == 0) open(60, 60);
+        }
     }
 
     function test_WhenTheVaultIsUnknown_TheRowIsSkipped() external {
@@ -157,6 +177,12 @@ contract ClaimTest is Fixture {
         eq(claim(rows), 0, "paid");
     }
 
+    function test_WhenThereAreManyRows_TheyAreCountedToTheLast() external {
+        vm.expectEmit(address(channels));
+        emit IChannels.Claimed(token, payee, 0, 100, new bytes32[](0));
+        claim(new bytes(100 * 96));
+    }
+
     function test_WhenARowStandsBehindTheEnd_ItIsNotRead() external {
         open(100, 100);
         bytes memory call = abi.encodeCall(IChannels.claim, (token, payee, promised(40)));
@@ -199,6 +225,8 @@ contract ClaimTest is Fixture {
         eq(claim(abi.encodePacked(payer, uint96(60), r, s + 1)), 0, "paid for the next one's");
         next = ecrecover(channels.reserveDigest(payer, payee, token, 70, 0, uint40(START)), 27, r, bytes32(s + 1));
         deposit(payer, next, 100);
+        // Nor is there a number for nobody that somebody could deposit for.
+        deposit(payer, address(1), 100);
         bytes memory above = abi.encodePacked(payer, uint96(70), START, r, s + 1);
         eq(channels.reserveSigned(token, payee, above), 0, "reserved for the next one's");
         who = ecrecover(channels.reserveDigest(payer, payee, token, 70, 0, uint40(START)), 27, r, bytes32(s));

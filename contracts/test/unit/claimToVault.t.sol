@@ -38,6 +38,24 @@ contract ClaimToVaultTest is Fixture {
         claim(rows);
     }
 
+    function test_RevertWhen_MoreThan96BitsArePaid() external {
+        deposit(payer, signer, MAX);
+        deposit(otherPayer, otherSigner, MAX);
+        bytes memory rows = bytes.concat(promised(MAX), promised(OTHER_SIGNER_KEY, otherPayer, payee, MAX));
+        refuse(abi.encodeWithSelector(IRelaying.AmountOverflow.selector, 2 * uint256(MAX)));
+        claim(rows);
+    }
+
+    function test_WhenThePayeeIsItsOwnSigner() external {
+        open(100, 100);
+        otherSigner = payee;
+        eq(claim(promised(60)), 60, "paid");
+        eq(channels.vaultOf(token, payee, payee), 60, "the payee's vault");
+        vm.recordLogs();
+        eq(claim(""), 0, "paid for nothing");
+        eq(vm.getRecordedLogs().length, 0, "events");
+    }
+
     function test_WhenNothingIsOwed() external {
         open(100, 100);
         vm.recordLogs();
@@ -45,6 +63,9 @@ contract ClaimToVaultTest is Fixture {
         eq(vm.getRecordedLogs().length, 0, "events");
         vm.prank(payee);
         eq(channels.claimToVault(token, address(0), ""), 0, "paid to no signer");
+        vm.etch(otherSigner, hex"00");
+        eq(claim(""), 0, "paid to a signer with code");
+        eq(vm.getRecordedLogs().length, 0, "events");
     }
 
     function test_WhenSomethingIsOwed_ThePayeesVaultGrows() external {

@@ -29,6 +29,26 @@ contract CloseAndWithdrawTest is Fixture {
         close("", 0, 0, "", stranger);
     }
 
+    function test_RevertWhen_ThePayeeIsTheToken() external {
+        payee = token;
+        refuseRecipient(payee);
+        close("", 0, 0, "", stranger);
+    }
+
+    function test_RevertWhen_ThePayerIsTheSigner_AndSomebodyCantBePaid() external {
+        signer = payer;
+        address[3] memory nobody = [address(0), address(channels), token];
+        for (uint256 i; i < 3; ++i) {
+            refuseRecipient(nobody[i]);
+            close("", 0, 0, "", nobody[i]);
+        }
+        for (uint256 i; i < 3; ++i) {
+            payee = nobody[i];
+            refuseRecipient(payee);
+            close("", 0, 0, "", stranger);
+        }
+    }
+
     function test_RevertWhen_TheReceiverIsZero() external {
         open(100, 0);
         refuseRecipient(address(0));

@@ -27,6 +27,10 @@ contract ConstructorTest is Fixture {
     function test_RevertWhen_TheDelayIsLongerThanTheLongest() external {
         (, bytes memory answer) = create(30 days + 1);
         vm.assertEq(answer, abi.encodeWithSelector(IChannels.ExitDelayOutOfRange.selector, 30 days + 1), "answer");
+        // Longer than the time since 1970, too.
+        uint40 longest = type(uint40).max;
+        (, answer) = create(longest);
+        vm.assertEq(answer, abi.encodeWithSelector(IChannels.ExitDelayOutOfRange.selector, longest), "answer");
     }
 
     function test_WhenTheDelayIsTheShortest() external {

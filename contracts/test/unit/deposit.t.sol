@@ -18,6 +18,12 @@ contract DepositTest is Fixture {
         vm.prank(payer);
         refuse(IChannels.ZeroPayer.selector);
         channels.deposit(token, address(0), signer, 100);
+        address[2] memory signers = [address(0), address(channels)];
+        for (uint256 i; i < 2; ++i) {
+            vm.prank(payer);
+            refuse(IChannels.ZeroPayer.selector);
+            channels.deposit(token, address(0), signers[i], 100);
+        }
     }
 
     function test_RevertWhen_NothingArrives() external {
@@ -25,6 +31,12 @@ contract DepositTest is Fixture {
         vm.prank(payer);
         refuse(IRelaying.NothingReceived.selector);
         channels.deposit(token, payer, signer, 100);
+        // Nor where more is held than seconds have passed since 1970.
+        token = address(plain);
+        deposit(payer, signer, uint96(2 * START));
+        vm.prank(payer);
+        refuse(IRelaying.NothingReceived.selector);
+        channels.deposit(token, payer, signer, 0);
     }
 
     function test_RevertWhen_MoreThan96BitsArrive() external {

@@ -139,6 +139,16 @@ contract OpenWithAuthorizationTest is Fixture {
         channels.openWithAuthorization(opening(4, 0), terms(address(0), 5), 5);
     }
 
+    function test_WhenTheFeeIsAllThatArrives() external {
+        AnyAuthorizationToken any = new AnyAuthorizationToken();
+        token = address(any);
+        any.mint(payer, 5);
+        vm.prank(stranger);
+        eq(channels.openWithAuthorization(opening(5, 9), terms(address(0), 5), 5), 0, "received");
+        expectChannel(0, 0, 0, 0, 0);
+        eq(any.balanceOf(stranger), 5, "who brought it");
+    }
+
     function test_WhenItNamesARelayer_NobodyElseCanBringIt() external {
         AnyAuthorizationToken any = new AnyAuthorizationToken();
         token = address(any);
@@ -149,6 +159,21 @@ contract OpenWithAuthorizationTest is Fixture {
         channels.openWithAuthorization(opening(100, 60), a, 5);
         vm.prank(otherPayee);
         eq(channels.openWithAuthorization(opening(100, 60), a, 5), 95, "received");
+    }
+
+    function test_WhenTheTokenTakesItPastItsTime_AllElseCountsAsBefore() external {
+        AnyAuthorizationToken any = new AnyAuthorizationToken();
+        token = address(any);
+        any.mint(payer, 100);
+        IChannels.Authorization memory a = terms(otherPayee, 5);
+        a.validBefore = START;
+        refuse(abi.encodeWithSelector(IRelaying.WrongRelayer.selector, otherPayee));
+        vm.prank(stranger);
+        channels.openWithAuthorization(opening(100, 60), a, 5);
+        vm.prank(otherPayee);
+        eq(channels.openWithAuthorization(opening(100, 60), a, 5), 95, "received");
+        expectChannel(35, 0, 60, 0, 0);
+        eq(any.balanceOf(otherPayee), 5, "who brought it");
     }
 
     function test_WhenLessIsFreeThanAskedFor_ItSetsAsideWhatIs() external {

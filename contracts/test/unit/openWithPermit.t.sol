@@ -5,6 +5,7 @@ import {IChannels} from "src/interfaces/IChannels.sol";
 import {IRelaying} from "src/interfaces/IRelaying.sol";
 import {Fixture} from "../Fixture.sol";
 import {Signature, TokenSignatures} from "../tokens/TokenSignatures.sol";
+import {FeeToken} from "../tokens/Tokens.sol";
 import {Vm, vm} from "../Vm.sol";
 
 contract OpenWithPermitTest is Fixture {
@@ -72,6 +73,16 @@ contract OpenWithPermitTest is Fixture {
         eq(plain.allowance(payer, address(channels)), 30, "allowance left");
     }
 
+    function test_WhenLessArrivesThanWasSent_ItCreditsThat() external {
+        FeeToken fee = new FeeToken();
+        token = address(fee);
+        fee.mint(payer, 100);
+        vm.prank(payer);
+        fee.approve(address(channels), 100);
+        eq(openWith(payer, Signature(0, 0, 0), 100, 60), 90, "received");
+        expectChannel(30, 0, 60, 0, 0);
+    }
+
     function test_WhenThePayerBringsIt_AllOrNothingIsSetAside() external {
         Signature memory sig = permit(100);
         refuse(abi.encodeWithSelector(IChannels.InsufficientFree.selector, 100, 101));
@@ -100,6 +111,21 @@ contract OpenWithPermitTest is Fixture {
         vm.prank(payer);
         plain.approve(address(channels), 100);
         eq(openWith(payer, Signature(0, 0, 0), 100, 100), 100, "received");
+    }
+
+    function test_WhenThereIsNoPermit_TheTokenIsAskedForNone() external {
+        vm.prank(payer);
+        plain.approve(address(channels), 1000);
+        vm.expectCall(token, abi.encodePacked(plain.permit.selector), 0);
+        for (uint256 i; i < 4; ++i) {
+            vm.prank(payer);
+            channels.openWithPermit(
+                token, signer, payee, 10, 0, IRelaying.Permit(i % 2 == 0 ? 0 : 10, START + i / 2, 0, 0, 0)
+            );
+        }
+        vm.prank(payer);
+        channels.openWithPermit(token, signer, payee, 10, 0, noPermit());
+        eq(free(), 50, "free");
     }
 
     function test_WhenSomeIsAllowedAlready_ThePermitCounts() external {

@@ -392,6 +392,10 @@ contract RelayedTest is Fixture {
         for (uint256 i; i < 5; ++i) {
             expectRefused(relayer, callOf(a, relay, FEE, sign(keys[i], digest)), unsigned(a), "another key");
         }
+        vm.etch(otherPayer, hex"00");
+        expectRefused(
+            relayer, callOf(a, relay, FEE, sign(OTHER_PAYER_KEY, digest)), unsigned(a), "another key, whose account has code"
+        );
         uint256 opposite = byPayee(a) ? PAYER_KEY : PAYEE_KEY;
         expectRefused(relayer, callOf(a, relay, FEE, sign(opposite, digest)), unsigned(a), "the other side");
         expectRefused(relayer, callOf(a, relay, FEE, ""), unsigned(a), "nobody");
@@ -642,6 +646,41 @@ contract RelayedTest is Fixture {
         expectChannel(0, 200, 238, 0, 0);
     }
 
+    /// @dev What a vault gave its relayer, by the events of what is done now: one of them at most.
+    function givenBy(Action a) private returns (bool any, uint96 amount) {
+        vm.recordLogs();
+        relayed(a, FEE);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        for (uint256 i; i < logs.length; ++i) {
+            if (logs[i].topics[0] != IChannels.Withdrawn.selector) continue;
+            (address to, uint96 given) = abi.decode(logs[i].data, (address, uint96));
+            if (to != relayer) continue;
+            vm.assertTrue(!any, "one event");
+            (any, amount) = (true, given);
+        }
+    }
+
+    function test_WhenTheVaultHasPartOfTheFee_TheEventSaysHowMuch() external {
+        uint256 state = vm.snapshotState();
+        for (uint256 left; left < FEE; ++left) {
+            for (uint256 code; code < 2; ++code) {
+                if (code == 1) vm.etch(payer, hex"00");
+                vm.prank(payer);
+                channels.withdraw(token, signer, uint96(100 - left), payer);
+                (bool any, uint96 amount) = givenBy(code == 0 ? Action.Withdraw : Action.Revoke);
+                vm.assertTrue(any == (left != 0), "said");
+                eq(amount, left, "given");
+                eq(plain.balanceOf(relayer), FEE, "fee");
+                vm.revertToState(state);
+                rows = promised(uint96(200 - left));
+                (any, amount) = givenBy(Action.Close);
+                vm.assertTrue(any == (left != 0), "said at the end");
+                eq(amount, left, "given at the end");
+                vm.revertToState(state);
+            }
+        }
+    }
+
     function test_WhenItRevokes_TheEpochEnds() external {
         bytes memory row = reserved(150, 0);
         vm.expectEmit(address(channels));
@@ -841,6 +880,8 @@ contract RelayedTest is Fixture {
             refuseRecipient(nobody[i]);
             vm.prank(relayer);
             channels.withdrawSigned(token, payer, signer, 30, nobody[i], relay, FEE, signature);
+            refuseRecipient(nobody[i]);
+            channels.withdrawSigned(token, nobody[i], signer, 30, nobody[i], relay, 0, signature);
         }
     }
 

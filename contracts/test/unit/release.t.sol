@@ -50,7 +50,12 @@ contract ReleaseTest is Fixture {
         channels.claim(token, payee, promised(10));
         vm.expectEmit(address(channels));
         emit IChannels.Released(token, payer, payee, signer, 10, 1);
+        uint256 state = vm.snapshotState();
         eq(release(9), 50, "freed");
+        expectChannel(90, 10, 10, 0, 1);
+        vm.revertToState(state);
+        vm.etch(signer, hex"00");
+        eq(release(9), 50, "freed where the signer has code");
         expectChannel(90, 10, 10, 0, 1);
     }
 
@@ -58,6 +63,8 @@ contract ReleaseTest is Fixture {
         open(100, 60);
         vm.prank(payer);
         channels.startExit(token, signer, payee);
+        refuse(abi.encodeWithSelector(IChannels.CeilingNotLowered.selector, 60, 60));
+        release(60);
         release(1);
         expectChannel(99, 0, 1, uint40(START) + DELAY, 1);
         release(0);

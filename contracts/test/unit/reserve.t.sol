@@ -25,6 +25,16 @@ contract ReserveTest is Fixture {
         channels.reserve(token, signer, address(channels), 60);
     }
 
+    function test_RevertWhen_ThePayeeIsTheToken() external {
+        deposit(payer, signer, 100);
+        address[2] memory senders = [payer, token];
+        for (uint256 i; i < 2; ++i) {
+            vm.prank(senders[i]);
+            refuseRecipient(token);
+            channels.reserve(token, signer, token, 60);
+        }
+    }
+
     function test_RevertWhen_TheCeilingIsNotRaised() external {
         open(100, 60);
         refuse(abi.encodeWithSelector(IChannels.CeilingNotRaised.selector, 60, 60));
@@ -43,6 +53,11 @@ contract ReserveTest is Fixture {
         open(100, 60);
         vm.prank(payer);
         channels.startExit(token, signer, payee);
+        refuse(abi.encodeWithSelector(IChannels.ExitInProgress.selector, uint40(START) + DELAY));
+        reserve(61);
+        // Also where nothing is free.
+        vm.prank(payer);
+        channels.withdraw(token, signer, 40, stranger);
         refuse(abi.encodeWithSelector(IChannels.ExitInProgress.selector, uint40(START) + DELAY));
         reserve(61);
     }

@@ -29,6 +29,9 @@ contract ReserveSignedTest is Fixture {
         post(abi.encodePacked(row, uint8(0)));
         refuse(abi.encodeWithSelector(IChannels.RowsLength.selector, 127, 128));
         post(new bytes(127));
+        vm.prank(payee);
+        refuse(abi.encodeWithSelector(IChannels.RowsLength.selector, 64, 128));
+        channels.reserveSigned(token, payee, new bytes(64));
     }
 
     function test_RevertWhen_ThePayeeIsZero() external {
@@ -39,6 +42,15 @@ contract ReserveSignedTest is Fixture {
     function test_RevertWhen_ThePayeeIsTheContract() external {
         refuseRecipient(address(channels));
         channels.reserveSigned(token, address(channels), "");
+    }
+
+    function test_RevertWhen_ThePayeeIsTheToken() external {
+        address[2] memory senders = [stranger, token];
+        for (uint256 i; i < 2; ++i) {
+            vm.prank(senders[i]);
+            refuseRecipient(token);
+            channels.reserveSigned(token, token, "");
+        }
     }
 
     function test_WhenThereAreNoRows() external {
@@ -140,6 +152,20 @@ contract ReserveSignedTest is Fixture {
         expectSkipped(reserved(OTHER_SIGNER_KEY, payer, payee, 60, 0, uint40(START)), "another signer");
         expectSkipped(reserved(SIGNER_KEY, otherPayer, payee, 60, 0, uint40(START)), "another payer");
         expectSkipped(reserved(SIGNER_KEY, payer, otherPayee, 60, 0, uint40(START)), "another payee");
+    }
+
+    function test_WhenNobodySigned_NoVaultOfNobodysIsAsked() external {
+        // Nothing can come into such a vault.
+        bytes32 nobodys = keccak256(abi.encode(token, payer, address(0)));
+        vm.store(address(channels), nobodys, bytes32(uint256(100)));
+        (bytes32 r,) = compact(SIGNER_KEY, channels.reserveDigest(payer, payee, token, 60, 0, uint40(START)));
+        for (uint256 epoch; epoch < 2; ++epoch) {
+            vm.store(address(channels), keccak256(abi.encode(nobodys, payee)), bytes32(epoch));
+            for (uint256 until = START; until < START + 2; ++until) {
+                expectSkipped(abi.encodePacked(payer, uint96(60), epoch << 40 | until, bytes32(0), uint256(1)), "nobody");
+                expectSkipped(abi.encodePacked(payer, uint96(60), epoch << 40 | until, r, uint256(0)), "no s");
+            }
+        }
     }
 
     function test_WhenSomeRowsAreBad_TheOthersCount() external {

@@ -27,6 +27,9 @@ contract WithdrawTest is Fixture {
         open(100, 60);
         refuse(abi.encodeWithSelector(IChannels.InsufficientFree.selector, 40, 41));
         withdraw(41, stranger);
+        vm.etch(signer, hex"00");
+        refuse(abi.encodeWithSelector(IChannels.InsufficientFree.selector, 40, 41));
+        withdraw(41, stranger);
     }
 
     function test_WhenItIsFree() external {
@@ -67,5 +70,9 @@ contract WithdrawTest is Fixture {
         vm.prank(payer);
         refuseRecipient(token);
         channels.withdraw(token, signer, 1, token);
+        // Also where its signer has that address.
+        vm.prank(payer);
+        refuseRecipient(token);
+        channels.withdraw(token, token, 0, token);
     }
 }
