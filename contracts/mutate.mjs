@@ -219,13 +219,13 @@ function sampleOf(mutants, n) {
   const sorted = mutants.map((m) => [key(m), m]).sort(([a], [b]) => (a < b ? -1 : 1)).map(([, m]) => m);
   const chosen = new Set();
   const seen = new Set();
-  const covered = [(m) => m.rule, (m) => `${m.contract} ${m.file} ${m.where}`, (m) => nameOf(m) + m.which];
-  for (const by of covered) {
+  const kinds = [(m) => m.rule, (m) => `${m.contract} ${m.file} ${m.where}`, (m) => m.id];
+  for (const kind of kinds) {
     for (const m of sorted) {
       if (chosen.size === n) break;
-      if (seen.has(by(m))) continue;
+      if (seen.has(kind(m))) continue;
       chosen.add(m);
-      covered.forEach((by) => seen.add(by(m)));
+      kinds.forEach((k) => seen.add(k(m)));
     }
   }
   return mutants.filter((m) => chosen.has(m));
@@ -317,9 +317,11 @@ async function main() {
   if (only.length) mutants = mutants.filter((m) => only.some((text) => nameOf(m).includes(text)));
   if (sample) mutants = sampleOf(mutants, Number(sample));
   const before = [];
-  if (option("--again")) {
-    const log = readFileSync(option("--again"), "utf8");
-    if (!log.includes(stamp.contracts)) throw new Error(`${option("--again")} is of other contracts or operators`);
+  const stamp = stampNow();
+  const again = option("--again");
+  if (again) {
+    const log = readFileSync(again, "utf8");
+    if (!log.includes(stamp.contracts)) throw new Error(`${again} is of other contracts or operators`);
     const left = new Set([...log.matchAll(/^(?:SURVIVED|LATE|BROKEN) {2}(.*)$/gm)].map(([, name]) => name));
     before.push(...mutants.filter((m) => !m.equivalent && !m.says && !left.has(nameOf(m))));
     before.forEach((m) => Object.assign(m, { result: "caught", by: "an earlier run" }));
@@ -398,7 +400,7 @@ async function main() {
 
 // The report of the last run of all begins with what it was a run of.
 const record = join(root, "mutation.txt");
-const stamp = (() => {
+function stampNow() {
   const hash = (...parts) => createHash("sha256").update(parts.join("\0")).digest("hex");
   const of = (files) => hash(...files.sort().flatMap((f) => [f, sources[f]?.content ?? readFileSync(join(root, f), "utf8")]));
   const tests = readdirSync(join(root, "test"), { recursive: true }).filter((f) => f.endsWith(".sol")).map((f) => `test/${f}`);
@@ -407,10 +409,11 @@ const stamp = (() => {
     mutants: `mutants   ${of(["mutants.json"])}`,
     tests: `tests     ${of(tests)}`,
   };
-})();
+}
 
 function printRecord() {
   const text = readFileSync(record, "utf8");
+  const stamp = stampNow();
   console.log(`The last run of all mutants:\n\n${text}`);
   if (!text.startsWith(`${stamp.contracts}\n${stamp.mutants}\n`)) {
     console.error("mutation.txt is of other contracts or mutants than these: make mutate");

@@ -15,7 +15,7 @@ import (
 // IPv4 addresses mapped into IPv6 (RFC 4291), which the filter closes.
 func (p *Policy) rules() forward.Rules {
 	return forward.Rules{
-		Closed: slices.Concat(p.ranges(4, nil, p.closed), p.ranges(6, nil, p.closed)),
+		Closed: slices.Concat(p.ranges(4, nil, p.closed(nil)), p.ranges(6, nil, p.closed(nil))),
 		Embedded: p.ranges(4, nil, func(a netip.Addr) bool {
 			v, ok := p.embedded.Lookup(a)
 			return ok && v.reason != ""
@@ -32,10 +32,8 @@ func (p *Policy) rules() forward.Rules {
 // nearRules are what of the rules may change while the exit runs.
 func (p *Policy) nearRules() forward.Near {
 	n := p.near.Load()
-	closed := func(a netip.Addr) bool {
-		reason, _ := p.byPrefix(a, n)
-		return reason != "" && !p.closed(a)
-	}
+	always, now := p.closed(nil), p.closed(n)
+	closed := func(a netip.Addr) bool { return now(a) && !always(a) }
 	r := forward.Near{
 		Own:     slices.Concat(p.ranges(4, n, closed), p.ranges(6, n, closed)),
 		Carried: p.ranges(4, n, func(a netip.Addr) bool { return n.owns(a) || n.linked(a) }),
@@ -53,10 +51,12 @@ func (p *Policy) nearRules() forward.Near {
 	return r
 }
 
-// closed reports whether the policy's prefixes close an address.
-func (p *Policy) closed(a netip.Addr) bool {
-	reason, _ := p.byPrefix(a, nil)
-	return reason != ""
+// closed reports whether prefixes close an address: the policy's and those of what is near, which may be nil.
+func (p *Policy) closed(n *near) func(netip.Addr) bool {
+	return func(a netip.Addr) bool {
+		reason, _ := p.byPrefix(a, n)
+		return reason != ""
+	}
 }
 
 // ranges lists the addresses of a family for which is holds. It asks once for each stretch between two ends of the
