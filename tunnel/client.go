@@ -71,7 +71,7 @@ func Dial(cfg ClientConfig) (*Client, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Client{
-		peer: cfg.Peer, dns: cfg.DNS, acct: newAccount(math.MaxUint64), done: make(chan struct{}),
+		peer: cfg.Peer, dns: cfg.DNS, acct: newAccount(NewGate(math.MaxUint64)), done: make(chan struct{}),
 	}
 	c.names = newNames(c.lookup)
 	var err error

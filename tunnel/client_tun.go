@@ -58,7 +58,7 @@ func DialTUN(cfg ClientConfig, dev TUNConfig) (*TUNClient, error) {
 		return nil, fmt.Errorf("dial tunnel: name of interface %s: %w", dev.Name, err)
 	}
 	c := &TUNClient{name: name, device: newSteadyTUN(kernel), core: &Client{
-		peer: cfg.Peer, dns: cfg.DNS, acct: newAccount(math.MaxUint64), done: make(chan struct{}),
+		peer: cfg.Peer, dns: cfg.DNS, acct: newAccount(NewGate(math.MaxUint64)), done: make(chan struct{}),
 	}}
 	c.core.engine, err = newEngine(cfg.Engine, engineConfig{
 		Private: cfg.Private, Device: &meter{Device: newPorter(c.device, cfg.Addrs), only: c.core.acct}, Mark: dev.Mark, Log: cfg.Log,

@@ -85,11 +85,16 @@ type Peer struct {
 	PublicKey    Key
 	PresharedKey Key    // zero: none
 	Limit        uint64 // how many bytes, both ways together, may pass before the first Allow
+	Gate         *Gate  // one that it shares with other sessions of this exit, in place of Limit; nil: one of its own
 }
 
 // LogValue leaves the preshared key out.
 func (p Peer) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("public_key", p.PublicKey.String()), slog.Uint64("limit", p.Limit))
+	limit := p.Limit
+	if p.Gate != nil {
+		limit = p.Gate.Allowed()
+	}
+	return slog.GroupValue(slog.String("public_key", p.PublicKey.String()), slog.Uint64("limit", limit))
 }
 
 // String leaves the preshared key out.
@@ -265,8 +270,12 @@ func (e *Exit) Add(p Peer) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("add session: %w", err)
 	}
+	gate := p.Gate
+	if gate == nil {
+		gate = NewGate(p.Limit)
+	}
 	s := &Session{
-		exit: e, key: p.PublicKey, index: index, acct: newAccount(p.Limit), udp: make(map[udpKey]*udpFlow),
+		exit: e, key: p.PublicKey, index: index, acct: newAccount(gate), udp: make(map[udpKey]*udpFlow),
 		copies: rate.NewLimiter(rate.Inf, copySize),
 		turns:  newTurns(&e.crowd, e.limits.NewFlows), queryTurns: newTurns(&e.crowd, queriesPerFlow*e.limits.NewFlows),
 		flows: e.process.flows.share(e.limits.Flows), queries: e.process.queries.share(queriesMost),

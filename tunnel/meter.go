@@ -3,7 +3,6 @@ package tunnel
 import (
 	"math"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,16 +18,17 @@ type Counters struct {
 // Total is what both directions sum up to.
 func (c Counters) Total() uint64 { return c.Rx + c.Tx }
 
-// account counts and limits the packets of one session. Both directions and its readers share one lock, held for some
-// nanoseconds a batch, so that what is read together belongs together: a wake-up never shows less than it is about.
+// account counts and limits the packets of one session. Both directions, its readers and the other sessions of its gate
+// share the gate's lock, held for some nanoseconds a batch, so that what is read together belongs together: a wake-up
+// never shows less than it is about, and no two sessions pass the same allowance.
 type account struct {
 	wake chan struct{}
+	gate *Gate
 
-	mu      sync.Mutex
-	limit   uint64 // rx + tx never exceed it
+	// Guarded by the gate's lock.
 	passed  Counters
 	dropped Counters
-	refused bool   // a packet was, since limit last rose
+	refused uint64 // the gate's turn at which a packet last was; 0 for never
 	tick    uint64 // 0: none
 	next    uint64 // the total at which wake is due
 	pace    uint64 // bytes per second, both ways together; 0 for no limit
@@ -51,15 +51,15 @@ func (c *Counters) add(w way, n uint64) {
 	}
 }
 
-func newAccount(limit uint64) *account {
-	return &account{wake: make(chan struct{}, 1), limit: limit, next: math.MaxUint64}
+func newAccount(gate *Gate) *account {
+	return &account{wake: make(chan struct{}, 1), gate: gate, next: math.MaxUint64}
 }
 
 // takeAll lets a run of packets of n bytes pass together, or does nothing.
 func (a *account) takeAll(w way, n uint64) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.pace != 0 || n > a.limit-a.passed.Total() {
+	a.gate.mu.Lock()
+	defer a.gate.mu.Unlock()
+	if a.pace != 0 || n > a.gate.leftLocked() {
 		return false
 	}
 	a.passLocked(w, n)
@@ -68,12 +68,11 @@ func (a *account) takeAll(w way, n uint64) bool {
 
 // take lets one packet of n bytes pass and counts it, or counts it as dropped.
 func (a *account) take(w way, n uint64) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if n > a.limit-a.passed.Total() {
+	a.gate.mu.Lock()
+	defer a.gate.mu.Unlock()
+	if n > a.gate.leftLocked() {
 		a.dropped.add(w, n)
-		if !a.refused {
-			a.refused = true
+		if a.gate.refuseLocked(&a.refused) {
 			a.notify()
 		}
 		return false
@@ -87,6 +86,7 @@ func (a *account) take(w way, n uint64) bool {
 }
 
 func (a *account) passLocked(w way, n uint64) {
+	a.gate.passed += n
 	a.passed.add(w, n)
 	if total := a.passed.Total(); total >= a.next {
 		a.next = after(total, a.tick)
@@ -133,36 +133,36 @@ func (a *account) notify() {
 }
 
 func (a *account) setTick(n uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.gate.mu.Lock()
+	defer a.gate.mu.Unlock()
 	a.tick, a.next = n, after(a.passed.Total(), n)
 }
 
 func (a *account) setPace(bytesPerSecond uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.gate.mu.Lock()
+	defer a.gate.mu.Unlock()
 	a.pace = bytesPerSecond
 }
 
-// allow raises the limit.
-func (a *account) allow(total uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if total > a.limit {
-		a.limit, a.refused = total, false
-	}
+// held reports whether the gate refused a packet of this session since it last rose.
+func (a *account) held() bool {
+	a.gate.mu.Lock()
+	defer a.gate.mu.Unlock()
+	return a.refused == a.gate.turn
 }
 
-// state is a snapshot.
-func (a *account) state() (passed, dropped Counters, limit uint64, refused bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.passed, a.dropped, a.limit, a.refused
-}
-
+// counters are the bytes that passed.
 func (a *account) counters() Counters {
-	passed, _, _, _ := a.state()
-	return passed
+	a.gate.mu.Lock()
+	defer a.gate.mu.Unlock()
+	return a.passed
+}
+
+// lost are the bytes that the gate or the pace refused.
+func (a *account) lost() Counters {
+	a.gate.mu.Lock()
+	defer a.gate.mu.Unlock()
+	return a.dropped
 }
 
 // accounts finds an account by inner address: the last 16 bits of both families are an index.

@@ -57,14 +57,14 @@ func TestMeterAdmitsWholePacketsUpToTheLimitExactly(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		inner := &stubDevice{}
 		table := newAccounts(innerNet4, innerNet6)
-		a := newAccount(1050)
+		a := newAccount(NewGate(1050))
 		table.slots[7].Store(a)
 		m := &meter{Device: inner, table: table}
 		bufs := packets(20, 100, 16, 7, v6)
 		if n, err := m.Write(bufs, 16); n != 20 || err != nil {
 			t.Fatalf("write: %d, %v", n, err)
 		}
-		if inner.wrote != 10 || a.counters() != (Counters{Rx: 1000}) || a.dropped != (Counters{Rx: 1000}) || !a.refused {
+		if inner.wrote != 10 || a.counters() != (Counters{Rx: 1000}) || a.dropped != (Counters{Rx: 1000}) || !a.held() {
 			t.Errorf("%d packets passed, %+v, dropped %+v", inner.wrote, a.counters(), a.dropped)
 		}
 		select {
@@ -78,7 +78,7 @@ func TestMeterAdmitsWholePacketsUpToTheLimitExactly(t *testing.T) {
 		if a.counters().Rx != 1050 {
 			t.Errorf("rx %d, want 1050", a.counters().Rx)
 		}
-		a.allow(1100)
+		a.gate.Allow(1100)
 		inner.n, inner.size = 2, 50
 		sizes := make([]int, 2)
 		if n, err := m.Read(packets(2, 50, 16, 7, v6), sizes, 16); n != 2 || err != nil {
@@ -109,20 +109,20 @@ func TestMeterDropsPacketsOfNobody(t *testing.T) {
 }
 
 func TestMeterNeverPassesMoreThanAllowedFromManyGoroutines(t *testing.T) {
-	a := newAccount(100_000)
+	a := newAccount(NewGate(100_000))
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
 			for j := range 2000 {
 				a.take(way(j%2), uint64(40+(i*j)%1400))
 				if j%100 == 0 {
-					a.allow(100_000 + uint64(j))
+					a.gate.Allow(100_000 + uint64(j))
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if passed, _, limit, _ := a.state(); passed.Total() > limit || limit-passed.Total() > 1440 {
+	if passed, limit := a.counters(), a.gate.Allowed(); passed.Total() > limit || limit-passed.Total() > 1440 {
 		t.Errorf("%+v passed of %d", passed, limit)
 	}
 }
@@ -135,7 +135,7 @@ func BenchmarkMeter(b *testing.B) {
 				var work [][][]byte
 				for i := range sessions {
 					index := uint16(i + firstIndex)
-					a := newAccount(math.MaxUint64)
+					a := newAccount(NewGate(math.MaxUint64))
 					a.setTick(1 << 20)
 					table.slots[index].Store(a)
 					work = append(work, packets(batch, 64, 16, index, false))

@@ -243,7 +243,7 @@ func (n network) joinBy(t testing.TB, e *Exit, limit uint64, before func(bare tu
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := user{session: s, acct: newAccount(math.MaxUint64)}
+	u := user{session: s, acct: newAccount(NewGate(math.MaxUint64))}
 	v4, v6 := s.Addrs()
 	var eng engine
 	n.in(t, "c", func() {

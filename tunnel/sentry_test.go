@@ -187,7 +187,7 @@ func TestSentryEndsAttemptsThatItDenies(t *testing.T) {
 }
 
 func TestAShutMeterPassesAndCountsNothing(t *testing.T) {
-	inner, table, a := &stubDevice{}, newAccounts(innerNet4, innerNet6), newAccount(math.MaxUint64)
+	inner, table, a := &stubDevice{}, newAccounts(innerNet4, innerNet6), newAccount(NewGate(math.MaxUint64))
 	table.slots[7].Store(a)
 	m := &meter{Device: inner, table: table, shut: new(atomic.Bool)}
 	m.shut.Store(true)

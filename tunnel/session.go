@@ -59,31 +59,22 @@ func (s *Session) SetRate(bytesPerSecond uint64) error {
 }
 
 // Dropped are the bytes that the gate or the rate refused.
-func (s *Session) Dropped() Counters {
-	_, dropped, _, _ := s.acct.state()
-	return dropped
-}
+func (s *Session) Dropped() Counters { return s.acct.lost() }
 
-// Allow lets Rx+Tx reach total, counted from the session's start. It takes effect with the next packet. Lower values
-// than before are ignored.
-func (s *Session) Allow(total uint64) { s.acct.allow(total) }
+// Allow opens the session's gate up to total bytes. On a gate of its own that is its Rx+Tx since its start; on one that
+// it shares, the sum of all. It takes effect with the next packet. Lower values than before are ignored.
+func (s *Session) Allow(total uint64) { s.acct.gate.Allow(total) }
 
-// Allowed is the highest value given to Allow, or the limit that the session began with.
-func (s *Session) Allowed() uint64 {
-	_, _, limit, _ := s.acct.state()
-	return limit
-}
+// Allowed is the highest value given to Allow, of the session or its gate, or the limit that the gate began with.
+func (s *Session) Allowed() uint64 { return s.acct.gate.Allowed() }
 
-// Held reports whether the gate has refused a packet since Allow last opened it.
-func (s *Session) Held() bool {
-	_, _, _, refused := s.acct.state()
-	return refused
-}
+// Held reports whether the gate has refused a packet of this session since it was last opened further.
+func (s *Session) Held() bool { return s.acct.held() }
 
 // SetTick asks for a wake-up each time that Rx+Tx crosses a multiple of n bytes; zero for none.
 func (s *Session) SetTick(n uint64) { s.acct.setTick(n) }
 
-// Notify wakes when a tick is crossed or the gate closes. Wake-ups that nobody waited for become one.
+// Notify wakes when a tick is crossed or the gate refuses a packet of this session. Wake-ups that nobody waited for become one.
 func (s *Session) Notify() <-chan struct{} { return s.acct.wake }
 
 // Flows is how many TCP connections and UDP sockets are being forwarded by this process. In privileged mode the kernel

@@ -64,13 +64,20 @@ func join(t testing.TB, e *Exit, limit uint64) pair {
 // joinWith does so with an engine on the consumer's side.
 func joinWith(t testing.TB, e *Exit, limit uint64, name Engine) pair {
 	t.Helper()
+	return joinPeer(t, e, Peer{Limit: limit}, name)
+}
+
+// joinPeer adds a session of a peer that has its keys from here.
+func joinPeer(t testing.TB, e *Exit, peer Peer, name Engine) pair {
+	t.Helper()
 	private, err := GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var psk Key
 	rand.Read(psk[:])
-	s, err := e.Add(Peer{PublicKey: private.Public(), PresharedKey: psk, Limit: limit})
+	peer.PublicKey, peer.PresharedKey = private.Public(), psk
+	s, err := e.Add(peer)
 	if err != nil {
 		t.Fatal(err)
 	}
