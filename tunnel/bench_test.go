@@ -111,6 +111,14 @@ func (t *toggle) Write(bufs [][]byte, offset int) (int, error) {
 	return t.Device.Write(bufs, offset)
 }
 
+// inToggle toggles only what comes in.
+type inToggle struct {
+	tun.Device
+	in *toggle
+}
+
+func (t inToggle) Write(bufs [][]byte, offset int) (int, error) { return t.in.Write(bufs, offset) }
+
 // cost turns what is toggled on and off so many times, every 250 ms, under what runs. It returns what that leaves of the
 // throughput, and takes of the CPU for each byte, as ratios: the medians.
 func (t *toggle) cost(got *atomic.Int64, rounds int) (throughput, cpu float64) {
@@ -178,4 +186,30 @@ func BenchmarkMeterToggle(b *testing.B) {
 	throughput, cpu := tg.cost(&got, b.N)
 	b.ReportMetric(throughput, "throughput-ratio")
 	b.ReportMetric(cpu, "cpu-ratio")
+	b.Logf("%+v", p.client.Strays())
+}
+
+// BenchmarkPorterToggle turns a userspace consumer's check of what comes in on and off every 250 ms, under one running
+// download.
+func BenchmarkPorterToggle(b *testing.B) {
+	e := newExit(b, ExitConfig{})
+	var tg *toggle
+	p := joinBefore(b, e, Peer{Limit: math.MaxUint64}, Upstream, func(p *porter) tun.Device {
+		tg = &toggle{Device: p.Device, metered: p}
+		return inToggle{p, tg} // it must know what leaves
+	})
+	conn, err := p.client.DialContext(b.Context(), "tcp", blast(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	conn.Write([]byte("d"))
+	var got atomic.Int64
+	go count(conn, &got)
+	time.Sleep(time.Second)
+	b.ResetTimer()
+	throughput, cpu := tg.cost(&got, b.N)
+	b.ReportMetric(throughput, "throughput-ratio")
+	b.ReportMetric(cpu, "cpu-ratio")
+	b.Logf("%+v", p.client.Strays())
 }

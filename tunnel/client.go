@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.zx2c4.com/wireguard/tun"
+
 	"byway/tunnel/netstack"
 )
 
@@ -34,6 +36,11 @@ type ClientConfig struct {
 	Engine    Engine         // the WireGuard implementation; empty means Upstream
 	Mark      uint32         // firewall mark of the WireGuard sockets of a Client; 0: none
 	Log       *slog.Logger   // may be nil
+
+	// OneWayUDP takes, and pays for, any number of datagrams from whom this side has ever sent one, as long as they
+	// come. Without it 256 KiB come for each datagram that leaves. Programs that only listen to a stream need it. With
+	// it an exit can bill what it likes to a flow that was open once.
+	OneWayUDP bool
 }
 
 // LogValue leaves the keys out.
@@ -50,6 +57,7 @@ type Client struct {
 	dns    netip.Addr
 	net    *netstack.Net
 	acct   *account
+	porter *porter
 	engine engine
 	denied denials
 	names  *names
@@ -61,6 +69,11 @@ type Client struct {
 
 // Dial starts the consumer's side. It returns before the handshake, which it sets off.
 func Dial(cfg ClientConfig) (*Client, error) {
+	return dialWith(cfg, func(p *porter) tun.Device { return p })
+}
+
+// dialWith lets a measurement stand between the engine and the porter.
+func dialWith(cfg ClientConfig, before func(p *porter) tun.Device) (*Client, error) {
 	if !cfg.Endpoint.IsValid() || cfg.Peer.IsZero() || len(cfg.Addrs) == 0 {
 		return nil, errors.New("dial tunnel: peer, endpoint and inner addresses are required")
 	}
@@ -79,8 +92,10 @@ func Dial(cfg ClientConfig) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial tunnel: %w", err)
 	}
-	dev := &meter{Device: c.net.Device(), only: c.acct}
-	c.engine, err = newEngine(cfg.Engine, engineConfig{Private: cfg.Private, Device: dev, Mark: cfg.Mark, Log: cfg.Log})
+	c.porter = newPorter(c.net.Device(), cfg.Addrs, c.acct, cfg.OneWayUDP)
+	c.engine, err = newEngine(cfg.Engine, engineConfig{
+		Private: cfg.Private, Device: before(c.porter), Mark: cfg.Mark, Log: cfg.Log,
+	})
 	if err != nil {
 		c.net.Close()
 		return nil, fmt.Errorf("dial tunnel: %w", err)
@@ -119,13 +134,14 @@ func (c *Client) Handshake(ctx context.Context) error {
 // Roam sends to another address of the same provider from now on.
 func (c *Client) Roam(endpoint netip.AddrPort) error { return c.engine.Roam(c.peer, endpoint) }
 
-// Counters are the bytes that passed, as the consumer sees it: Rx came from the provider.
+// Counters are the bytes that passed, as the consumer sees it and is billed for: Rx came from the provider, and
+// answers what this side sent. What else came is in Strays.
 func (c *Client) Counters() Counters { return c.acct.counters() }
 
 // SetTick asks for a wake-up each time that Rx+Tx crosses a multiple of n bytes; zero for none.
 func (c *Client) SetTick(n uint64) { c.acct.setTick(n) }
 
-// Notify wakes when a tick is crossed. Wake-ups that nobody waited for become one.
+// Notify wakes when a tick is crossed, and when there is an Offence. Wake-ups that nobody waited for become one.
 func (c *Client) Notify() <-chan struct{} { return c.acct.wake }
 
 // DialContext connects through the tunnel. Network is tcp or udp, with 4 or 6 appended to take one family. Names are
@@ -206,8 +222,8 @@ func (c *Client) dialTCP(ctx context.Context, dst netip.AddrPort) (net.Conn, err
 	return nil, err
 }
 
-// ListenUDP opens a UDP socket of the inner address. It takes datagrams only from the addresses and ports that it has sent
-// to.
+// ListenUDP opens a UDP socket of the inner address. It takes datagrams only from the addresses and ports that it has
+// sent to.
 func (c *Client) ListenUDP() (net.PacketConn, error) { return c.net.ListenUDP() }
 
 // Ended is closed once nothing passes any more, which is after Close.

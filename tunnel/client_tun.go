@@ -60,8 +60,9 @@ func DialTUN(cfg ClientConfig, dev TUNConfig) (*TUNClient, error) {
 	c := &TUNClient{name: name, device: newSteadyTUN(kernel), core: &Client{
 		peer: cfg.Peer, dns: cfg.DNS, acct: newAccount(NewGate(math.MaxUint64)), done: make(chan struct{}),
 	}}
+	c.core.porter = newPorter(c.device, cfg.Addrs, c.core.acct, cfg.OneWayUDP)
 	c.core.engine, err = newEngine(cfg.Engine, engineConfig{
-		Private: cfg.Private, Device: &meter{Device: newPorter(c.device, cfg.Addrs), only: c.core.acct}, Mark: dev.Mark, Log: cfg.Log,
+		Private: cfg.Private, Device: c.core.porter, Mark: dev.Mark, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("dial tunnel: %w", err)
@@ -124,7 +125,7 @@ func (c *TUNClient) Counters() Counters { return c.core.Counters() }
 // SetTick asks for a wake-up each time that Rx+Tx crosses a multiple of n bytes; zero for none.
 func (c *TUNClient) SetTick(n uint64) { c.core.SetTick(n) }
 
-// Notify wakes when a tick is crossed. Wake-ups that nobody waited for become one.
+// Notify wakes when a tick is crossed, and when there is an Offence. Wake-ups that nobody waited for become one.
 func (c *TUNClient) Notify() <-chan struct{} { return c.core.Notify() }
 
 // Ended is closed once nothing passes any more: after Close, and where another program has removed the interface.

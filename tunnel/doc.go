@@ -5,7 +5,8 @@
 // of one session, and a Proxy offers it to programs as SOCKS5 and HTTP.
 //
 // From the outside in, a packet passes the guard (can it be WireGuard, and is it one too many), the engine (WireGuard),
-// the meter (who pays for it, and may it pass), and the router: the stack (package netstack) with its forwarders or,
-// where the host allows it, the kernel (package forward). The package knows nothing about money: it counts bytes, and
+// the meter (who pays for it, and may it pass; sessions of one payer may share a gate), and the router: the stack (package
+// netstack) with its forwarders or, where the host allows it, the kernel (package forward). A consumer's meter is the
+// porter, which bills what answers and lets in nothing else. The package knows nothing about money: it counts bytes, and
 // lets through as many as it is told to.
 package tunnel

@@ -2,9 +2,9 @@ package tunnel
 
 import "sync"
 
-// Gate is an allowance that any number of an exit's sessions use up together: what one of them passes, no other can. A
-// payer whose one vault pays for several sessions has one gate, so that parallel sessions can't each pass the credit that
-// was given once. Sessions come and go; what they passed stays in the sum. It is safe for concurrent use.
+// Gate is an allowance that any number of an exit's sessions use up together: what one of them passes, no other can.
+// A payer whose one vault pays for several sessions has one gate, so that parallel sessions can't each pass the
+// credit that was given once. Sessions come and go; what they passed stays in the sum. It is safe for concurrent use.
 type Gate struct {
 	mu      sync.Mutex // guards the accounts of all its sessions as well
 	limit   uint64     // passed never exceeds it
@@ -16,8 +16,8 @@ type Gate struct {
 // NewGate makes a gate for so many bytes, both ways and all sessions together, before the first Allow.
 func NewGate(limit uint64) *Gate { return &Gate{limit: limit, turn: 1} }
 
-// Allow lets what all sessions pass together reach total bytes, counted from the gate's making. It takes effect with the
-// next packet of each. Lower values than before are ignored.
+// Allow lets what all sessions pass together reach total bytes, counted from the gate's making. It takes effect with
+// the next packet of each. Lower values than before are ignored.
 func (g *Gate) Allow(total uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -57,7 +57,8 @@ func (g *Gate) Held() bool {
 
 func (g *Gate) leftLocked() uint64 { return g.limit - g.passed }
 
-// refuseLocked notes that a packet of a session was refused. It reports whether that is the session's first in this turn.
+// refuseLocked notes that a packet of a session was refused. It reports whether that is the session's first in this
+// turn.
 func (g *Gate) refuseLocked(session *uint64) bool {
 	first := *session != g.turn
 	*session, g.refused = g.turn, g.turn

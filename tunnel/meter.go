@@ -203,30 +203,22 @@ func (t *accounts) find(pkt []byte, at4, at6 int) *account {
 	return nil
 }
 
-// meter stands between the engine and its device. It counts every inner packet for its session and drops those that
-// are not paid for, in both directions. Batches pass through as they are: consecutive packets of a session are
-// admitted together, and one by one only where they do not all fit.
+// meter stands between an exit's engine and its device. It counts every inner packet for its session and drops those
+// that are not paid for, in both directions. Batches pass through as they are: consecutive packets of a session are
+// admitted together, and one by one only where they do not all fit. A consumer's is the porter.
 type meter struct {
 	tun.Device
-	table *accounts // by session; nil where the device has but one
-	only  *account
+	table *accounts
 	shut  *atomic.Bool // nothing passes to the device, and nothing is counted, while it is set; may be nil
-}
-
-func (m *meter) account(pkt []byte, at4, at6 int) *account {
-	if m.only != nil {
-		return m.only
-	}
-	return m.table.find(pkt, at4, at6)
 }
 
 // Read implements tun.Device: packets on their way to a peer. Dropped ones get size zero, which the engine skips.
 func (m *meter) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	n, err := m.Device.Read(bufs, sizes, offset)
 	for i := 0; i < n; {
-		a := m.account(bufs[i][offset:offset+sizes[i]], dst4, dst6)
+		a := m.table.find(bufs[i][offset:offset+sizes[i]], dst4, dst6)
 		sum, j := uint64(sizes[i]), i+1
-		for ; j < n && m.account(bufs[j][offset:offset+sizes[j]], dst4, dst6) == a; j++ {
+		for ; j < n && m.table.find(bufs[j][offset:offset+sizes[j]], dst4, dst6) == a; j++ {
 			sum += uint64(sizes[j])
 		}
 		switch {
@@ -253,9 +245,9 @@ func (m *meter) Write(bufs [][]byte, offset int) (int, error) {
 		return n, nil
 	}
 	for i := 0; i < n; {
-		a := m.account(bufs[i][offset:], src4, src6)
+		a := m.table.find(bufs[i][offset:], src4, src6)
 		sum, j := uint64(len(bufs[i])-offset), i+1
-		for ; j < n && m.account(bufs[j][offset:], src4, src6) == a; j++ {
+		for ; j < n && m.table.find(bufs[j][offset:], src4, src6) == a; j++ {
 			sum += uint64(len(bufs[j]) - offset)
 		}
 		switch {

@@ -214,6 +214,7 @@ func (n network) tryExit(t testing.TB, cfg ExitConfig) (*Exit, error) {
 type user struct {
 	session *Session
 	acct    *account
+	porter  *porter
 	name    string
 	leave   func() // takes the interface away
 }
@@ -229,11 +230,11 @@ func (s still) Events() <-chan tun.Event { return s.events }
 // join adds a session and connects the consumer's namespace to it, as [DialTUN] would.
 func (n network) join(t testing.TB, e *Exit, limit uint64) user {
 	t.Helper()
-	return n.joinBy(t, e, limit, func(bare tun.Device, own []netip.Addr) tun.Device { return newPorter(bare, own) })
+	return n.joinBy(t, e, limit, func(_ tun.Device, p *porter) tun.Device { return p })
 }
 
 // joinBy has a measurement choose what stands before the interface.
-func (n network) joinBy(t testing.TB, e *Exit, limit uint64, before func(bare tun.Device, own []netip.Addr) tun.Device) user {
+func (n network) joinBy(t testing.TB, e *Exit, limit uint64, before func(bare tun.Device, p *porter) tun.Device) user {
 	t.Helper()
 	private, err := GenerateKey()
 	if err != nil {
@@ -258,9 +259,9 @@ func (n network) joinBy(t testing.TB, e *Exit, limit uint64, before func(bare tu
 			for range dev.Events() {
 			}
 		}()
-		eng, err = newEngine(Upstream, engineConfig{
-			Private: private, Device: &meter{Device: before(still{dev, events}, []netip.Addr{v4, v6}), only: u.acct}, Log: e.log,
-		})
+		bare := still{dev, events}
+		u.porter = newPorter(bare, []netip.Addr{v4, v6}, u.acct, false)
+		eng, err = newEngine(Upstream, engineConfig{Private: private, Device: before(bare, u.porter), Log: e.log})
 	})
 	if err != nil {
 		t.Fatal(err)

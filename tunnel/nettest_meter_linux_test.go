@@ -114,9 +114,45 @@ func TestNetMeterAgreesWithTheKernelToTheByte(t *testing.T) {
 		if meter != kernel {
 			t.Errorf("the meter counted %+v, nftables %+v; the interface dropped %d packets", meter, kernel, dropped()-drops)
 		}
+		// All of it was asked for, and the consumer pays for nearly all that its interface was given.
+		if s, billed := u.porter.straysSoFar(), u.acct.counters().Rx; s.Packets != 0 || s.Forgiven+s.Surplus+s.Unjudged > billed/100 {
+			t.Errorf("of %d bytes of an honest exit's were not billed: %+v", billed, s)
+		}
 		if long() && meter.Total() < 1<<30 {
 			t.Errorf("only %d bytes", meter.Total())
 		}
+	})
+}
+
+func TestNetAdversaryInjectedPacketsReachNoInterfaceAndNoBill(t *testing.T) {
+	inNetwork(t, func(t *testing.T, n network) {
+		e := n.exit(t, ExitConfig{Mode: Userspace})
+		u := n.join(t, e, math.MaxUint64)
+		v4, _ := u.session.Addrs()
+		reached := func() (got uint64) {
+			n.in(t, "c", func() { got = linkNamed(t, u.name).Attrs().Statistics.RxPackets })
+			return got
+		}
+		before, billed, sent := reached(), u.acct.counters().Rx, 0
+		for i := 0; u.porter.accusation() == nil; i++ {
+			if i == 20_000 {
+				t.Fatalf("%d bytes were sent, and nobody is accused: %+v", sent, u.porter.straysSoFar())
+			}
+			from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{8, 8, byte(i >> 8), byte(i)}), 53)
+			back, err := e.net.Datagrams(from, netip.AddrPortFrom(v4, uint16(1024+i)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			back.Send(make([]byte, 1200))
+			sent += 1200
+			if i%50 == 0 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		if got := reached() - before; got != 0 || u.acct.counters().Rx != billed {
+			t.Errorf("%d packets reached the interface, %d bytes billed", got, u.acct.counters().Rx-billed)
+		}
+		t.Logf("adversary: %d bytes of datagrams to a whole machine | bound: 0 packets in, 0 bytes billed, accused | seen: %d, %d, %v", sent, reached()-before, u.acct.counters().Rx-billed, u.porter.accusation())
 	})
 }
 

@@ -521,10 +521,9 @@ func TestNetPorterCostsNothingMeasurable(t *testing.T) {
 	inNetwork(t, func(t *testing.T, n network) {
 		e := n.exit(t, ExitConfig{Mode: Privileged})
 		var tg *toggle
-		n.joinBy(t, e, math.MaxUint64, func(bare tun.Device, own []netip.Addr) tun.Device {
-			tg = &toggle{Device: bare, metered: newPorter(bare, own)}
-			tg.on.Store(true) // it must know the flow
-			return tg
+		n.joinBy(t, e, math.MaxUint64, func(bare tun.Device, p *porter) tun.Device {
+			tg = &toggle{Device: bare, metered: p}
+			return inToggle{p, tg} // it must know what leaves
 		})
 		source := n.listen(t, "i", netip.AddrPortFrom(host4, 0), func(c net.Conn) { io.Copy(c, zeros{}) })
 		c, err := n.dial(t, "c", "tcp", source, 10*time.Second)

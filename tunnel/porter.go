@@ -2,47 +2,48 @@ package tunnel
 
 import (
 	"encoding/binary"
-	"math/rand/v2"
 	"net/netip"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.zx2c4.com/wireguard/tun"
 )
 
-// porter stands before a consumer's network interface and lets in what answers this machine, and nothing else. The exit
-// is a stranger. The machine's firewall says the same, and knows connections better, but other programs can take it away,
-// and from then until it is back a hostile exit would reach whatever listens here. Nobody can take this away.
+// porter is a consumer's meter. It stands between the engine and a network interface or a stack of our own, lets in
+// what answers this side, and bills that and nothing else. The exit is a stranger, and paid by the byte.
 //
-// A flow begins with a packet that leaves with the machine's own inner address as its source, which the firewall gives to
-// guests' packets as well. One with another source leaves not at all: no answer could come, and it would tell the exit an
-// address of the network behind. What comes must be for the inner address, and be a part of such a flow, an error about
-// one, or a later fragment, which is nothing without the first.
+// In front of an interface the machine's firewall says the same, and knows connections better, but other programs can
+// take it away, and from then until it is back a hostile exit would reach whatever listens here. Nobody can take this
+// away.
 //
-// Flows are remembered by hashes under keys of this process, eight to a line of the processor's cache, of which the one
-// that has rested longest makes room. No lock, nothing allocated.
+// A flow begins with a packet that leaves with the machine's own inner address as its source, which the firewall
+// gives to guests' packets as well. One with another source leaves not at all: no answer could come, and it would
+// tell the exit an address of the network behind. What comes must be for the inner address, and be a part of such a
+// flow, an error about one, or a later fragment of what was.
+//
+// A connection's data can't be made up: it moves the acknowledgements of this side's own TCP, and the bill follows them
+// (remembered.came). What can't be proved is what datagrams hold: an exit may pad a flow that is open. That is bounded
+// by 256 KiB for each packet that leaves on it, and by the session's budget.
 type porter struct {
 	tun.Device
-	own4  uint64
-	own6  [2]uint64
-	keys  [3]uint64
-	began time.Time
-	lines [1 << 14]flowLine
+	acct   *account
+	own4   uint64
+	own6   [2]uint64
+	oneWay bool // datagrams of a known flow may come for ever
+	now    func() moment
+
+	mu      sync.Mutex // taken once a batch
+	in, out streak
+	strays  Strays
+	recent  recent
+	offence error
+	memory  memory // the last, for it holds no pointers: the garbage collector need not look at it
 }
 
-// flowLine holds flows whose hashes begin alike: above timeBits a part of the hash, below when a packet of it passed last.
-type flowLine [8]atomic.Uint64
-
-const (
-	timeBits = 20
-	timeUnit = 8 * time.Second // 20 bits of it are 97 days
-
-	// restingAnswers is how long flows other than TCP's are answered, in units. The kernel forgets them after two minutes.
-	restingAnswers = 180 / 8
-)
-
-func newPorter(device tun.Device, own []netip.Addr) *porter {
-	d := &porter{Device: device, began: time.Now()}
+func newPorter(device tun.Device, own []netip.Addr, acct *account, oneWay bool) *porter {
+	began := time.Now()
+	d := &porter{Device: device, acct: acct, oneWay: oneWay}
+	d.now = func() moment { return 1 + moment(time.Since(began)/tick) }
 	for _, addr := range own {
 		if addr.Is4() {
 			b := addr.As4()
@@ -52,31 +53,74 @@ func newPorter(device tun.Device, own []netip.Addr) *porter {
 			d.own6 = [2]uint64{binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])}
 		}
 	}
-	for i := range d.keys {
-		d.keys[i] = rand.Uint64()
-	}
+	d.memory.init()
 	return d
 }
-
-// now is never zero, so that an entry never is.
-func (d *porter) now() uint64 { return uint64(time.Since(d.began)/timeUnit)&(1<<timeBits-1) | 1 }
 
 // Read implements tun.Device: packets on their way to the exit. Dropped ones get size zero, which the engine skips.
 func (d *porter) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	n, err := d.Device.Read(bufs, sizes, offset)
-	now := d.now()
+	now, sum := d.now(), 0
+	d.mu.Lock()
 	for i := range n {
 		if !d.leaves(bufs[i][offset:offset+sizes[i]], now) {
 			sizes[i] = 0
 		}
+		sum += sizes[i]
 	}
+	d.mu.Unlock()
+	d.acct.takeAll(outbound, uint64(sum)) // a consumer's gate is open
 	return n, err
 }
 
 // Write implements tun.Device: packets from the exit. The slice is compacted in place when packets are dropped.
 func (d *porter) Write(bufs [][]byte, offset int) (int, error) {
+	n, kept, sum, bad := len(bufs), 0, uint64(0), uint64(0)
 	now := d.now()
-	return writeSome(d.Device, bufs, offset, func(pkt []byte) bool { return d.comes(pkt, now) })
+	d.mu.Lock()
+	for i, buf := range bufs {
+		size := uint64(len(buf) - offset)
+		j, unpaid := d.comes(buf[offset:], now)
+		switch j {
+		case asStray:
+			d.strays.Packets++
+			d.strays.Bytes += size
+			bad += size
+			continue
+		case asForgiven:
+			d.strays.Forgiven += size
+			continue
+		case asSurplus:
+			d.strays.Surplus += size
+		case asUnjudged:
+			d.strays.Unjudged += size
+			sum += size
+		case asAnswer:
+			d.strays.Surplus += uint64(unpaid)
+			sum += size - uint64(unpaid)
+		}
+		if kept != i {
+			bufs[kept] = buf
+		}
+		kept++
+	}
+	convicted := false
+	if d.offence == nil {
+		d.offence = d.recent.add(bad, sum, now)
+		convicted = d.offence != nil
+	}
+	d.mu.Unlock()
+	d.acct.takeAll(inbound, sum)
+	if convicted {
+		d.acct.notify()
+	}
+	if kept == 0 {
+		return n, nil
+	}
+	if _, err := d.Device.Write(bufs[:kept], offset); err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 // sourceOf is where a packet comes from.
@@ -102,7 +146,10 @@ const (
 )
 
 // leaves notes the flow of a packet that goes to the exit, and says whether it may.
-func (d *porter) leaves(pkt []byte, now uint64) bool {
+func (d *porter) leaves(pkt []byte, now moment) bool {
+	if k := d.out.again(pkt, now); k != nil {
+		return d.left(k, pkt, d.out.proto, d.out.body, now)
+	}
 	p := read(pkt)
 	if p.body == 0 { // IPv4 with options, or no packet at all
 		return false
@@ -110,14 +157,40 @@ func (d *porter) leaves(pkt []byte, now uint64) bool {
 	if !d.owns(sourceOf(pkt, p.v6), p.v6) || !single(&p) {
 		return false
 	}
-	if h, ok := d.asks(&p, pkt); ok {
-		d.note(h, now)
+	mark, ok := d.asks(&p, pkt)
+	if !ok {
+		return true
 	}
+	if p.proto == byte(TCP) && resets(pkt[p.body:]) && d.memory.find(mark, now) == nil {
+		return true // what refuses a connection begins none
+	}
+	if !d.left(d.memory.place(mark, now), pkt, p.proto, p.body, now) {
+		return false
+	}
+	d.out.begin(&d.memory, &p, pkt, mark)
 	return true
 }
 
-// single is whether a packet is for one host. What is for all or for a group (mDNS, SSDP, LLMNR) is meant for the local
-// network, names its devices and their wishes, and no exit can carry it: it is neither shown to the exit nor paid for.
+// resets reports whether a segment of TCP ends a connection at once.
+func resets(b []byte) bool { return len(b) > tcpFlags && b[tcpFlags]&tcpRST != 0 }
+
+// left notes a packet of this side's at its flow. It reports whether it may leave: no TCP sends half a header.
+func (d *porter) left(k *remembered, pkt []byte, proto byte, body int, now moment) bool {
+	if proto != byte(TCP) {
+		*k = remembered{until: now + lifeOther}
+		return true
+	}
+	var s segment
+	if !s.read(pkt[body:]) {
+		return false
+	}
+	k.sent(&s, now)
+	return true
+}
+
+// single is whether a packet is for one host. What is for all or for a group (mDNS, SSDP, LLMNR) is meant for the
+// local network, names its devices and their wishes, and no exit can carry it: it is neither shown to the exit nor
+// paid for.
 func single(p *heading) bool {
 	if p.v6 {
 		return p.dst[0]>>56 != 0xff // ff00::/8
@@ -126,56 +199,120 @@ func single(p *heading) bool {
 }
 
 // asks is the flow that a packet of this side's belongs to, where it can be answered.
-func (d *porter) asks(p *heading, pkt []byte) (flow uint64, ok bool) {
+func (d *porter) asks(p *heading, pkt []byte) (mark uint64, ok bool) {
 	if !p.readable || p.rest {
 		return 0, false
 	}
 	switch p.proto {
 	case byte(TCP), byte(UDP):
-		return d.hash(p, p.dst, binary.BigEndian.Uint16(pkt[p.body:]), p.port), true
+		return d.memory.mark(p, p.dst, binary.BigEndian.Uint16(pkt[p.body:]), p.port), true
 	}
 	if request := p.port == echoRequest4 && !p.v6 || p.port == echoRequest6 && p.v6; !request || len(pkt) < p.body+6 {
 		return 0, false
 	}
-	return d.hash(p, p.dst, binary.BigEndian.Uint16(pkt[p.body+4:]), 0), true
+	return d.memory.mark(p, p.dst, binary.BigEndian.Uint16(pkt[p.body+4:]), 0), true
 }
 
-// comes reports whether a packet of the exit's may come in.
-func (d *porter) comes(pkt []byte, now uint64) bool {
+// comes judges a packet of the exit's. Of an answer some bytes may be unpaid.
+func (d *porter) comes(pkt []byte, now moment) (j judgement, unpaid uint32) {
+	if k := d.in.again(pkt, now); k != nil {
+		return d.arrives(k, pkt, d.in.proto, d.in.body, now)
+	}
 	p := read(pkt)
 	if !p.readable || !d.owns(p.dst, p.v6) {
-		return false
-	}
-	if p.rest {
-		return true
+		return asStray, 0
 	}
 	from := sourceOf(pkt, p.v6)
-	switch p.proto {
-	case byte(TCP):
-		// The first segment of a connection is no answer to any.
-		const syn, ack, flags = 0x02, 0x10, 13
-		return len(pkt) > p.body+flags && pkt[p.body+flags]&(syn|ack) != syn &&
-			d.knows(d.hash(&p, from, p.port, binary.BigEndian.Uint16(pkt[p.body:])), now, 1<<timeBits)
-	case byte(UDP):
-		return d.knows(d.hash(&p, from, p.port, binary.BigEndian.Uint16(pkt[p.body:])), now, restingAnswers)
+	var mark uint64
+	proto := p.proto
+	switch {
+	case p.rest:
+		whose := d.memory.find(d.memory.restMark(&p, from), now)
+		if whose == nil {
+			return d.memory.ofNobody(now), 0
+		}
+		mark = uint64(whose.high)<<32 | uint64(whose.edge)
+		if proto == byte(TCP) {
+			proto = 0 // it has no header
+		}
+	case proto == byte(TCP) || proto == byte(UDP):
+		mark = d.memory.mark(&p, from, p.port, binary.BigEndian.Uint16(pkt[p.body:]))
+	default:
+		var ok bool
+		if mark, ok = d.about(&p, pkt, from); !ok {
+			return asStray, 0
+		}
 	}
-	if len(pkt) < p.body+8 {
+	k := d.memory.find(mark, now)
+	if k == nil {
+		if d.memory.madeRoom(mark, now) && !opens(pkt, proto, p.body) {
+			return asUnjudged, 0
+		}
+		return d.memory.ofNobody(now), 0
+	}
+	j, unpaid = d.arrives(k, pkt, proto, p.body, now)
+	if p.more && !p.rest && (j == asAnswer || j == asSurplus) {
+		k := d.memory.place(d.memory.restMark(&p, from), now)
+		k.until, k.high, k.edge = now+lifeFragments, uint32(mark>>32), uint32(mark)
+	}
+	if !p.rest {
+		d.in.begin(&d.memory, &p, pkt, mark)
+	}
+	return j, unpaid
+}
+
+// opens is whether a packet may be the first of a connection, which is no answer to any.
+func opens(pkt []byte, proto byte, body int) bool {
+	if proto != byte(TCP) {
 		return false
+	}
+	return len(pkt) < body+tcpMin || pkt[body+tcpFlags]&(tcpSYN|tcpACK) == tcpSYN
+}
+
+// arrives judges a packet of a flow. The protocol says how it is read: what is neither TCP nor UDP brings a flow
+// nothing but itself, be it an error, the rest of a datagram or an echo.
+func (d *porter) arrives(k *remembered, pkt []byte, proto byte, body int, now moment) (j judgement, unpaid uint32) {
+	n := uint32(len(pkt))
+	switch {
+	case proto == byte(TCP):
+		var s segment
+		if !s.read(pkt[body:]) || s.flags&(tcpSYN|tcpACK) == tcpSYN {
+			return asStray, 0
+		}
+		return k.came(&s, n, now)
+	case k.state&resetOut != 0:
+		return k.afterwards(n), 0
+	case k.state != 0:
+		return k.within(k.more(n, now), n, 0)
+	case d.oneWay && proto == byte(UDP):
+		k.until = max(k.until, now+lifeOther)
+		return asAnswer, 0
+	}
+	return k.more(n, now), 0
+}
+
+// about is the flow that a message of ICMP belongs to: the echo request that it answers, or the packet that it is an
+// error about and quotes.
+func (d *porter) about(p *heading, pkt []byte, from [2]uint64) (mark uint64, ok bool) {
+	if len(pkt) < p.body+8 {
+		return 0, false
 	}
 	if reply := p.port == echoReply4 && !p.v6 || p.port == echoReply6 && p.v6; reply {
-		return d.knows(d.hash(&p, from, binary.BigEndian.Uint16(pkt[p.body+4:]), 0), now, restingAnswers)
+		return d.memory.mark(p, from, binary.BigEndian.Uint16(pkt[p.body+4:]), 0), true
 	}
-	if p.v6 && (p.port == 0 || p.port > lastError6) || !p.v6 && p.port != unreachable4 && p.port != exceeded4 && p.port != parameter4 {
-		return false
+	isError := p.port == unreachable4 || p.port == exceeded4 || p.port == parameter4
+	if p.v6 {
+		isError = p.port > 0 && p.port <= lastError6
 	}
-	// An error quotes the packet that it is about.
+	if !isError {
+		return 0, false
+	}
 	quote := pkt[p.body+8:]
 	q := read(quote)
 	if q.v6 != p.v6 || !q.readable || !d.owns(sourceOf(quote, q.v6), q.v6) {
-		return false
+		return 0, false
 	}
-	flow, ok := d.asks(&q, quote)
-	return ok && d.knows(flow, now, 1<<timeBits)
+	return d.asks(&q, quote)
 }
 
 // Kinds of ICMP errors: RFC 792, RFC 4443.
@@ -183,58 +320,3 @@ const (
 	unreachable4, exceeded4, parameter4 = 3, 11, 12
 	lastError6                          = 4
 )
-
-func (d *porter) hash(p *heading, far [2]uint64, local, port uint16) uint64 {
-	what := uint64(p.proto) | uint64(local)<<8 | uint64(port)<<24
-	if p.v6 {
-		what |= 1 << 40
-	}
-	return mix(mix(far[0]^d.keys[0], far[1]^d.keys[1])^what, d.keys[2])
-}
-
-// line and tag are where a flow is remembered, and as what.
-func (d *porter) line(flow uint64) (*flowLine, uint64) {
-	return &d.lines[flow&(1<<14-1)], flow &^ (1<<timeBits - 1)
-}
-
-// note remembers a flow.
-func (d *porter) note(flow, now uint64) {
-	line, tag := d.line(flow)
-	oldest, age := &line[0], uint64(0)
-	for i := range line {
-		was := line[i].Load()
-		if was&^(1<<timeBits-1) == tag && was != 0 {
-			if was != tag|now {
-				line[i].Store(tag | now)
-			}
-			return
-		}
-		rested := uint64(1 << timeBits) // nothing is there
-		if was != 0 {
-			rested = (now - was) & (1<<timeBits - 1)
-		}
-		if rested >= age {
-			oldest, age = &line[i], rested
-		}
-	}
-	oldest.Store(tag | now)
-}
-
-// knows reports whether a packet of a flow passed within so many units. If so, this is another.
-func (d *porter) knows(flow, now, within uint64) bool {
-	line, tag := d.line(flow)
-	for i := range line {
-		was := line[i].Load()
-		if was&^(1<<timeBits-1) != tag || was == 0 {
-			continue
-		}
-		if (now-was)&(1<<timeBits-1) > within {
-			return false
-		}
-		if was != tag|now {
-			line[i].Store(tag | now)
-		}
-		return true
-	}
-	return false
-}

@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
@@ -78,6 +77,7 @@ type heading struct {
 	proto    byte
 	port     uint16
 	rest     bool // a fragment but the first, which has no port
+	more     bool // a fragment but the last
 	v6       bool
 	body     int // where the transport header begins
 	readable bool
@@ -97,7 +97,8 @@ func read(pkt []byte) (p heading) {
 	case len(pkt) >= min4 && pkt[0] == 0x45:
 		p.dst[1] = uint64(binary.BigEndian.Uint32(pkt[dst4:]))
 		p.proto, p.body = pkt[9], min4
-		fragment = binary.BigEndian.Uint16(pkt[6:]) & 0x1fff
+		fragment = binary.BigEndian.Uint16(pkt[6:])
+		p.more, fragment = fragment&0x2000 != 0, fragment&0x1fff
 		if p.proto == protoICMP6 {
 			return p
 		}
@@ -110,7 +111,8 @@ func read(pkt []byte) (p heading) {
 				return p
 			}
 			p.proto, p.body = pkt[min6], min6+fragmentSize
-			fragment = binary.BigEndian.Uint16(pkt[min6+2:]) >> 3
+			fragment = binary.BigEndian.Uint16(pkt[min6+2:])
+			p.more, fragment = fragment&1 != 0, fragment>>3
 		}
 		if p.proto == byte(ICMP) {
 			return p
@@ -140,12 +142,6 @@ const protoICMP6 = 58
 
 func known(proto byte) bool {
 	return proto == byte(TCP) || proto == byte(UDP) || proto == byte(ICMP) || proto == protoICMP6
-}
-
-// mix is a step of a hash.
-func mix(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a, b)
-	return hi ^ lo
 }
 
 // hash never is zero.

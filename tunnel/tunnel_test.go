@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.zx2c4.com/wireguard/tun"
 )
 
 // pair is an exit and a client of one of its sessions, joined over loopback.
@@ -70,6 +72,12 @@ func joinWith(t testing.TB, e *Exit, limit uint64, name Engine) pair {
 // joinPeer adds a session of a peer that has its keys from here.
 func joinPeer(t testing.TB, e *Exit, peer Peer, name Engine) pair {
 	t.Helper()
+	return joinBefore(t, e, peer, name, func(p *porter) tun.Device { return p })
+}
+
+// joinBefore has a test choose what stands between the consumer's engine and its porter.
+func joinBefore(t testing.TB, e *Exit, peer Peer, name Engine, before func(p *porter) tun.Device) pair {
+	t.Helper()
 	private, err := GenerateKey()
 	if err != nil {
 		t.Fatal(err)
@@ -82,11 +90,11 @@ func joinPeer(t testing.TB, e *Exit, peer Peer, name Engine) pair {
 		t.Fatal(err)
 	}
 	v4, v6 := s.Addrs()
-	c, err := Dial(ClientConfig{
+	c, err := dialWith(ClientConfig{
 		Private: private, Peer: e.PublicKey(), Preshared: psk,
 		Endpoint: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), e.Port()),
 		Addrs:    []netip.Addr{v4, v6}, DNS: e.DNS(), MTU: e.MTU(), Engine: name,
-	})
+	}, before)
 	if err != nil {
 		t.Fatal(err)
 	}
