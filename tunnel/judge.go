@@ -109,9 +109,6 @@ func (k *remembered) sent(s *segment, now moment) {
 			k.high, k.edge = s.ack, s.ack
 			k.state |= heard
 		}
-		if int32(s.ack-k.high) > 0 {
-			k.cover(s.ack)
-		}
 		if edge := s.ack + s.window<<k.scale; int32(edge-k.edge) > 0 {
 			k.edge = edge
 			k.head = min(k.head, 1<<16-1-headerAcked) + headerAcked
@@ -121,12 +118,6 @@ func (k *remembered) sent(s *segment, now moment) {
 		k.head = min(k.head, 1<<16-1-headerSent) + headerSent
 	}
 	k.until, k.since = now+k.life(), 0
-}
-
-// cover moves the end of the highest segment.
-func (k *remembered) cover(end uint32) {
-	k.got += min(end-k.high, math.MaxUint32-k.got)
-	k.high = end
 }
 
 // add saturates.
@@ -233,7 +224,8 @@ func (k *remembered) came(s *segment, n uint32, now moment) (j judgement, unpaid
 	if fresh <= 0 {
 		return k.within(k.more(n, now), n, s.payload)
 	}
-	k.cover(end)
+	k.high = end
+	k.got += min(uint32(fresh), math.MaxUint32-k.got)
 	k.credit = add(k.credit, int64(fresh)+int64(fresh>>repeatShift))
 	return k.within(asAnswer, n, s.payload)
 }

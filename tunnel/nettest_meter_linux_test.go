@@ -114,9 +114,9 @@ func TestNetMeterAgreesWithTheKernelToTheByte(t *testing.T) {
 		if meter != kernel {
 			t.Errorf("the meter counted %+v, nftables %+v; the interface dropped %d packets", meter, kernel, dropped()-drops)
 		}
-		// All of it was asked for, and the consumer pays for nearly all that its interface was given.
-		if s, billed := u.porter.straysSoFar(), u.acct.counters().Rx; s.Packets != 0 || s.Forgiven+s.Surplus+s.Unjudged > billed/100 {
-			t.Errorf("of %d bytes of an honest exit's were not billed: %+v", billed, s)
+		// All of it was asked for, and the consumer pays for what its programs got.
+		if s, billed := u.porter.straysSoFar(), u.acct.counters().Rx; s.Packets != 0 || billed < 2*uint64(stream) {
+			t.Errorf("an honest exit was paid %d bytes: %+v", billed, s)
 		}
 		if long() && meter.Total() < 1<<30 {
 			t.Errorf("only %d bytes", meter.Total())

@@ -211,11 +211,8 @@ func TestAdversaryRepeatedSegmentsAreBilledOnce(t *testing.T) {
 		c.Close()
 		rx, s := p.client.Counters().Rx-before.Rx, p.client.Strays()
 		bill := float64(rx) / float64(len(file))
-		if bill > 1.05 || bill < 1 || d.accusation() != nil {
+		if bill > 1.05 || bill < 1.02 || d.accusation() != nil {
 			t.Errorf("%d times: billed %.4f times the file, %+v, accused: %v", times, bill, s, d.accusation())
-		}
-		if times == 1 && s.Surplus+s.Bytes+s.Forgiven+s.Unjudged > uint64(len(file))/100 {
-			t.Errorf("an honest exit was not paid for %+v", s)
 		}
 		if times > 1 {
 			t.Logf("adversary: each segment of a download %d times | bound: 1.05 times the file billed | seen: %.4f, %.2f delivered beside", times, bill, float64(s.Surplus)/float64(len(file)))
@@ -361,6 +358,49 @@ func TestAdversaryExitSendsOnAfterAReset(t *testing.T) {
 	}
 }
 
+func TestAdversaryErrorsAboutWhatIsOpenAreBilledUpToABound(t *testing.T) {
+	flood := func(about func(d *porter, own4, own6 netip.Addr) []byte) uint64 {
+		d, _, own4, own6 := doorway()
+		d.oneWay = true // it is for datagrams
+		quoted := about(d, own4, own6)
+		before := d.billed()
+		for range 10_000 {
+			d.gets(errorAbout(datagram(quoted, 500), other4, exceeded4))
+		}
+		return d.billed() - before
+	}
+	open := func(d *porter, own4, own6 netip.Addr) []byte { return connect(d, own4, own6, far4, 443, 1).ack() }
+	for _, c := range []struct {
+		name  string
+		bound uint64
+		about func(d *porter, own4, own6 netip.Addr) []byte
+	}{
+		{"a connection", headerSlack + headerAcked, open},
+		{"one that was reset", 0, func(d *porter, own4, own6 netip.Addr) []byte {
+			c := connect(d, own4, own6, far4, 443, 1)
+			d.leaves(c.acks(c.next, tcpRST|tcpACK), d.now())
+			return c.ack()
+		}},
+		{"one that was refused before it began", 0, func(d *porter, own4, own6 netip.Addr) []byte {
+			pkt := probe(TCP, own4, own6, far4, 443)
+			pkt[20+tcpFlags] = tcpRST
+			d.sends(pkt)
+			return pkt
+		}},
+		{"a datagram", unvouched, func(d *porter, own4, own6 netip.Addr) []byte {
+			pkt := probe(UDP, own4, own6, far4, 443)
+			d.sends(pkt)
+			return pkt
+		}},
+	} {
+		seen := flood(c.about)
+		if seen > c.bound || c.bound > 0 && seen < c.bound-1000 {
+			t.Errorf("%s: %d bytes of errors billed", c.name, seen)
+		}
+		t.Logf("adversary: 5 MB of errors about %s | bound: %d billed | seen: %d", c.name, c.bound, seen)
+	}
+}
+
 func TestAdversarySpoofedFragmentsAreNotBilled(t *testing.T) {
 	d, _, own4, own6 := doorway()
 	question := probe(UDP, own4, own6, far4, 53)
@@ -476,7 +516,7 @@ func TestFlowThatMadeRoomIsJudgedAgainOnceItSpeaks(t *testing.T) {
 		t.Fatal("the flow is not where it should be")
 	}
 	d.memory.makeRoom(mark, s.flows[i].until, d.now())
-	s.marks[i], s.flows[i] = 0, remembered{}
+	s.marks[i]++ // and another has its place
 	if !d.gets(c.data(1000)) || d.straysSoFar().Unjudged != 1052 {
 		t.Errorf("%+v", d.straysSoFar())
 	}
@@ -538,6 +578,11 @@ func TestFlowsAreRememberedLongerThanByAnyNAT(t *testing.T) {
 		}
 	}
 	d, _, own4, own6 := doorway()
+	refusal := probe(TCP, own4, own6, far4, 80)
+	refusal[20+tcpFlags] = tcpRST
+	if d.sends(refusal); d.gets(answerTo(refusal)) {
+		t.Error("what refuses a connection begins one")
+	}
 	for _, proto := range []Proto{UDP, ICMP, TCP} {
 		pkt := probe(proto, own4, own6, far4, 443)
 		d.sends(pkt)
@@ -619,6 +664,36 @@ func TestHonestConnectionsAreDeliveredAndBilled(t *testing.T) {
 		if billed > whole || billed+repeated < arrived || d.straysSoFar().Bytes != 0 {
 			t.Errorf("seed %d (loss %.2f, twice %.3f, mixed %d, %d bytes): %d arrived, %d of them again, %d billed, %+v",
 				seed, loss, dup, mix, payload, arrived, repeated, billed, d.straysSoFar())
+		}
+	}
+}
+
+// What has little payload, or none, is paid as long as this side's packets show that it was needed.
+func TestSmallSegmentsOfConversationsAreBilled(t *testing.T) {
+	for name, step := range map[string]func(c *connection) []byte{
+		"a terminal": func(c *connection) []byte {
+			c.d.leaves(append(slices.Clone(c.ack()), make([]byte, 36)...), c.d.now())
+			return c.data(36)
+		},
+		"an upload": func(c *connection) []byte {
+			c.d.leaves(append(slices.Clone(c.ack()), make([]byte, 1368)...), c.d.now())
+			return c.data(0)
+		},
+		"a stream of events": func(c *connection) []byte {
+			c.d.leaves(c.ack(), c.d.now())
+			return c.data(20)
+		},
+	} {
+		d, _, own4, own6 := doorway()
+		c := connect(d, own4, own6, far6, 443, 9)
+		before, came := d.billed(), uint64(0)
+		for range 10_000 {
+			pkt := step(c)
+			came += uint64(len(pkt))
+			d.gets(pkt)
+		}
+		if billed := d.billed() - before; billed < came*95/100 {
+			t.Errorf("%s: %d of %d bytes billed", name, billed, came)
 		}
 	}
 }

@@ -103,6 +103,21 @@ func TestPorterLetsInWhatAnswers(t *testing.T) {
 			if !d.gets(answerTo(out)) {
 				t.Errorf("the answer of %v by %v does not come", far, proto)
 			}
+			// Right after it, as one more of the same, comes nothing that differs in any bit of what names a flow.
+			ends := [2]int{src4, min4 + 4}
+			if far.Is6() {
+				ends = [2]int{src6, min6 + 4}
+			}
+			if proto == ICMP {
+				ends[1] -= 4
+			}
+			for bit := 8 * ends[0]; bit < 8*ends[1]; bit++ {
+				pkt := answerTo(out)
+				if pkt[bit/8] ^= 1 << (bit % 8); d.gets(pkt) {
+					t.Errorf("%v by %v: an answer with another bit %d comes", proto, far, bit)
+				}
+				d.gets(answerTo(out))
+			}
 			router, kinds := other4, []byte{unreachable4, exceeded4, parameter4}
 			if far.Is6() {
 				router, kinds = other6, []byte{1, 2, 3, 4}
