@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"byway/contracts"
+	"byway/payments/ledger"
 )
 
 // A payee that can't read the chain goes on with what it read last, as far as nobody can have taken that away since.
@@ -131,7 +132,7 @@ func (p *Payee) readLocked(ctx context.Context, view Chain, ch *payeeChannel, ag
 	usable := p.usableLocked(ch, now)
 	if !ch.readAt.IsZero() && age > 0 && now.Sub(ch.triedAt) < age {
 		if !usable && down != nil {
-			return fmt.Errorf("read %s: %w", ch.account.channel, down)
+			return fmt.Errorf("read %s: %w", ch.account.Channel, down)
 		}
 		return nil
 	}
@@ -144,10 +145,10 @@ func (p *Payee) readLocked(ctx context.Context, view Chain, ch *payeeChannel, ag
 		reading, cancel = context.WithTimeout(ctx, statePatience)
 	}
 	defer cancel()
-	state, err := view.State(reading, ch.account.channel)
+	state, err := view.State(reading, ch.account.Channel)
 	now = time.Now()
 	if ctx.Err() != nil {
-		return fmt.Errorf("read %s: %w", ch.account.channel, ctx.Err())
+		return fmt.Errorf("read %s: %w", ch.account.Channel, ctx.Err())
 	}
 	var slow time.Duration
 	if err == nil {
@@ -160,12 +161,12 @@ func (p *Payee) readLocked(ctx context.Context, view Chain, ch *payeeChannel, ag
 			p.log.Warn("channel state is old: chain can't be read", "age", now.Sub(ch.readAt), "error", err)
 			return nil
 		}
-		return fmt.Errorf("read %s: %w", ch.account.channel, err)
+		return fmt.Errorf("read %s: %w", ch.account.Channel, err)
 	}
 	ch.state, ch.readAt, ch.triedAt, ch.slow = state, now, now, slow
 	p.mu.Lock()
 	p.down = nil
-	ch.exposure = ch.account.total.SubFloor(ch.released.floor(state))
+	ch.exposure = ch.account.Total.SubFloor(ch.released.floor(state))
 	ch.until, ch.freeUntil = p.secureUntil(state, now, slow), now.Add(stateMaxAge).Round(0)
 	p.mu.Unlock()
 	return p.keepLocked(ctx, ch)
@@ -183,7 +184,9 @@ func (p *Payee) keepLocked(ctx context.Context, ch *payeeChannel) error {
 	if same && ch.readAt.Sub(ch.storedAt) < BlindTime(p.cfg.ExitDelay)/storeEvery {
 		return nil
 	}
-	if err := p.cfg.Ledger.storeReading(ctx, ch.account.id, s, ch.readAt); err != nil {
+	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
+		return tx.StoreReading(ch.account.ID, s.reading(ch.readAt))
+	}); err != nil {
 		return err
 	}
 	ch.stored, ch.storedAt = s, ch.readAt

@@ -189,11 +189,7 @@ func TestAdversaryRestartWithoutTheChainServesKnownChannelsAlone(t *testing.T) {
 		t.Fatalf("a stranger's channel: %v", err)
 	}
 	// What was read long ago counts no more, and what was released never.
-	if err := l.do(t.Context(), func(w *writer) error {
-		return w.exec("UPDATE reading SET read_at = read_at - 86400000, time = time - 86400000, since = since - 86400000")
-	}); err != nil {
-		t.Fatal(err)
-	}
+	alter(t, fileOf(l), "UPDATE reading SET read_at = read_at - 86400000, time = time - 86400000, since = since - 86400000")
 	if _, err := restart().Open(t.Context(), testTerms(b.terms.Channel)); !errors.Is(err, errOutOfReach) {
 		t.Fatalf("a reading of yesterday: %v", err)
 	}

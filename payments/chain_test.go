@@ -566,8 +566,8 @@ func reorganisations(t *testing.T, depths []int) (done int) {
 			last := n.serve(t, mine, theirs, key, 5*mib)
 			claimer.Wake()
 			equal := func() bool {
-				v := must(VerifyLedger(t.Context(), theirs.path, n.view))(t)
-				claims := must(theirs.claimsInState(t.Context(), claimer.group, claimSending))(t)
+				v := must(VerifyLedger(t.Context(), fileOf(theirs), n.view))(t)
+				claims := must(theirs.ClaimsOnTheirWay(t.Context(), claimer.claimant))(t)
 				return len(v.Problems) == 0 && len(claims) == 0 &&
 					must(claimer.Earnings(t.Context()))(t).Settled == last.Cumulative
 			}

@@ -121,7 +121,7 @@ func surviveRPCFaults(t *testing.T) int64 {
 			_, err := claimer.Claim(t.Context())
 			return err == nil && must(claimer.Earnings(t.Context()))(t).Settled == last.Cumulative
 		})
-		v := must(VerifyLedger(t.Context(), theirs.path, n.view))(t)
+		v := must(VerifyLedger(t.Context(), fileOf(theirs), n.view))(t)
 		if len(v.Problems) > 0 {
 			t.Fatalf("%s: %q", fault.name, v.Problems)
 		}

@@ -21,6 +21,7 @@ import (
 	"byway/contracts"
 	"byway/contracts/bindings/channels"
 	"byway/contracts/chain"
+	"byway/payments/ledger"
 )
 
 // maxClaimRows bounds a batch: a transaction of so many rows stays far below every chain's limits.
@@ -81,7 +82,7 @@ type Claimed struct {
 // Claimer turns a payee's promises into tokens. Safe for concurrent use; one claim runs at a time.
 type Claimer struct {
 	cfg      ClaimerConfig
-	group    claimGroup
+	claimant ledger.Claimant
 	contract *channels.Channels
 	log      *slog.Logger
 	turn     *sync.Mutex
@@ -113,21 +114,21 @@ func NewClaimer(cfg ClaimerConfig) (*Claimer, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	cfg.Policy = cfg.Policy.withDefaults()
-	group := claimGroup{DomainOf(cfg.Deployment), cfg.Token, cfg.Payee}
+	claimant := ledger.Claimant{Domain: ledger.Domain(DomainOf(cfg.Deployment)), Token: cfg.Token, Payee: cfg.Payee}
 	return &Claimer{
-		cfg: cfg, group: group, contract: channels.NewChannels(), log: cfg.Log, turn: cfg.Ledger.claimTurn(group),
+		cfg: cfg, claimant: claimant, contract: channels.NewChannels(), log: cfg.Log, turn: cfg.Ledger.turn(claimant),
 		wake: make(chan struct{}, 1), vain: map[common.Address]vain{}, noted: map[common.Hash]bool{},
 	}, nil
 }
 
-// claimTurn is the lock that lets one claim of a group run at a time, whoever makes it.
-func (l *Ledger) claimTurn(g claimGroup) *sync.Mutex {
+// turn is the lock that lets one claim of a claimant's run at a time, whoever makes it.
+func (l *Ledger) turn(c ledger.Claimant) *sync.Mutex {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.claims[g] == nil {
-		l.claims[g] = new(sync.Mutex)
+	if l.turns[c] == nil {
+		l.turns[c] = new(sync.Mutex)
 	}
-	return l.claims[g]
+	return l.turns[c]
 }
 
 // Run claims by the policy until ctx ends, beginning with what a crash has left half done and what has happened on
@@ -200,7 +201,7 @@ func (c *Claimer) handle(ctx context.Context, u chain.Update) error {
 	if u.Rollback {
 		c.turn.Lock() // a claim that is being booked is booked first
 		defer c.turn.Unlock()
-		list, err := c.cfg.Ledger.settledSince(ctx, c.group, u.From)
+		list, err := c.cfg.Ledger.SettledSince(ctx, c.claimant, u.From)
 		if err != nil {
 			return err
 		}
@@ -209,7 +210,7 @@ func (c *Claimer) handle(ctx context.Context, u chain.Update) error {
 			return err
 		}
 		c.Wake()
-		return c.cfg.Ledger.rolledBack(ctx, c.group, u.From, states, unread)
+		return c.rolledBack(ctx, u.From, states, unread)
 	}
 	if slices.ContainsFunc(u.Logs, c.concerns) {
 		c.Wake()
@@ -220,7 +221,7 @@ func (c *Claimer) handle(ctx context.Context, u chain.Update) error {
 // concerns reports whether an event is of a channel of this payee's. A claim that settled nothing, which anybody can make
 // in any block, is no news: it would have every channel read.
 func (c *Claimer) concerns(log types.Log) bool {
-	if len(log.Topics) == 0 || log.Topics[len(log.Topics)-1] != addressWord(c.group.payee) { // the last one in either event
+	if len(log.Topics) == 0 || log.Topics[len(log.Topics)-1] != addressWord(c.claimant.Payee) { // the last one in either event
 		return false
 	}
 	claimed, err := c.contract.UnpackClaimedEvent(&log)
@@ -234,12 +235,12 @@ func (c *Claimer) Claim(ctx context.Context) (Claimed, error) {
 
 // Earnings returns the payee's numbers.
 func (c *Claimer) Earnings(ctx context.Context) (Earnings, error) {
-	return c.cfg.Ledger.Earnings(ctx, c.group.domain, c.group.token, c.group.payee)
+	return c.cfg.Ledger.Ledger.Earnings(ctx, c.claimant)
 }
 
 // owing is a channel that owes something which it can pay.
 type owing struct {
-	account account
+	account ledger.Account
 	state   ChannelState
 	value   contracts.Amount // what a claim brings now
 }
@@ -249,7 +250,7 @@ func (c *Claimer) round(ctx context.Context, choose func(context.Context, []owin
 	defer c.turn.Unlock()
 	sum := Claimed{Fee: new(big.Int)}
 	// What was recorded goes first: it may be mined already, and its promises are not to be sent twice.
-	left, err := c.cfg.Ledger.claimsInState(ctx, c.group, claimSending)
+	left, err := c.cfg.Ledger.ClaimsOnTheirWay(ctx, c.claimant)
 	if err != nil {
 		return sum, err
 	}
@@ -277,13 +278,16 @@ func (c *Claimer) round(ctx context.Context, choose func(context.Context, []owin
 		return cmp.Or(a.state.ExitAt.Compare(b.state.ExitAt), b.value.Cmp(a.value))
 	})
 	for batch := range slices.Chunk(list, c.cfg.Policy.Batch) {
-		record := claimRecord{intent: "claim/" + rand.Text()}
+		record := ledger.Claim{Intent: "claim/" + rand.Text()}
 		for _, o := range batch {
-			record.rows = append(record.rows, claimRow{
-				account: o.account.id, cumulative: o.account.total, before: o.state.Settled, row: o.account.promise().Row(),
+			record.Rows = append(record.Rows, ledger.ClaimRow{
+				Account: o.account.ID, Cumulative: o.account.Total, Before: o.state.Settled, Row: promiseOf(o.account).Row(),
 			})
 		}
-		if err := c.cfg.Ledger.storeClaim(ctx, c.group, &record); err != nil {
+		if err := c.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) (err error) {
+			record.ID, err = tx.StoreClaim(c.claimant, record)
+			return err
+		}); err != nil {
 			return sum, err
 		}
 		if err := c.send(ctx, record, &sum); err != nil {
@@ -293,14 +297,14 @@ func (c *Claimer) round(ctx context.Context, choose func(context.Context, []owin
 	return sum, nil
 }
 
-// owing reads the group's channels from the chain, records what is settled and returns those that can pay something.
+// owing reads the claimant's channels from the chain, records what is settled and returns those that can pay something.
 func (c *Claimer) owing(ctx context.Context) ([]owing, error) {
-	accounts, err := c.cfg.Ledger.owed(ctx, c.group)
+	accounts, err := c.cfg.Ledger.Owed(ctx, c.claimant)
 	if err != nil {
 		return nil, err
 	}
 	// Among those that seem to owe nothing may be one whose answer was false.
-	doubtful, err := c.cfg.Ledger.unconfirmed(ctx, c.group, time.Now())
+	doubtful, err := c.cfg.Ledger.Unconfirmed(ctx, c.claimant, time.Now(), recheckBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -313,17 +317,17 @@ func (c *Claimer) owing(ctx context.Context) ([]owing, error) {
 	var list []owing
 	c.unpayable = nil
 	for _, a := range accounts {
-		s, ok := states[a.id]
+		s, ok := states[a.ID]
 		if !ok {
 			continue
 		}
-		vault := a.channel.Vault.ID()
+		vault := a.Channel.Vault.ID()
 		if _, ok := free[vault]; !ok {
 			free[vault] = s.Free
 		}
 		ceiling := maxAmount(s.Ceiling, s.Settled)
-		fromReserve := minAmount(a.total, ceiling).SubFloor(s.Settled)
-		fromFree := minAmount(a.total.SubFloor(ceiling), free[vault])
+		fromReserve := minAmount(a.Total, ceiling).SubFloor(s.Settled)
+		fromFree := minAmount(a.Total.SubFloor(ceiling), free[vault])
 		free[vault] = free[vault].SubFloor(fromFree)
 		value, err := fromReserve.Add(fromFree)
 		if err != nil {
@@ -332,11 +336,11 @@ func (c *Claimer) owing(ctx context.Context) ([]owing, error) {
 		if !value.IsZero() {
 			list = append(list, owing{a, s, value})
 		}
-		if lost := a.total.SubFloor(s.Settled).SubFloor(value); !lost.IsZero() {
+		if lost := a.Total.SubFloor(s.Settled).SubFloor(value); !lost.IsZero() {
 			c.unpayable = append(c.unpayable, lost)
 		}
 	}
-	return list, c.cfg.Ledger.setSettled(ctx, states)
+	return list, c.setSettled(ctx, states)
 }
 
 // work is what Run does with what is owed: it secures what is exposed and claims what is worth it.
@@ -348,9 +352,9 @@ func (c *Claimer) work(ctx context.Context, list []owing) ([]owing, error) {
 	// What is claimed now is safe in a moment anyway.
 	claimed := map[int64]bool{}
 	for _, o := range chosen {
-		claimed[o.account.id] = true
+		claimed[o.account.ID] = true
 	}
-	exposed := slices.DeleteFunc(slices.Clone(list), func(o owing) bool { return claimed[o.account.id] })
+	exposed := slices.DeleteFunc(slices.Clone(list), func(o owing) bool { return claimed[o.account.ID] })
 	if err := c.postReserves(ctx, exposed); err != nil {
 		c.log.Warn("reserves wait", "error", err)
 	}
@@ -358,74 +362,73 @@ func (c *Claimer) work(ctx context.Context, list []owing) ([]owing, error) {
 }
 
 // send sends a recorded claim, again where that was begun before, and books what it did.
-func (c *Claimer) send(ctx context.Context, record claimRecord, sum *Claimed) error {
-	rows := make([]byte, 0, len(record.rows)*RowSize)
-	for _, r := range record.rows {
-		rows = append(rows, r.row[:]...)
+func (c *Claimer) send(ctx context.Context, record ledger.Claim, sum *Claimed) error {
+	rows := make([]byte, 0, len(record.Rows)*RowSize)
+	for _, r := range record.Rows {
+		rows = append(rows, r.Row[:]...)
 	}
-	data, err := c.contract.TryPackClaim(c.group.token, c.group.payee, rows)
+	data, err := c.contract.TryPackClaim(c.claimant.Token, c.claimant.Payee, rows)
 	if err != nil {
 		return fmt.Errorf("encode claim: %w", err)
 	}
-	result, err := c.cfg.Sender.Send(ctx, chain.Intent{ID: record.intent, To: &c.group.domain.Contract, Data: data})
+	result, err := c.cfg.Sender.Send(ctx, chain.Intent{ID: record.Intent, To: &c.claimant.Domain.Contract, Data: data})
 	if err != nil {
 		var reverted *chain.RevertError
 		if errors.As(err, &reverted) {
-			err = errors.Join(err, c.cfg.Ledger.failClaim(ctx, record, reverted.TxHash, reverted.Reason))
+			err = errors.Join(err, c.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
+				return tx.FailClaim(record.ID, reverted.TxHash, reverted.Reason)
+			}))
 		}
-		return fmt.Errorf("claim of %d channels: %w", len(record.rows), err)
+		return fmt.Errorf("claim of %d channels: %w", len(record.Rows), err)
 	}
 	done, err := c.settlement(ctx, record, result)
 	if err != nil {
 		return fmt.Errorf("claim %s: %w", result.TxHash, err)
 	}
-	if err := c.cfg.Ledger.settleClaim(ctx, record, done); err != nil {
+	if err := c.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.SettleClaim(record.ID, done) }); err != nil {
 		return err
 	}
-	if sum.Total, err = sum.Total.Add(done.paid); err != nil {
+	if sum.Total, err = sum.Total.Add(done.Paid); err != nil {
 		return err
 	}
-	sum.Channels += len(done.settled)
+	sum.Channels += len(done.Settled)
 	sum.Transactions++
 	sum.GasUsed += result.GasUsed
-	sum.Fee.Add(sum.Fee, done.fee)
+	sum.Fee.Add(sum.Fee, done.Fee)
 	sum.TxHash = result.TxHash
 	return nil
 }
 
 // settlement reads what a mined claim did out of its own events.
-func (c *Claimer) settlement(ctx context.Context, record claimRecord, r chain.Result) (settlement, error) {
-	s := settlement{
-		tx: r.TxHash, block: r.Block, gas: r.GasUsed, fee: new(big.Int), settled: map[int64]contracts.Amount{},
+func (c *Claimer) settlement(ctx context.Context, record ledger.Claim, r chain.Result) (ledger.Settlement, error) {
+	s := ledger.Settlement{
+		Tx: r.TxHash, Block: r.Block, Gas: r.GasUsed, Fee: new(big.Int), Settled: map[int64]contracts.Amount{},
 	}
 	if r.Fee != nil {
-		s.fee.Set(r.Fee)
+		s.Fee.Set(r.Fee)
 	}
-	byVault := map[common.Address]claimRow{}
-	for _, row := range record.rows {
-		list, err := c.cfg.Ledger.accounts(ctx, "id = ?", row.account)
+	byVault := map[common.Address]ledger.ClaimRow{}
+	for _, row := range record.Rows {
+		account, err := c.cfg.Ledger.AccountByID(ctx, row.Account)
 		if err != nil {
 			return s, err
 		}
-		if len(list) != 1 {
-			return s, fmt.Errorf("ledger has no channel %d", row.account)
-		}
-		vault := list[0].channel.Vault.ID()
+		vault := account.Channel.Vault.ID()
 		byVault[common.Address(vault[:20])] = row
 	}
 	for _, log := range r.Logs {
 		switch {
-		case log.Address == c.group.token && isTransfer(log, c.group.domain.Contract, c.group.payee):
+		case log.Address == c.claimant.Token && isTransfer(log, c.claimant.Domain.Contract, c.claimant.Payee):
 			paid, err := contracts.AmountFromBig(new(big.Int).SetBytes(log.Data))
 			if err == nil {
-				s.paid, err = s.paid.Add(paid)
+				s.Paid, err = s.Paid.Add(paid)
 			}
 			if err != nil {
 				return s, fmt.Errorf("transfer event: %w", err)
 			}
-		case log.Address == c.group.domain.Contract:
+		case log.Address == c.claimant.Domain.Contract:
 			event, err := c.contract.UnpackClaimedEvent(log)
-			if err != nil || event.Token != c.group.token || event.Payee != c.group.payee {
+			if err != nil || event.Token != c.claimant.Token || event.Payee != c.claimant.Payee {
 				continue // another event of the contract's
 			}
 			for _, word := range event.Settled { // none where somebody else had claimed all of it before
@@ -433,7 +436,7 @@ func (c *Claimer) settlement(ctx context.Context, record claimRecord, r chain.Re
 				if !ok {
 					return s, fmt.Errorf("claimed event settles vault %x, which was not claimed", word[:20])
 				}
-				if s.settled[row.account], err = contracts.AmountFromBytes(word[20:]); err != nil {
+				if s.Settled[row.Account], err = contracts.AmountFromBytes(word[20:]); err != nil {
 					return s, err
 				}
 			}

@@ -17,6 +17,7 @@ import (
 
 	"byway/contracts"
 	"byway/contracts/chain/faultdisk"
+	"byway/payments/ledger"
 )
 
 var (
@@ -128,16 +129,16 @@ func (a *acknowledged) check(t *testing.T, l *Ledger) {
 	t.Helper()
 	for i := range int64(crashSessions) {
 		c, _ := testChannel(i)
-		for r, word := range map[role]string{payerRole: "given", payeeRole: "taken"} {
+		for side, word := range map[ledger.Side]string{ledger.Payer: "given", ledger.Payee: "taken"} {
 			want := a.totals[fmt.Sprint(word, i)]
-			account, err := l.openAccount(t.Context(), r, testDomain, c)
+			account, err := l.OpenAccount(t.Context(), side, ledger.Domain(testDomain), c)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if account.total.Less(want) {
-				t.Fatalf("lost: promise %s of %s was acknowledged, the ledger has %s", want, account.channel, account.total)
+			if account.Total.Less(want) {
+				t.Fatalf("lost: promise %s of %s was acknowledged, the ledger has %s", want, account.Channel, account.Total)
 			}
-			if p := account.promise(); p != nil {
+			if p := promiseOf(account); p != nil {
 				if err := testDomain.Verify(*p); err != nil {
 					t.Fatal(err)
 				}
@@ -183,10 +184,7 @@ func killLedger(t *testing.T) int {
 		if cmd.ProcessState.Exited() {
 			t.Fatalf("the process ended by itself: %v", cmd.ProcessState)
 		}
-		l, err := OpenLedger(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := opened(t, path, "")
 		acks.check(t, l)
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
@@ -206,10 +204,7 @@ func TestPowerCutLosesNoAcknowledgedPromise(t *testing.T) {
 func cutPower(t *testing.T) (acknowledgedPromises, syncs int) {
 	dir := t.TempDir()
 	d := faultdisk.New(t, dir)
-	l, err := openLedger(filepath.Join(dir, "ledger.db"), faultdisk.VFS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := opened(t, filepath.Join(dir, "ledger.db"), faultdisk.VFS)
 	acks := &acknowledged{totals: map[string]contracts.Amount{}}
 	done := make(chan error, 1)
 	go func() { done <- promiseForEver(l, acks.tell) }()
@@ -220,10 +215,7 @@ func cutPower(t *testing.T) (acknowledgedPromises, syncs int) {
 		known := acks.copy()
 		left := t.TempDir()
 		d.Cut(t, left, random)
-		after, err := OpenLedger(filepath.Join(left, "ledger.db"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		after := opened(t, filepath.Join(left, "ledger.db"), "")
 		known.check(t, after)
 		if err := after.Close(); err != nil {
 			t.Fatal(err)
@@ -251,10 +243,7 @@ func TestFailingDiskStopsServiceAndLosesNothing(t *testing.T) {
 				dir := t.TempDir()
 				d := faultdisk.New(t, dir)
 				path := filepath.Join(dir, "ledger.db")
-				l, err := openLedger(path, faultdisk.VFS)
-				if err != nil {
-					t.Fatal(err)
-				}
+				l := opened(t, path, faultdisk.VFS)
 				acks := &acknowledged{totals: map[string]contracts.Amount{}}
 				from := d.Calls() + at
 				d.SetFail(func(call int) faultdisk.Fault {
@@ -275,10 +264,7 @@ func TestFailingDiskStopsServiceAndLosesNothing(t *testing.T) {
 				}
 				left := t.TempDir()
 				d.Cut(t, left, random)
-				after, err := OpenLedger(filepath.Join(left, "ledger.db"))
-				if err != nil {
-					t.Fatal(err)
-				}
+				after := opened(t, filepath.Join(left, "ledger.db"), "")
 				acks.check(t, after)
 				if err := after.Close(); err != nil {
 					t.Fatal(err)

@@ -320,7 +320,7 @@ func TestAdversaryClaimAndReserveOfOneChannel(t *testing.T) {
 			}
 			wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t),
 				must(last.Cumulative.Add(other.Cumulative))(t))
-			if v := must(VerifyLedger(t.Context(), theirs.path, n.view))(t); len(v.Problems) != 0 {
+			if v := must(VerifyLedger(t.Context(), fileOf(theirs), n.view))(t); len(v.Problems) != 0 {
 				t.Fatalf("%+v", v.Problems)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"byway/contracts"
+	"byway/payments/ledger"
 )
 
 // What is wrong with a promise or a session, for callers that branch on it.
@@ -18,20 +19,22 @@ var (
 	// ErrSecondSigner says that a session tried to go on with another session key than it was opened with.
 	ErrSecondSigner = errors.New("second signer: a session is paid by the one key that it was opened with")
 	// ErrUnknownSession says that no such session was opened.
-	ErrUnknownSession = errors.New("unknown session")
+	ErrUnknownSession = ledger.ErrUnknownSession
 	// ErrSessionClosed says that the session has ended; its final counters are recorded.
-	ErrSessionClosed = errors.New("session is closed")
+	ErrSessionClosed = ledger.ErrSessionClosed
 	// ErrSessionExists says that a session of that id was opened with other terms.
-	ErrSessionExists = errors.New("session id is in use with other terms")
+	ErrSessionExists = ledger.ErrSessionExists
 	// ErrExiting says that the payer has begun to take the channel's reserve back: no more credit is given.
 	ErrExiting = errors.New("the payer is leaving the channel")
 	// ErrSpendCap is what every [*SpendCapError] is.
 	ErrSpendCap = errors.New("spend cap reached")
 	// ErrLedger says that the ledger could not store something: nothing was promised, credited or sent, and service
 	// must stop until the cause (a full or read-only disk, as a rule) is removed.
-	ErrLedger = errors.New("ledger cannot store")
+	ErrLedger = ledger.ErrStore
 	// ErrLedgerInUse says that another process has the ledger open.
-	ErrLedgerInUse = errors.New("ledger is in use by another process")
+	ErrLedgerInUse = ledger.ErrInUse
+	// ErrViewOnly says that a ledger was opened for looking at it.
+	ErrViewOnly = ledger.ErrViewOnly
 )
 
 // UnfundedError says that a promise exceeds what the payee may count on.

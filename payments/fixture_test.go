@@ -2,9 +2,12 @@ package payments
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
 	"math/big"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"byway/contracts"
+	"byway/payments/ledger"
 )
 
 var (
@@ -100,12 +104,26 @@ func newLedger(t testing.TB) *Ledger {
 	return ledgerAt(t, filepath.Join(t.TempDir(), "ledger.db"))
 }
 
+// files has the file of every ledger that a test opened with [opened].
+var files sync.Map
+
+func fileOf(l *Ledger) string {
+	path, _ := files.Load(l)
+	return path.(string)
+}
+
+// opened is the ledger in that file, through the SQLite VFS of that name. The test closes it.
+func opened(t testing.TB, path, vfs string) *Ledger {
+	t.Helper()
+	l := must(withEngine(ledger.Open(path, vfs)))(t)
+	files.Store(l, path)
+	t.Cleanup(func() { files.Delete(l) })
+	return l
+}
+
 func ledgerAt(t testing.TB, path string) *Ledger {
 	t.Helper()
-	l, err := OpenLedger(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := opened(t, path, "")
 	t.Cleanup(func() {
 		if err := l.Close(); err != nil {
 			t.Error(err)
@@ -174,31 +192,45 @@ func wantAmount(t testing.TB, what string, got, want contracts.Amount) {
 	}
 }
 
-// checkSums fails unless every channel's total is what its sessions have paid and the part that is nobody's.
+// checkSums fails unless every channel's total is what its sessions have paid and the part that is nobody's, and all else
+// that a check of the ledger looks at is right.
 func checkSums(t testing.TB, l *Ledger) {
 	t.Helper()
-	list, err := l.accounts(t.Context(), "1 = 1")
-	if err != nil {
+	if v := must(VerifyLedger(t.Context(), fileOf(l), nil))(t); len(v.Problems) > 0 {
+		t.Fatal(strings.Join(v.Problems, "\n"))
+	}
+}
+
+// alter changes a ledger's rows by hand, and forges the checksums of all its tables.
+func alter(t testing.TB, path, change string, args ...any) {
+	t.Helper()
+	db := must(sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)"))(t)
+	defer db.Close()
+	tx := must(db.BeginTx(t.Context(), nil))(t)
+	must(tx.Exec(change, args...))(t)
+	forge(t, tx)
+	if err := tx.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range list {
-		sum := a.other
-		rows, err := l.read.Query("SELECT amount FROM session WHERE channel = ?", a.id)
-		if err != nil {
+}
+
+// forge makes every row's checksum anew: over the table's name and its columns, in the order that they stand in.
+func forge(t testing.TB, tx *sql.Tx) {
+	t.Helper()
+	rows := must(tx.Query("SELECT m.name, group_concat(c.name, ', ') FROM sqlite_schema m, pragma_table_info(m.name) c" +
+		" WHERE m.type = 'table' AND c.name <> 'sum' GROUP BY m.name"))(t)
+	tables := map[string]string{}
+	for rows.Next() {
+		var table, columns string
+		if err := rows.Scan(&table, &columns); err != nil {
 			t.Fatal(err)
 		}
-		for rows.Next() {
-			var b []byte
-			if err := rows.Scan(&b); err != nil {
-				t.Fatal(err)
-			}
-			if sum, err = sum.Add(must(contracts.AmountFromBytes(b))(t)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		rows.Close()
-		if sum != a.total {
-			t.Fatalf("%s: total %s, parts %s", a.channel, a.total, sum)
-		}
+		tables[table] = columns
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for table, columns := range tables {
+		must(tx.Exec(fmt.Sprintf("UPDATE %s SET sum = byway_row_sum('%[1]s', %s)", table, columns)))(t)
 	}
 }

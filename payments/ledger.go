@@ -2,360 +2,76 @@ package payments
 
 import (
 	"context"
-	"database/sql"
-	"errors"
-	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
-	"runtime"
-	"slices"
-	"strings"
 	"sync"
-	"time"
 
-	"github.com/gofrs/flock"
-	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+	"github.com/ethereum/go-ethereum/common"
 
-	"byway/contracts/chain"
+	"byway/contracts"
+	"byway/payments/ledger"
 )
 
-// maxBatch bounds how many writes share one commit, and so how long the first of them waits for the last.
-const maxBatch = 1024
+// What the ledger's rows are made of, under the names that sessions know them by.
+type (
+	// SessionRecord is one session in the ledger's history.
+	SessionRecord = ledger.Session
+	// Day is what one day (UTC) came to on one side in one token.
+	Day = ledger.Day
+	// Earnings is what a payee has been promised and where that stands, in base units.
+	Earnings = ledger.Earnings
+	// Verification is what a check of a ledger found.
+	Verification = ledger.Verification
+)
 
-// Ledger remembers every promise given and received, through kill -9 and power cuts: a write that has returned is on
-// the disk. It is a SQLite database (WAL, synchronous=FULL) with one writer, which commits whatever has queued up
-// meanwhile in one transaction. One process at a time holds it. Safe for concurrent use.
+// Ledger is the file that remembers every promise given and received, and what this process's payers and claimers have
+// in common on top of it. Safe for concurrent use.
 type Ledger struct {
-	path  string
-	lock  *flock.Flock
-	write *sql.DB // one connection, the writer goroutine's
-	read  *sql.DB
-	view  bool // nothing is written
+	*ledger.Ledger
 
-	queue chan *writeOp
-	quit  chan struct{} // closed by Close: no write is queued any more
-	done  chan struct{} // closed by the writer goroutine at its end
-	once  sync.Once
-	err   error // of Close
-
-	failure chan error // holds the first write that the disk refused
-
-	mu     sync.Mutex
-	books  map[vaultKey]*vaultBook    // the payer's side, loaded on demand
-	claims map[claimGroup]*sync.Mutex // one claim at a time for each payee and token
-}
-
-// writeOp is one caller's write. It may run twice, when another write of its batch failed.
-type writeOp struct {
-	run  func(*writer) error
-	done chan error
-}
-
-// writer is the writer goroutine's connection with its prepared statements.
-type writer struct {
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
+	mu    sync.Mutex
+	books map[vaultKey]*vaultBook         // the payer's side, loaded on demand
+	turns map[ledger.Claimant]*sync.Mutex // one claim at a time for each payee and token
 }
 
 // OpenLedger opens or creates the ledger in that file. [ErrLedgerInUse] says that another process has it.
 func OpenLedger(path string) (*Ledger, error) {
-	l, err := openLedger(path, "")
-	if err != nil {
-		return nil, fmt.Errorf("open ledger %s: %w", path, chain.DiskError(err))
-	}
-	return l, nil
+	return withEngine(ledger.Open(path, ""))
 }
 
-// openLedger works through the SQLite VFS of that name, the system's where it is empty.
-func openLedger(path, vfs string) (_ *Ledger, err error) {
-	if path, err = filepath.Abs(path); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
-	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
-	switch held, err := lock.TryLock(); {
-	case err != nil:
-		return nil, err
-	case !held:
-		return nil, ErrLedgerInUse
-	}
-	l := &Ledger{
-		path: path, lock: lock,
-		queue: make(chan *writeOp, maxBatch), quit: make(chan struct{}), done: make(chan struct{}),
-		books: map[vaultKey]*vaultBook{}, claims: map[claimGroup]*sync.Mutex{}, failure: make(chan error, 1),
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, l.release())
-		}
-	}()
-	// The file is made here, and not by SQLite, for its mode.
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// ViewLedger opens a ledger for looking at it, also while another process holds it: what it says is then what that
+// process has stored. One that an older program made is brought to this program's schema first, which a process that
+// holds it forbids ([ErrLedgerInUse]). There must be a file: [fs.ErrNotExist] says that nothing was ever promised here.
+func ViewLedger(ctx context.Context, path string) (*Ledger, error) {
+	return withEngine(ledger.View(ctx, path))
+}
+
+// RestoreLedger puts a backup in the place of a ledger that is gone: it verifies the copy and never overwrites a file.
+func RestoreLedger(ctx context.Context, backup, path string) error {
+	return ledger.Restore(ctx, backup, path, ledgerChecks(nil))
+}
+
+func withEngine(l *ledger.Ledger, err error) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	if l.write, err = openDB(path, vfs, "journal_mode(wal)", "synchronous(full)", "foreign_keys(1)"); err != nil {
-		return nil, err
-	}
-	l.write.SetMaxOpenConns(1)
-	ctx := context.Background()
-	conn, err := l.write.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := migrate(ctx, conn); err != nil {
-		return nil, err
-	}
-	// SQLite syncs what it writes; that the file has a name is for the folder to remember.
-	if err := syncDir(filepath.Dir(path)); err != nil {
-		return nil, err
-	}
-	if l.read, err = openDB(path, vfs, "query_only(1)"); err != nil {
-		return nil, err
-	}
-	l.read.SetMaxOpenConns(4)
-	go l.writeLoop(&writer{conn: conn, stmts: map[string]*sql.Stmt{}})
-	return l, nil
+	return &Ledger{Ledger: l, books: map[vaultKey]*vaultBook{}, turns: map[ledger.Claimant]*sync.Mutex{}}, nil
 }
 
-func openDB(path, vfs string, pragmas ...string) (*sql.DB, error) {
-	if err := registerRowSum(); err != nil {
-		return nil, fmt.Errorf("register %s: %w", rowSumFunc, err)
-	}
-	if !slices.ContainsFunc(pragmas, func(p string) bool { return strings.HasPrefix(p, "busy_timeout") }) {
-		pragmas = append(pragmas, "busy_timeout(10000)")
-	}
-	q := url.Values{"_pragma": pragmas}
-	if vfs != "" {
-		q.Set("vfs", vfs)
-	}
-	return sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
+// Promised is all that this payer has ever promised on a channel, in base units; nothing where the ledger does not know
+// the channel.
+func (l *Ledger) Promised(ctx context.Context, d Domain, c contracts.Channel) (contracts.Amount, error) {
+	a, _, err := l.Account(ctx, ledger.Payer, ledger.Domain(d), c)
+	return a.Total, err
 }
 
-func migrate(ctx context.Context, conn *sql.Conn) error {
-	var version int
-	if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	if version > len(migrations) {
-		return fmt.Errorf("schema %d is newer than this program's %d: use the newer program", version, len(migrations))
-	}
-	for ; version < len(migrations); version++ {
-		step := fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA user_version = %d; COMMIT", migrations[version], version+1)
-		if _, err := conn.ExecContext(ctx, step); err != nil {
-			_, rollback := conn.ExecContext(ctx, "ROLLBACK")
-			return errors.Join(fmt.Errorf("schema step %d: %w", version+1, err), rollback)
-		}
-	}
-	return nil
+// Earnings adds up what the ledger holds for a payee in a token.
+func (l *Ledger) Earnings(ctx context.Context, d Domain, token, payee common.Address) (Earnings, error) {
+	return l.Ledger.Earnings(ctx, ledger.Claimant{Domain: ledger.Domain(d), Token: token, Payee: payee})
 }
 
-// Close waits for the writes that have been queued, then closes the files. Later writes fail.
-func (l *Ledger) Close() error {
-	l.once.Do(func() {
-		if l.view {
-			l.err = l.read.Close()
-			return
-		}
-		close(l.quit)
-		<-l.done
-		l.err = l.release()
-	})
-	return l.err
-}
-
-func (l *Ledger) release() error {
-	var errs []error
-	for _, db := range []*sql.DB{l.read, l.write} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
-	}
-	return errors.Join(append(errs, l.lock.Close())...)
-}
-
-// do runs one write in the next commit and returns once that is on the disk. It does not give up half-way: whoever
-// signs or credits must know. Every failure is an [ErrLedger].
-func (l *Ledger) do(ctx context.Context, run func(*writer) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if l.view {
-		return fmt.Errorf("%w: %w", ErrLedger, ErrViewOnly)
-	}
-	op := &writeOp{run, make(chan error, 1)}
-	select {
-	case <-l.quit:
-		return fmt.Errorf("%w: it is closed", ErrLedger)
-	case l.queue <- op:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	var err error
-	select {
-	case err = <-op.done:
-	case <-l.done: // Close raced with queueing: the writer may have left without this op.
-		select {
-		case err = <-op.done:
-		default:
-			return fmt.Errorf("%w: it is closed", ErrLedger)
-		}
-	}
-	if err == nil {
+// promiseOf returns the account's latest promise, or nil where there was none.
+func promiseOf(a ledger.Account) *Promise {
+	if a.Total.IsZero() {
 		return nil
 	}
-	advice := chain.DiskError(err)
-	named := fmt.Errorf("%w: %s: %w", ErrLedger, l.path, advice)
-	if !errors.Is(err, advice) { // it has got something to say
-		select {
-		case l.failure <- named:
-		default:
-		}
-	}
-	return named
+	return &Promise{Channel: a.Channel, Cumulative: a.Total, Sig: a.Sig}
 }
-
-// Failure waits until the disk refuses a write, and returns what was refused and what to do about it: who serves on
-// credit must stop then. The end of ctx ends the wait too. It is for one caller.
-func (l *Ledger) Failure(ctx context.Context) error {
-	select {
-	case err := <-l.failure:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// writeLoop is the one writer. It ends when Close was called and the queue is empty.
-func (l *Ledger) writeLoop(w *writer) {
-	defer close(l.done)
-	defer func() {
-		for _, s := range w.stmts {
-			s.Close()
-		}
-		w.conn.Close()
-	}()
-	batch := make([]*writeOp, 0, maxBatch)
-	for {
-		batch = batch[:0]
-		select {
-		case op := <-l.queue:
-			batch = append(batch, op)
-		case <-l.quit:
-			select {
-			case op := <-l.queue:
-				batch = append(batch, op)
-			default:
-				return
-			}
-		}
-		// Who is about to queue a write gets the processor first: a commit that many share costs each of them less, and
-		// none waits longer for it than for the commit that it would have missed. With nobody about this takes no time.
-		for waiting := -1; waiting < len(l.queue) && len(l.queue) < maxBatch-1; {
-			waiting = len(l.queue)
-			runtime.Gosched()
-		}
-	fill:
-		for len(batch) < maxBatch {
-			select {
-			case op := <-l.queue:
-				batch = append(batch, op)
-			default:
-				break fill
-			}
-		}
-		if err := w.commit(batch...); err == nil || len(batch) == 1 {
-			for _, op := range batch {
-				op.done <- err
-			}
-			continue
-		}
-		// One of them is at fault, or the disk is. Each gets a transaction, and an answer, of its own.
-		for _, op := range batch {
-			op.done <- w.commit(op)
-		}
-	}
-}
-
-// commit runs the ops in one transaction. Where it fails nothing of it is there, as far as the disk still answers.
-func (w *writer) commit(ops ...*writeOp) error {
-	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	err := func() error {
-		for _, op := range ops {
-			if err := op.run(w); err != nil {
-				return err
-			}
-		}
-		return w.exec("COMMIT")
-	}()
-	if err != nil {
-		// SQLite may have rolled back by itself already; then this one fails, and says nothing new.
-		_ = w.exec("ROLLBACK")
-	}
-	return err
-}
-
-func (w *writer) stmt(query string) (*sql.Stmt, error) {
-	if s := w.stmts[query]; s != nil {
-		return s, nil
-	}
-	s, err := w.conn.PrepareContext(context.Background(), query)
-	if err != nil {
-		return nil, err
-	}
-	w.stmts[query] = s
-	return s, nil
-}
-
-func (w *writer) exec(query string, args ...any) error {
-	s, err := w.stmt(query)
-	if err == nil {
-		_, err = s.Exec(args...)
-	}
-	return err
-}
-
-// row reads within the transaction.
-func (w *writer) row(query string, args ...any) interface{ Scan(...any) error } {
-	s, err := w.stmt(query)
-	if err != nil {
-		return failedRow{err}
-	}
-	return s.QueryRow(args...)
-}
-
-// failedRow is the row of a query that could not be prepared.
-type failedRow struct{ err error }
-
-func (r failedRow) Scan(...any) error { return r.err }
-
-// insert returns the new row's id.
-func (w *writer) insert(query string, args ...any) (int64, error) {
-	s, err := w.stmt(query)
-	if err != nil {
-		return 0, err
-	}
-	r, err := s.Exec(args...)
-	if err != nil {
-		return 0, err
-	}
-	return r.LastInsertId()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-func nowMillis() int64 { return time.Now().UnixMilli() }

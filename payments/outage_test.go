@@ -77,14 +77,8 @@ func (o *outage) age(by time.Duration) {
 		ch.state.Time, ch.state.Since = ch.state.Time.Add(-by), ch.state.Since.Add(-by)
 	}
 	o.payee.downAt = o.payee.downAt.Add(-by)
-	if err := o.ledger.do(o.t.Context(), func(w *writer) error {
-		if err := w.exec("UPDATE reading SET read_at = read_at - ?1, time = time - ?1, since = since - ?1", by.Milliseconds()); err != nil {
-			return err
-		}
-		return w.seal(readingTable, "true")
-	}); err != nil {
-		o.t.Fatal(err)
-	}
+	alter(o.t, fileOf(o.ledger), "UPDATE reading SET read_at = read_at - ?1, time = time - ?1, since = since - ?1",
+		by.Milliseconds())
 }
 
 // Two payers and many channels: as the chain is lost both announce exits, one uses a release that the payee signed, and the

@@ -39,20 +39,6 @@ const (
 	paidPart = 8
 )
 
-// Usage is what a session's meter has counted since its start, in bytes of inner packets.
-type Usage struct {
-	// Rx is what this side received, Tx what it sent.
-	Rx, Tx uint64
-	// PeerRx is what the other side says it received.
-	PeerRx uint64
-}
-
-// Billed is what a consumer pays for: everything it received, and of what it sent as much as it and the provider both
-// say has arrived. It saturates.
-func (u Usage) Billed() uint64 {
-	return addSat(u.Rx, min(u.Tx, u.PeerRx))
-}
-
 // Cost returns ceil(price × bytes / 2^30) base units, or [contracts.ErrOverflow]. It is applied to a session's total,
 // never to a part of it, so that rounding happens once.
 func Cost(pricePerGiB contracts.Amount, bytes uint64) (contracts.Amount, error) {

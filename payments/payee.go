@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
+	"byway/payments/ledger"
 )
 
 const (
@@ -82,7 +83,7 @@ type Payee struct {
 // payeeChannel is one channel of the payee's.
 type payeeChannel struct {
 	mu       sync.Mutex // held from reading the latest total until the next one is stored
-	account  account
+	account  ledger.Account
 	state    ChannelState
 	readAt   time.Time     // when state was read
 	slow     time.Duration // by how much this machine's clock had to be put back then
@@ -135,7 +136,7 @@ func NewPayee(cfg PayeeConfig) (*Payee, error) {
 // session belongs to another key), [ErrSessionExists], [ErrSessionClosed], [ErrExiting], an [*UnfundedError] where the
 // channel could not pay for the first tick.
 func (p *Payee) Open(ctx context.Context, terms Terms) (*Promise, error) {
-	terms, err := terms.withDefaults()
+	terms, err := withDefaults(terms)
 	if err != nil {
 		return nil, err
 	}
@@ -173,14 +174,14 @@ func (p *Payee) Open(ctx context.Context, terms Terms) (*Promise, error) {
 	if ch.state.Exiting() {
 		return nil, fmt.Errorf("%s: %w", c, ErrExiting)
 	}
-	want, err := ch.account.total.Add(tick)
+	want, err := ch.account.Total.Add(tick)
 	if err != nil {
 		return nil, fmt.Errorf("%s: lifetime total: %w", c, err)
 	}
 	if err := p.fundedLocked(ch, terms, want, false); err != nil {
 		return nil, err
 	}
-	row, err := p.cfg.Ledger.openSession(ctx, payeeRole, ch.account.id, terms)
+	row, err := p.cfg.Ledger.OpenSession(ctx, ch.account, terms)
 	if err != nil {
 		return nil, err
 	}
@@ -188,10 +189,10 @@ func (p *Payee) Open(ctx context.Context, terms Terms) (*Promise, error) {
 	defer p.mu.Unlock()
 	if p.sessions[terms.Session] == nil {
 		p.sessions[terms.Session] = &payeeSession{
-			terms: terms, channel: ch, tick: tick, row: row.id, share: row.amount,
+			terms: terms, channel: ch, tick: tick, row: row.ID, share: row.Amount,
 		}
 	}
-	return ch.account.promise(), nil
+	return promiseOf(ch.account), nil
 }
 
 // Accept checks a promise, stores it and returns what the session has paid for with it; the promise is on the disk
@@ -223,30 +224,30 @@ func (p *Payee) Accept(ctx context.Context, id SessionID, promise Promise) (Cred
 	defer ch.mu.Unlock()
 	a := ch.account
 	share := s.share
-	again := promise.Cumulative == a.total && promise.Sig == a.sig
-	if raise, err := promise.Cumulative.Sub(a.total); err == nil {
+	again := promise.Cumulative == a.Total && promise.Sig == a.Sig
+	if raise, err := promise.Cumulative.Sub(a.Total); err == nil {
 		// What a promise raises is nobody's until a session's share takes it.
-		if a.other, err = a.other.Add(raise); err != nil {
+		if a.Other, err = a.Other.Add(raise); err != nil {
 			return Credit{}, err
 		}
 		if !raise.IsZero() {
-			a.total, a.sig = promise.Cumulative, promise.Sig
+			a.Total, a.Sig = promise.Cumulative, promise.Sig
 		}
 		share = claimShare(&a, share, raise, promise.Share)
 	} else {
 		share = claimShare(&a, share, contracts.Amount{}, promise.Share)
 	}
-	free := s.terms.PricePerGiB.IsZero() && promise.Cumulative == a.total
-	if a.total == ch.account.total && share == s.share && !again && !free {
-		return Credit{}, fmt.Errorf("%w: promised are %s, latest %s", ErrNotRising, promise.Cumulative, a.total)
+	free := s.terms.PricePerGiB.IsZero() && promise.Cumulative == a.Total
+	if a.Total == ch.account.Total && share == s.share && !again && !free {
+		return Credit{}, fmt.Errorf("%w: promised are %s, latest %s", ErrNotRising, promise.Cumulative, a.Total)
 	}
-	if ch.account.total.Less(a.total) {
-		if err := p.payableLocked(ctx, ch, s.terms, a.total); err != nil {
+	if ch.account.Total.Less(a.Total) {
+		if err := p.payableLocked(ctx, ch, s.terms, a.Total); err != nil {
 			return Credit{}, err
 		}
 	}
 	if a != ch.account || share != s.share {
-		if err := p.cfg.Ledger.do(ctx, func(w *writer) error { return storePromise(w, a, s.row, share) }); err != nil {
+		if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.StorePromise(a, s.row, share) }); err != nil {
 			return Credit{}, err
 		}
 		ch.account = a
@@ -293,7 +294,7 @@ func (p *Payee) Close(ctx context.Context, id SessionID, u Usage) error {
 	}
 	s.channel.mu.Lock() // a promise that is being stored is stored first.
 	defer s.channel.mu.Unlock()
-	if err := p.cfg.Ledger.do(ctx, func(w *writer) error { return endSession(w, s.row, u) }); err != nil {
+	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.EndSession(s.row, u) }); err != nil {
 		return err
 	}
 	p.mu.Lock()
@@ -309,10 +310,10 @@ func (p *Payee) find(ctx context.Context, id SessionID) (*payeeSession, error) {
 	if s != nil {
 		return s, nil
 	}
-	switch row, found, err := p.cfg.Ledger.session(ctx, payeeRole, id); {
+	switch row, err := p.cfg.Ledger.Session(ctx, id, true); {
 	case err != nil:
 		return nil, err
-	case found && row.closed:
+	case !row.Closed.IsZero():
 		return nil, fmt.Errorf("session %s: %w", id, ErrSessionClosed)
 	default:
 		return nil, fmt.Errorf("session %s: %w", id, ErrUnknownSession)
@@ -327,39 +328,39 @@ func (p *Payee) channel(ctx context.Context, c contracts.Channel) (*payeeChannel
 	if ch != nil {
 		return ch, nil
 	}
-	if _, err := p.cfg.Ledger.openAccount(ctx, payeeRole, p.cfg.Domain, c); err != nil {
+	d := ledger.Domain(p.cfg.Domain)
+	if _, err := p.cfg.Ledger.OpenAccount(ctx, ledger.Payee, d, c); err != nil {
 		return nil, err
 	}
-	d := p.cfg.Domain
-	list, err := p.cfg.Ledger.accounts(ctx, "role = ? AND chain_id = ? AND contract = ? AND token = ? AND payer = ?"+
-		" AND payee = ?", payeeRole, int64(d.ChainID), d.Contract[:], c.Token[:], c.Payer[:], c.Payee[:])
+	list, err := p.cfg.Ledger.AccountsOfPayer(ctx, ledger.Claimant{Domain: d, Token: c.Token, Payee: c.Payee}, c.Payer)
 	if err != nil {
 		return nil, err
 	}
-	away := map[int64]released{}
-	past := map[int64]pastReading{}
+	away := map[int64]ledger.Release{}
+	past := map[int64]ledger.Reading{}
 	for _, a := range list {
-		if away[a.id], err = p.cfg.Ledger.released(ctx, a.id); err != nil {
+		if away[a.ID], err = p.cfg.Ledger.Released(ctx, a.ID); err != nil {
 			return nil, err
 		}
-		s, at, found, err := p.cfg.Ledger.reading(ctx, a.id)
+		r, found, err := p.cfg.Ledger.Reading(ctx, a.ID)
 		if err != nil {
 			return nil, err
 		}
 		if found {
-			past[a.id] = pastReading{s, at}
+			past[a.ID] = r
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, a := range list {
-		if p.channels[a.channel] == nil {
-			other := &payeeChannel{account: a, exposure: a.total.SubFloor(a.believed()), released: away[a.id]}
-			if r, ok := past[a.id]; ok {
-				other.state, other.readAt, other.storedAt, other.stored = r.state, r.readAt, r.readAt, r.state
-				other.until, other.freeUntil = p.secureUntil(r.state, r.readAt, 0), r.readAt.Add(stateMaxAge)
+		if p.channels[a.Channel] == nil {
+			other := &payeeChannel{account: a, exposure: a.Total.SubFloor(a.Believed()), released: released(away[a.ID])}
+			if r, ok := past[a.ID]; ok {
+				s := stateOf(r)
+				other.state, other.readAt, other.storedAt, other.stored = s, r.ReadAt, r.ReadAt, s
+				other.until, other.freeUntil = p.secureUntil(s, r.ReadAt, 0), r.ReadAt.Add(stateMaxAge)
 			}
-			p.channels[a.channel] = other
+			p.channels[a.Channel] = other
 			p.payers[c.Payer] = append(p.payers[c.Payer], other)
 		}
 	}
@@ -397,7 +398,7 @@ func (p *Payee) payableLocked(ctx context.Context, ch *payeeChannel, t Terms, to
 func (p *Payee) refreshOthersLocked(ctx context.Context, ch *payeeChannel) error {
 	p.mu.Lock()
 	var exposed []*payeeChannel
-	for _, other := range p.payers[ch.account.channel.Payer] {
+	for _, other := range p.payers[ch.account.Channel.Payer] {
 		if other != ch && !other.exposure.IsZero() {
 			exposed = append(exposed, other)
 		}
@@ -439,7 +440,7 @@ func (p *Payee) fundedLocked(ch *payeeChannel, t Terms, total contracts.Amount, 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	left := trust
-	for _, other := range p.payers[ch.account.channel.Payer] {
+	for _, other := range p.payers[ch.account.Channel.Payer] {
 		if other != ch {
 			left = left.SubFloor(other.exposure)
 		}
@@ -455,7 +456,7 @@ func (p *Payee) fundedLocked(ch *payeeChannel, t Terms, total contracts.Amount, 
 			blind = p.down
 		}
 		return &UnfundedError{
-			Channel: ch.account.channel, Have: have, Want: total, Free: state.Free, Trust: trust, Blind: blind,
+			Channel: ch.account.Channel, Have: have, Want: total, Free: state.Free, Trust: trust, Blind: blind,
 		}
 	}
 	if book {
@@ -466,13 +467,13 @@ func (p *Payee) fundedLocked(ch *payeeChannel, t Terms, total contracts.Amount, 
 
 // claimShare moves what a promise says is its session's from the part that is nobody's, as far as that goes, and
 // returns the session's share. Without a hint the session gets what the promise raises.
-func claimShare(a *account, share, raise, hint contracts.Amount) contracts.Amount {
+func claimShare(a *ledger.Account, share, raise, hint contracts.Amount) contracts.Amount {
 	want := raise
 	if !hint.IsZero() {
 		want = hint.SubFloor(share)
 	}
-	want = minAmount(want, a.other)
-	a.other = a.other.SubFloor(want)
+	want = minAmount(want, a.Other)
+	a.Other = a.Other.SubFloor(want)
 	sum, err := share.Add(want)
 	if err != nil {
 		panic("payments: a session's share exceeds its channel's total")

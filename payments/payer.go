@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
+	"byway/payments/ledger"
 )
 
 // fundsAge is how old the chain's word on a vault may be before a payer asks again at the end of its funds.
@@ -67,7 +68,7 @@ type vaultBook struct {
 type payerChannel struct {
 	channel contracts.Channel
 	mu      sync.Mutex // held from the choice of a total until it is stored
-	account account
+	account ledger.Account
 
 	// Guarded by vaultBook.mu. Committed is the highest total that was ever about to be signed.
 	committed, ceiling contracts.Amount
@@ -76,7 +77,7 @@ type payerChannel struct {
 // NewPayer records the session and reads the channel's lifetime total from the ledger. A session that was opened
 // before with the same terms goes on; [ErrSessionClosed] and [ErrSessionExists] say why it can't.
 func NewPayer(ctx context.Context, cfg PayerConfig) (*Payer, error) {
-	terms, err := cfg.Terms.withDefaults()
+	terms, err := withDefaults(cfg.Terms)
 	if err != nil {
 		return nil, err
 	}
@@ -88,18 +89,18 @@ func NewPayer(ctx context.Context, cfg PayerConfig) (*Payer, error) {
 	if p.first, err = Cost(terms.PricePerGiB, terms.Tick); err != nil {
 		return nil, err
 	}
-	account, err := cfg.Ledger.openAccount(ctx, payerRole, cfg.Domain, terms.Channel)
+	account, err := cfg.Ledger.OpenAccount(ctx, ledger.Payer, ledger.Domain(cfg.Domain), terms.Channel)
 	if err != nil {
 		return nil, err
 	}
 	if p.book, p.ch, err = cfg.Ledger.payerChannel(ctx, account); err != nil {
 		return nil, err
 	}
-	row, err := cfg.Ledger.openSession(ctx, payerRole, account.id, terms)
+	row, err := cfg.Ledger.OpenSession(ctx, account, terms)
 	if err != nil {
 		return nil, err
 	}
-	p.row, p.share = row.id, row.amount
+	p.row, p.share = row.ID, row.Amount
 	if cfg.Funds != nil {
 		if err := p.book.refresh(ctx, cfg.Funds, time.Time{}); err != nil {
 			return nil, err
@@ -147,31 +148,31 @@ func (p *Payer) Adopt(ctx context.Context, latest Promise) error {
 	p.ch.mu.Lock()
 	defer p.ch.mu.Unlock()
 	a := p.ch.account
-	if !a.total.Less(latest.Cumulative) {
+	if !a.Total.Less(latest.Cumulative) {
 		return nil
 	}
 	// What other sessions have paid is part of the adopted total; what this one has, the payee can't have counted.
 	var err error
-	was := a.total
-	if a.total, err = latest.Cumulative.Add(p.share); err != nil {
+	was := a.Total
+	if a.Total, err = latest.Cumulative.Add(p.share); err != nil {
 		return fmt.Errorf("adopt promise: %w", err)
 	}
-	up, _ := a.total.Sub(was)
-	if a.other, err = a.other.Add(up); err != nil {
+	up, _ := a.Total.Sub(was)
+	if a.Other, err = a.Other.Add(up); err != nil {
 		return fmt.Errorf("adopt promise: %w", err)
 	}
 	signed := latest
 	if !p.share.IsZero() {
-		if signed, err = p.signLocked(a.total, p.share); err != nil {
+		if signed, err = p.signLocked(a.Total, p.share); err != nil {
 			return err
 		}
 	}
-	a.sig = signed.Sig
-	if err := p.cfg.Ledger.do(ctx, func(w *writer) error { return storePromise(w, a, p.row, p.share) }); err != nil {
+	a.Sig = signed.Sig
+	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.StorePromise(a, p.row, p.share) }); err != nil {
 		return err
 	}
 	p.ch.account = a
-	p.book.commit(p.ch, a.total)
+	p.book.commit(p.ch, a.Total)
 	if !p.share.IsZero() {
 		p.last = signed
 		p.promises++
@@ -218,8 +219,8 @@ func (p *Payer) Final(ctx context.Context, u Usage) (Promise, bool, error) {
 		return Promise{}, false, err
 	}
 	if !p.closed {
-		if err := p.cfg.Ledger.do(ctx, func(w *writer) error {
-			return endSession(w, p.row, p.usage)
+		if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
+			return tx.EndSession(p.row, p.usage)
 		}); err != nil {
 			return Promise{}, false, err
 		}
@@ -294,9 +295,9 @@ func (p *Payer) raiseLocked(ctx context.Context, want contracts.Amount, whole, f
 	if err != nil {
 		return false, fmt.Errorf("raise promise: %w", err)
 	}
-	total, err := a.total.Add(up)
+	total, err := a.Total.Add(up)
 	if err != nil {
-		return false, fmt.Errorf("raise promise of %s by %s: %w", a.channel, up, err)
+		return false, fmt.Errorf("raise promise of %s by %s: %w", a.Channel, up, err)
 	}
 	granted := total
 	if p.cfg.Funds == nil {
@@ -307,14 +308,14 @@ func (p *Payer) raiseLocked(ctx context.Context, want contracts.Amount, whole, f
 		}
 		granted = p.book.grant(p.ch, total, whole)
 	}
-	if granted.Less(total) && (whole || !a.total.Less(granted)) {
-		limit, err := p.share.Add(granted.SubFloor(a.total))
+	if granted.Less(total) && (whole || !a.Total.Less(granted)) {
+		limit, err := p.share.Add(granted.SubFloor(a.Total))
 		if err != nil {
 			return false, err
 		}
 		return false, &SpendCapError{Limit: limit, Spent: p.share, Want: want, Funds: true}
 	}
-	share, err := p.share.Add(granted.SubFloor(a.total))
+	share, err := p.share.Add(granted.SubFloor(a.Total))
 	if err != nil {
 		return false, err
 	}
@@ -322,15 +323,15 @@ func (p *Payer) raiseLocked(ctx context.Context, want contracts.Amount, whole, f
 	if err != nil {
 		return false, err
 	}
-	a.total, a.sig = granted, promise.Sig
-	if err := p.cfg.Ledger.do(ctx, func(w *writer) error {
-		if err := storePromise(w, a, p.row, share); err != nil {
+	a.Total, a.Sig = granted, promise.Sig
+	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
+		if err := tx.StorePromise(a, p.row, share); err != nil {
 			return err
 		}
 		if final {
-			return endSession(w, p.row, p.usage)
+			return tx.EndSession(p.row, p.usage)
 		}
-		return storeUsage(w, p.row, p.usage)
+		return tx.StoreUsage(p.row, p.usage)
 	}); err != nil {
 		return false, err
 	}
@@ -345,21 +346,20 @@ func (p *Payer) signLocked(total, share contracts.Amount) (Promise, error) {
 }
 
 // payerChannel finds a channel's book, loading its vault from the ledger first.
-func (l *Ledger) payerChannel(ctx context.Context, a account) (*vaultBook, *payerChannel, error) {
-	d, c := a.domain, a.channel
+func (l *Ledger) payerChannel(ctx context.Context, a ledger.Account) (*vaultBook, *payerChannel, error) {
+	d, c := a.Domain, a.Channel
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key := vaultKey{d, c.Vault}
+	key := vaultKey{Domain(d), c.Vault}
 	book := l.books[key]
 	if book == nil {
-		list, err := l.accounts(ctx, "role = ? AND chain_id = ? AND contract = ? AND token = ? AND payer = ?"+
-			" AND signer = ?", payerRole, int64(d.ChainID), d.Contract[:], c.Token[:], c.Payer[:], c.Signer[:])
+		list, err := l.AccountsOfVault(ctx, d, c.Vault)
 		if err != nil {
 			return nil, nil, err
 		}
 		book = &vaultBook{channels: map[common.Address]*payerChannel{}}
 		for _, other := range list {
-			book.channels[other.channel.Payee] = newPayerChannel(other)
+			book.channels[other.Channel.Payee] = newPayerChannel(other)
 		}
 		l.books[key] = book
 	}
@@ -373,8 +373,8 @@ func (l *Ledger) payerChannel(ctx context.Context, a account) (*vaultBook, *paye
 	return book, ch, nil
 }
 
-func newPayerChannel(a account) *payerChannel {
-	return &payerChannel{channel: a.channel, account: a, committed: a.total}
+func newPayerChannel(a ledger.Account) *payerChannel {
+	return &payerChannel{channel: a.Channel, account: a, committed: a.Total}
 }
 
 // grant returns how much of a total the vault can pay on that channel, and commits it: with whole set only where it

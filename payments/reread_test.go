@@ -182,7 +182,7 @@ func TestAdversaryClockADayAheadOfTheChain(t *testing.T) {
 		}
 	}
 	// What is left after a restart is this machine's clock, which dates nothing: served once the chain answers.
-	if r, _, found, err := p.cfg.Ledger.reading(t.Context(), p.channels[c].account.id); err != nil || found {
+	if r, found, err := p.cfg.Ledger.Reading(t.Context(), p.channels[c].account.ID); err != nil || found {
 		t.Errorf("a reading that can't be dated was kept: %+v, %v", r, err)
 	}
 }

@@ -2,7 +2,6 @@ package payments
 
 import (
 	"context"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 
 	"byway/contracts"
 	"byway/contracts/chain"
+	"byway/payments/ledger"
 )
 
 // postMargin is how long before its end a signed reserve is still posted: a transaction takes a while.
@@ -59,14 +59,9 @@ func (p *Payee) KeepReserve(ctx context.Context, r Reserve) error {
 		return fmt.Errorf("keep reserve: %w: to %s in epoch %d, the channel has %s in epoch %d", stale, r.Ceiling, r.Epoch,
 			ch.state.Ceiling, ch.state.Epoch)
 	}
-	return p.cfg.Ledger.do(ctx, func(w *writer) error {
-		if err := w.exec("INSERT INTO reserve (channel, ceiling, epoch, valid_until, sig) VALUES (?1,?2,?3,?4,?5)"+
-			" ON CONFLICT (channel) DO UPDATE SET ceiling = ?2, epoch = ?3, valid_until = ?4, sig = ?5"+
-			" WHERE epoch <> ?3 OR ceiling < ?2 OR valid_until < ?6", ch.account.id, blob(r.Ceiling), int64(r.Epoch),
-			count(r.ValidUntil), r.Sig[:], ch.state.clock().Add(postMargin).Unix()); err != nil {
-			return err
-		}
-		return w.seal(reserveTable, reserveTable.byKey(), ch.account.id)
+	kept := ledger.Reserve{Ceiling: r.Ceiling, Epoch: r.Epoch, ValidUntil: r.ValidUntil, Sig: r.Sig}
+	return p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
+		return tx.KeepReserve(ch.account.ID, kept, ch.state.clock().Add(postMargin))
 	})
 }
 
@@ -105,19 +100,15 @@ func (p *Payee) Release(ctx context.Context, c contracts.Channel, key contracts.
 		return Release{}, err
 	}
 	r := Release{
-		Channel: c, Ceiling: maxAmount(ch.account.total, ch.state.Settled), Epoch: ch.state.Epoch,
+		Channel: c, Ceiling: maxAmount(ch.account.Total, ch.state.Settled), Epoch: ch.state.Epoch,
 		ValidUntil: uint64(p.chainTimeLocked(ch).Add(valid).Unix()),
 	}
 	if r, err = p.cfg.Domain.SignRelease(r, key); err != nil {
 		return Release{}, err
 	}
 	next := released{r.Ceiling, r.Epoch, r.ValidUntil}.with(ch.released, ch.state.clock())
-	if err := p.cfg.Ledger.do(ctx, func(w *writer) error {
-		if err := w.exec("INSERT OR REPLACE INTO release (channel, ceiling, epoch, valid_until) VALUES (?,?,?,?)",
-			ch.account.id, blob(next.ceiling), int64(next.epoch), count(next.until)); err != nil {
-			return err
-		}
-		return w.seal(releaseTable, releaseTable.byKey(), ch.account.id)
+	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
+		return tx.StoreRelease(ch.account.ID, ledger.Release(next))
 	}); err != nil {
 		return Release{}, err
 	}
@@ -138,17 +129,13 @@ func (p *Payee) chainTimeLocked(ch *payeeChannel) time.Time {
 }
 
 // released is what a payee has signed away of a channel's reserve. The zero value is nothing.
-type released struct {
-	ceiling contracts.Amount
-	epoch   uint32
-	until   uint64 // Unix seconds
-}
+type released ledger.Release
 
 // with joins two: the lower ceiling holds, until the later end.
 func (r released) with(other released, now time.Time) released {
-	if other.epoch == r.epoch && other.until >= uint64(max(now.Unix(), 0)) {
-		r.ceiling = minAmount(r.ceiling, other.ceiling)
-		r.until = max(r.until, other.until)
+	if other.Epoch == r.Epoch && other.ValidUntil >= uint64(max(now.Unix(), 0)) {
+		r.Ceiling = minAmount(r.Ceiling, other.Ceiling)
+		r.ValidUntil = max(r.ValidUntil, other.ValidUntil)
 	}
 	return r
 }
@@ -157,49 +144,16 @@ func (r released) with(other released, now time.Time) released {
 // when the chain's time says so or its epoch is, beyond the reach of a reorganisation, and not before.
 func (r released) floor(s ChannelState) contracts.Amount {
 	ceiling := s.Ceiling
-	if r.until >= uint64(max(s.clock().Unix(), 0)) && r.until > 0 && r.epoch <= s.Epoch && s.Epoch-r.epoch <= s.Behind {
-		ceiling = minAmount(ceiling, r.ceiling)
+	if r.ValidUntil >= uint64(max(s.clock().Unix(), 0)) && r.ValidUntil > 0 && r.Epoch <= s.Epoch && s.Epoch-r.Epoch <= s.Behind {
+		ceiling = minAmount(ceiling, r.Ceiling)
 	}
 	return maxAmount(ceiling, s.Settled)
 }
 
-// released reads what was signed away of a channel.
-func (l *Ledger) released(ctx context.Context, accountID int64) (r released, err error) {
-	var ceiling []byte
-	var epoch, until int64
-	err = l.read.QueryRowContext(ctx, "SELECT ceiling, epoch, valid_until FROM release WHERE channel = ?", accountID).
-		Scan(&ceiling, &epoch, &until)
-	if errors.Is(err, sql.ErrNoRows) {
-		return r, nil
-	}
-	if err == nil {
-		r.epoch, r.until = uint32(epoch), uint64(until)
-		r.ceiling, err = contracts.AmountFromBytes(ceiling)
-	}
-	if err != nil {
-		return r, fmt.Errorf("read releases of the ledger: %w", err)
-	}
-	return r, nil
-}
-
 // reserveOf reads the reserve that is kept for a channel; found is false where there is none.
-func (l *Ledger) reserveOf(ctx context.Context, a account) (r Reserve, found bool, err error) {
-	var ceiling, sig []byte
-	var epoch, until int64
-	err = l.read.QueryRowContext(ctx, "SELECT ceiling, epoch, valid_until, sig FROM reserve WHERE channel = ?", a.id).
-		Scan(&ceiling, &epoch, &until, &sig)
-	if errors.Is(err, sql.ErrNoRows) {
-		return r, false, nil
-	}
-	if err == nil {
-		r.Channel, r.Epoch, r.ValidUntil = a.channel, uint32(epoch), uint64(until)
-		copy(r.Sig[:], sig)
-		r.Ceiling, err = contracts.AmountFromBytes(ceiling)
-	}
-	if err != nil {
-		return r, false, fmt.Errorf("read reserves of the ledger: %w", err)
-	}
-	return r, true, nil
+func (l *Ledger) reserveOf(ctx context.Context, a ledger.Account) (Reserve, bool, error) {
+	r, found, err := l.Reserve(ctx, a.ID)
+	return Reserve{a.Channel, r.Ceiling, r.Epoch, r.ValidUntil, r.Sig}, found, err
 }
 
 // trustedPart is the part of a channel's exposure that a posted reserve secures at the least where the price of gas is not
@@ -240,7 +194,7 @@ func (c *Claimer) postReserves(ctx context.Context, list []owing) error {
 	var chosen []posting
 	var rows []byte
 	for _, o := range list {
-		exposure := o.account.total.SubFloor(o.state.Ceiling)
+		exposure := o.account.Total.SubFloor(o.state.Ceiling)
 		if exposure.IsZero() || exposure.Less(c.cfg.Policy.ReserveAbove) || o.state.Exiting() || len(chosen) == c.cfg.Policy.Batch {
 			continue
 		}
@@ -273,7 +227,7 @@ func (c *Claimer) postReserves(ctx context.Context, list []owing) error {
 	if len(chosen) == 0 {
 		return nil
 	}
-	data, err := c.contract.TryPackReserveSigned(c.group.token, c.group.payee, rows)
+	data, err := c.contract.TryPackReserveSigned(c.claimant.Token, c.claimant.Payee, rows)
 	if err != nil {
 		return fmt.Errorf("encode reserves: %w", err)
 	}
@@ -283,7 +237,7 @@ func (c *Claimer) postReserves(ctx context.Context, list []owing) error {
 	}
 	base := "reserve/" + hex.EncodeToString(crypto.Keccak256(rows)[:16])
 	for id := base; ; {
-		r, err := c.cfg.Sender.Send(ctx, chain.Intent{ID: id, To: &c.group.domain.Contract, Data: data})
+		r, err := c.cfg.Sender.Send(ctx, chain.Intent{ID: id, To: &c.claimant.Domain.Contract, Data: data})
 		var reverted *chain.RevertError
 		if errors.As(err, &reverted) && reverted.TxHash != (common.Hash{}) {
 			r.TxHash = reverted.TxHash
@@ -321,7 +275,7 @@ func (c *Claimer) secures(p posting, amount contracts.Amount, price *big.Int) bo
 func (c *Claimer) note(list []posting, r chain.Result, price *big.Int) bool {
 	ceilings := map[contracts.Channel]contracts.Amount{}
 	for _, log := range r.Logs {
-		if log.Address != c.group.domain.Contract {
+		if log.Address != c.claimant.Domain.Contract {
 			continue
 		}
 		e, err := c.contract.UnpackReserveUsedEvent(log)

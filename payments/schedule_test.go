@@ -62,11 +62,11 @@ func (s *schedule) crash(provider bool) {
 	if provider {
 		l = &s.theirs
 	}
-	path := (*l).path
+	path := fileOf(*l)
 	if err := (*l).Close(); err != nil {
 		s.t.Fatal(err)
 	}
-	*l = must(OpenLedger(path))(s.t)
+	*l = opened(s.t, path, "")
 	if provider {
 		s.openPayee()
 		s.credit = must(s.payee.Credit(s.t.Context(), s.terms.Session))(s.t)
@@ -195,8 +195,8 @@ func memoryDir(t *testing.T) string {
 func runSchedules(t *testing.T) bounds {
 	dir := memoryDir(t)
 	b := bounds{}
-	mine := must(OpenLedger(filepath.Join(dir, "mine.db")))(t)
-	theirs := must(OpenLedger(filepath.Join(dir, "theirs.db")))(t)
+	mine := opened(t, filepath.Join(dir, "mine.db"), "")
+	theirs := opened(t, filepath.Join(dir, "theirs.db"), "")
 	rapid.Check(t, func(r *rapid.T) {
 		b.schedules++
 		c, key := testChannel(1000 + int64(b.schedules))
@@ -213,7 +213,7 @@ func runSchedules(t *testing.T) bounds {
 	checkSums(t, mine)
 	checkSums(t, theirs)
 	for _, l := range []*Ledger{mine, theirs} {
-		v := must(VerifyLedger(t.Context(), l.path, nil))(t)
+		v := must(VerifyLedger(t.Context(), fileOf(l), nil))(t)
 		if len(v.Problems) > 0 {
 			t.Errorf("%d problems, the first: %s", len(v.Problems), v.Problems[0])
 		}

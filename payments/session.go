@@ -2,15 +2,20 @@ package payments
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
-	"byway/contracts"
+	"byway/payments/ledger"
 )
 
-// SessionID names one session, for both sides.
-type SessionID [16]byte
+type (
+	// SessionID names one session, for both sides.
+	SessionID = ledger.SessionID
+	// Terms is what both sides of a session have agreed on. A window of zero is [Window] of the tick.
+	Terms = ledger.Terms
+	// Usage is what a session's meter has counted since its start, in bytes of inner packets.
+	Usage = ledger.Usage
+)
 
 // NewSessionID makes one from the system's randomness.
 func NewSessionID() (id SessionID) {
@@ -18,23 +23,7 @@ func NewSessionID() (id SessionID) {
 	return id
 }
 
-// String is the id in hexadecimal.
-func (id SessionID) String() string { return hex.EncodeToString(id[:]) }
-
-// Terms is what both sides of a session have agreed on.
-type Terms struct {
-	Session SessionID
-	Channel contracts.Channel
-	// PricePerGiB is in base units of the channel's token per 2^30 bytes.
-	PricePerGiB contracts.Amount
-	// Tick is how many bytes a promise covers and Window how many may be forwarded unpaid. A window of zero is
-	// [Window] of the tick.
-	Tick, Window uint64
-	// Offer is the CID of the offer that says so.
-	Offer string
-}
-
-func (t Terms) withDefaults() (Terms, error) {
+func withDefaults(t Terms) (Terms, error) {
 	if t.Tick == 0 {
 		return t, errors.New("terms: tick is zero")
 	}

@@ -117,7 +117,7 @@ func (c *Claimer) due(o owing) due {
 	if limit, err := can.MulDivCeil(p.CeilingPerMille, 1000); err == nil && !o.value.Less(limit) {
 		return dueFull
 	}
-	if !o.account.owedSince.IsZero() && time.Since(o.account.owedSince) >= p.MaxAge {
+	if !o.account.OwedSince.IsZero() && time.Since(o.account.OwedSince) >= p.MaxAge {
 		return dueAge
 	}
 	return notDue
@@ -148,12 +148,12 @@ func (c *Claimer) worth(ctx context.Context, list []owing) ([]owing, error) {
 	chosen := c.cheap(list, price)
 	has := map[int64]bool{}
 	for _, o := range chosen {
-		has[o.account.id] = true
+		has[o.account.ID] = true
 	}
 	var urgent []owing
 	for _, o := range list {
 		why := c.due(o)
-		if why == notDue || has[o.account.id] {
+		if why == notDue || has[o.account.ID] {
 			continue
 		}
 		if says := c.tooLittle(o, why, price); says != "" {

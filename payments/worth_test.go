@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"byway/contracts"
+	"byway/payments/ledger"
 )
 
 // gasAt is a price of gas, in wei.
@@ -30,10 +31,10 @@ func TestAdversaryDustIsNeverClaimedAtALoss(t *testing.T) {
 	floor := units("50000000000000000")
 	now := time.Now()
 	exiting := func(o owing) owing { o.state.ExitAt = now.Add(time.Hour); return o }
-	aged := func(o owing) owing { o.account.owedSince = now.Add(-48 * time.Hour); return o }
+	aged := func(o owing) owing { o.account.OwedSince = now.Add(-48 * time.Hour); return o }
 	full := func(o owing) owing { o.state.Ceiling = o.value; return o }
 	owes := func(v contracts.Amount) owing {
-		return owing{account: account{id: 1, total: v, owedSince: now}, state: ChannelState{Ceiling: contracts.MaxAmount()}, value: v}
+		return owing{account: ledger.Account{ID: 1, Total: v, OwedSince: now}, state: ChannelState{Ceiling: contracts.MaxAmount()}, value: v}
 	}
 	for name, test := range map[string]struct {
 		policy Policy
@@ -65,7 +66,7 @@ func TestAdversaryDustIsNeverClaimedAtALoss(t *testing.T) {
 		"cheap gas pays for all, the dust stays": {Policy{GasTokenPrice: coin}, gasAt{wei: gwei}, []owing{owes(big), aged(owes(dust))}, 1, "not worth its gas"},
 	} {
 		for i := range test.list {
-			test.list[i].account.id = int64(i)
+			test.list[i].account.ID = int64(i)
 		}
 		c := &Claimer{cfg: ClaimerConfig{Policy: test.policy.withDefaults(), Gas: test.gas}, log: discardLog()}
 		chosen, err := c.worth(t.Context(), test.list)

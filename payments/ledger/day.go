@@ -1,4 +1,4 @@
-package payments
+package ledger
 
 import (
 	"context"
@@ -34,14 +34,14 @@ type Day struct {
 
 // addToDay adds a session to the day of that moment. Sums are made here and not by SQLite, whose integers end at
 // 63 bits.
-func addToDay(w *writer, at int64, side role, token []byte, d Day) error {
+func (tx *Tx) addToDay(at int64, side Side, token []byte, d Day) error {
 	day := at / dayMillis
 	var amount []byte
-	err := w.row("SELECT amount FROM day WHERE day = ? AND role = ? AND token = ?", day, side, token).Scan(&amount)
+	err := tx.row("SELECT amount FROM day WHERE day = ? AND role = ? AND token = ?", day, side, token).Scan(&amount)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		amount = blob(contracts.Amount{})
-		if err := w.exec("INSERT INTO day (day, role, token, amount) VALUES (?,?,?,?)", day, side, token,
+		if err := tx.exec("INSERT INTO day (day, role, token, amount) VALUES (?,?,?,?)", day, side, token,
 			amount); err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func addToDay(w *writer, at int64, side role, token []byte, d Day) error {
 	if err != nil {
 		return fmt.Errorf("sum of day %d: %w", day, err)
 	}
-	return w.exec(updateDay, d.Sessions, d.Promises, count(d.Rx), count(d.Tx), blob(sum), day, side, token)
+	return tx.exec(updateDay, d.Sessions, d.Promises, count(d.Rx), count(d.Tx), blob(sum), day, side, token)
 }
 
 var updateDay = dayTable.update("day = ?6 AND role = ?7 AND token = ?8", "sessions = sessions + ?1",
@@ -74,7 +74,7 @@ func (l *Ledger) readDays(ctx context.Context, limit int) ([]Day, error) {
 	// The days of sessions are rolled up as they end; claims are few, and a reorganisation may take one back.
 	rows, err := l.read.QueryContext(ctx, "SELECT day, role, token, sessions, promises, rx, tx, amount, '0' FROM day"+
 		" UNION ALL SELECT done_at / ?, ?, token, -1, 0, 0, 0, paid, fee FROM claim WHERE state = ?"+
-		" ORDER BY 1 DESC, 2, 3", dayMillis, payeeRole, claimSettled)
+		" ORDER BY 1 DESC, 2, 3", dayMillis, Payee, claimSettled)
 	if err != nil {
 		return nil, err
 	}
@@ -83,13 +83,13 @@ func (l *Ledger) readDays(ctx context.Context, limit int) ([]Day, error) {
 	for rows.Next() {
 		r := Day{GasSpent: new(big.Int)}
 		var day, rx, tx int64
-		var side role
+		var side Side
 		var token, amount []byte
 		var fee string
 		if err := rows.Scan(&day, &side, &token, &r.Sessions, &r.Promises, &rx, &tx, &amount, &fee); err != nil {
 			return nil, err
 		}
-		r.Date, r.Received, r.Token = time.UnixMilli(day*dayMillis).UTC(), side == payeeRole, common.BytesToAddress(token)
+		r.Date, r.Received, r.Token = time.UnixMilli(day*dayMillis).UTC(), side == Payee, common.BytesToAddress(token)
 		last := len(list) - 1
 		if last < 0 || list[last].Date != r.Date || list[last].Received != r.Received || list[last].Token != r.Token {
 			if len(list) == limit {
@@ -118,36 +118,4 @@ func (l *Ledger) readDays(ctx context.Context, limit int) ([]Day, error) {
 		}
 	}
 	return list, rows.Err()
-}
-
-// EndSessions closes every session that a crash has left open, with the counters that were last stored, and returns
-// how many there were. It is for a node's start, before it opens any.
-func (l *Ledger) EndSessions(ctx context.Context) (int, error) {
-	rows, err := l.read.QueryContext(ctx, "SELECT id FROM session WHERE closed_at IS NULL")
-	if err != nil {
-		return 0, fmt.Errorf("read open sessions of the ledger: %w", err)
-	}
-	defer rows.Close()
-	var ids []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return 0, fmt.Errorf("read open sessions of the ledger: %w", err)
-		}
-		ids = append(ids, id)
-	}
-	if err := rows.Err(); err != nil {
-		return 0, fmt.Errorf("read open sessions of the ledger: %w", err)
-	}
-	if len(ids) == 0 {
-		return 0, nil
-	}
-	return len(ids), l.do(ctx, func(w *writer) error {
-		for _, id := range ids {
-			if err := closeSession(w, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }

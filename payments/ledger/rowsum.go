@@ -1,4 +1,4 @@
-package payments
+package ledger
 
 import (
 	"context"
@@ -116,8 +116,8 @@ func (t rowTable) update(where string, set ...string) string {
 func (t rowTable) byKey() string { return strings.Join(t.key, " = ? AND ") + " = ?" }
 
 // seal renews the checksums of the rows that a condition selects, after they were written.
-func (w *writer) seal(t rowTable, where string, args ...any) error {
-	return w.exec("UPDATE "+t.name+" SET sum = "+t.sum(nil)+" WHERE "+where, args...)
+func (tx *Tx) seal(t rowTable, where string, args ...any) error {
+	return tx.exec("UPDATE "+t.name+" SET sum = "+t.sum(nil)+" WHERE "+where, args...)
 }
 
 // sums compares every row with its checksum.
@@ -139,7 +139,7 @@ func (v *Verification) sums(ctx context.Context, db *sql.DB, t rowTable) error {
 		}
 		v.Rows++
 		if !right {
-			v.problem(t.noun+": the row is not what was written: its checksum denies it", key...)
+			v.Problem(t.noun+": the row is not what was written: its checksum denies it", key...)
 		}
 	}
 	return rows.Err()

@@ -1,4 +1,4 @@
-package payments
+package ledger
 
 // migrations build the ledger's schema, one step each; PRAGMA user_version counts the steps done. A step that has
 // been released is never changed.

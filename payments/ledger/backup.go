@@ -1,4 +1,4 @@
-package payments
+package ledger
 
 import (
 	"context"
@@ -11,11 +11,13 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"byway/contracts/chain"
 )
 
 // Backup writes a consistent copy of the ledger to a new file while the ledger goes on; it is on the disk when Backup
 // returns. A backup is older than the ledger by the time it is needed: a payer that restores one learns its latest
-// totals from its payees ([Payer.Adopt]); a payee loses what it was promised since.
+// totals from its payees; a payee loses what it was promised since.
 func (l *Ledger) Backup(ctx context.Context, path string) error {
 	if err := l.backup(ctx, path); err != nil {
 		return fmt.Errorf("back up ledger to %s: %w", path, err)
@@ -53,15 +55,16 @@ func (l *Ledger) backup(ctx context.Context, path string) (err error) {
 	return finishFile(f, part, path)
 }
 
-// RestoreLedger puts a backup in the place of a ledger that is gone: it checks the copy and never overwrites a file.
-func RestoreLedger(ctx context.Context, backup, path string) error {
-	if err := restoreLedger(ctx, backup, path); err != nil {
+// Restore puts a backup in the place of a ledger that is gone: it verifies the copy, with those checks, and never
+// overwrites a file.
+func Restore(ctx context.Context, backup, path string, checks Checks) error {
+	if err := restore(ctx, backup, path, checks); err != nil {
 		return fmt.Errorf("restore ledger %s from %s: %w", path, backup, err)
 	}
 	return nil
 }
 
-func restoreLedger(ctx context.Context, backup, path string) (err error) {
+func restore(ctx context.Context, backup, path string, checks Checks) (err error) {
 	for _, p := range []string{path, path + "-wal"} {
 		if _, err := os.Lstat(p); !errors.Is(err, os.ErrNotExist) {
 			return errors.Join(fmt.Errorf("%s: %w: move it away first", p, os.ErrExist), err)
@@ -93,7 +96,7 @@ func restoreLedger(ctx context.Context, backup, path string) (err error) {
 	if err := migrateFile(ctx, part); err != nil {
 		return err
 	}
-	report, err := VerifyLedger(ctx, part, nil)
+	report, err := Verify(ctx, part, checks)
 	if err != nil {
 		return err
 	}
@@ -132,6 +135,56 @@ func finishFile(f *os.File, part, path string) error {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// View opens a ledger for looking at it, also while another process holds it: what it says is then what that
+// process has stored. One that an older program made is brought to this program's schema first, which a process that
+// holds it forbids ([ErrInUse]). There must be a file: [fs.ErrNotExist] says that nothing was ever promised here.
+func View(ctx context.Context, path string) (*Ledger, error) {
+	l, err := view(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("look at ledger %s: %w", path, chain.DiskError(err))
+	}
+	return l, nil
+}
+
+func view(ctx context.Context, path string) (*Ledger, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	for raised := false; ; raised = true {
+		db, err := readOnlyDB(path)
+		if err != nil {
+			return nil, err
+		}
+		var version int
+		err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
+		switch {
+		case locked(err):
+			return nil, errors.Join(fmt.Errorf("%w: %w", ErrInUse, err), db.Close())
+		case err != nil:
+		case version > len(migrations):
+			err = fmt.Errorf("schema %d is newer than this program's %d: use the newer program", version, len(migrations))
+		case version == len(migrations):
+			closed := make(chan struct{})
+			close(closed)
+			db.SetMaxOpenConns(4)
+			return &Ledger{
+				path: path, read: db, view: true, quit: closed, done: closed, failure: make(chan error, 1),
+			}, nil
+		}
+		if err = errors.Join(err, db.Close()); err != nil || raised {
+			return nil, errors.Join(err, errors.New("its schema can't be read"))
+		}
+		held, err := open(path, "")
+		if err != nil {
+			return nil, err
+		}
+		if err := held.Close(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // readOnlyDB opens a ledger for looking at it, also while another process writes.

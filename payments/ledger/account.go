@@ -1,0 +1,281 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"byway/contracts"
+)
+
+// What is settled on a channel is the chain's word, and no answer of the chain is final: each is stored with its block,
+// that block's hash and time, and when it was read, and a newer one takes its place also where it says less. What makes
+// a channel owe nothing is asked for again: a false answer costs minutes, not the channel.
+const (
+	// firstRecheck is how soon an answer that leaves nothing owed is asked for again; each time that it is the same the
+	// wait doubles, up to lastRecheck.
+	firstRecheck = time.Minute
+	lastRecheck  = 30 * 24 * time.Hour
+	// believedAfter is the wait that an answer above everything that was ever promised has come to when it is believed: a
+	// ledger out of a backup may well know less than the chain.
+	believedAfter = 4 * firstRecheck
+)
+
+// Side is the side of a payment that a row belongs to.
+type Side int
+
+// The sides, as the file has them.
+const (
+	Payer Side = 1
+	Payee Side = 2
+)
+
+// Domain names a deployment of the Channels contract.
+type Domain struct {
+	ChainID  uint64
+	Contract common.Address
+}
+
+// Account is a channel as one side's ledger has it, in base units: Total = Other + the amounts of its sessions.
+type Account struct {
+	ID      int64 // of the row
+	Side    Side
+	Domain  Domain
+	Channel contracts.Channel
+	// Total is the highest promise given or received, and Other what of it no recorded session has paid.
+	Total, Other contracts.Amount
+	// Sig is Total's EIP-2098 signature; it means nothing while Total is zero.
+	Sig [64]byte
+
+	// Settled is as last read from the chain, in the block of that number, hash and time, at SettledAt. RecheckAt is when
+	// the chain is asked again although nothing is owed.
+	Settled      contracts.Amount
+	SettledBlock uint64
+	SettledHash  common.Hash
+	SettledTime  time.Time
+	SettledAt    time.Time
+	RecheckAt    time.Time
+
+	OwedSince time.Time // zero while nothing is owed
+}
+
+// Believed is what counts as settled, in base units: more than was ever promised counts once the chain has said it
+// several times.
+func (a Account) Believed() contracts.Amount {
+	if a.Total.Less(a.Settled) && a.RecheckAt.Sub(a.SettledAt) < believedAfter {
+		return a.Total
+	}
+	return a.Settled
+}
+
+const (
+	accountColumns = "id, role, chain_id, contract, token, payer, signer, payee, total, other, settled, sig," +
+		" settled_block, owed_since, settled_hash, settled_time, settled_at, recheck_at"
+	accountKey = "role = ? AND chain_id = ? AND contract = ? AND token = ? AND payer = ? AND signer = ? AND payee = ?"
+)
+
+func accountArgs(side Side, d Domain, c contracts.Channel) []any {
+	return []any{side, int64(d.ChainID), d.Contract[:], c.Token[:], c.Payer[:], c.Signer[:], c.Payee[:]}
+}
+
+func scanAccount(scan func(...any) error) (a Account, err error) {
+	var contract, token, payer, signer, payee, total, other, settled, sig, hash []byte
+	var chainID, block, blockTime, readAt, recheckAt int64
+	var since sql.NullInt64
+	if err = scan(&a.ID, &a.Side, &chainID, &contract, &token, &payer, &signer, &payee, &total, &other, &settled,
+		&sig, &block, &since, &hash, &blockTime, &readAt, &recheckAt); err != nil {
+		return a, err
+	}
+	a.SettledBlock, a.SettledHash = uint64(block), common.BytesToHash(hash)
+	a.SettledTime, a.SettledAt = time.UnixMilli(blockTime), time.UnixMilli(readAt)
+	a.RecheckAt = time.UnixMilli(recheckAt)
+	if since.Valid {
+		a.OwedSince = time.UnixMilli(since.Int64)
+	}
+	a.Domain = Domain{uint64(chainID), common.BytesToAddress(contract)}
+	a.Channel = channelOf(token, payer, signer, payee)
+	for _, f := range []struct {
+		to   *contracts.Amount
+		from []byte
+	}{{&a.Total, total}, {&a.Other, other}, {&a.Settled, settled}} {
+		if *f.to, err = contracts.AmountFromBytes(f.from); err != nil {
+			return a, fmt.Errorf("channel row %d: %w", a.ID, err)
+		}
+	}
+	copy(a.Sig[:], sig)
+	return a, nil
+}
+
+func channelOf(token, payer, signer, payee []byte) contracts.Channel {
+	return contracts.Channel{
+		Vault: contracts.Vault{
+			Token: common.BytesToAddress(token), Payer: common.BytesToAddress(payer), Signer: common.BytesToAddress(signer),
+		},
+		Payee: common.BytesToAddress(payee),
+	}
+}
+
+// accounts reads the channels that a condition selects, in the order of their ids.
+func (l *Ledger) accounts(ctx context.Context, where string, args ...any) ([]Account, error) {
+	rows, err := l.read.QueryContext(ctx, "SELECT "+accountColumns+" FROM channel WHERE "+where+" ORDER BY id", args...)
+	if err != nil {
+		return nil, fmt.Errorf("read channels of the ledger: %w", err)
+	}
+	defer rows.Close()
+	var list []Account
+	for rows.Next() {
+		a, err := scanAccount(rows.Scan)
+		if err != nil {
+			return nil, fmt.Errorf("read channels of the ledger: %w", err)
+		}
+		list = append(list, a)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read channels of the ledger: %w", err)
+	}
+	return list, nil
+}
+
+// Account reads a channel's row; found is false where there is none.
+func (l *Ledger) Account(ctx context.Context, side Side, d Domain, c contracts.Channel) (a Account, found bool, err error) {
+	list, err := l.accounts(ctx, accountKey, accountArgs(side, d, c)...)
+	if err != nil || len(list) == 0 {
+		return a, false, err
+	}
+	return list[0], true, nil
+}
+
+// AccountByID reads the row of that id, which another row names.
+func (l *Ledger) AccountByID(ctx context.Context, id int64) (Account, error) {
+	list, err := l.accounts(ctx, "id = ?", id)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("ledger has no channel %d", id)
+	}
+	if err != nil {
+		return Account{}, err
+	}
+	return list[0], nil
+}
+
+// OpenAccount returns the channel's row, made now where there is none.
+func (l *Ledger) OpenAccount(ctx context.Context, side Side, d Domain, c contracts.Channel) (Account, error) {
+	a, found, err := l.Account(ctx, side, d, c)
+	if err != nil || found {
+		return a, err
+	}
+	err = l.Do(ctx, func(tx *Tx) error {
+		a, err = tx.OpenAccount(side, d, c)
+		return err
+	})
+	return a, err
+}
+
+// AccountsOfVault returns a payer's channels of one vault, which share its free balance.
+func (l *Ledger) AccountsOfVault(ctx context.Context, d Domain, v contracts.Vault) ([]Account, error) {
+	return l.accounts(ctx, "role = ? AND chain_id = ? AND contract = ? AND token = ? AND payer = ? AND signer = ?",
+		Payer, int64(d.ChainID), d.Contract[:], v.Token[:], v.Payer[:], v.Signer[:])
+}
+
+// AccountsOfPayer returns a payee's channels of one payer, whose exposures count together.
+func (l *Ledger) AccountsOfPayer(ctx context.Context, p Claimant, payer common.Address) ([]Account, error) {
+	return l.accounts(ctx, "role = 2 AND chain_id = ? AND contract = ? AND token = ? AND payee = ? AND payer = ?",
+		append(p.args(), payer[:])...)
+}
+
+// Owed returns the channels that have promised a payee more than is settled.
+func (l *Ledger) Owed(ctx context.Context, p Claimant) ([]Account, error) {
+	return l.accounts(ctx, "role = 2 AND owed_since IS NOT NULL AND chain_id = ? AND contract = ? AND token = ?"+
+		" AND payee = ?", p.args()...)
+}
+
+// SettledSince returns a payee's channels whose settled total was read in that block or later.
+func (l *Ledger) SettledSince(ctx context.Context, p Claimant, block uint64) ([]Account, error) {
+	return l.accounts(ctx, "role = 2 AND settled_block >= ? AND chain_id = ? AND contract = ? AND token = ?"+
+		" AND payee = ?", append([]any{count(block)}, p.args()...)...)
+}
+
+// Unconfirmed returns at most so many of a payee's channels that owe nothing, by what the chain said, and should be
+// asked about again by now: those that have waited longest.
+func (l *Ledger) Unconfirmed(ctx context.Context, p Claimant, now time.Time, limit int) ([]Account, error) {
+	zero := blob(contracts.Amount{})
+	return l.accounts(ctx, "id IN (SELECT id FROM channel WHERE role = 2 AND owed_since IS NULL AND recheck_at <= ?"+
+		" AND total != ? AND settled != ? AND chain_id = ? AND contract = ? AND token = ? AND payee = ?"+
+		" ORDER BY recheck_at LIMIT ?)",
+		append(append([]any{now.UnixMilli(), zero, zero}, p.args()...), limit)...)
+}
+
+// OpenAccount returns the channel's row, made in this transaction where there is none.
+func (tx *Tx) OpenAccount(side Side, d Domain, c contracts.Channel) (Account, error) {
+	const query = "SELECT " + accountColumns + " FROM channel WHERE " + accountKey
+	key := accountArgs(side, d, c)
+	a, err := scanAccount(tx.row(query, key...).Scan)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return a, err
+	}
+	zero := blob(contracts.Amount{})
+	id, err := tx.insert("INSERT INTO channel (role, chain_id, contract, token, payer, signer, payee, total,"+
+		" sig, other, settled, changed_at) VALUES (?,?,?,?,?,?,?,?,x'',?,?,?)",
+		append(key, zero, zero, zero, nowMillis())...)
+	if err != nil {
+		return a, err
+	}
+	if err := tx.seal(channelTable, channelTable.byKey(), id); err != nil {
+		return a, err
+	}
+	return scanAccount(tx.row(query, key...).Scan)
+}
+
+// The statements of a promise are made once: they are what a busy ledger does.
+var (
+	updateTotal = channelTable.update("id = ?5", "total = ?1", "other = ?2", "sig = ?3", "changed_at = ?4",
+		"owed_since = COALESCE(owed_since, ?4)")
+	updateShare   = sessionTable.update("id = ?2", "amount = ?1", "promises = promises + 1")
+	updateSettled = channelTable.update("id = ?4", "settled = ?1", "settled_block = ?2", "settled_hash = ?5",
+		"settled_time = ?6", "settled_at = ?3",
+		fmt.Sprintf("recheck_at = ?3 + CASE WHEN settled = ?1 AND settled_at > 0 AND recheck_at > settled_at THEN"+
+			" min(2 * (recheck_at - settled_at), %d) ELSE %d END", lastRecheck.Milliseconds(), firstRecheck.Milliseconds()),
+		"owed_since = CASE WHEN total > ?1 THEN COALESCE(owed_since, ?3) END")
+	updateRecheck = channelTable.update("id = ?1", "settled_block = 0", "settled_at = 0", "recheck_at = 0")
+)
+
+// StorePromise makes the account's Total, Other and Sig its latest, and what one of its sessions has paid of it that
+// session's amount. The session is named by its row.
+func (tx *Tx) StorePromise(a Account, session int64, share contracts.Amount) error {
+	sig := a.Sig[:]
+	if a.Total.IsZero() {
+		sig = []byte{}
+	}
+	if err := tx.exec(updateTotal, blob(a.Total), blob(a.Other), sig, nowMillis(), a.ID); err != nil {
+		return err
+	}
+	return tx.exec(updateShare, blob(share), session)
+}
+
+// StoreSettled takes over what the chain says is settled on an account: the reading's Settled, Block, Hash and Time.
+func (tx *Tx) StoreSettled(account int64, r Reading) error {
+	hash := []byte{}
+	if r.Hash != (common.Hash{}) {
+		hash = r.Hash[:]
+	}
+	blockTime := int64(0)
+	if !r.Time.IsZero() {
+		blockTime = r.Time.UnixMilli()
+	}
+	return tx.exec(updateSettled, blob(r.Settled), count(r.Block), nowMillis(), account, hash, blockTime)
+}
+
+// DoubtSettled has the chain asked again at once about an account, whatever it said last.
+func (tx *Tx) DoubtSettled(account int64) error { return tx.exec(updateRecheck, account) }
+
+func blob(a contracts.Amount) []byte {
+	b := a.Bytes()
+	return b[:]
+}
+
+// count fits a byte count to SQLite's 63 bits: nine exabytes in one session are not counted further.
+func count(n uint64) int64 { return int64(min(n, math.MaxInt64)) }

@@ -1,0 +1,374 @@
+// Package ledger owns the file that remembers the money: every promise given and received, every session, claim, reserve
+// and reading of the chain, as typed rows. It opens, migrates, backs up, restores and verifies that file, and it is the
+// only room that knows SQL. What a row is worth, who signed it and what the chain says is for its callers to judge.
+//
+// A write that has returned is on the disk. Whoever signs, credits or sends on the strength of a row writes it first.
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+
+	"byway/contracts/chain"
+)
+
+var (
+	// ErrStore says that the ledger could not store something: nothing was promised, credited or sent, and service must
+	// stop until the cause (a full or read-only disk, as a rule) is removed.
+	ErrStore = errors.New("ledger cannot store")
+	// ErrInUse says that another process has the ledger open.
+	ErrInUse = errors.New("ledger is in use by another process")
+	// ErrViewOnly says that a ledger was opened for looking at it.
+	ErrViewOnly = errors.New("this ledger was opened for reading")
+)
+
+// maxBatch bounds how many writes share one commit, and so how long the first of them waits for the last.
+const maxBatch = 1024
+
+// Ledger remembers every promise given and received, through kill -9 and power cuts: a write that has returned is on
+// the disk. It is a SQLite database (WAL, synchronous=FULL) with one writer, which commits whatever has queued up
+// meanwhile in one transaction. One process at a time holds it. Safe for concurrent use.
+type Ledger struct {
+	path  string
+	lock  *flock.Flock
+	write *sql.DB // one connection, the writer goroutine's
+	read  *sql.DB
+	view  bool // nothing is written
+
+	queue chan *writeOp
+	quit  chan struct{} // closed by Close: no write is queued any more
+	done  chan struct{} // closed by the writer goroutine at its end
+	once  sync.Once
+	err   error // of Close
+
+	failure chan error // holds the first write that the disk refused
+}
+
+// writeOp is one caller's write. It may run twice, when another write of its batch failed.
+type writeOp struct {
+	run  func(*Tx) error
+	done chan error
+}
+
+// Tx is the transaction that is being written, with the statements that the one writer has prepared. It is valid within
+// the function that [Ledger.Do] gives it to, and for one goroutine.
+type Tx struct {
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+}
+
+// Open opens or creates the ledger in that file, through the SQLite VFS of that name or, where it is empty, the system's.
+// [ErrInUse] says that another process has it.
+func Open(path, vfs string) (*Ledger, error) {
+	l, err := open(path, vfs)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger %s: %w", path, chain.DiskError(err))
+	}
+	return l, nil
+}
+
+func open(path, vfs string) (_ *Ledger, err error) {
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+	switch held, err := lock.TryLock(); {
+	case err != nil:
+		return nil, err
+	case !held:
+		return nil, ErrInUse
+	}
+	l := &Ledger{
+		path: path, lock: lock,
+		queue: make(chan *writeOp, maxBatch), quit: make(chan struct{}), done: make(chan struct{}),
+		failure: make(chan error, 1),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.release())
+		}
+	}()
+	// The file is made here, and not by SQLite, for its mode.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	if l.write, err = openDB(path, vfs, "journal_mode(wal)", "synchronous(full)", "foreign_keys(1)"); err != nil {
+		return nil, err
+	}
+	l.write.SetMaxOpenConns(1)
+	ctx := context.Background()
+	conn, err := l.write.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, conn); err != nil {
+		return nil, err
+	}
+	// SQLite syncs what it writes; that the file has a name is for the folder to remember.
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	if l.read, err = openDB(path, vfs, "query_only(1)"); err != nil {
+		return nil, err
+	}
+	l.read.SetMaxOpenConns(4)
+	go l.writeLoop(&Tx{conn: conn, stmts: map[string]*sql.Stmt{}})
+	return l, nil
+}
+
+func openDB(path, vfs string, pragmas ...string) (*sql.DB, error) {
+	if err := registerRowSum(); err != nil {
+		return nil, fmt.Errorf("register %s: %w", rowSumFunc, err)
+	}
+	if !slices.ContainsFunc(pragmas, func(p string) bool { return strings.HasPrefix(p, "busy_timeout") }) {
+		pragmas = append(pragmas, "busy_timeout(10000)")
+	}
+	q := url.Values{"_pragma": pragmas}
+	if vfs != "" {
+		q.Set("vfs", vfs)
+	}
+	return sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
+}
+
+func migrate(ctx context.Context, conn *sql.Conn) error {
+	var version int
+	if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("schema %d is newer than this program's %d: use the newer program", version, len(migrations))
+	}
+	for ; version < len(migrations); version++ {
+		step := fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA user_version = %d; COMMIT", migrations[version], version+1)
+		if _, err := conn.ExecContext(ctx, step); err != nil {
+			_, rollback := conn.ExecContext(ctx, "ROLLBACK")
+			return errors.Join(fmt.Errorf("schema step %d: %w", version+1, err), rollback)
+		}
+	}
+	return nil
+}
+
+// Close waits for the writes that have been queued, then closes the files. Later writes fail.
+func (l *Ledger) Close() error {
+	l.once.Do(func() {
+		if l.view {
+			l.err = l.read.Close()
+			return
+		}
+		close(l.quit)
+		<-l.done
+		l.err = l.release()
+	})
+	return l.err
+}
+
+func (l *Ledger) release() error {
+	var errs []error
+	for _, db := range []*sql.DB{l.read, l.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(append(errs, l.lock.Close())...)
+}
+
+// Do runs one write in the next commit and returns once that is on the disk. It does not give up half-way: whoever
+// signs or credits must know. The function may run twice, where another write of its commit failed: it changes nothing
+// but the transaction and what it alone assigns. Every failure is an [ErrStore], except that ctx had ended before.
+func (l *Ledger) Do(ctx context.Context, run func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if l.view {
+		return fmt.Errorf("%w: %w", ErrStore, ErrViewOnly)
+	}
+	op := &writeOp{run, make(chan error, 1)}
+	select {
+	case <-l.quit:
+		return fmt.Errorf("%w: it is closed", ErrStore)
+	case l.queue <- op:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	var err error
+	select {
+	case err = <-op.done:
+	case <-l.done: // Close raced with queueing: the writer may have left without this op.
+		select {
+		case err = <-op.done:
+		default:
+			return fmt.Errorf("%w: it is closed", ErrStore)
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	advice := chain.DiskError(err)
+	named := fmt.Errorf("%w: %s: %w", ErrStore, l.path, advice)
+	if !errors.Is(err, advice) { // it has got something to say
+		select {
+		case l.failure <- named:
+		default:
+		}
+	}
+	return named
+}
+
+// Failure waits until the disk refuses a write, and returns what was refused and what to do about it: who serves on
+// credit must stop then. The end of ctx ends the wait too. It is for one caller.
+func (l *Ledger) Failure(ctx context.Context) error {
+	select {
+	case err := <-l.failure:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// writeLoop is the one writer. It ends when Close was called and the queue is empty.
+func (l *Ledger) writeLoop(tx *Tx) {
+	defer close(l.done)
+	defer func() {
+		for _, s := range tx.stmts {
+			s.Close()
+		}
+		tx.conn.Close()
+	}()
+	batch := make([]*writeOp, 0, maxBatch)
+	for {
+		batch = batch[:0]
+		select {
+		case op := <-l.queue:
+			batch = append(batch, op)
+		case <-l.quit:
+			select {
+			case op := <-l.queue:
+				batch = append(batch, op)
+			default:
+				return
+			}
+		}
+		// Who is about to queue a write gets the processor first: a commit that many share costs each of them less, and
+		// none waits longer for it than for the commit that it would have missed. With nobody about this takes no time.
+		for waiting := -1; waiting < len(l.queue) && len(l.queue) < maxBatch-1; {
+			waiting = len(l.queue)
+			runtime.Gosched()
+		}
+	fill:
+		for len(batch) < maxBatch {
+			select {
+			case op := <-l.queue:
+				batch = append(batch, op)
+			default:
+				break fill
+			}
+		}
+		if err := tx.commit(batch...); err == nil || len(batch) == 1 {
+			for _, op := range batch {
+				op.done <- err
+			}
+			continue
+		}
+		// One of them is at fault, or the disk is. Each gets a transaction, and an answer, of its own.
+		for _, op := range batch {
+			op.done <- tx.commit(op)
+		}
+	}
+}
+
+// commit runs the ops in one transaction. Where it fails nothing of it is there, as far as the disk still answers.
+func (tx *Tx) commit(ops ...*writeOp) error {
+	if err := tx.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	err := func() error {
+		for _, op := range ops {
+			if err := op.run(tx); err != nil {
+				return err
+			}
+		}
+		return tx.exec("COMMIT")
+	}()
+	if err != nil {
+		// SQLite may have rolled back by itself already; then this one fails, and says nothing new.
+		_ = tx.exec("ROLLBACK")
+	}
+	return err
+}
+
+func (tx *Tx) stmt(query string) (*sql.Stmt, error) {
+	if s := tx.stmts[query]; s != nil {
+		return s, nil
+	}
+	s, err := tx.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, err
+	}
+	tx.stmts[query] = s
+	return s, nil
+}
+
+func (tx *Tx) exec(query string, args ...any) error {
+	s, err := tx.stmt(query)
+	if err == nil {
+		_, err = s.Exec(args...)
+	}
+	return err
+}
+
+// row reads within the transaction.
+func (tx *Tx) row(query string, args ...any) interface{ Scan(...any) error } {
+	s, err := tx.stmt(query)
+	if err != nil {
+		return failedRow{err}
+	}
+	return s.QueryRow(args...)
+}
+
+// failedRow is the row of a query that could not be prepared.
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }
+
+// insert returns the new row's id.
+func (tx *Tx) insert(query string, args ...any) (int64, error) {
+	s, err := tx.stmt(query)
+	if err != nil {
+		return 0, err
+	}
+	r, err := s.Exec(args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.LastInsertId()
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func nowMillis() int64 { return time.Now().UnixMilli() }

@@ -1,0 +1,310 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"byway/contracts"
+	"byway/contracts/chain/faultdisk"
+)
+
+func TestLedgerServesOneProcess(t *testing.T) {
+	t.Parallel()
+	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"), "")
+	if _, err := Open(l.path, ""); !errors.Is(err, ErrInUse) {
+		t.Fatalf("a second one: %v", err)
+	}
+}
+
+func TestViewSeesWhatItsHolderStoresAndWritesNothing(t *testing.T) {
+	t.Parallel()
+	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"), "")
+	view := must(View(t.Context(), l.path))(t)
+	defer view.Close()
+	want := must(l.OpenAccount(t.Context(), Payer, testDomain, testChannel(1)))(t)
+	if a, found, err := view.Account(t.Context(), Payer, testDomain, testChannel(1)); err != nil || !found || a != want {
+		t.Fatalf("%+v is seen, %v, %v", a, found, err)
+	}
+	_, err := view.OpenAccount(t.Context(), Payer, testDomain, testChannel(2))
+	if !errors.Is(err, ErrStore) || !errors.Is(err, ErrViewOnly) {
+		t.Fatalf("a write: %v", err)
+	}
+}
+
+// Many writes share a commit: those of it that fail leave nothing behind, and take no other along.
+func TestFailedWriteTakesNoOtherAlong(t *testing.T) {
+	t.Parallel()
+	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"), "")
+	refused := errors.New("refused")
+	var wg sync.WaitGroup
+	for i := range int64(64) {
+		wg.Go(func() {
+			err := l.Do(t.Context(), func(tx *Tx) error {
+				if _, err := tx.OpenAccount(Payee, testDomain, testChannel(i)); err != nil {
+					return err
+				}
+				if i%8 == 0 {
+					return refused
+				}
+				return nil
+			})
+			if i%8 == 0 != errors.Is(err, refused) || err != nil && !errors.Is(err, ErrStore) {
+				t.Errorf("write %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range int64(64) {
+		if _, found, err := l.Account(t.Context(), Payee, testDomain, testChannel(i)); err != nil || found == (i%8 == 0) {
+			t.Errorf("channel %d: %v, %v", i, found, err)
+		}
+	}
+}
+
+// What was stored is there after a cut of the power at any moment, whoever else's writes shared its commit.
+func TestPowerCutLosesNothingThatWasStored(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	disk := faultdisk.New(t, dir)
+	l := must(Open(filepath.Join(dir, "ledger.db"), faultdisk.VFS))(t)
+	const writers = 8
+	var mu sync.Mutex
+	var stored [writers]contracts.Amount
+	begun := make(chan struct{}, writers)
+	var wg sync.WaitGroup
+	for i := range writers {
+		wg.Go(func() {
+			a, err := l.OpenAccount(context.Background(), Payer, testDomain, testChannel(int64(i)))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s, err := l.OpenSession(context.Background(), a, testTerms(a.Channel))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for n := int64(1); ; n++ {
+				a.Total = tokens(n)
+				a.Sig[0] = byte(n)
+				if err := l.Do(context.Background(), func(tx *Tx) error {
+					return tx.StorePromise(a, s.ID, a.Total)
+				}); err != nil {
+					return
+				}
+				mu.Lock()
+				stored[i] = a.Total
+				mu.Unlock()
+				if n == 1 {
+					begun <- struct{}{}
+				}
+			}
+		})
+	}
+	for range writers {
+		<-begun
+	}
+	random := rand.New(rand.NewPCG(6, 7))
+	for range 10 {
+		time.Sleep(time.Duration(random.Int64N(int64(10 * time.Millisecond))))
+		mu.Lock()
+		want := stored
+		mu.Unlock()
+		left := t.TempDir()
+		disk.Cut(t, left, random)
+		after := opened(t, filepath.Join(left, "ledger.db"), "")
+		for i := range writers {
+			a, _, err := after.Account(t.Context(), Payer, testDomain, testChannel(int64(i)))
+			if err != nil || a.Total.Less(want[i]) {
+				t.Fatalf("%s was stored, %s is there: %v", want[i], a.Total, err)
+			}
+		}
+		if v := must(Verify(t.Context(), after.path, Checks{}))(t); len(v.Problems) > 0 {
+			t.Fatal(v.Problems)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+}
+
+func TestSessionGoesOnUnderItsOwnTermsUntilItsEnd(t *testing.T) {
+	t.Parallel()
+	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"), "")
+	a := must(l.OpenAccount(t.Context(), Payee, testDomain, testChannel(1)))(t)
+	other := must(l.OpenAccount(t.Context(), Payee, testDomain, testChannel(2)))(t)
+	terms := testTerms(a.Channel)
+	if _, err := l.Session(t.Context(), terms.Session, true); !errors.Is(err, ErrUnknownSession) {
+		t.Fatalf("before it is opened: %v", err)
+	}
+	s := must(l.OpenSession(t.Context(), a, terms))(t)
+	if again := must(l.OpenSession(t.Context(), a, terms))(t); again != s {
+		t.Fatalf("opened again it is %+v, was %+v", again, s)
+	}
+	dearer := terms
+	dearer.PricePerGiB = tokens(9)
+	if _, err := l.OpenSession(t.Context(), a, dearer); !errors.Is(err, ErrSessionExists) {
+		t.Fatalf("with another price: %v", err)
+	}
+	if _, err := l.OpenSession(t.Context(), other, terms); !errors.Is(err, ErrSessionExists) {
+		t.Fatalf("on another channel: %v", err)
+	}
+	for _, u := range []Usage{{Rx: 1, Tx: 2, PeerRx: 3}, {Rx: 7}} { // ended twice, it has ended once
+		if err := l.Do(t.Context(), func(tx *Tx) error { return tx.EndSession(s.ID, u) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.OpenSession(t.Context(), a, terms); !errors.Is(err, ErrSessionClosed) {
+		t.Fatalf("after its end: %v", err)
+	}
+	if s := must(l.Session(t.Context(), terms.Session, true))(t); s.Usage != (Usage{Rx: 1, Tx: 2, PeerRx: 3}) {
+		t.Fatalf("ended with %+v", s.Usage)
+	}
+}
+
+func TestReopenedClaimsAreOnTheirWayAgain(t *testing.T) {
+	t.Parallel()
+	l := filled(t)
+	for from, want := range []int{1, 1, 0} { // the claim of block 7, from blocks 6, 7 and 8 on
+		path := filepath.Join(t.TempDir(), "ledger.db")
+		if err := l.Backup(t.Context(), path); err != nil {
+			t.Fatal(err)
+		}
+		after := opened(t, path, "")
+		if err := after.Do(t.Context(), func(tx *Tx) error {
+			return tx.ReopenClaims(testClaimant, uint64(6+from))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		claims := must(after.ClaimsOnTheirWay(t.Context(), testClaimant))(t)
+		if len(claims) != want || want == 1 && (claims[0].Intent != "claim/1" || len(claims[0].Rows) != 2) {
+			t.Fatalf("from block %d on: %+v", 6+from, claims)
+		}
+		if v := must(Verify(t.Context(), path, Checks{}))(t); len(v.Problems) > 0 {
+			t.Fatal(v.Problems)
+		}
+	}
+}
+
+func TestBackupIsRestoredWholeAndOverwritesNothing(t *testing.T) {
+	t.Parallel()
+	l := filled(t)
+	dir := t.TempDir()
+	backup, restored := filepath.Join(dir, "backup.db"), filepath.Join(dir, "new", "ledger.db")
+	if err := l.Backup(t.Context(), backup); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Backup(t.Context(), backup); err == nil {
+		t.Fatal("a backup was overwritten")
+	}
+	if info, err := os.Stat(backup); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatal(info.Mode(), err)
+	}
+	if err := Restore(t.Context(), backup, restored, Checks{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Restore(t.Context(), backup, restored, Checks{}); err == nil {
+		t.Fatal("a ledger was overwritten")
+	}
+	a, b := must(Verify(t.Context(), l.path, Checks{}))(t), must(Verify(t.Context(), restored, Checks{}))(t)
+	if fmt.Sprint(a) != fmt.Sprint(b) || len(b.Problems) > 0 {
+		t.Fatalf("%v\n%v", a, b)
+	}
+	opened(t, restored, "")
+}
+
+func TestDaysAddUpWhatEnded(t *testing.T) {
+	t.Parallel()
+	l := filled(t)
+	sums := func() (d Day) {
+		for _, day := range must(l.Days(t.Context(), 10))(t) { // twice as many around midnight
+			if day.Received {
+				d.Sessions, d.Promises, d.Rx, d.Tx = d.Sessions+day.Sessions, d.Promises+day.Promises, d.Rx+day.Rx, d.Tx+day.Tx
+				d.Amount, d.Claimed = must(d.Amount.Add(day.Amount))(t), must(d.Claimed.Add(day.Claimed))(t)
+				d.Claims += day.Claims
+			}
+			if time.Since(day.Date) > 49*time.Hour {
+				t.Fatalf("a day of %s", day.Date)
+			}
+		}
+		return d
+	}
+	want := Day{Sessions: 2, Promises: 2, Rx: 8, Tx: 100, Amount: tokens(60), Claims: 1, Claimed: tokens(30)}
+	if got := sums(); got != want {
+		t.Fatalf("%+v, want %+v", got, want)
+	}
+	if n := must(l.EndSessions(t.Context()))(t); n != 4 {
+		t.Fatalf("%d sessions were left open", n)
+	}
+	if n := must(l.EndSessions(t.Context()))(t); n != 0 {
+		t.Fatalf("%d sessions were left open, still", n)
+	}
+	if got, taken := sums().Amount, must(Verify(t.Context(), l.path, Checks{}))(t).Taken; got != taken {
+		t.Fatalf("the days have %s, the channels %s", got, taken)
+	}
+}
+
+// old is a ledger as the schema of that many steps had it, with what one channel was promised.
+func old(t *testing.T, steps int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	db := must(openDB(path, "", "journal_mode(wal)"))(t)
+	exec := func(query string, args ...any) {
+		t.Helper()
+		if _, err := db.Exec(query, args...); err != nil {
+			t.Fatal(query, err)
+		}
+	}
+	for _, step := range migrations[:steps] {
+		exec(step)
+	}
+	exec(fmt.Sprintf("PRAGMA user_version = %d", steps))
+	total, sig := blob(tokens(5)), [64]byte{5}
+	exec("INSERT INTO channel (role, chain_id, contract, token, payer, signer, payee, total, sig, other, settled,"+
+		" owed_since, changed_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,1,1)",
+		append(accountArgs(Payee, testDomain, testChannel(1)), total, sig[:], total, blob(contracts.Amount{}))...)
+	if steps >= 3 { // since then there are checksums
+		columns := rowTable{"channel", []string{"id"}, []string{"role", "chain_id", "contract", "token", "payer", "signer",
+			"payee", "total", "sig", "other", "settled", "settled_block", "owed_since", "changed_at"}, ""}
+		exec("UPDATE channel SET sum = " + columns.sum(nil))
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestBackupOfAnOlderProgramIsRestored(t *testing.T) {
+	t.Parallel()
+	for steps := 1; steps < len(migrations); steps++ {
+		to := filepath.Join(t.TempDir(), "ledger.db")
+		if err := Restore(t.Context(), old(t, steps), to, Checks{}); err != nil {
+			t.Fatal(steps, err)
+		}
+		a, _, err := opened(t, to, "").Account(t.Context(), Payee, testDomain, testChannel(1))
+		if err != nil || a.Total != tokens(5) {
+			t.Fatalf("%s was promised, %v", a.Total, err)
+		}
+	}
+}
+
+func TestChangeOfSchemaMakesNoWrongChecksumRight(t *testing.T) {
+	t.Parallel()
+	damaged := old(t, 3)
+	db := must(openDB(damaged, ""))(t)
+	if _, err := db.Exec("UPDATE channel SET changed_at = 2"); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	if err := Restore(t.Context(), damaged, filepath.Join(t.TempDir(), "ledger.db"), Checks{}); err == nil {
+		t.Fatal("a damaged backup was restored")
+	}
+}
