@@ -1,6 +1,6 @@
 // Package payments owns the money of a session: what bytes cost, the signed promises that pay for them, the payer who
-// gives promises and the payee who accepts them, the ledger that remembers both through any crash, the view of a
-// channel on chain, and the claims that turn promises into tokens.
+// gives promises and the payee who accepts them, the view of a channel on chain, and the claims that turn promises into
+// tokens. What it must remember through any crash is in package ledger.
 //
 // One rule holds everywhere and exactly: a session's amount is max(prepaid first tick, ceil(price × billed / 2^30)),
 // rounded once per session total, and a promise is the channel's lifetime total, which only ever rises. What a screen
