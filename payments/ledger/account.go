@@ -168,7 +168,7 @@ func (l *Ledger) OpenAccount(ctx context.Context, side Side, d Domain, c contrac
 	if err != nil || found {
 		return a, err
 	}
-	err = l.Do(ctx, func(tx *Tx) error {
+	err = l.Do(ctx, func(tx *Tx) (err error) {
 		a, err = tx.OpenAccount(side, d, c)
 		return err
 	})
