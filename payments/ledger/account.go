@@ -142,7 +142,8 @@ func (l *Ledger) accounts(ctx context.Context, where string, args ...any) ([]Acc
 }
 
 // Account reads a channel's row; found is false where there is none.
-func (l *Ledger) Account(ctx context.Context, side Side, d Domain, c contracts.Channel) (a Account, found bool, err error) {
+func (l *Ledger) Account(ctx context.Context, side Side, d Domain, c contracts.Channel,
+) (a Account, found bool, err error) {
 	list, err := l.accounts(ctx, accountKey, accountArgs(side, d, c)...)
 	if err != nil || len(list) == 0 {
 		return a, false, err

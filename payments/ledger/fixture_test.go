@@ -100,7 +100,9 @@ func filled(t *testing.T) *Ledger {
 			tx.FailClaim(failed, common.Hash{2}, "reverted"),
 			tx.KeepReserve(first, Reserve{Ceiling: tokens(60), ValidUntil: uint64(now.Unix()), Sig: [64]byte{60}}, now),
 			tx.StoreRelease(first, Release{Ceiling: tokens(50), ValidUntil: uint64(now.Unix())}),
-			tx.StoreReading(first, Reading{Settled: tokens(30), Ceiling: tokens(60), Block: 7, Time: now, Since: now, ReadAt: now}),
+			tx.StoreReading(first, Reading{
+				Settled: tokens(30), Ceiling: tokens(60), Block: 7, Time: now, Since: now, ReadAt: now,
+			}),
 		)
 	}); err != nil {
 		t.Fatal(err)
