@@ -27,6 +27,7 @@ import (
 	"byway/contracts/deploy"
 	"byway/contracts/text"
 	"byway/node"
+	"byway/node/wire"
 	"byway/registry"
 )
 
@@ -129,7 +130,7 @@ func run(ctx context.Context, args []string, s Streams) error {
 func exitCode(ctx context.Context, err error) int {
 	var usage usageError
 	var noOffer *registry.NoOfferError
-	var refused *node.RefusedError
+	var refused *wire.RefusedError
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage

@@ -23,6 +23,8 @@ var allowed = map[string][]string{
 	"registry":        {"registry", "contracts"},
 	"payments":        {"payments", "contracts"},
 	"payments/ledger": {"contracts"},
+	"node/wire":       {"payments", "tunnel", "contracts"},
+	"node/serve":      {"node/wire", "registry", "payments", "tunnel", "ipfs", "contracts"},
 	"node":            {"node", "registry", "payments", "tunnel", "ipfs", "contracts"},
 	"cli":             {"cli", "node", "registry", "payments", "tunnel", "ipfs", "contracts"},
 }

@@ -15,6 +15,7 @@ import (
 	"byway/contracts"
 	"byway/contracts/text"
 	"byway/node"
+	"byway/node/wire"
 )
 
 // evil is what a stranger would like a terminal to obey, and a reader not to see.
@@ -141,7 +142,7 @@ func TestAdversaryAnswersOfStrangersArePrintedSafely(t *testing.T) {
 		if err := e.printJSON(map[string]string{"symbol": evil}); err != nil {
 			return err
 		}
-		return &node.RefusedError{Code: node.RefusedBusy, Reason: evil}
+		return &wire.RefusedError{Code: wire.RefusedBusy, Reason: evil}
 	})
 	if r, raw := obeyed(out.String() + errs.String()); raw || code == 0 {
 		t.Errorf("%d, %U: %q %q", code, r, out.String(), errs.String())

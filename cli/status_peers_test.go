@@ -7,6 +7,7 @@ import (
 
 	"byway/ipfs"
 	"byway/node"
+	"byway/node/serve"
 )
 
 func TestStatusSaysWhatPeersHoldAndWhatWasRefused(t *testing.T) {
@@ -19,7 +20,7 @@ func TestStatusSaysWhatPeersHoldAndWhatWasRefused(t *testing.T) {
 			Refused: map[string]uint64{"rate": 3}, Closed: map[string]uint64{"strangers": 9, "handshakes": 4},
 		},
 		Sessions: 7, SessionsMost: 5000,
-		Hellos: node.HelloUse{Open: 5, Most: 1024, Refused: map[string]uint64{"no_hello": 6, "rate": 1}},
+		Hellos: serve.HelloUse{Open: 5, Most: 1024, Refused: map[string]uint64{"no_hello": 6, "rate": 1}},
 	})...)
 	for _, want := range []string{
 		"7 of 5000", "7 for sessions; strangers' 30 of 768; being set up 2 of 512", "12; without a protocol 1 of 1536",

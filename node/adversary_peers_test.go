@@ -29,6 +29,8 @@ import (
 	"byway/contracts/devchain"
 	"byway/ipfs/crowd"
 	"byway/node"
+	"byway/node/serve"
+	"byway/node/wire"
 	"byway/payments"
 )
 
@@ -84,7 +86,7 @@ func (m *market) newcomer(payer contracts.Signer) (time.Duration, error) {
 	}
 	host := m.hostOf().ID
 	_, err := node.GreetOver(func() (network.Stream, error) {
-		return p.Open(ctx, host, node.SessionProtocol)
+		return p.Open(ctx, host, wire.SessionProtocol)
 	}, payments.DomainOf(m.Network.Deployment), m.offer(), payer)
 	return time.Since(began), err
 }
@@ -205,7 +207,7 @@ func TestAdversaryHalfOpenStreamsDoNotShutTheProtocol(t *testing.T) {
 		wave.Go(func() {
 			for ctx.Err() == nil {
 				if s, err := p.Silent(ctx, host.ID); err == nil {
-					s.Write([]byte("/multistream/1.0.0\n\x12" + node.SessionProtocol + "\n\x00\x00"))
+					s.Write([]byte("/multistream/1.0.0\n\x12" + wire.SessionProtocol + "\n\x00\x00"))
 					opened.Add(1)
 				} else {
 					time.Sleep(time.Millisecond)
@@ -216,11 +218,11 @@ func TestAdversaryHalfOpenStreamsDoNotShutTheProtocol(t *testing.T) {
 	var group errgroup.Group
 	group.SetLimit(16)
 	for _, p := range peers[8:] { // and many hold as many as they get
-		for range 2 * node.HellosPerPeer {
+		for range 2 * serve.HellosPerPeer {
 			group.Go(func() error {
 				dial, stop := context.WithTimeout(ctx, 30*time.Second)
 				defer stop()
-				if s, err := p.Open(dial, host.ID, node.SessionProtocol); err == nil {
+				if s, err := p.Open(dial, host.ID, wire.SessionProtocol); err == nil {
 					s.Write([]byte{0, 0})
 					opened.Add(1)
 				}
@@ -237,8 +239,8 @@ func TestAdversaryHalfOpenStreamsDoNotShutTheProtocol(t *testing.T) {
 	if err != nil {
 		t.Fatalf("a newcomer was kept out: %v", err)
 	}
-	if most.Load() > node.HelloStreams {
-		t.Errorf("%d streams without a Hello, %d are the bound", most.Load(), node.HelloStreams)
+	if most.Load() > serve.HelloStreams {
+		t.Errorf("%d streams without a Hello, %d are the bound", most.Load(), serve.HelloStreams)
 	}
 	m.held("300 peers open session streams and say half a frame", "4 streams of a peer, 1024 in all, 2 s",
 		strconv.FormatInt(opened.Load(), 10)+" opened, at most "+strconv.FormatInt(most.Load(), 10)+" held, newcomer served after "+
@@ -282,7 +284,7 @@ func TestAdversarySlowHelloIsCutOff(t *testing.T) {
 	if err := p.Connect(ctx, m.hostOf()); err != nil {
 		t.Fatal(err)
 	}
-	s, err := p.Open(ctx, m.hostOf().ID, node.SessionProtocol)
+	s, err := p.Open(ctx, m.hostOf().ID, wire.SessionProtocol)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,10 +370,10 @@ func TestAdversaryHellosWithoutMoneyAreLookedAtAFewAtATime(t *testing.T) {
 				dial, stop := context.WithTimeout(ctx, 30*time.Second)
 				var s network.Stream
 				_, err = node.GreetOver(func() (_ network.Stream, err error) {
-					s, err = p.Open(dial, host.ID, node.SessionProtocol)
+					s, err = p.Open(dial, host.ID, wire.SessionProtocol)
 					return s, err
 				}, payments.DomainOf(m.Network.Deployment), m.offer(), key)
-				if refused := (*node.RefusedError)(nil); errors.As(err, &refused) {
+				if refused := (*wire.RefusedError)(nil); errors.As(err, &refused) {
 					said.Add(1)
 				}
 				if s != nil {
@@ -388,7 +390,7 @@ func TestAdversaryHellosWithoutMoneyAreLookedAtAFewAtATime(t *testing.T) {
 	if err != nil {
 		t.Fatalf("a newcomer was kept out: %v", err)
 	}
-	m.held("48 peers say Hello for accounts without money", strconv.Itoa(node.HelloLooks)+" looked at at a time",
+	m.held("48 peers say Hello for accounts without money", strconv.Itoa(serve.HelloLooks)+" looked at at a time",
 		strconv.FormatInt(said.Load(), 10)+" refused, newcomer served after "+took.Round(time.Millisecond).String())
 }
 
@@ -475,7 +477,7 @@ func TestAdversaryPaidSessionsFromAsManyPeers(t *testing.T) {
 				}
 			}
 			dial, done := context.WithTimeout(attack, 5*time.Second)
-			if s, err := p.Open(dial, host.ID, node.SessionProtocol); err == nil {
+			if s, err := p.Open(dial, host.ID, wire.SessionProtocol); err == nil {
 				s.Write([]byte{0, 0})
 				streams.Add(1)
 			}
@@ -522,7 +524,7 @@ func TestAdversaryPaidSessionsFromAsManyPeers(t *testing.T) {
 			return nil, err
 		}
 		return node.GreetOver(func() (network.Stream, error) {
-			return peers[i].Open(ctx, host.ID, node.SessionProtocol)
+			return peers[i].Open(ctx, host.ID, wire.SessionProtocol)
 		}, domain, offer, payers[i])
 	}
 	for i := range n {
@@ -591,7 +593,7 @@ func (m *market) newcomerWhileFull() (time.Duration, error) {
 		return 0, err
 	}
 	took, err := m.newcomer(key)
-	if refused := (*node.RefusedError)(nil); errors.As(err, &refused) {
+	if refused := (*wire.RefusedError)(nil); errors.As(err, &refused) {
 		return took, nil
 	}
 	return took, err

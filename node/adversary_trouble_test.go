@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"byway/node"
+	"byway/node/serve"
+	"byway/node/wire"
 )
 
 // A provider whose exit forwards nothing takes nobody's money for it: sessions end, paid to the byte, and are told so; new
@@ -40,8 +42,8 @@ func TestAdversaryAnExitInTroubleSellsNothing(t *testing.T) {
 	began := time.Now()
 	m.provider.Trouble(why)
 	_, err := m.consumer.Connect(m.ctx, m.offer())
-	var refused *node.RefusedError
-	if !errors.As(err, &refused) || refused.Code != node.RefusedBusy || !strings.Contains(refused.Reason, "forwards nothing") {
+	var refused *wire.RefusedError
+	if !errors.As(err, &refused) || refused.Code != wire.RefusedBusy || !strings.Contains(refused.Reason, "forwards nothing") {
 		t.Errorf("a new session: %v", err)
 	}
 	select {
@@ -53,7 +55,7 @@ func TestAdversaryAnExitInTroubleSellsNothing(t *testing.T) {
 	if err := s.Err(); err == nil || !strings.Contains(err.Error(), "forwards nothing") || strings.Contains(err.Error(), "nftables") {
 		t.Errorf("the consumer heard %v", err)
 	}
-	if ended < node.TroubleGrace {
+	if ended < serve.TroubleGrace {
 		t.Errorf("ended after %s, before the time that a reload may take", ended)
 	}
 	receipt, _ := s.Close(m.ctx)

@@ -53,6 +53,21 @@ func (p *Provider) claimPolicy() (payments.Policy, error) {
 	return policy, nil
 }
 
+// trustedPart is the part of what a consumer is trusted with from which on its reserve is posted: a quarter.
+const trustedPart = 4
+
+// trustedWith is from which debt on a consumer's reserve is posted, at a price for 2^30 bytes.
+func (p *Provider) trustedWith(price contracts.Amount) (contracts.Amount, error) {
+	trust := p.cfg.Trust
+	if trust.IsZero() {
+		var err error
+		if trust, err = payments.Cost(price, payments.TrustBytes); err != nil {
+			return trust, fmt.Errorf("price of %d bytes: %w", uint64(payments.TrustBytes), err)
+		}
+	}
+	return trust.MulDiv(1, trustedPart)
+}
+
 // claimRule says by which rule claims are made.
 func (p *Provider) claimRule(policy payments.Policy) string {
 	age, least := policy.MaxAge, policy.Least

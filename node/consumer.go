@@ -17,6 +17,7 @@ import (
 
 	"byway/contracts"
 	"byway/contracts/chain"
+	"byway/node/wire"
 	"byway/payments"
 	"byway/registry"
 	"byway/tunnel"
@@ -256,8 +257,8 @@ func (c *Consumer) Connect(ctx context.Context, offer registry.Signed) (*Session
 		return nil, c.token.inTokens(err)
 	}
 	s := newSession(c, offer, payer, opened, began)
-	s.move(StateOpen)
-	s.use(s.wire)
+	s.move(wire.StateOpen)
+	s.use(s.stream)
 	c.market.measuring.Add(1)
 	go c.market.measure(s)
 	// The session outlives the call that opened it; Close and the provider end it.
@@ -267,7 +268,7 @@ func (c *Consumer) Connect(ctx context.Context, offer registry.Signed) (*Session
 
 // opened is a session that the provider has welcomed, with its tunnel up.
 type opened struct {
-	wire   frameStream
+	stream wire.Stream
 	id     payments.SessionID
 	tunnel carrier
 	shake  time.Duration // WireGuard's handshake, which is a round trip
@@ -302,9 +303,9 @@ func (c *Consumer) open(
 	if err != nil {
 		return nil, err
 	}
-	hello := &helloFrame{
+	hello := &wire.Hello{
 		Session: terms.Session, Offer: offer.CID.Bytes(), Payer: first.Payer, Signer: first.Signer, Token: first.Token,
-		WireGuard: private.Public(), KEM: kem.EncapsulationKey().Bytes(), First: toWire(first),
+		WireGuard: private.Public(), KEM: kem.EncapsulationKey().Bytes(), First: wire.NewPromise(first),
 	}
 	if hello.Reserve, err = c.signedReserve(ctx, terms.Channel); err != nil {
 		return nil, err
@@ -314,29 +315,29 @@ func (c *Consumer) open(
 	if err != nil {
 		return nil, err
 	}
-	wire := frameStream{stream}
+	over := wire.NewStream(stream)
 	defer func() {
 		if err != nil {
-			wire.Reset()
+			over.Reset()
 		}
 	}()
-	if err := wire.write(hello); err != nil {
+	if err := over.Send(hello); err != nil {
 		return nil, err
 	}
-	welcome, err := c.readWelcome(ctx, wire, payer, terms.Channel)
+	welcome, err := c.readWelcome(ctx, over, payer, terms.Channel)
 	if err != nil {
 		return nil, err
 	}
-	psk, err := decapsulate(kem, hello, welcome)
+	psk, err := wire.Decapsulate(kem, hello, welcome)
 	if err != nil {
-		return nil, &ProtocolError{err}
+		return nil, &wire.ProtocolError{Err: err}
 	}
-	if err := welcome.checkTerms(offer.Offer); err != nil {
-		return nil, &ProtocolError{err}
+	if err := checkTerms(welcome, offer.Offer); err != nil {
+		return nil, &wire.ProtocolError{Err: err}
 	}
-	cfg, err := welcome.clientConfig(stream.Conn().RemoteMultiaddr(), c.network.Private)
+	cfg, err := clientConfig(welcome, stream.Conn().RemoteMultiaddr(), c.network.Private)
 	if err != nil {
-		return nil, &ProtocolError{err}
+		return nil, &wire.ProtocolError{Err: err}
 	}
 	if c.hold != nil {
 		if err := checkOnLink(cfg, c.hold.iface); err != nil {
@@ -348,7 +349,7 @@ func (c *Consumer) open(
 	if err != nil {
 		return nil, err
 	}
-	return &opened{wire, terms.Session, carrier, shake}, nil
+	return &opened{over, terms.Session, carrier, shake}, nil
 }
 
 // raise starts the consumer's end of a tunnel and, where the whole machine is to go through it, sends it there. It tells
@@ -392,7 +393,7 @@ func (c *Consumer) raise(
 
 // dial opens a session's stream to the host that the offer names; libp2p proves that it is that host.
 func (c *Consumer) dial(ctx context.Context, o registry.Offer) (network.Stream, error) {
-	return c.dialProtocol(ctx, o, SessionProtocol)
+	return c.dialProtocol(ctx, o, wire.SessionProtocol)
 }
 
 func (c *Consumer) dialProtocol(ctx context.Context, o registry.Offer, id protocol.ID) (network.Stream, error) {
@@ -427,10 +428,10 @@ func (c *Consumer) reach(ctx context.Context, o registry.Offer) (peer.ID, error)
 // own signature proves it, the total is recovered, and a promise above it opens the session. One that knows a later epoch
 // of the channel than the Hello's reserve was signed for gets another reserve.
 func (c *Consumer) readWelcome(
-	ctx context.Context, wire frameStream, payer *payments.Payer, channel contracts.Channel,
-) (*welcomeFrame, error) {
+	ctx context.Context, over wire.Stream, payer *payments.Payer, channel contracts.Channel,
+) (*wire.Welcome, error) {
 	for recalled, signed := false, false; ; {
-		reply, err := wire.read(welcomeTimeout)
+		reply, err := over.Receive(welcomeTimeout)
 		if errors.Is(err, io.EOF) {
 			err = errors.New("the provider hung up")
 		}
@@ -438,33 +439,33 @@ func (c *Consumer) readWelcome(
 			return nil, fmt.Errorf("wait for the provider's welcome: %w", err)
 		}
 		switch f := reply.(type) {
-		case *welcomeFrame:
+		case *wire.Welcome:
 			return f, nil
-		case *refusedFrame:
-			if f.Code == RefusedReserve && !signed {
+		case *wire.Refused:
+			if f.Code == wire.RefusedReserve && !signed {
 				signed = true
 				reserve, err := c.signedReserve(ctx, channel)
 				if err != nil {
 					return nil, err
 				}
-				if err := wire.write(&reserveFrame{reserve}); err != nil {
+				if err := over.Send(&wire.Reserve{Reserve: reserve}); err != nil {
 					return nil, err
 				}
 				continue
 			}
-			if f.Code != RefusedStale || f.Latest == nil || recalled {
-				return nil, &RefusedError{f.Code, f.Reason}
+			if f.Code != wire.RefusedStale || f.Latest == nil || recalled {
+				return nil, f.Err()
 			}
 			recalled = true
-			if err := payer.Adopt(ctx, f.Latest.promise(channel)); err != nil {
+			if err := payer.Adopt(ctx, f.Latest.On(channel)); err != nil {
 				return nil, fmt.Errorf("the provider claims a later promise of ours: %w", err)
 			}
 			c.log.Warn("this disk had forgotten promises that the provider still holds; the total was recovered")
-			if err := wire.write(&payFrame{toWire(payer.Last())}); err != nil {
+			if err := over.Send(&wire.Pay{Promise: wire.NewPromise(payer.Last())}); err != nil {
 				return nil, err
 			}
 		default:
-			return nil, &ProtocolError{fmt.Errorf("%s does not answer Hello", frameName(reply))}
+			return nil, &wire.ProtocolError{Err: fmt.Errorf("%s does not answer Hello", wire.Name(reply))}
 		}
 	}
 }

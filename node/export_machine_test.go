@@ -3,42 +3,56 @@ package node
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"time"
 
-	"byway/payments"
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"byway/node/wire"
 )
 
-// Say sends bytes over a session's stream in the provider's name, whatever they are.
-func (p *Provider) Say(id payments.SessionID, raw []byte) error {
-	p.mu.Lock()
-	s := p.sessions[id]
-	p.mu.Unlock()
-	if s == nil {
-		return errFrameEmpty
+// Say sends bytes over the streams of the provider's sessions in its name, whatever they are.
+func (p *Provider) Say(raw []byte) error {
+	streams := p.streams()
+	if len(streams) == 0 {
+		return errors.New("no session has a stream")
 	}
-	_, err := s.wire.Write(raw)
-	return err
+	var errs []error
+	for _, s := range streams {
+		_, err := s.Write(raw)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
-// Hang resets a session's stream.
-func (p *Provider) Hang(id payments.SessionID) {
-	p.mu.Lock()
-	s := p.sessions[id]
-	p.mu.Unlock()
-	if s != nil {
-		s.wire.Reset()
+// Hang resets the streams of the provider's sessions.
+func (p *Provider) Hang() {
+	for _, s := range p.streams() {
+		s.Reset()
 	}
+}
+
+func (p *Provider) streams() (list []network.Stream) {
+	for _, c := range p.ipfs.Host().Network().Conns() {
+		for _, s := range c.GetStreams() {
+			if s.Protocol() == wire.SessionProtocol {
+				list = append(list, s)
+			}
+		}
+	}
+	return list
 }
 
 // BrokenFrames are what no provider says in an open session.
 func BrokenFrames() map[string][]byte {
-	whole := func(f frame) []byte {
-		body, err := encodeFrame(f)
-		if err != nil {
+	whole := func(f wire.Frame) []byte {
+		var b written
+		if err := wire.NewStream(&b).Send(f); err != nil {
 			panic(err)
 		}
-		return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+		return b.Bytes()
 	}
-	status := whole(&statusFrame{Rx: 1, Tx: 1})
+	status := whole(&wire.Status{Rx: 1, Tx: 1})
 	return map[string][]byte{
 		"garbage":                      bytes.Repeat([]byte{0xff, 0x00, 0x1b, 0x7f}, 64),
 		"an empty frame":               {0, 0, 0, 0},
@@ -46,9 +60,18 @@ func BrokenFrames() map[string][]byte {
 		"a frame of no known type":     {0, 0, 0, 2, 0xee, 0xa0},
 		"a status that is no map":      {0, 0, 0, 2, status[4], 0xff},
 		"a status with bytes after it": append(binary.BigEndian.AppendUint32(nil, uint32(len(status)-3)), append(bytes.Clone(status[4:]), 0)...),
-		"a promise of the provider's":  whole(&payFrame{}),
-		"a second welcome":             whole(&welcomeFrame{}),
-		"a refusal":                    whole(&refusedFrame{Code: RefusedSession, Reason: "no \x1b[2J more"}),
-		"a close":                      whole(&closeFrame{Reason: "because \x1b]0;I say so\a"}),
+		"a promise of the provider's":  whole(&wire.Pay{}),
+		"a second welcome":             whole(&wire.Welcome{}),
+		"a refusal":                    whole(&wire.Refused{Code: wire.RefusedSession, Reason: "no \x1b[2J more"}),
+		"a close":                      whole(&wire.Close{Reason: "because \x1b]0;I say so\a"}),
 	}
 }
+
+// written keeps what is sent over it.
+type written struct{ bytes.Buffer }
+
+func (*written) Close() error                     { return nil }
+func (*written) CloseWrite() error                { return nil }
+func (*written) Reset() error                     { return nil }
+func (*written) SetReadDeadline(time.Time) error  { return nil }
+func (*written) SetWriteDeadline(time.Time) error { return nil }

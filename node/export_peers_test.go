@@ -7,6 +7,7 @@ import (
 
 	"byway/contracts"
 	"byway/ipfs"
+	"byway/node/wire"
 	"byway/payments"
 	"byway/registry"
 	"byway/tunnel"
@@ -17,13 +18,6 @@ func (p *Provider) Peers() PeersUse { return p.peersUse() }
 
 // ConsumerPeers is the same of a consumer's host.
 func (c *Consumer) ConsumerPeers() ipfs.Use { return c.ipfs.Use() }
-
-// HelloStreams is how many streams of strangers a provider has room for, HellosPerPeer how many of one.
-const (
-	HelloStreams  = helloStreams
-	HellosPerPeer = hellosPerPeer
-	HelloLooks    = helloLooks
-)
 
 // GreetOver opens a session over a stream, as any peer can who has a vault and signs for it. It makes no tunnel. The
 // session lasts until the stream ends; what the provider says in it is for the caller to read, with [NextFrame].
@@ -50,30 +44,30 @@ func GreetOver(
 	if err != nil {
 		return nil, err
 	}
-	hello := &helloFrame{
+	hello := &wire.Hello{
 		Session: payments.NewSessionID(), Offer: offer.CID.Bytes(), Payer: first.Payer, Signer: first.Signer, Token: first.Token,
-		WireGuard: private.Public(), KEM: kem.EncapsulationKey().Bytes(), First: toWire(first),
+		WireGuard: private.Public(), KEM: kem.EncapsulationKey().Bytes(), First: wire.NewPromise(first),
 	}
 	stream, err := open()
 	if err != nil {
 		return nil, err
 	}
-	wire := frameStream{stream}
-	if err := wire.write(hello); err != nil {
+	over := wire.NewStream(stream)
+	if err := over.Send(hello); err != nil {
 		return nil, err
 	}
-	reply, err := wire.read(welcomeTimeout)
+	reply, err := over.Receive(welcomeTimeout)
 	if err != nil {
 		return nil, err
 	}
-	if refused, ok := reply.(*refusedFrame); ok {
-		return nil, &RefusedError{refused.Code, refused.Reason}
+	if refused, ok := reply.(*wire.Refused); ok {
+		return nil, refused.Err()
 	}
 	return stream, nil
 }
 
 // NextFrame reads and drops one frame.
 func NextFrame(stream network.Stream) error {
-	_, err := frameStream{stream}.read(0)
+	_, err := wire.NewStream(stream).Receive(0)
 	return err
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"math/big"
 	"sync/atomic"
 
@@ -16,6 +17,7 @@ import (
 	"byway/contracts"
 	"byway/contracts/bindings/channels"
 	"byway/contracts/chain"
+	"byway/node/wire"
 	"byway/payments"
 	"byway/registry"
 	"byway/tunnel"
@@ -30,37 +32,27 @@ func (c *Consumer) Host() host.Host { return c.ipfs.Host() }
 func (p *Provider) Host() host.Host { return p.ipfs.Host() }
 
 // Sessions counts the sessions that are served now.
-func (p *Provider) Sessions() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.sessions)
-}
+func (p *Provider) Sessions() int { return p.server.Use().Sessions }
 
 // Counted returns what the provider's meter says of a session, and how far its gate is open.
-func (p *Provider) Counted(id payments.SessionID) (total, allowed uint64, state SessionState) {
-	p.mu.Lock()
-	s := p.sessions[id]
-	p.mu.Unlock()
-	if s == nil {
-		return 0, 0, StateClosed
+func (p *Provider) Counted(id payments.SessionID) (total, allowed uint64, state wire.State) {
+	for _, s := range p.server.Sessions() {
+		if s.Session == id.String() {
+			return s.Rx + s.Tx, s.Allowed, s.State
+		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.inner.Counters().Total(), s.inner.Allowed(), s.state
+	return 0, 0, wire.StateClosed
 }
 
 // Trouble makes the provider's exit one that forwards nothing for that reason; for none, one that does again.
 func (p *Provider) Trouble(why string) { p.troubled.Store(&why) }
-
-// TroubleGrace is how long a session waits for such an exit.
-const TroubleGrace = troubleGrace
 
 // Freeloader is a session that prepaid the first tick and never pays again.
 type Freeloader struct {
 	ID     payments.SessionID
 	Tunnel *tunnel.Client
 	Stream network.Stream
-	wire   frameStream
+	over   wire.Stream
 	payer  *payments.Payer
 }
 
@@ -83,12 +75,12 @@ func (c *Consumer) OpenFreeloader(ctx context.Context, offer registry.Signed) (*
 	}
 	go func() { // reads what the provider says, so that its writes succeed; ends with the stream
 		for {
-			if _, err := o.wire.read(0); err != nil {
+			if _, err := o.stream.Receive(0); err != nil {
 				return
 			}
 		}
 	}()
-	return &Freeloader{terms.Session, o.tunnel.(*tunnel.Client), o.wire.deadlineStream.(network.Stream), o.wire, payer}, nil
+	return &Freeloader{terms.Session, o.tunnel.(*tunnel.Client), o.stream.Transport.(network.Stream), o.stream, payer}, nil
 }
 
 // PayFor pays for the usage, once.
@@ -97,11 +89,13 @@ func (f *Freeloader) PayFor(ctx context.Context, u payments.Usage) error {
 	if err != nil || !due {
 		return err
 	}
-	return f.wire.write(&payFrame{toWire(p)})
+	return f.over.Send(&wire.Pay{Promise: wire.NewPromise(p)})
 }
 
 // SendPromise sends any promise as a Pay.
-func (f *Freeloader) SendPromise(p payments.Promise) error { return f.wire.write(&payFrame{toWire(p)}) }
+func (f *Freeloader) SendPromise(p payments.Promise) error {
+	return f.over.Send(&wire.Pay{Promise: wire.NewPromise(p)})
+}
 
 // Last is the session's latest promise.
 func (f *Freeloader) Last() payments.Promise { return f.payer.Last() }
@@ -122,24 +116,24 @@ func (c *Consumer) Greet(ctx context.Context, o registry.Offer, g Greeting) erro
 		return err
 	}
 	defer stream.Reset()
-	wire := frameStream{stream}
-	if err := wire.write(&helloFrame{
+	over := wire.NewStream(stream)
+	if err := over.Send(&wire.Hello{
 		Session: g.Session, Offer: g.Offer, Payer: g.Promise.Payer, Signer: g.Promise.Signer, Token: g.Promise.Token,
-		WireGuard: g.WireGuard, KEM: g.KEM, First: toWire(g.Promise),
+		WireGuard: g.WireGuard, KEM: g.KEM, First: wire.NewPromise(g.Promise),
 	}); err != nil {
 		return err
 	}
-	reply, err := wire.read(welcomeTimeout)
+	reply, err := over.Receive(welcomeTimeout)
 	if err != nil {
 		return err
 	}
 	switch f := reply.(type) {
-	case *refusedFrame:
-		return &RefusedError{f.Code, f.Reason}
-	case *welcomeFrame:
+	case *wire.Refused:
+		return f.Err()
+	case *wire.Welcome:
 		return nil
 	}
-	return &ProtocolError{errFrameEmpty}
+	return &wire.ProtocolError{Err: errors.New("no answer to Hello")}
 }
 
 // Domain is what the consumer's promises are signed for.

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/mlkem"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -13,7 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"byway/tunnel"
+	"byway/node/serve"
+	"byway/node/wire"
 )
 
 func testHome(t *testing.T) Home {
@@ -245,51 +245,6 @@ func FuzzParseNetwork(f *testing.F) {
 	})
 }
 
-func TestBothSidesDeriveOnePresharedKeyFromOneTranscript(t *testing.T) {
-	t.Parallel()
-	key, err := mlkem.GenerateKey768()
-	if err != nil {
-		t.Fatal(err)
-	}
-	hello := &helloFrame{Offer: []byte{1}, KEM: key.EncapsulationKey().Bytes(), WireGuard: [32]byte{2}}
-	provider := tunnel.Key{3}
-	psk, ciphertext, err := encapsulate(hello, provider)
-	if err != nil {
-		t.Fatal(err)
-	}
-	derive := func(change func(*helloFrame, *welcomeFrame)) tunnel.Key {
-		h := *hello
-		w := &welcomeFrame{WireGuard: provider, Ciphertext: ciphertext}
-		change(&h, w)
-		got, err := decapsulate(key, &h, w)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
-	}
-	if got := derive(func(*helloFrame, *welcomeFrame) {}); got != psk || got.IsZero() {
-		t.Error("the two sides disagree")
-	}
-	for name, change := range map[string]func(*helloFrame, *welcomeFrame){
-		"offer":          func(h *helloFrame, _ *welcomeFrame) { h.Offer = []byte{9} },
-		"payer":          func(h *helloFrame, _ *welcomeFrame) { h.Payer[0] ^= 1 },
-		"signer":         func(h *helloFrame, _ *welcomeFrame) { h.Signer[0] ^= 1 },
-		"consumer's key": func(h *helloFrame, _ *welcomeFrame) { h.WireGuard[0] ^= 1 },
-		"provider's key": func(_ *helloFrame, w *welcomeFrame) { w.WireGuard[0] ^= 1 },
-		"ciphertext": func(_ *helloFrame, w *welcomeFrame) {
-			w.Ciphertext = append([]byte{^w.Ciphertext[0]}, w.Ciphertext[1:]...)
-		},
-		"encapsulation key": func(h *helloFrame, _ *welcomeFrame) { h.KEM = append([]byte{^h.KEM[0]}, h.KEM[1:]...) },
-	} {
-		if derive(change) == psk {
-			t.Errorf("a changed %s leaves the pre-shared key as it was", name)
-		}
-	}
-	if _, err := decapsulate(key, hello, &welcomeFrame{Ciphertext: []byte{1}}); err == nil {
-		t.Error("a short ciphertext was taken")
-	}
-}
-
 func TestPriceAGigabyteReadsBackAsItWasTyped(t *testing.T) {
 	t.Parallel()
 	token := Token{Symbol: "T", Decimals: 18}
@@ -312,7 +267,7 @@ func TestPriceAGigabyteReadsBackAsItWasTyped(t *testing.T) {
 func TestWhatTheLocalAPISaysReadsBack(t *testing.T) {
 	t.Parallel()
 	said := ProviderStatus{
-		Schema: "byway.status/1", Sessions: []ServedStatus{{State: StateHeld}},
+		Schema: "byway.status/1", Sessions: []serve.SessionStatus{{State: wire.StateHeld}},
 		Earnings: Earnings{GasSpent: Wei{new(big.Int).Lsh(big.NewInt(1), 200)}},
 	}
 	b, err := json.Marshal(said)
@@ -323,7 +278,7 @@ func TestWhatTheLocalAPISaysReadsBack(t *testing.T) {
 	if err := json.Unmarshal(b, &heard); err != nil {
 		t.Fatal(err)
 	}
-	if heard.Sessions[0].State != StateHeld || heard.Earnings.GasSpent.Cmp(said.Earnings.GasSpent.Int) != 0 {
+	if heard.Sessions[0].State != wire.StateHeld || heard.Earnings.GasSpent.Cmp(said.Earnings.GasSpent.Int) != 0 {
 		t.Errorf("said %s, heard %+v", b, heard)
 	}
 	for _, bad := range []string{`1`, `"-1"`, `"x"`, `""`, `"` + strings.Repeat("9", 100) + `"`} {
@@ -331,7 +286,7 @@ func TestWhatTheLocalAPISaysReadsBack(t *testing.T) {
 			t.Errorf("%.20s was read as wei", bad)
 		}
 	}
-	if err := new(SessionState).UnmarshalText([]byte("paused")); err == nil {
+	if err := new(wire.State).UnmarshalText([]byte("paused")); err == nil {
 		t.Error("an unknown state was read")
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"byway/node/wire"
 	"byway/payments"
 	"byway/registry/choose"
 	"byway/tunnel"
@@ -80,7 +81,7 @@ func (m *Market) measure(s *Session) {
 		}
 	}
 	err := s.Err()
-	var protocol *ProtocolError
+	var protocol *wire.ProtocolError
 	m.observe(choose.Observation{
 		Provider: s.offer.Offer.Provider, At: time.Now(), SetUp: s.setup, RTT: s.leastRTT(), Rate: meter.rate(),
 		Stalls: meter.stalls, Length: time.Since(s.began), Failed: errors.Is(err, ErrProviderGone) || errors.As(err, &protocol),
@@ -89,13 +90,13 @@ func (m *Market) measure(s *Session) {
 
 // failed writes down that no session came about, where that was the provider's fault.
 func (m *Market) failed(provider common.Address, err error) {
-	var refused *RefusedError
+	var refused *wire.RefusedError
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, payments.ErrSpendCap):
 		return
 	case errors.As(err, &refused):
 		switch refused.Code {
-		case RefusedInternal, RefusedBusy, RefusedOffer:
+		case wire.RefusedInternal, wire.RefusedBusy, wire.RefusedOffer:
 		default:
 			return // it is right not to serve what we sent
 		}

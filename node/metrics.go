@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"byway/node/wire"
 )
 
 // Metrics of a provider, in Prometheus's form, at /metrics of the local API: behind the same token as everything there.
@@ -49,13 +51,13 @@ func (p *Provider) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	byState := map[SessionState]int{}
+	byState := map[wire.State]int{}
 	var rx, tx uint64
 	for _, s := range status.Sessions {
 		byState[s.State]++
 		rx, tx = rx+s.Rx, tx+s.Tx
 	}
-	for state := StateOpening; state <= StateClosed; state++ {
+	for state := wire.StateOpening; state <= wire.StateClosed; state++ {
 		gauge(metricSessions, float64(byState[state]), state.String())
 	}
 	gauge(metricTraffic, float64(rx), "in")

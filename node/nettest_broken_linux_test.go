@@ -15,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 
 	"byway/node"
+	"byway/node/wire"
 	"byway/tunnel/route"
 )
 
@@ -159,8 +160,8 @@ func TestNetAdversaryProviderThatBreaksTheProtocolOpensNoMachine(t *testing.T) {
 
 		ends := make(map[string]func(*node.Session))
 		for name, raw := range node.BrokenFrames() {
-			ends["the provider sends "+name] = func(s *node.Session) {
-				if err := m.provider.Say(s.ID(), raw); err != nil {
+			ends["the provider sends "+name] = func(*node.Session) {
+				if err := m.provider.Say(raw); err != nil {
 					t.Error(err)
 				}
 			}
@@ -169,12 +170,12 @@ func TestNetAdversaryProviderThatBreaksTheProtocolOpensNoMachine(t *testing.T) {
 			"garbage": []byte("not a frame at all, and long enough to be one"), "nothing": nil,
 			"a close": node.BrokenFrames()["a close"], "a refusal": node.BrokenFrames()["a refusal"],
 		} {
-			ends["the provider hangs up, and answers the next stream with "+name] = func(s *node.Session) {
-				m.provider.Host().SetStreamHandler(node.SessionProtocol, func(stream network.Stream) {
+			ends["the provider hangs up, and answers the next stream with "+name] = func(*node.Session) {
+				m.provider.Host().SetStreamHandler(wire.SessionProtocol, func(stream network.Stream) {
 					_, _ = stream.Write(raw)
 					stream.Close()
 				})
-				m.provider.Hang(s.ID())
+				m.provider.Hang()
 			}
 		}
 		for name, end := range ends {

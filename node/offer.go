@@ -10,6 +10,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"byway/node/wire"
 	"byway/payments"
 	"byway/registry"
 	"byway/tunnel"
@@ -95,7 +96,7 @@ func (cfg ProviderConfig) sold() (registry.Offer, error) {
 func offerOf(terms registry.Draft, n Network, provider common.Address) (registry.Offer, error) {
 	return terms.Apply(registry.Offer{
 		ChainID: n.ChainID, Channels: n.Channels, Registry: n.Registry, Token: n.Token, Provider: provider,
-		Protocols: []string{string(SessionProtocol)}, Exit: &registry.ExitPolicy{Denied: tunnel.AlwaysDenied()},
+		Protocols: []string{string(wire.SessionProtocol)}, Exit: &registry.ExitPolicy{Denied: tunnel.AlwaysDenied()},
 		Window: max(payments.Window(terms.Tick, 0), payments.OfferWindow(max(terms.Capacity.Down, terms.Capacity.Up)/8)),
 	}), nil
 }

@@ -19,6 +19,7 @@ import (
 	"byway/contracts/bindings/erc20"
 	"byway/contracts/chain"
 	"byway/ipfs"
+	"byway/node/serve"
 	"byway/payments"
 	"byway/registry"
 )
@@ -79,7 +80,7 @@ func openParts(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	p.ipfs, err = ipfs.Open(ctx, ipfs.Config{
 		Dir: cfg.Home.path("blocks"), Key: p.hostKey, Listen: cfg.HostListen, Network: cfg.Network.ipfs(),
 		Client: cfg.Client, Timeout: cfg.Network.fetchTimeout(), Dialer: cfg.Network.Dialer, Log: p.log,
-		Sessions: cfg.Sessions, Pools: sessionPools(cfg.Sessions),
+		Sessions: cfg.Sessions, Pools: serve.Pools(cfg.Sessions),
 	})
 	if err != nil {
 		return nil, err

@@ -1,9 +1,9 @@
 package node
 
-import "byway/contracts/text"
+import (
+	"byway/contracts/text"
+	"byway/node/wire"
+)
 
-// maxReason bounds, in bytes, a text that the other side gave and that a person will read.
-const maxReason = 480
-
-// printable makes such a text safe to show.
-func printable(s string) string { return text.Cut(s, maxReason) }
+// printable makes a text that the other side gave, and that a person will read, safe to show.
+func printable(s string) string { return text.Cut(s, wire.MaxReason) }

@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
 	"byway/contracts"
+	"byway/ipfs"
+	"byway/node/serve"
+	"byway/node/wire"
 	"byway/payments"
 	"byway/registry"
 	"byway/tunnel"
@@ -31,9 +32,6 @@ const (
 	DefaultMaxSessions = 5000
 	// MostSessions is what an exit has inner addresses for.
 	MostSessions = 1<<16 - 3
-	// sessionGrace is how long a session waits for the consumer: held for want of a promise, or for a broken stream to
-	// come back.
-	sessionGrace = 30 * time.Second
 )
 
 // ProviderConfig is what a provider decides.
@@ -82,17 +80,13 @@ type Provider struct {
 	started time.Time
 	ready   chan struct{} // closed once Run serves
 
-	hellos, releases *hellos // streams that have not paid
+	server *serve.Server
 
 	troubled atomic.Pointer[string] // nil, save where tests make trouble for the exit
 
 	mu          sync.Mutex
 	offer       registry.Signed // the one that is sold now
 	unpublished error           // see Unpublished
-	sessions    map[payments.SessionID]*served
-	opening     int // Hellos that are being looked at
-	stopping    bool
-	serving     sync.WaitGroup
 }
 
 // OpenProvider opens a provider's home, checks the chain's contracts and starts the exit. It serves nobody yet: [Run]
@@ -113,8 +107,7 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 		return nil, err
 	}
 	p := &Provider{
-		parts: parts, cfg: cfg, sells: sells, terms: terms, started: time.Now(), sessions: map[payments.SessionID]*served{},
-		ready: make(chan struct{}), hellos: newHellos(helloStreams, helloLooks), releases: newHellos(releaseStreams, releaseLooks),
+		parts: parts, cfg: cfg, sells: sells, terms: terms, started: time.Now(), ready: make(chan struct{}),
 	}
 	defer func() {
 		if err != nil {
@@ -163,7 +156,23 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 		Ledger: p.ledger, Chain: p.view, Sender: onlineSender{p.parts}, Deployment: cfg.Network.Deployment, Policy: p.claims,
 		Gas: p.chain, Events: p.claimEvents, Log: p.log,
 	})
-	return p, err
+	if err != nil {
+		return nil, err
+	}
+	secure, err := p.trustedWith(sells.PricePerGiB)
+	if err != nil {
+		return nil, err
+	}
+	p.server = serve.New(serve.Config{
+		Domain: p.domain, Payee: p.payee, Key: cfg.Key, Exit: p.exit, Host: p.ipfs, Self: p.ipfs.Host().ID(),
+		Offer: p.Offer, Sessions: terms.sessions, Rate: terms.rate, Endpoints: cfg.Endpoints, Trouble: p.exitTrouble,
+		Time: func(ctx context.Context) (now, next time.Time) {
+			t := p.hearTime(ctx)
+			return t.now, t.next
+		},
+		SecureAbove: secure, Secure: p.claimer.Wake, Log: p.log,
+	})
+	return p, nil
 }
 
 // DefaultDepth is how many blocks deep what guarantees much money must be: the reorganisations of a chain with proof of
@@ -240,8 +249,8 @@ func (p *Provider) Run(ctx context.Context) error {
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	p.ipfs.Host().SetStreamHandler(SessionProtocol, func(s network.Stream) { p.accept(ctx, s) })
-	p.ipfs.Host().SetStreamHandler(ReleaseProtocol, func(s network.Stream) { p.answerRelease(ctx, s) })
+	p.ipfs.Host().SetStreamHandler(wire.SessionProtocol, func(s network.Stream) { p.server.Session(ctx, s) })
+	p.ipfs.Host().SetStreamHandler(wire.ReleaseProtocol, func(s network.Stream) { p.server.Release(ctx, s) })
 	group.Go(func() error { return p.renewOffer(ctx) })
 	group.Go(func() error { return p.publishLater(ctx) })
 	group.Go(func() error { return p.followAddrs(ctx) })
@@ -251,12 +260,9 @@ func (p *Provider) Run(ctx context.Context) error {
 	group.Go(func() error { return p.serveAPI(ctx, p.routes(), func() { close(p.ready) }) })
 	err := group.Wait()
 
-	p.ipfs.Host().RemoveStreamHandler(SessionProtocol)
-	p.ipfs.Host().RemoveStreamHandler(ReleaseProtocol)
-	p.mu.Lock()
-	p.stopping = true
-	p.mu.Unlock()
-	p.serving.Wait() // Each session saw ctx end and gave its consumer the time to pay.
+	p.ipfs.Host().RemoveStreamHandler(wire.SessionProtocol)
+	p.ipfs.Host().RemoveStreamHandler(wire.ReleaseProtocol)
+	p.server.Wait()
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
@@ -295,249 +301,6 @@ func (p *Provider) renewOffer(ctx context.Context) error {
 	}
 }
 
-// accept serves one stream: a new session, or an earlier one that takes up its payments again.
-func (p *Provider) accept(ctx context.Context, stream network.Stream) {
-	p.mu.Lock()
-	if p.stopping {
-		p.mu.Unlock()
-		stream.Reset()
-		return
-	}
-	p.serving.Add(1)
-	p.mu.Unlock()
-	defer p.serving.Done()
-
-	wire := frameStream{stream}
-	knock := p.hellos.enter(stream, p.ipfs)
-	if knock == nil {
-		stream.ResetWithError(network.StreamResourceLimitExceeded) //nolint:errcheck // it is gone in any case
-		return
-	}
-	defer knock.leave()
-	first, err := wire.read(helloTimeout)
-	if err != nil {
-		p.hellos.refuse(reasonSilent)
-		var broken *ProtocolError
-		if errors.As(err, &broken) {
-			refuse(wire, &RefusedError{Code: RefusedProtocol, Reason: err.Error()})
-			return
-		}
-		stream.Reset()
-		return
-	}
-	switch f := first.(type) {
-	case *helloFrame:
-		var s *served
-		err := knock.look(ctx)
-		if err == nil {
-			s, err = p.admit(ctx, knock, f)
-		}
-		if err != nil {
-			p.log.Debug("session refused", "error", err)
-			knock.listen() // who does not take the answer is as good as silent
-			refuse(wire, err)
-			return
-		}
-		knock.leave()
-		s.run(ctx, wire)
-	case *resumeFrame:
-		p.mu.Lock()
-		s := p.sessions[f.Session]
-		p.mu.Unlock()
-		if s == nil || s.remote != stream.Conn().RemotePeer() {
-			refuse(wire, &RefusedError{Code: RefusedSession, Reason: "no such session"})
-			return
-		}
-		knock.leave()
-		s.reattach(ctx, wire)
-	default:
-		err := &ProtocolError{fmt.Errorf("a session starts with Hello, not %s", frameName(f))}
-		refuse(wire, &RefusedError{Code: RefusedProtocol, Reason: err.Error()})
-	}
-}
-
-// refuse answers why there is no session, and ends the stream.
-func refuse(wire frameStream, err error) {
-	answer := &refusedFrame{Code: RefusedInternal, Reason: "internal error"}
-	var refused *RefusedError
-	if errors.As(err, &refused) {
-		answer.Code, answer.Reason = refused.Code, printable(refused.Reason)
-	}
-	if wire.write(answer) != nil {
-		wire.Reset()
-		return
-	}
-	wire.Close()
-}
-
-// admit checks a Hello against the offer, the chain and the ledger, records the session, and only then adds the peer.
-func (p *Provider) admit(ctx context.Context, knock *hello, h *helloFrame) (*served, error) {
-	p.mu.Lock()
-	if p.exitTrouble() != "" {
-		p.mu.Unlock()
-		return nil, &RefusedError{RefusedBusy, "the exit forwards nothing at the moment: try again later"}
-	}
-	offer, busy := p.offer, len(p.sessions)+p.opening >= p.terms.sessions
-	if !busy {
-		p.opening++
-	}
-	p.mu.Unlock()
-	if !busy {
-		defer func() {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.opening--
-		}()
-	}
-	if busy {
-		return nil, &RefusedError{RefusedBusy, "no room for another session: try again later"}
-	}
-	if asked, err := cid.Cast(h.Offer); err != nil || !asked.Equals(offer.CID) {
-		return nil, &RefusedError{RefusedOffer, "this offer is not sold any more: list the offers again"}
-	}
-	if h.Token != offer.Offer.Token {
-		return nil, &RefusedError{RefusedOffer, "the offer is priced in another token"}
-	}
-	terms := payments.Terms{
-		Session: h.Session,
-		Channel: contracts.Channel{
-			Vault: contracts.Vault{Token: h.Token, Payer: h.Payer, Signer: h.Signer}, Payee: offer.Offer.Payee,
-		},
-		PricePerGiB: offer.Offer.PricePerGiB, Tick: offer.Offer.Tick, Window: offer.Offer.Window,
-		Offer: offer.CID.String(),
-	}
-	// Only who holds the signer is worth a look at the chain and a row in the ledger.
-	first := h.First.promise(terms.Channel)
-	if err := p.domain.Verify(first); err != nil {
-		return nil, refusal(err)
-	}
-	latest, err := p.payee.Open(ctx, terms)
-	if err != nil {
-		return nil, refusal(err)
-	}
-	s, err := p.welcome(ctx, knock, h, terms, latest)
-	if err != nil {
-		return nil, errors.Join(err, p.payee.Close(ctx, terms.Session, payments.Usage{}))
-	}
-	return s, nil
-}
-
-// welcome takes the first promise of a recorded session, adds its peer and answers.
-func (p *Provider) welcome(
-	ctx context.Context, knock *hello, h *helloFrame, terms payments.Terms, latest *payments.Promise,
-) (*served, error) {
-	wire := frameStream{knock.stream}
-	if err := p.keepReserve(ctx, knock, terms.Channel, h.Reserve); err != nil {
-		return nil, refusal(err)
-	}
-	credit, err := p.prepaid(ctx, terms, h.First)
-	if errors.Is(err, payments.ErrNotRising) && latest != nil {
-		credit, err = p.recall(ctx, knock, terms, *latest)
-	}
-	if err != nil {
-		return nil, refusal(err)
-	}
-	s, err := p.addPeer(knock.remote, h, terms, credit)
-	if err != nil {
-		return nil, err
-	}
-	knock.done() // others need not wait until this one takes its Welcome
-	if err := wire.write(s.welcome(latest)); err != nil {
-		p.removePeer(s)
-		return nil, err
-	}
-	return s, nil
-}
-
-// recall tells a consumer that forgot its own promises the latest one, and takes the promise that rises above it.
-func (p *Provider) recall(
-	ctx context.Context, knock *hello, terms payments.Terms, latest payments.Promise,
-) (payments.Credit, error) {
-	wire := frameStream{knock.stream}
-	told := &refusedFrame{Code: RefusedStale, Reason: payments.ErrNotRising.Error(), Latest: toWirePtr(&latest)}
-	knock.listen()
-	if err := wire.write(told); err != nil {
-		return payments.Credit{}, err
-	}
-	reply, err := wire.read(recallTimeout)
-	if err != nil {
-		return payments.Credit{}, err
-	}
-	if err := knock.look(ctx); err != nil {
-		return payments.Credit{}, err
-	}
-	pay, ok := reply.(*payFrame)
-	if !ok {
-		return payments.Credit{}, &RefusedError{RefusedProtocol, "a stale promise is followed by Pay, or by nothing"}
-	}
-	return p.prepaid(ctx, terms, pay.Promise)
-}
-
-// prepaid takes the promise that opens a session. One seen before is no error to the ledger, but it prepays nothing.
-func (p *Provider) prepaid(ctx context.Context, terms payments.Terms, w wirePromise) (payments.Credit, error) {
-	credit, err := p.payee.Accept(ctx, terms.Session, w.promise(terms.Channel))
-	if err == nil && credit.Window == 0 {
-		err = fmt.Errorf("the first tick is not prepaid: %w", payments.ErrNotRising)
-	}
-	return credit, err
-}
-
-// addPeer makes the session's keys and lets its peer into the tunnel.
-func (p *Provider) addPeer(
-	remote peer.ID, h *helloFrame, terms payments.Terms, credit payments.Credit,
-) (*served, error) {
-	psk, ciphertext, err := encapsulate(h, p.exit.PublicKey())
-	if err != nil {
-		return nil, &RefusedError{RefusedProtocol, err.Error()}
-	}
-	inner, err := p.exit.Add(tunnel.Peer{PublicKey: h.WireGuard, PresharedKey: psk, Limit: credit.Limit})
-	switch {
-	case errors.Is(err, tunnel.ErrFull):
-		return nil, &RefusedError{RefusedBusy, "no room for another session: try again later"}
-	case errors.Is(err, tunnel.ErrPeerExists):
-		return nil, &RefusedError{RefusedProtocol, "this WireGuard key has a session: make a fresh one for each"}
-	case err != nil:
-		return nil, err
-	}
-	if err := inner.SetRate((p.terms.rate + 7) / 8); err != nil {
-		p.log.Warn("the kernel does not hold a session back to its rate: what is too much is dropped at once", "error", err)
-	}
-	inner.SetTick(terms.Tick)
-	s := newServed(p, remote, terms, inner, credit, ciphertext)
-	p.ipfs.Keep(remote, s.tag())
-	p.mu.Lock()
-	p.sessions[terms.Session] = s
-	p.mu.Unlock()
-	return s, nil
-}
-
-// removePeer takes the session's peer out of the tunnel; its counters stand still from then on.
-func (p *Provider) removePeer(s *served) {
-	if err := s.inner.Remove(); err != nil {
-		p.log.Error("peer not removed", "session", s.terms.Session, "error", err)
-	}
-	p.ipfs.LetGo(s.remote, s.tag())
-	p.mu.Lock()
-	delete(p.sessions, s.terms.Session)
-	p.mu.Unlock()
-}
-
-// refusal turns an error of the payment engine into what the consumer is told.
-func refusal(err error) error {
-	var unfunded *payments.UnfundedError
-	switch {
-	case errors.Is(err, payments.ErrNotRising):
-		return &RefusedError{RefusedStale, err.Error()}
-	case errors.Is(err, payments.ErrSecondSigner):
-		return &RefusedError{RefusedSigner, err.Error()}
-	case errors.Is(err, payments.ErrBadSignature), errors.Is(err, payments.ErrWrongChannel):
-		return &RefusedError{RefusedPromise, err.Error()}
-	case errors.As(err, &unfunded), errors.Is(err, payments.ErrExiting):
-		return &RefusedError{RefusedUnfunded, err.Error()}
-	}
-	return err
-}
-
 // Claim turns every promise into tokens now.
 func (p *Provider) Claim(ctx context.Context) (Claimed, error) {
 	c, err := p.claimer.Claim(ctx)
@@ -552,27 +315,41 @@ func (p *Provider) Earnings(ctx context.Context) (Earnings, error) {
 
 // ProviderStatus is byway.status/1 of a provider.
 type ProviderStatus struct {
-	Schema   string           `json:"schema"`
-	Role     string           `json:"role"`
-	Provider string           `json:"provider"`
-	Offer    string           `json:"offer"`
-	Price    contracts.Amount `json:"price_per_gib"`
-	Token    Token            `json:"token"`
-	Since    time.Time        `json:"since"`
-	Hosts    []string         `json:"hosts"`
-	Exit     tunnel.Mode      `json:"exit"`                   // how it forwards, which "auto" chose at the start
-	Trouble  string           `json:"exit_trouble,omitempty"` // why it forwards nothing at the moment
-	Use      tunnel.ExitUse   `json:"use"`                    // what all sessions have of what they share
-	Sessions []ServedStatus   `json:"sessions"`
-	Peers    PeersUse         `json:"peers"`
-	Earnings Earnings         `json:"earnings"`
-	Chain    []ChainStatus    `json:"chain"`
-	Claims   string           `json:"claims"` // by which rule they are made, for people
-	Left     []Left           `json:"left"`   // what is owed and is not claimed by it
+	Schema   string                `json:"schema"`
+	Role     string                `json:"role"`
+	Provider string                `json:"provider"`
+	Offer    string                `json:"offer"`
+	Price    contracts.Amount      `json:"price_per_gib"`
+	Token    Token                 `json:"token"`
+	Since    time.Time             `json:"since"`
+	Hosts    []string              `json:"hosts"`
+	Exit     tunnel.Mode           `json:"exit"`                   // how it forwards, which "auto" chose at the start
+	Trouble  string                `json:"exit_trouble,omitempty"` // why it forwards nothing at the moment
+	Use      tunnel.ExitUse        `json:"use"`                    // what all sessions have of what they share
+	Sessions []serve.SessionStatus `json:"sessions"`
+	Peers    PeersUse              `json:"peers"`
+	Earnings Earnings              `json:"earnings"`
+	Chain    []ChainStatus         `json:"chain"`
+	Claims   string                `json:"claims"` // by which rule they are made, for people
+	Left     []Left                `json:"left"`   // what is owed and is not claimed by it
 	// Unbonding is what of earlier stakes comes back, and when; null where the chain can't be read.
 	Unbonding *registry.Unbonding `json:"unbonding"`
 	// Unpublished is why the chain can't be read, where the offer is the one that was published before the start.
 	Unpublished string `json:"unpublished,omitempty"`
+}
+
+// PeersUse is what a provider's peers hold of it, and their limits.
+type PeersUse struct {
+	ipfs.Use
+	Sessions     int            `json:"sessions"`
+	SessionsMost int            `json:"sessions_most"`
+	Hellos       serve.HelloUse `json:"hellos"`
+	Releases     serve.HelloUse `json:"releases"`
+}
+
+func (p *Provider) peersUse() PeersUse {
+	use := p.server.Use()
+	return PeersUse{p.ipfs.Use(), use.Sessions, use.SessionsMost, use.Hellos, use.Releases}
 }
 
 // Earnings is what a provider was promised and where that stands, in base units; GasSpent is in wei.
@@ -600,21 +377,19 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 	if err != nil {
 		return ProviderStatus{}, err
 	}
-	peers, unbonding := p.peersUse(), p.unbonding(ctx)
+	peers, sessions, unbonding := p.peersUse(), p.server.Sessions(), p.unbonding(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	status := ProviderStatus{
 		Schema: "byway.status/1", Role: "provider", Provider: p.cfg.Key.Address().Hex(), Offer: p.offer.CID.String(),
-		Price: p.sells.PricePerGiB, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Exit: p.exit.Mode(), Sessions: []ServedStatus{},
-		Peers: peers, Earnings: earnings, Trouble: p.exitTrouble(), Use: p.exit.Use(),
+		Price: p.sells.PricePerGiB, Token: p.token, Since: p.started, Hosts: p.ipfs.Addrs(), Exit: p.exit.Mode(),
+		Sessions: sessions,
+		Peers:    peers, Earnings: earnings, Trouble: p.exitTrouble(), Use: p.exit.Use(),
 		Chain:  p.chainStatus(),
 		Claims: p.claimRule(p.claims), Left: p.left(), Unbonding: unbonding,
 	}
 	if p.unpublished != nil {
 		status.Unpublished = printable(p.unpublished.Error())
-	}
-	for _, s := range p.sessions {
-		status.Sessions = append(status.Sessions, s.status())
 	}
 	return status, nil
 }

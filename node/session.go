@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/libp2p/go-libp2p/core/network"
 
 	"byway/contracts"
+	"byway/node/wire"
 	"byway/payments"
 	"byway/registry"
 	"byway/tunnel"
@@ -33,12 +33,12 @@ type Session struct {
 	once    sync.Once
 	done    chan struct{} // closed when everything has ended
 
-	frames chan incoming
+	frames <-chan wire.Incoming
 	proxy  atomic.Pointer[tunnel.Proxy] // nil: there is none
 
 	mu      sync.Mutex
-	state   SessionState
-	peer    statusFrame // the provider's latest report
+	state   wire.State
+	peer    wire.Status // the provider's latest report
 	ended   time.Time
 	receipt Receipt
 	err     error
@@ -117,23 +117,22 @@ func (s *Session) run(ctx context.Context) {
 		defer s.consumer.ipfs.LetGo(host.ID, tag)
 	}
 	err := s.pay(ctx)
-	s.move(StateClosing)
+	s.move(wire.StateClosing)
 	if settleErr := s.settle(ctx, err); err == nil {
 		err = settleErr
 	}
 	err = errors.Join(err, s.tunnel.Close())
 	usage := s.usage() // A closed tunnel counts no more.
-	s.move(StateClosed)
+	s.move(wire.StateClosed)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err, s.ended = err, time.Now()
 	s.receipt = s.receiptLocked(usage)
 }
 
-func (s *Session) use(wire frameStream) {
-	s.wire = wire
-	s.frames = make(chan incoming, 1)
-	go readFrames(wire, s.frames)
+func (s *Session) use(stream wire.Stream) {
+	s.stream = stream
+	s.frames = stream.Listen()
 }
 
 // errProviderCloses carries the provider's reason for ending the session.
@@ -148,25 +147,25 @@ var errTunnelEnded = errors.New("the tunnel's interface was removed by another p
 
 // pay sends a promise whenever one is due. It returns nil when Close was called, and otherwise what ended the session.
 func (s *Session) pay(ctx context.Context) error {
-	quiet := time.NewTimer(silence)
+	quiet := time.NewTimer(wire.Silence)
 	defer quiet.Stop()
 	for {
 		select {
 		case <-s.tunnel.Notify():
 		case in := <-s.frames:
-			if in.err != nil {
-				if err := s.resume(ctx, in.err); err != nil {
+			if in.Err != nil {
+				if err := s.resume(ctx, in.Err); err != nil {
 					return err
 				}
-			} else if err := s.handle(in.frame); err != nil {
+			} else if err := s.handle(in.Frame); err != nil {
 				return err
 			}
-			quiet.Reset(silence)
+			quiet.Reset(wire.Silence)
 		case <-quiet.C:
-			if err := s.resume(ctx, fmt.Errorf("no word for %s", silence)); err != nil {
+			if err := s.resume(ctx, fmt.Errorf("no word for %s", wire.Silence)); err != nil {
 				return err
 			}
-			quiet.Reset(silence)
+			quiet.Reset(wire.Silence)
 		case <-s.tunnel.Ended():
 			return errTunnelEnded
 		case <-s.closing:
@@ -175,8 +174,8 @@ func (s *Session) pay(ctx context.Context) error {
 		promise, due, err := s.payer.Due(ctx, s.usage())
 		if due {
 			// A stream that breaks here is seen, and taken up again, by its reader.
-			if writeErr := s.wire.write(&payFrame{toWire(promise)}); writeErr != nil {
-				s.wire.Reset()
+			if writeErr := s.stream.Send(&wire.Pay{Promise: wire.NewPromise(promise)}); writeErr != nil {
+				s.stream.Reset()
 			}
 		}
 		if err != nil {
@@ -186,29 +185,29 @@ func (s *Session) pay(ctx context.Context) error {
 }
 
 // handle acts on one frame of an open session.
-func (s *Session) handle(f frame) error {
+func (s *Session) handle(f wire.Frame) error {
 	switch f := f.(type) {
-	case *statusFrame:
+	case *wire.Status:
 		s.heard(f)
 		return nil
-	case *closeFrame:
+	case *wire.Close:
 		return &errProviderCloses{f.Reason}
 	}
-	return &ProtocolError{fmt.Errorf("%s does not belong in an open session", frameName(f))}
+	return &wire.ProtocolError{Err: fmt.Errorf("%s does not belong in an open session", wire.Name(f))}
 }
 
 // heard keeps the provider's latest report. Its counters can only rise: a provider that takes bytes back is not
 // believed, since uploads are paid by them.
-func (s *Session) heard(f *statusFrame) {
+func (s *Session) heard(f *wire.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.Rx, f.Tx = max(f.Rx, s.peer.Rx), max(f.Tx, s.peer.Tx)
 	s.peer = *f
-	next := StateOpen
+	next := wire.StateOpen
 	if f.Held {
-		next = StateHeld
+		next = wire.StateHeld
 	}
-	if s.state == StateOpen || s.state == StateHeld {
+	if s.state == wire.StateOpen || s.state == wire.StateHeld {
 		s.state = next
 	}
 }
@@ -224,13 +223,13 @@ func (s *Session) usage() payments.Usage {
 // resume takes the session up on a new stream after the old one broke with cause. The tunnel carries on meanwhile, as
 // far as the provider's window goes.
 func (s *Session) resume(ctx context.Context, cause error) error {
-	var protocol *ProtocolError
+	var protocol *wire.ProtocolError
 	if errors.As(cause, &protocol) {
-		s.wire.Reset()
+		s.stream.Reset()
 		return cause
 	}
-	s.wire.Reset()
-	drain(s.frames)
+	s.stream.Reset()
+	wire.Drain(s.frames)
 	// A connection that a dead host leaves behind would take new streams for a while yet.
 	if err := s.consumer.ipfs.Host().Network().ClosePeer(s.offer.Offer.Host.Peer); err != nil {
 		s.consumer.log.Debug("connection not closed", "error", err)
@@ -246,15 +245,15 @@ func (s *Session) resume(ctx context.Context, cause error) error {
 	}()
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = 100*time.Millisecond, 2*time.Second
-	stream, err := backoff.Retry(ctx, func() (network.Stream, error) { return s.redial(ctx) },
+	stream, err := backoff.Retry(ctx, func() (wire.Stream, error) { return s.redial(ctx) },
 		backoff.WithBackOff(retry), backoff.WithMaxElapsedTime(resumePatience))
 	if err != nil {
 		return fmt.Errorf("%w: %w, and then: %w", ErrProviderGone, cause, err)
 	}
-	s.use(frameStream{stream})
+	s.use(stream)
 	// The provider may not have seen the last promise: saying it again costs nothing.
-	if s.wire.write(&payFrame{toWire(s.payer.Last())}) != nil {
-		s.wire.Reset()
+	if s.stream.Send(&wire.Pay{Promise: wire.NewPromise(s.payer.Last())}) != nil {
+		s.stream.Reset()
 	}
 	return nil
 }
@@ -262,74 +261,75 @@ func (s *Session) resume(ctx context.Context, cause error) error {
 // resumePatience bounds how long a consumer tries to reach a provider whose stream broke.
 const resumePatience = 10 * time.Second
 
-func (s *Session) redial(ctx context.Context) (network.Stream, error) {
+func (s *Session) redial(ctx context.Context) (wire.Stream, error) {
 	stream, err := s.consumer.dial(ctx, s.offer.Offer)
 	if err != nil {
-		return nil, err
+		return wire.Stream{}, err
 	}
-	if err := (frameStream{stream}).write(&resumeFrame{s.id}); err != nil {
+	over := wire.NewStream(stream)
+	if err := over.Send(&wire.Resume{Session: s.id}); err != nil {
 		stream.Reset()
-		return nil, err
+		return wire.Stream{}, err
 	}
-	reply, err := frameStream{stream}.read(frameTimeout)
+	reply, err := over.Receive(wire.FrameTimeout)
 	if err != nil {
 		stream.Reset()
-		return nil, err
+		return wire.Stream{}, err
 	}
 	switch f := reply.(type) {
-	case *statusFrame:
+	case *wire.Status:
 		s.heard(f)
-		return stream, nil
-	case *refusedFrame:
+		return over, nil
+	case *wire.Refused:
 		stream.Close()
-		return nil, backoff.Permanent(&RefusedError{f.Code, f.Reason})
+		return wire.Stream{}, backoff.Permanent(f.Err())
 	}
 	stream.Reset()
-	return nil, backoff.Permanent(&ProtocolError{fmt.Errorf("%s does not answer Resume", frameName(reply))})
+	return wire.Stream{}, backoff.Permanent(&wire.ProtocolError{Err: fmt.Errorf("%s does not answer Resume", wire.Name(reply))})
 }
 
 // settle ends the session with the provider: final counters in, exact rest out. cause is why pay ended.
 func (s *Session) settle(ctx context.Context, cause error) error {
-	var protocol *ProtocolError
+	var protocol *wire.ProtocolError
 	if errors.Is(cause, ErrProviderGone) || errors.As(cause, &protocol) {
-		s.wire.Reset()
-		drain(s.frames)
+		s.stream.Reset()
+		wire.Drain(s.frames)
 		return nil
 	}
-	defer func() { drain(s.frames) }()
+	defer func() { wire.Drain(s.frames) }()
 	var closed *errProviderCloses
 	if !errors.As(cause, &closed) {
-		if err := s.wire.write(&closeFrame{}); err != nil {
-			s.wire.Reset()
+		if err := s.stream.Send(&wire.Close{}); err != nil {
+			s.stream.Reset()
 			return fmt.Errorf("%w before it could be paid the rest: %w", ErrProviderGone, err)
 		}
-		if err := s.await(func(f frame) bool {
-			status, ok := f.(*statusFrame)
+		if err := s.await(func(f wire.Frame) bool {
+			status, ok := f.(*wire.Status)
 			return ok && status.Final
 		}); err != nil {
-			s.wire.Reset()
+			s.stream.Reset()
 			return fmt.Errorf("%w before its final count: %w", ErrProviderGone, err)
 		}
 	}
 	// What is still on its way is not billed: the price is that of the bytes that the receipt shows.
 	if err := s.tunnel.Close(); err != nil {
-		s.wire.Reset()
+		s.stream.Reset()
 		return err
 	}
 	promise, due, err := s.payer.Final(ctx, s.usage())
 	if due {
-		err = errors.Join(err, s.wire.write(&payFrame{toWire(promise)}))
+		err = errors.Join(err, s.stream.Send(&wire.Pay{Promise: wire.NewPromise(promise)}))
 	}
-	if closeErr := s.wire.CloseWrite(); closeErr != nil || err != nil {
-		s.wire.Reset()
+	if closeErr := s.stream.CloseWrite(); closeErr != nil || err != nil {
+		s.stream.Reset()
 		return errors.Join(err, closeErr)
 	}
 	// The provider confirms when the end is on its disk.
-	err = s.await(func(f frame) bool {
-		_, ok := f.(*closeFrame)
+	err = s.await(func(f wire.Frame) bool {
+		_, ok := f.(*wire.Close)
 		return ok
 	})
-	s.wire.Close()
+	s.stream.Close()
 	if err != nil {
 		return fmt.Errorf("the provider did not confirm the last promise: %w", err)
 	}
@@ -337,33 +337,33 @@ func (s *Session) settle(ctx context.Context, cause error) error {
 }
 
 // await reads frames until one satisfies; statuses on the way are kept.
-func (s *Session) await(satisfies func(frame) bool) error {
-	timeout := time.After(finalPayTimeout)
+func (s *Session) await(satisfies func(wire.Frame) bool) error {
+	timeout := time.After(wire.FinalPatience)
 	for {
 		select {
 		case in := <-s.frames:
 			switch {
-			case errors.Is(in.err, io.EOF):
+			case errors.Is(in.Err, io.EOF):
 				return io.ErrUnexpectedEOF
-			case in.err != nil:
-				return in.err
+			case in.Err != nil:
+				return in.Err
 			}
-			if status, ok := in.frame.(*statusFrame); ok {
+			if status, ok := in.Frame.(*wire.Status); ok {
 				s.heard(status)
 			}
-			if satisfies(in.frame) {
+			if satisfies(in.Frame) {
 				return nil
 			}
 		case <-timeout:
-			return fmt.Errorf("no answer within %s", finalPayTimeout)
+			return fmt.Errorf("no answer within %s", wire.FinalPatience)
 		}
 	}
 }
 
-func (s *Session) move(next SessionState) {
+func (s *Session) move(next wire.State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state, err := s.state.transition(next)
+	state, err := s.state.Transition(next)
 	if err != nil {
 		s.consumer.log.Error("session state", "session", s.id, "error", err)
 		return
@@ -378,7 +378,7 @@ type Receipt struct {
 	Session  string           `json:"session"`
 	Offer    string           `json:"offer"`
 	Provider string           `json:"provider"`
-	State    SessionState     `json:"state"`
+	State    wire.State       `json:"state"`
 	Rx       uint64           `json:"rx_bytes"`
 	Tx       uint64           `json:"tx_bytes"`
 	Price    contracts.Amount `json:"price_per_gib"`
@@ -393,7 +393,7 @@ func (s *Session) Receipt() Receipt {
 	usage := s.usage()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == StateClosed {
+	if s.state == wire.StateClosed {
 		return s.receipt
 	}
 	return s.receiptLocked(usage)

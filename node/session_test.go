@@ -18,6 +18,7 @@ import (
 
 	"byway/contracts"
 	"byway/node"
+	"byway/node/wire"
 	"byway/payments"
 	"byway/registry"
 	"byway/tunnel"
@@ -92,7 +93,7 @@ func TestProviderStopsForwardingOneWindowAfterLastPromise(t *testing.T) {
 	// The gate shuts, and then not one byte more passes, however long the consumer keeps asking.
 	eventually(t, time.Minute, "the gate shuts", func() bool {
 		_, _, state := m.provider.Counted(f.ID)
-		return state == node.StateHeld
+		return state == wire.StateHeld
 	})
 	offer := m.offer().Offer
 	// One prepaid tick and one window; the tolerance for loss is two per cent of what is paid.
@@ -171,7 +172,7 @@ func TestProviderThatVanishesLeavesNoHangingSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A host that is gone answers nothing: neither the stream nor a new connection.
-	m.provider.Host().RemoveStreamHandler(node.SessionProtocol)
+	m.provider.Host().RemoveStreamHandler(wire.SessionProtocol)
 	if err := m.provider.Host().Network().ClosePeer(m.consumer.Host().ID()); err != nil {
 		t.Fatal(err)
 	}
@@ -334,22 +335,22 @@ func TestProviderRefusesBadHellosWithTheirReason(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		hello node.Greeting
-		code  node.RefusalCode
+		code  wire.RefusalCode
 	}{
-		"signed by another key":   {m.greeting(t, stranger, nil), node.RefusedPromise},
-		"nothing deposited":       {m.greeting(t, stranger, func(p *payments.Promise) { p.Signer = stranger.Address() }), node.RefusedUnfunded},
-		"above the funds":         {m.greeting(t, m.cfg.Session, func(p *payments.Promise) { p.Cumulative = tokens("2") }), node.RefusedUnfunded},
-		"not above the latest":    {m.greeting(t, m.cfg.Session, nil), node.RefusedStale},
-		"another token":           {m.greeting(t, m.cfg.Session, func(p *payments.Promise) { p.Token = stranger.Address() }), node.RefusedOffer},
-		"an offer not sold":       {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Offer[10] ^= 1 }), node.RefusedOffer},
-		"an offer that is no CID": {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Offer = []byte{1} }), node.RefusedOffer},
+		"signed by another key":   {m.greeting(t, stranger, nil), wire.RefusedPromise},
+		"nothing deposited":       {m.greeting(t, stranger, func(p *payments.Promise) { p.Signer = stranger.Address() }), wire.RefusedUnfunded},
+		"above the funds":         {m.greeting(t, m.cfg.Session, func(p *payments.Promise) { p.Cumulative = tokens("2") }), wire.RefusedUnfunded},
+		"not above the latest":    {m.greeting(t, m.cfg.Session, nil), wire.RefusedStale},
+		"another token":           {m.greeting(t, m.cfg.Session, func(p *payments.Promise) { p.Token = stranger.Address() }), wire.RefusedOffer},
+		"an offer not sold":       {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Offer[10] ^= 1 }), wire.RefusedOffer},
+		"an offer that is no CID": {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Offer = []byte{1} }), wire.RefusedOffer},
 		"a short ML-KEM key": {spoil(m.greeting(t, m.cfg.Session, func(p *payments.Promise) {
 			p.Cumulative, p.Share = tokens("0.01"), contracts.Amount{}
 		}),
-			func(g *node.Greeting) { g.KEM = g.KEM[:100] }), node.RefusedProtocol},
+			func(g *node.Greeting) { g.KEM = g.KEM[:100] }), wire.RefusedProtocol},
 	} {
 		err := m.consumer.Greet(m.ctx, offer, c.hello)
-		var refused *node.RefusedError
+		var refused *wire.RefusedError
 		if !errors.As(err, &refused) || refused.Code != c.code {
 			t.Errorf("%s: got %v, want code %d", name, err, c.code)
 			continue
@@ -420,7 +421,7 @@ func TestBadPromisesInASessionEndItAndCountForNothing(t *testing.T) {
 		}
 		eventually(t, time.Minute, name+" ends the session", func() bool {
 			_, _, state := m.provider.Counted(f.ID)
-			return state == node.StateClosed
+			return state == wire.StateClosed
 		})
 		if after := paid(); after != before {
 			t.Errorf("%s: the ledger went from %s to %s", name, before, after)
@@ -439,7 +440,7 @@ func TestGarbageOnTheSessionStreamHarmsNobodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 50 {
-		stream, err := m.consumer.Host().NewStream(m.ctx, host.ID, node.SessionProtocol)
+		stream, err := m.consumer.Host().NewStream(m.ctx, host.ID, wire.SessionProtocol)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -451,7 +452,7 @@ func TestGarbageOnTheSessionStreamHarmsNobodyElse(t *testing.T) {
 		stream.Write(garbage) // the provider may hang up in the middle of it
 		stream.CloseWrite()   // likewise
 		stream.SetReadDeadline(time.Now().Add(15 * time.Second))
-		if answer, err := io.ReadAll(io.LimitReader(stream, 1<<16)); err == nil && len(answer) > node.MaxFrame {
+		if answer, err := io.ReadAll(io.LimitReader(stream, 1<<16)); err == nil && len(answer) > wire.MaxFrame {
 			t.Errorf("garbage was answered with %d bytes", len(answer))
 		} else if errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error("the provider keeps a stream of garbage open")

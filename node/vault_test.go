@@ -15,6 +15,7 @@ import (
 
 	"byway/contracts"
 	"byway/node"
+	"byway/node/wire"
 	"byway/payments"
 )
 
@@ -140,7 +141,7 @@ func TestChannelClosesInOneTransactionWhenTheProviderAnswers(t *testing.T) {
 	if err := m.download(s.Tunnel(), 2<<20); err != nil {
 		t.Fatal(err)
 	}
-	var refused *node.RefusedError
+	var refused *wire.RefusedError
 	if _, err := m.consumer.CloseChannel(m.ctx, provider, common.Address{}); !errors.As(err, &refused) {
 		t.Errorf("a channel with an open session closed: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"byway/ipfs"
+	"byway/node/wire"
 	"byway/registry"
 	"byway/tunnel"
 )
@@ -36,7 +37,7 @@ const maxEndpoints = 16
 
 // checkTerms compares the terms of a Welcome with those of the offer that was accepted: the session is paid for, and may be
 // owed, by the offer's.
-func (w *welcomeFrame) checkTerms(o registry.Offer) error {
+func checkTerms(w *wire.Welcome, o registry.Offer) error {
 	if w.Tick != o.Tick || w.Window != o.Window {
 		return fmt.Errorf("the welcome says ticks of %d and a window of %d bytes, the offer %d and %d", w.Tick, w.Window,
 			o.Tick, o.Window)
@@ -46,7 +47,7 @@ func (w *welcomeFrame) checkTerms(o registry.Offer) error {
 
 // clientConfig checks what a Welcome says about the tunnel. remote is where the provider's host was reached; private says
 // that the network is.
-func (w *welcomeFrame) clientConfig(remote multiaddr.Multiaddr, private bool) (tunnel.ClientConfig, error) {
+func clientConfig(w *wire.Welcome, remote multiaddr.Multiaddr, private bool) (tunnel.ClientConfig, error) {
 	if w.MTU < minMTU || w.MTU > maxMTU {
 		return tunnel.ClientConfig{}, fmt.Errorf("MTU %d is not between %d and %d", w.MTU, minMTU, maxMTU)
 	}
@@ -69,7 +70,7 @@ func (w *welcomeFrame) clientConfig(remote multiaddr.Multiaddr, private bool) (t
 	if !inner.Contains(dns) || dns == v4 || dns == v6 {
 		return tunnel.ClientConfig{}, fmt.Errorf("DNS at %s is not within the tunnel, %s", dns, inner.Masked())
 	}
-	endpoint, err := w.endpoint(remote, private)
+	endpoint, err := endpointOf(w, remote, private)
 	if err != nil {
 		return tunnel.ClientConfig{}, err
 	}
@@ -80,7 +81,7 @@ func (w *welcomeFrame) clientConfig(remote multiaddr.Multiaddr, private bool) (t
 
 // endpoint is the provider's first usable WireGuard endpoint. An unspecified address stands for the one at which its host
 // was reached.
-func (w *welcomeFrame) endpoint(remote multiaddr.Multiaddr, private bool) (netip.AddrPort, error) {
+func endpointOf(w *wire.Welcome, remote multiaddr.Multiaddr, private bool) (netip.AddrPort, error) {
 	refused := errors.New("it names none")
 	for _, text := range w.Endpoints[:min(len(w.Endpoints), maxEndpoints)] {
 		endpoint, err := netip.ParseAddrPort(text)

@@ -8,13 +8,14 @@ import (
 
 	"github.com/multiformats/go-multiaddr"
 
+	"byway/node/wire"
 	"byway/registry"
 	"byway/tunnel"
 )
 
 // welcomed is what an honest provider says, as far as addresses go.
-func welcomed() *welcomeFrame {
-	return &welcomeFrame{
+func welcomed() *wire.Welcome {
+	return &wire.Welcome{
 		Endpoints: []string{"8.8.8.8:51820"}, Inner4: netip.MustParseAddr("10.213.0.2").AsSlice(),
 		Inner6: netip.MustParseAddr("fd62:7977:6179::2").AsSlice(), DNS: netip.MustParseAddr("10.213.0.1").AsSlice(), MTU: 1420,
 		Tick: 1 << 20, Window: 4 << 20,
@@ -25,7 +26,7 @@ var publicHost = multiaddr.StringCast("/ip4/8.8.4.4/udp/4001/quic-v1")
 
 func TestAdversaryNothingInAWelcomeMeansThisMachine(t *testing.T) {
 	t.Parallel()
-	if _, err := welcomed().clientConfig(publicHost, false); err != nil {
+	if _, err := clientConfig(welcomed(), publicHost, false); err != nil {
 		t.Fatalf("an honest welcome: %v", err)
 	}
 	notInner4 := []string{
@@ -47,10 +48,10 @@ func TestAdversaryNothingInAWelcomeMeansThisMachine(t *testing.T) {
 	}
 	slice := func(s string) []byte { return netip.MustParseAddr(s).AsSlice() }
 	tried := 0
-	refused := func(what string, w *welcomeFrame) {
+	refused := func(what string, w *wire.Welcome) {
 		t.Helper()
 		tried++
-		if cfg, err := w.clientConfig(publicHost, false); err == nil {
+		if cfg, err := clientConfig(w, publicHost, false); err == nil {
 			t.Errorf("%s was believed: %v, DNS %v, endpoint %v", what, cfg.Addrs, cfg.DNS, cfg.Endpoint)
 		}
 	}
@@ -91,19 +92,19 @@ func TestAdversaryNothingInAWelcomeMeansThisMachine(t *testing.T) {
 	// A provider with several endpoints may have one that is of no use here.
 	w := welcomed()
 	w.Endpoints = []string{"192.168.1.2:51820", "8.8.8.8:51820"}
-	if cfg, err := w.clientConfig(publicHost, false); err != nil || cfg.Endpoint != netip.MustParseAddrPort("8.8.8.8:51820") {
+	if cfg, err := clientConfig(w, publicHost, false); err != nil || cfg.Endpoint != netip.MustParseAddrPort("8.8.8.8:51820") {
 		t.Errorf("of a private and a public endpoint: %v, %v", cfg.Endpoint, err)
 	}
 	// The unspecified address stands for the host's, which is held to the same.
 	w.Endpoints = []string{"0.0.0.0:51820"}
-	if cfg, err := w.clientConfig(publicHost, false); err != nil || cfg.Endpoint != netip.MustParseAddrPort("8.8.4.4:51820") {
+	if cfg, err := clientConfig(w, publicHost, false); err != nil || cfg.Endpoint != netip.MustParseAddrPort("8.8.4.4:51820") {
 		t.Errorf("where the host was reached: %v, %v", cfg.Endpoint, err)
 	}
 	loopback := multiaddr.StringCast("/ip4/127.0.0.1/udp/1/quic-v1")
-	if _, err := w.clientConfig(loopback, false); err == nil {
+	if _, err := clientConfig(w, loopback, false); err == nil {
 		t.Error("loopback was believed on a public network, by way of the host")
 	}
-	if _, err := w.clientConfig(loopback, true); err != nil {
+	if _, err := clientConfig(w, loopback, true); err != nil {
 		t.Errorf("loopback on a private network: %v", err)
 	}
 }
@@ -111,13 +112,13 @@ func TestAdversaryNothingInAWelcomeMeansThisMachine(t *testing.T) {
 func TestAdversaryAWelcomeKeepsToTheOffer(t *testing.T) {
 	t.Parallel()
 	offer := registry.Offer{Tick: 1 << 20, Window: 4 << 20}
-	if err := welcomed().checkTerms(offer); err != nil {
+	if err := checkTerms(welcomed(), offer); err != nil {
 		t.Fatal(err)
 	}
 	for _, terms := range [][2]uint64{{2 << 20, 4 << 20}, {1 << 20, 1 << 40}, {0, 0}, {1 << 63, 1 << 63}} {
 		w := welcomed()
 		w.Tick, w.Window = terms[0], terms[1]
-		if w.checkTerms(offer) == nil {
+		if checkTerms(w, offer) == nil {
 			t.Errorf("ticks of %d and a window of %d were believed", terms[0], terms[1])
 		}
 	}
@@ -126,7 +127,7 @@ func TestAdversaryAWelcomeKeepsToTheOffer(t *testing.T) {
 
 func TestAdversaryNoInnerAddressIsOneOfThisMachinesNetworks(t *testing.T) {
 	t.Parallel()
-	cfg, err := welcomed().clientConfig(publicHost, false)
+	cfg, err := clientConfig(welcomed(), publicHost, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,8 +175,8 @@ func FuzzWelcome(f *testing.F) {
 	f.Add([]byte{127, 0, 0, 1}, w.Inner6, w.DNS, "0.0.0.0:1", w.MTU, true)
 	f.Add(w.Inner4, []byte(net.ParseIP("::ffff:10.213.0.2").To16()), w.DNS, "[::ffff:127.0.0.1]:53", w.MTU, true)
 	f.Fuzz(func(t *testing.T, v4, v6, dns []byte, endpoint string, mtu uint16, private bool) {
-		w := &welcomeFrame{Inner4: v4, Inner6: v6, DNS: dns, Endpoints: []string{endpoint}, MTU: mtu}
-		cfg, err := w.clientConfig(publicHost, private)
+		w := &wire.Welcome{Inner4: v4, Inner6: v6, DNS: dns, Endpoints: []string{endpoint}, MTU: mtu}
+		cfg, err := clientConfig(w, publicHost, private)
 		if err != nil {
 			return
 		}

@@ -1,11 +1,10 @@
-package node
+package serve
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -13,17 +12,22 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"byway/contracts"
+	"byway/contracts/text"
+	"byway/node/wire"
 	"byway/payments"
 	"byway/tunnel"
 )
+
+// grace is how long a session waits for the consumer: held for want of a promise, or for a broken stream to come back.
+const grace = 30 * time.Second
 
 // statusInterval is how often a provider looks at a session that nothing else woke it for. It bounds the age of the
 // counters that the consumer pays its uploads by.
 const statusInterval = 250 * time.Millisecond
 
-// served is one session as its provider sees it. One goroutine, in run, owns everything but what mu guards.
-type served struct {
-	provider   *Provider
+// session is one session as its provider sees it. One goroutine, in run, owns everything but what mu guards.
+type session struct {
+	server     *Server
 	remote     peer.ID
 	terms      payments.Terms
 	inner      *tunnel.Session
@@ -32,8 +36,8 @@ type served struct {
 	attach     chan attachment // a stream that takes the place of a broken one
 	ended      chan struct{}
 
-	wire      frameStream
-	frames    chan incoming
+	stream    wire.Stream
+	frames    <-chan wire.Incoming
 	secured   bool      // the consumer's reserve has been seen to
 	heldAt    time.Time // when the gate shut; zero while it is open
 	troubleAt time.Time // since when the exit forwards nothing; zero while it does
@@ -41,83 +45,64 @@ type served struct {
 	saidAt    time.Time // when the last Status went out
 
 	mu     sync.Mutex
-	state  SessionState
+	state  wire.State
 	credit payments.Credit
 }
 
 // attachment hands a stream to the session's goroutine; done is closed when the session is through with it.
 type attachment struct {
-	wire frameStream
-	done chan struct{}
+	stream wire.Stream
+	done   chan struct{}
 }
 
-// incoming is what a stream's reader got: a frame, or how the stream ended.
-type incoming struct {
-	frame frame
-	err   error
-}
-
-func newServed(
-	p *Provider, remote peer.ID, terms payments.Terms, inner *tunnel.Session, credit payments.Credit, ciphertext []byte,
-) *served {
-	return &served{
-		provider: p, remote: remote, terms: terms, inner: inner, credit: credit, ciphertext: ciphertext,
+func newSession(
+	server *Server, remote peer.ID, terms payments.Terms, inner *tunnel.Session, credit payments.Credit, ciphertext []byte,
+) *session {
+	return &session{
+		server: server, remote: remote, terms: terms, inner: inner, credit: credit, ciphertext: ciphertext,
 		started: time.Now(), attach: make(chan attachment), ended: make(chan struct{}),
 	}
 }
 
 // tag is what the session's peer is kept for.
-func (s *served) tag() string { return "byway-session-" + s.terms.Session.String() }
+func (s *session) tag() string { return "byway-session-" + s.terms.Session.String() }
 
-func (s *served) welcome(latest *payments.Promise) *welcomeFrame {
-	p := s.provider
+func (s *session) welcome(latest *payments.Promise) *wire.Welcome {
+	exit := s.server.cfg.Exit
 	v4, v6 := s.inner.Addrs()
-	endpoints := p.cfg.Endpoints
-	if len(endpoints) == 0 {
-		// The unspecified address stands for the one at which the consumer reached this host.
-		endpoints = []string{netip.AddrPortFrom(netip.IPv4Unspecified(), p.exit.Port()).String()}
+	w := &wire.Welcome{
+		WireGuard: exit.PublicKey(), Endpoints: s.server.cfg.Endpoints,
+		Inner4: v4.AsSlice(), Inner6: v6.AsSlice(), DNS: exit.DNS().AsSlice(), MTU: uint16(exit.MTU()),
+		Ciphertext: s.ciphertext, Tick: s.terms.Tick, Window: s.terms.Window,
 	}
-	return &welcomeFrame{
-		WireGuard: p.exit.PublicKey(), Endpoints: endpoints,
-		Inner4: v4.AsSlice(), Inner6: v6.AsSlice(), DNS: p.exit.DNS().AsSlice(), MTU: uint16(p.exit.MTU()),
-		Ciphertext: s.ciphertext, Tick: s.terms.Tick, Window: s.terms.Window, Latest: toWirePtr(latest),
+	if latest != nil {
+		told := wire.NewPromise(*latest)
+		w.Latest = &told
 	}
+	return w
 }
 
 // run lives a session from its Welcome to its last frame: promises come in and open the gate, counters go out.
-func (s *served) run(ctx context.Context, wire frameStream) {
+func (s *session) run(ctx context.Context, stream wire.Stream) {
 	defer close(s.ended)
-	s.move(StateOpen)
-	s.use(wire)
-	s.provider.log.Info("session opened", "session", s.terms.Session)
+	s.move(wire.StateOpen)
+	s.use(stream)
+	s.server.log.Info("session opened", "session", s.terms.Session)
 	err := s.serve(ctx)
 	s.finish(ctx, err)
 }
 
 // use makes a stream the session's own and starts its reader, which ends with the stream.
-func (s *served) use(wire frameStream) {
-	s.wire = wire
-	s.frames = make(chan incoming, 1)
-	go readFrames(wire, s.frames)
-}
-
-// readFrames passes on what a stream brings until it ends. The channel is closed after the error.
-func readFrames(wire frameStream, out chan<- incoming) {
-	defer close(out)
-	for {
-		f, err := wire.read(0)
-		out <- incoming{f, err}
-		if err != nil {
-			return
-		}
-	}
+func (s *session) use(stream wire.Stream) {
+	s.stream = stream
+	s.frames = stream.Listen()
 }
 
 // errConsumerCloses says that the consumer asked for the end, which is how a session should end.
 var errConsumerCloses = errors.New("consumer closed the session")
 
 // serve handles a session until something ends it, and says what.
-func (s *served) serve(ctx context.Context) error {
+func (s *session) serve(ctx context.Context) error {
 	tick := time.NewTicker(statusInterval)
 	defer tick.Stop()
 	var broken <-chan time.Time // fires when a broken stream has been away for too long
@@ -132,23 +117,23 @@ func (s *served) serve(ctx context.Context) error {
 	for {
 		select {
 		case in := <-s.frames:
-			if in.err != nil {
-				var protocol *ProtocolError
-				if errors.As(in.err, &protocol) {
-					return in.err
+			if in.Err != nil {
+				var protocol *wire.ProtocolError
+				if errors.As(in.Err, &protocol) {
+					return in.Err
 				}
 				// The stream broke without a Close: the consumer may come back with another one.
-				s.frames, broken = nil, time.After(sessionGrace)
+				s.frames, broken = nil, time.After(grace)
 				release()
 				continue
 			}
-			if err := s.handle(ctx, in.frame); err != nil {
+			if err := s.handle(ctx, in.Frame); err != nil {
 				return err
 			}
 		case next := <-s.attach:
-			drain(s.frames)
+			wire.Drain(s.frames)
 			release()
-			s.use(next.wire)
+			s.use(next.stream)
 			attached, broken = next.done, nil
 			s.report(false)
 		case <-broken:
@@ -168,23 +153,23 @@ func (s *served) serve(ctx context.Context) error {
 }
 
 // handle acts on one frame of an open session.
-func (s *served) handle(ctx context.Context, f frame) error {
+func (s *session) handle(ctx context.Context, f wire.Frame) error {
 	switch f := f.(type) {
-	case *payFrame:
+	case *wire.Pay:
 		if err := s.accept(ctx, f); err != nil {
 			return err
 		}
 		s.report(false)
 		return nil
-	case *closeFrame:
+	case *wire.Close:
 		return errConsumerCloses
 	}
-	return &ProtocolError{fmt.Errorf("%s does not belong in an open session", frameName(f))}
+	return &wire.ProtocolError{Err: fmt.Errorf("%s does not belong in an open session", wire.Name(f))}
 }
 
 // accept takes a promise: verified, recorded and synced first, then the gate opens.
-func (s *served) accept(ctx context.Context, f *payFrame) error {
-	credit, err := s.provider.payee.Accept(ctx, s.terms.Session, f.Promise.promise(s.terms.Channel))
+func (s *session) accept(ctx context.Context, f *wire.Pay) error {
+	credit, err := s.server.cfg.Payee.Accept(ctx, s.terms.Session, f.Promise.On(s.terms.Channel))
 	if err != nil {
 		return err
 	}
@@ -195,77 +180,74 @@ func (s *served) accept(ctx context.Context, f *payFrame) error {
 	s.secure()
 	if !s.heldAt.IsZero() {
 		s.heldAt = time.Time{}
-		s.move(StateOpen)
+		s.move(wire.StateOpen)
 	}
 	return nil
 }
 
 // watch looks at the meter: it tells the consumer what it counted, and ends a session that has been held too long.
-func (s *served) watch() error {
-	switch trouble := s.provider.exitTrouble() != ""; {
+func (s *session) watch() error {
+	switch trouble := s.server.cfg.Trouble() != ""; {
 	case !trouble:
 		s.troubleAt = time.Time{}
 	case s.troubleAt.IsZero():
 		s.troubleAt = time.Now()
-	case time.Since(s.troubleAt) > troubleGrace:
+	case time.Since(s.troubleAt) > TroubleGrace:
 		return errExitClosed
 	}
 	switch held := s.inner.Held(); {
 	case held && s.heldAt.IsZero():
 		s.heldAt = time.Now()
-		s.move(StateHeld)
-	case held && time.Since(s.heldAt) > sessionGrace:
-		return fmt.Errorf("no promise for %s while the gate was shut", sessionGrace)
+		s.move(wire.StateHeld)
+	case held && time.Since(s.heldAt) > grace:
+		return fmt.Errorf("no promise for %s while the gate was shut", grace)
 	}
-	if s.usage() != s.reported || time.Since(s.saidAt) >= heartbeat {
+	if s.usage() != s.reported || time.Since(s.saidAt) >= wire.Heartbeat {
 		s.report(false)
 	}
 	return nil
 }
 
-// troubleGrace is how long a session waits for an exit that forwards nothing.
-const troubleGrace = 2 * time.Second
+// TroubleGrace is how long a session waits for an exit that forwards nothing.
+const TroubleGrace = 2 * time.Second
 
 // errExitClosed is what a consumer hears then. What exactly is wrong is the provider's own affair.
 var errExitClosed = errors.New("the provider's exit forwards nothing: its host's firewall was changed")
 
-func (s *served) usage() payments.Usage {
+func (s *session) usage() payments.Usage {
 	c := s.inner.Counters()
 	return payments.Usage{Rx: c.Rx, Tx: c.Tx}
 }
 
 // report sends the provider's view. Without a stream there is nobody to tell, and the grace time runs.
-func (s *served) report(final bool) {
+func (s *session) report(final bool) {
 	if s.frames == nil {
 		return
 	}
 	usage := s.usage()
 	s.mu.Lock()
-	status := &statusFrame{
-		Rx: usage.Rx, Tx: usage.Tx, Paid: s.credit.Paid.Bytes(), Limit: s.credit.Limit, Held: s.state == StateHeld,
+	status := &wire.Status{
+		Rx: usage.Rx, Tx: usage.Tx, Paid: s.credit.Paid.Bytes(), Limit: s.credit.Limit, Held: s.state == wire.StateHeld,
 		Final: final,
 	}
 	s.mu.Unlock()
-	if err := s.wire.write(status); err != nil {
+	if err := s.stream.Send(status); err != nil {
 		// The reader sees the same broken stream and starts the grace time.
-		s.wire.Reset()
+		s.stream.Reset()
 		return
 	}
 	s.reported, s.saidAt = usage, time.Now()
 }
 
-// finalPayTimeout bounds the wait for the promise that pays the rest.
-const finalPayTimeout = 5 * time.Second
-
 // finish ends a session: the peer goes first, so that the counters are final; then the consumer may pay what it still
 // owes; then the end is recorded; and only then is it confirmed.
-func (s *served) finish(ctx context.Context, cause error) {
-	s.move(StateClosing)
-	s.provider.removePeer(s)
+func (s *session) finish(ctx context.Context, cause error) {
+	s.move(wire.StateClosing)
+	s.server.removePeer(s)
 	// The last promise is worth taking even while the provider stops.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalPayTimeout+frameTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wire.FinalPatience+wire.FrameTimeout)
 	defer cancel()
-	reason := printable(cause.Error())
+	reason := text.Cut(cause.Error(), wire.MaxReason)
 	switch {
 	case errors.Is(cause, errConsumerCloses):
 		reason = "closed"
@@ -273,52 +255,52 @@ func (s *served) finish(ctx context.Context, cause error) {
 		reason = "the provider stops"
 	}
 	settled := s.settle(ctx, reason, cause)
-	if err := s.provider.payee.Close(ctx, s.terms.Session, s.usage()); err != nil {
-		s.provider.log.Error("session's end not recorded", "session", s.terms.Session, "error", err)
+	if err := s.server.cfg.Payee.Close(ctx, s.terms.Session, s.usage()); err != nil {
+		s.server.log.Error("session's end not recorded", "session", s.terms.Session, "error", err)
 		settled = false
 	}
 	if s.frames != nil {
-		drain(s.frames)
-		if settled && s.wire.write(&closeFrame{Reason: reason}) == nil {
-			s.wire.Close()
+		wire.Drain(s.frames)
+		if settled && s.stream.Send(&wire.Close{Reason: reason}) == nil {
+			s.stream.Close()
 		} else {
-			s.wire.Reset()
+			s.stream.Reset()
 		}
 	}
-	s.move(StateClosed)
-	s.provider.log.Info("session closed", "session", s.terms.Session, "reason", reason)
+	s.move(wire.StateClosed)
+	s.server.log.Info("session closed", "session", s.terms.Session, "reason", reason)
 }
 
 // settle gives the final counters and takes the final promise. It reports whether the consumer came to the orderly end
 // of its side.
-func (s *served) settle(ctx context.Context, reason string, cause error) bool {
+func (s *session) settle(ctx context.Context, reason string, cause error) bool {
 	if s.frames == nil {
 		return false
 	}
-	var protocol *ProtocolError
+	var protocol *wire.ProtocolError
 	if errors.As(cause, &protocol) {
 		// Nothing that a broken speaker says is trusted any more; but it may be told why.
-		s.wire.write(&closeFrame{Reason: reason}) //nolint:errcheck // the stream is reset next
+		s.stream.Send(&wire.Close{Reason: reason}) //nolint:errcheck // the stream is reset next
 		return false
 	}
 	s.report(true)
-	if !errors.Is(cause, errConsumerCloses) && s.wire.write(&closeFrame{Reason: reason}) != nil {
+	if !errors.Is(cause, errConsumerCloses) && s.stream.Send(&wire.Close{Reason: reason}) != nil {
 		return false
 	}
-	timeout := time.After(finalPayTimeout)
+	timeout := time.After(wire.FinalPatience)
 	for {
 		select {
 		case in := <-s.frames:
-			pay, isPay := in.frame.(*payFrame)
+			pay, isPay := in.Frame.(*wire.Pay)
 			switch {
-			case errors.Is(in.err, io.EOF):
+			case errors.Is(in.Err, io.EOF):
 				return true
-			case in.err != nil:
+			case in.Err != nil:
 				return false
 			case isPay:
 				if err := s.accept(ctx, pay); err != nil {
-					s.provider.log.Warn("final promise refused", "session", s.terms.Session, "error", err)
-					s.wire.write(&closeFrame{Reason: printable(err.Error())}) //nolint:errcheck // reset next
+					s.server.log.Warn("final promise refused", "session", s.terms.Session, "error", err)
+					s.stream.Send(&wire.Close{Reason: text.Cut(err.Error(), wire.MaxReason)}) //nolint:errcheck // reset next
 					return false
 				}
 				s.report(true)
@@ -331,28 +313,17 @@ func (s *served) settle(ctx context.Context, reason string, cause error) bool {
 	}
 }
 
-// drain takes what a stream's reader still has to say, so that it can end. The stream is closed or reset already.
-func drain(frames <-chan incoming) {
-	if frames == nil {
-		return
-	}
-	go func() {
-		for range frames { //nolint:revive // nothing to do with them
-		}
-	}()
-}
-
 // reattach hands a new stream to a session whose old one broke, and returns when the session is through with it: the
 // stream's handler must not return before.
-func (s *served) reattach(ctx context.Context, wire frameStream) {
-	next := attachment{wire, make(chan struct{})}
+func (s *session) reattach(ctx context.Context, stream wire.Stream) {
+	next := attachment{stream, make(chan struct{})}
 	select {
 	case s.attach <- next:
 	case <-s.ended:
-		refuse(wire, &RefusedError{RefusedSession, "the session has ended"})
+		stream.Refuse(&wire.RefusedError{Code: wire.RefusedSession, Reason: "the session has ended"})
 		return
 	case <-ctx.Done():
-		wire.Reset()
+		stream.Reset()
 		return
 	}
 	select {
@@ -362,40 +333,42 @@ func (s *served) reattach(ctx context.Context, wire frameStream) {
 }
 
 // move changes the state; a move that the diagram does not have is a mistake of this program's.
-func (s *served) move(next SessionState) {
+func (s *session) move(next wire.State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state, err := s.state.transition(next)
+	state, err := s.state.Transition(next)
 	if err != nil {
-		s.provider.log.Error("session state", "session", s.terms.Session, "error", err)
+		s.server.log.Error("session state", "session", s.terms.Session, "error", err)
 		return
 	}
 	s.state = state
 }
 
-// ServedStatus is one session as its provider reports it.
-type ServedStatus struct {
+// SessionStatus is one session as its provider reports it.
+type SessionStatus struct {
 	Session string           `json:"session"`
 	Payer   common.Address   `json:"payer"`
-	State   SessionState     `json:"state"`
+	State   wire.State       `json:"state"`
 	Since   time.Time        `json:"since"`
 	Rx      uint64           `json:"rx_bytes"`
 	Tx      uint64           `json:"tx_bytes"`
 	Paid    contracts.Amount `json:"paid"`
+	// Allowed is how many bytes of both directions the gate lets through at this payment.
+	Allowed uint64 `json:"allowed_bytes"`
 	// ServeUntil is until when it can be served, by this machine's clock, should the chain be out of reach from now on.
 	ServeUntil time.Time `json:"serve_without_chain_until"`
 	// Use is what the session has of its limits.
 	Use tunnel.Use `json:"use"`
 }
 
-func (s *served) status() ServedStatus {
+func (s *session) status() SessionStatus {
 	usage := s.usage()
-	until := s.provider.payee.ServeUntil(s.terms.Session)
+	until := s.server.cfg.Payee.ServeUntil(s.terms.Session)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return ServedStatus{
+	return SessionStatus{
 		Session: s.terms.Session.String(), Payer: s.terms.Channel.Payer, State: s.state, Since: s.started,
-		Rx: usage.Rx, Tx: usage.Tx, Paid: s.credit.Paid, ServeUntil: until,
+		Rx: usage.Rx, Tx: usage.Tx, Paid: s.credit.Paid, Allowed: s.inner.Allowed(), ServeUntil: until,
 		Use: s.inner.Use(),
 	}
 }

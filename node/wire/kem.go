@@ -1,4 +1,4 @@
-package node
+package wire
 
 import (
 	"crypto/hkdf"
@@ -15,8 +15,9 @@ import (
 
 const presharedInfo = "byway session 1 preshared key"
 
-// encapsulate is the provider's half: it makes a secret for the consumer's key and returns the ciphertext for Welcome.
-func encapsulate(h *helloFrame, provider tunnel.Key) (psk tunnel.Key, ciphertext []byte, err error) {
+// Encapsulate is the provider's half: it makes a secret for the consumer's key in a Hello and returns the pre-shared key
+// and the ciphertext for Welcome. provider is the provider's WireGuard key. A malformed key is an error.
+func Encapsulate(h *Hello, provider tunnel.Key) (psk tunnel.Key, ciphertext []byte, err error) {
 	key, err := mlkem.NewEncapsulationKey768(h.KEM)
 	if err != nil {
 		return tunnel.Key{}, nil, fmt.Errorf("ML-KEM key: %w", err)
@@ -26,8 +27,8 @@ func encapsulate(h *helloFrame, provider tunnel.Key) (psk tunnel.Key, ciphertext
 	return psk, ciphertext, err
 }
 
-// decapsulate is the consumer's half.
-func decapsulate(key *mlkem.DecapsulationKey768, h *helloFrame, w *welcomeFrame) (tunnel.Key, error) {
+// Decapsulate is the consumer's half: it returns the pre-shared key, or an error for a malformed ciphertext.
+func Decapsulate(key *mlkem.DecapsulationKey768, h *Hello, w *Welcome) (tunnel.Key, error) {
 	secret, err := key.Decapsulate(w.Ciphertext)
 	if err != nil {
 		return tunnel.Key{}, fmt.Errorf("ML-KEM ciphertext: %w", err)
@@ -35,7 +36,7 @@ func decapsulate(key *mlkem.DecapsulationKey768, h *helloFrame, w *welcomeFrame)
 	return presharedKey(secret, h, w.WireGuard, w.Ciphertext)
 }
 
-func presharedKey(secret []byte, h *helloFrame, provider tunnel.Key, ciphertext []byte) (tunnel.Key, error) {
+func presharedKey(secret []byte, h *Hello, provider tunnel.Key, ciphertext []byte) (tunnel.Key, error) {
 	transcript := sha256.New()
 	for _, part := range [][]byte{h.Offer, h.Payer[:], h.Signer[:], h.WireGuard[:], provider[:], h.KEM, ciphertext} {
 		length := [4]byte{byte(len(part) >> 24), byte(len(part) >> 16), byte(len(part) >> 8), byte(len(part))}

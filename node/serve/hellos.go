@@ -1,4 +1,4 @@
-package node
+package serve
 
 import (
 	"container/list"
@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"byway/ipfs"
+	"byway/node/wire"
 )
 
 const (
@@ -26,9 +27,9 @@ const (
 
 	// Streams that have not become a session, of one peer and of all, and how many of them are being looked at: their
 	// signatures, the chain, the ledger.
-	hellosPerPeer = 4
-	helloStreams  = 1024
-	helloLooks    = 32
+	HellosPerPeer = 4
+	HelloStreams  = 1024
+	HelloLooks    = 32
 
 	releaseStreams = 128 // the same of the release protocol
 	releaseLooks   = 8
@@ -37,15 +38,15 @@ const (
 	sessionsPerPeer = 64
 )
 
-// sessionPools are the room that the host gives the protocols of this package, apart from all others: a provider's
+// Pools are the room that the host gives the protocols of this package, apart from all others: a provider's
 // sessions, and as many strangers as may knock. A consumer, who serves nobody, has none.
-func sessionPools(sessions int) map[protocol.ID]ipfs.Pool {
+func Pools(sessions int) map[protocol.ID]ipfs.Pool {
 	if sessions == 0 {
 		return nil
 	}
 	return map[protocol.ID]ipfs.Pool{
-		SessionProtocol: {Streams: 2*sessions + 2*helloStreams, PerPeer: sessionsPerPeer},
-		ReleaseProtocol: {Streams: 2 * releaseStreams, PerPeer: 2 * hellosPerPeer},
+		wire.SessionProtocol: {Streams: 2*sessions + 2*HelloStreams, PerPeer: sessionsPerPeer},
+		wire.ReleaseProtocol: {Streams: 2 * releaseStreams, PerPeer: 2 * HellosPerPeer},
 	}
 }
 
@@ -69,7 +70,7 @@ type hello struct {
 	stream network.Stream
 	remote peer.ID
 	number uint64
-	keep   *ipfs.Node
+	host   Host
 
 	at   *list.Element // in silent; nil while it is being looked at
 	left bool
@@ -99,8 +100,8 @@ func (s *hellos) refuse(reason string) {
 
 // enter takes a stream in, and resets an older one that must make room; leave must follow. It returns nil where there is
 // no room.
-func (s *hellos) enter(stream network.Stream, keep *ipfs.Node) *hello {
-	h := &hello{of: s, stream: stream, remote: stream.Conn().RemotePeer(), number: helloNumber.Add(1), keep: keep}
+func (s *hellos) enter(stream network.Stream, host Host) *hello {
+	h := &hello{of: s, stream: stream, remote: stream.Conn().RemotePeer(), number: helloNumber.Add(1), host: host}
 	old, ok := s.admit(h)
 	if old != nil {
 		old.stream.ResetWithError(network.StreamResourceLimitExceeded) //nolint:errcheck // its reader ends in any case
@@ -114,7 +115,7 @@ func (s *hellos) enter(stream network.Stream, keep *ipfs.Node) *hello {
 func (s *hellos) admit(h *hello) (old *hello, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	own := s.peers[h.remote] >= hellosPerPeer
+	own := s.peers[h.remote] >= HellosPerPeer
 	if own || s.open >= s.most {
 		for e := s.silent.Front(); e != nil && old == nil; e = e.Next() {
 			if other := e.Value.(*hello); !own || other.remote == h.remote {
@@ -166,7 +167,7 @@ func (h *hello) look(ctx context.Context) error {
 	}
 	gone := h.left
 	h.of.mu.Unlock()
-	busy := &RefusedError{RefusedBusy, "too many consumers at once: try again later"}
+	busy := &wire.RefusedError{Code: wire.RefusedBusy, Reason: "too many consumers at once: try again later"}
 	if gone {
 		return busy
 	}
@@ -181,7 +182,7 @@ func (h *hello) look(ctx context.Context) error {
 		return ctx.Err()
 	}
 	h.slot = true
-	h.keep.Keep(h.remote, h.tag())
+	h.host.Keep(h.remote, h.tag())
 	return nil
 }
 
@@ -193,7 +194,7 @@ func (h *hello) done() {
 		return
 	}
 	h.slot = false
-	h.keep.LetGo(h.remote, h.tag())
+	h.host.LetGo(h.remote, h.tag())
 	<-h.of.looks
 }
 
@@ -218,23 +219,4 @@ func (s *hellos) use() HelloUse {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return HelloUse{Open: s.open, Most: s.most, Refused: maps.Clone(s.refused)}
-}
-
-// PeersUse is what a provider's peers hold of it, and their limits.
-type PeersUse struct {
-	ipfs.Use
-	Sessions     int      `json:"sessions"`
-	SessionsMost int      `json:"sessions_most"`
-	Hellos       HelloUse `json:"hellos"`
-	Releases     HelloUse `json:"releases"`
-}
-
-func (p *Provider) peersUse() PeersUse {
-	p.mu.Lock()
-	sessions := len(p.sessions)
-	p.mu.Unlock()
-	return PeersUse{
-		Use: p.ipfs.Use(), Sessions: sessions, SessionsMost: p.terms.sessions,
-		Hellos: p.hellos.use(), Releases: p.releases.use(),
-	}
 }

@@ -1,4 +1,4 @@
-package node
+package wire
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,44 +13,44 @@ import (
 )
 
 // sampleFrames holds one filled frame of each type.
-func sampleFrames() []frame {
-	promise := wirePromise{Cumulative: [12]byte{11: 7}, Share: [12]byte{11: 6}, Signature: payments.Signature{1, 2, 3}}
-	return []frame{
-		&helloFrame{
+func sampleFrames() []Frame {
+	promise := Promise{Cumulative: [12]byte{11: 7}, Share: [12]byte{11: 6}, Signature: payments.Signature{1, 2, 3}}
+	return []Frame{
+		&Hello{
 			Session: payments.SessionID{8}, Offer: []byte{1, 0x71}, Payer: [20]byte{1}, Signer: [20]byte{2}, Token: [20]byte{3}, WireGuard: [32]byte{4},
 			KEM: bytes.Repeat([]byte{5}, 1184), First: promise,
-			Reserve: &wireReserve{Ceiling: [12]byte{1}, Epoch: 2, ValidUntil: 3}, AskRelease: true,
+			Reserve: &SignedReserve{Ceiling: [12]byte{1}, Epoch: 2, ValidUntil: 3}, AskRelease: true,
 		},
-		&welcomeFrame{
+		&Welcome{
 			WireGuard: [32]byte{2}, Endpoints: []string{"127.0.0.1:51820"},
 			Inner4: []byte{10, 0, 0, 2}, Inner6: bytes.Repeat([]byte{6}, 16), DNS: []byte{10, 0, 0, 1}, MTU: 1420,
 			Ciphertext: bytes.Repeat([]byte{7}, 1088), Tick: 1 << 20, Window: 4 << 20, Latest: &promise,
 		},
-		&refusedFrame{Code: RefusedStale, Reason: "promise does not rise", Latest: &promise},
-		&payFrame{Promise: promise},
-		&statusFrame{Rx: 1, Tx: 1 << 40, Paid: [12]byte{3}, Limit: 9, Held: true, Final: true},
-		&closeFrame{Reason: "done"},
-		&releaseFrame{Ceiling: [12]byte{1}, Epoch: 2, ValidUntil: 3, Signature: []byte{4}},
-		&reserveFrame{},
-		&reserveFrame{Reserve: &wireReserve{Ceiling: [12]byte{1}, Epoch: 2, ValidUntil: 3}},
-		&resumeFrame{Session: payments.SessionID{9}},
-		&askReleaseFrame{Payer: [20]byte{1}, Signer: [20]byte{2}, Token: [20]byte{3}, Time: 4, Signature: payments.Signature{5}},
+		&Refused{Code: RefusedStale, Reason: "promise does not rise", Latest: &promise},
+		&Pay{Promise: promise},
+		&Status{Rx: 1, Tx: 1 << 40, Paid: [12]byte{3}, Limit: 9, Held: true, Final: true},
+		&Close{Reason: "done"},
+		&Release{Ceiling: [12]byte{1}, Epoch: 2, ValidUntil: 3, Signature: []byte{4}},
+		&Reserve{},
+		&Reserve{Reserve: &SignedReserve{Ceiling: [12]byte{1}, Epoch: 2, ValidUntil: 3}},
+		&Resume{Session: payments.SessionID{9}},
+		&AskRelease{Payer: [20]byte{1}, Signer: [20]byte{2}, Token: [20]byte{3}, Time: 4, Signature: payments.Signature{5}},
 	}
 }
 
 func TestEveryFrameSurvivesTheWire(t *testing.T) {
 	seen := map[frameType]bool{}
 	for _, f := range sampleFrames() {
-		b, err := encodeFrame(f)
+		b, err := encode(f)
 		if err != nil {
-			t.Fatalf("%s: %v", frameName(f), err)
+			t.Fatalf("%s: %v", Name(f), err)
 		}
-		got, err := decodeFrame(b)
+		got, err := decode(b)
 		if err != nil {
-			t.Fatalf("%s: %v", frameName(f), err)
+			t.Fatalf("%s: %v", Name(f), err)
 		}
 		if !reflect.DeepEqual(got, f) {
-			t.Errorf("%s came back as %+v, want %+v", frameName(f), got, f)
+			t.Errorf("%s came back as %+v, want %+v", Name(f), got, f)
 		}
 		seen[f.frameType()] = true
 	}
@@ -63,7 +62,7 @@ func TestEveryFrameSurvivesTheWire(t *testing.T) {
 }
 
 func TestDecodeFrameRefusesWhatIsNotExactlyAFrame(t *testing.T) {
-	pay, err := encodeFrame(&payFrame{})
+	pay, err := encode(&Pay{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +83,7 @@ func TestDecodeFrameRefusesWhatIsNotExactlyAFrame(t *testing.T) {
 		"huge claimed array": {byte(typeWelcome), 0xa1, 0x03, 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
 	} {
 		var broken *ProtocolError
-		if f, err := decodeFrame(b); !errors.As(err, &broken) {
+		if f, err := decode(b); !errors.As(err, &broken) {
 			t.Errorf("%s: decoded %+v, error %v", name, f, err)
 		}
 	}
@@ -114,7 +113,7 @@ func TestFrameStreamBoundsWhatItReads(t *testing.T) {
 		"end within length":  {[]byte{0, 0}, nil},
 		"end within a frame": {append(length(10), 1, 2), nil},
 	} {
-		_, err := frameStream{pipeStream{Reader: bytes.NewReader(c.bytes)}}.read(time.Second)
+		_, err := NewStream(pipeStream{Reader: bytes.NewReader(c.bytes)}).Receive(time.Second)
 		if err == nil || c.want != nil && !errors.Is(err, c.want) {
 			t.Errorf("%s: error %v, want %v", name, err, c.want)
 		}
@@ -123,33 +122,26 @@ func TestFrameStreamBoundsWhatItReads(t *testing.T) {
 
 func FuzzDecodeFrame(f *testing.F) {
 	for _, sample := range sampleFrames() {
-		b, err := encodeFrame(sample)
+		b, err := encode(sample)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		decoded, err := decodeFrame(b)
+		decoded, err := decode(b)
 		if err != nil {
 			return
 		}
-		again, err := encodeFrame(decoded)
+		again, err := encode(decoded)
 		if err != nil || !bytes.Equal(again, b) {
 			t.Fatalf("%x decodes to %+v and encodes to %x, %v", b, decoded, again, err)
 		}
 	})
 }
 
-func TestPrintableLeavesNothingThatMovesATerminal(t *testing.T) {
-	got := printable("ok \x1b[2J\u202e\r\n" + strings.Repeat("é", maxReason))
-	if strings.ContainsAny(got, "\x1b\r\n\u202e") || len(got) > maxReason+8 || !strings.HasPrefix(got, `ok \u{1b}[2J\u{202e}\u{d}\u{a}é`) {
-		t.Errorf("printable gave %q", got)
-	}
-}
-
 func TestSessionStateFollowsItsDiagram(t *testing.T) {
-	arrows := map[[2]SessionState]bool{
+	arrows := map[[2]State]bool{
 		{StateOpening, StateOpen}: true, {StateOpening, StateClosed}: true,
 		{StateOpen, StateHeld}: true, {StateHeld, StateOpen}: true,
 		{StateOpen, StateClosing}: true, {StateHeld, StateClosing}: true,
@@ -157,8 +149,8 @@ func TestSessionStateFollowsItsDiagram(t *testing.T) {
 	}
 	for from := StateOpening; from <= StateClosed; from++ {
 		for to := StateOpening; to <= StateClosed; to++ {
-			got, err := from.transition(to)
-			if want := arrows[[2]SessionState{from, to}]; (err == nil) != want || want && got != to || !want && got != from {
+			got, err := from.Transition(to)
+			if want := arrows[[2]State{from, to}]; (err == nil) != want || want && got != to || !want && got != from {
 				t.Errorf("%s → %s gave %s, %v", from, to, got, err)
 			}
 		}

@@ -1,8 +1,12 @@
-package node
+package wire
 
-import "fmt"
+import (
+	"fmt"
 
-// SessionState is where a session stands, on either side.
+	"byway/contracts/text"
+)
+
+// State is where a session stands, on either side.
 //
 //	opening ──▶ open ◀──▶ held
 //	   │          │         │
@@ -13,11 +17,11 @@ import "fmt"
 //
 // A session is held while the gate is shut for want of a promise: the peering stays and nothing is forwarded. While it
 // is closing no traffic flows and only the last promise is still to come.
-type SessionState uint8
+type State uint8
 
 // The states of a session.
 const (
-	StateOpening SessionState = iota
+	StateOpening State = iota
 	StateOpen
 	StateHeld
 	StateClosing
@@ -27,7 +31,7 @@ const (
 var stateNames = [...]string{"opening", "open", "held", "closing", "closed"}
 
 // String returns the state's name, the one in the diagram.
-func (s SessionState) String() string {
+func (s State) String() string {
 	if int(s) < len(stateNames) {
 		return stateNames[s]
 	}
@@ -35,21 +39,21 @@ func (s SessionState) String() string {
 }
 
 // MarshalText writes the state's name.
-func (s SessionState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads what [SessionState.MarshalText] writes.
-func (s *SessionState) UnmarshalText(text []byte) error {
-	for state, name := range stateNames {
-		if name == string(text) {
-			*s = SessionState(state)
+// UnmarshalText reads what [State.MarshalText] writes.
+func (s *State) UnmarshalText(name []byte) error {
+	for state, known := range stateNames {
+		if known == string(name) {
+			*s = State(state)
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no state of a session", printable(string(text)))
+	return fmt.Errorf("%q is no state of a session", text.Cut(string(name), MaxReason))
 }
 
-// transition returns the next state where the diagram has an arrow, and an error where it has none.
-func (s SessionState) transition(next SessionState) (SessionState, error) {
+// Transition returns the next state where the diagram has an arrow, and an error where it has none.
+func (s State) Transition(next State) (State, error) {
 	ok := false
 	switch s {
 	case StateOpening:

@@ -1,0 +1,192 @@
+// Package serve owns a provider's sessions: which streams of strangers are listened to, the admission of a Hello, the life
+// of each session from its Welcome to its last frame, and consent to a channel's end. What is sold, and what is earned by
+// it, is its caller's.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"byway/contracts"
+	"byway/node/wire"
+	"byway/payments"
+	"byway/registry"
+	"byway/tunnel"
+)
+
+// Host is what a server needs of the libp2p host: a peer that is kept, once or more, makes no room for newcomers until it
+// is let go of as often, each time by the same tag.
+type Host interface {
+	Keep(p peer.ID, tag string)
+	LetGo(p peer.ID, tag string)
+}
+
+// Config says what is served. All of it is required, except where it says otherwise.
+type Config struct {
+	Domain payments.Domain
+	Payee  *payments.Payee
+	Key    contracts.Signer // the payee's; signs releases
+	Exit   *tunnel.Exit
+	Host   Host
+	Self   peer.ID // the host's
+
+	// Offer is what is sold now.
+	Offer func() registry.Signed
+	// Sessions is how many are served at once, Rate what one may move, both directions together, in bit/s; 0: no bound.
+	Sessions int
+	Rate     uint64
+	// Endpoints are "address:port" for WireGuard as consumers reach it; empty: the exit's port where they reached the host.
+	Endpoints []string
+	// Trouble says why the exit forwards nothing at the moment; empty when it does.
+	Trouble func() string
+	// Time is the chain's: the newest block's with what went by since, and what a block that comes now may say.
+	Time func(context.Context) (now, next time.Time)
+	// Secure is called, once a session, when its payer has promised SecureAbove, in base units, beyond what is set aside:
+	// the signed reserve should be posted.
+	SecureAbove contracts.Amount
+	Secure      func()
+
+	Log *slog.Logger
+}
+
+// Server serves the sessions of one provider. Safe for concurrent use.
+type Server struct {
+	cfg              Config
+	log              *slog.Logger
+	hellos, releases *hellos // streams that have not paid
+
+	mu       sync.Mutex
+	sessions map[payments.SessionID]*session
+	opening  int // Hellos that are being looked at
+	stopping bool
+	serving  sync.WaitGroup
+}
+
+// New makes a server that waits for streams.
+func New(cfg Config) *Server {
+	if len(cfg.Endpoints) == 0 {
+		// The unspecified address stands for the one at which the consumer reached this host.
+		cfg.Endpoints = []string{netip.AddrPortFrom(netip.IPv4Unspecified(), cfg.Exit.Port()).String()}
+	}
+	return &Server{
+		cfg: cfg, log: cfg.Log, sessions: map[payments.SessionID]*session{},
+		hellos: newHellos(HelloStreams, HelloLooks), releases: newHellos(releaseStreams, releaseLooks),
+	}
+}
+
+// Wait refuses streams from now on and waits for those that are served. Their contexts have ended: each session gives its
+// consumer the time to pay.
+func (s *Server) Wait() {
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
+	s.serving.Wait()
+}
+
+// enter counts a stream in; leave must follow where it may.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return false
+	}
+	s.serving.Add(1)
+	return true
+}
+
+// Session serves one stream of [wire.SessionProtocol] to its end: a new session, or an earlier one that takes up its
+// payments again. When ctx ends the session does.
+func (s *Server) Session(ctx context.Context, stream network.Stream) {
+	if !s.enter() {
+		stream.Reset()
+		return
+	}
+	defer s.serving.Done()
+
+	over := wire.NewStream(stream)
+	knock := s.hellos.enter(stream, s.cfg.Host)
+	if knock == nil {
+		stream.ResetWithError(network.StreamResourceLimitExceeded) //nolint:errcheck // it is gone in any case
+		return
+	}
+	defer knock.leave()
+	first, err := over.Receive(helloTimeout)
+	if err != nil {
+		s.hellos.refuse(reasonSilent)
+		var broken *wire.ProtocolError
+		if errors.As(err, &broken) {
+			over.Refuse(&wire.RefusedError{Code: wire.RefusedProtocol, Reason: err.Error()})
+			return
+		}
+		stream.Reset()
+		return
+	}
+	switch f := first.(type) {
+	case *wire.Hello:
+		var opened *session
+		err := knock.look(ctx)
+		if err == nil {
+			opened, err = s.admit(ctx, knock, f)
+		}
+		if err != nil {
+			s.log.Debug("session refused", "error", err)
+			knock.listen() // who does not take the answer is as good as silent
+			over.Refuse(err)
+			return
+		}
+		knock.leave()
+		opened.run(ctx, over)
+	case *wire.Resume:
+		known := s.find(f.Session)
+		if known == nil || known.remote != stream.Conn().RemotePeer() {
+			over.Refuse(&wire.RefusedError{Code: wire.RefusedSession, Reason: "no such session"})
+			return
+		}
+		knock.leave()
+		known.reattach(ctx, over)
+	default:
+		err := &wire.ProtocolError{Err: fmt.Errorf("a session starts with Hello, not %s", wire.Name(f))}
+		over.Refuse(&wire.RefusedError{Code: wire.RefusedProtocol, Reason: err.Error()})
+	}
+}
+
+func (s *Server) find(id payments.SessionID) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[id]
+}
+
+// Sessions is how each session stands.
+func (s *Server) Sessions() []SessionStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []SessionStatus{}
+	for _, one := range s.sessions {
+		list = append(list, one.status())
+	}
+	return list
+}
+
+// Use is what of a server's room is taken.
+type Use struct {
+	Sessions, SessionsMost int
+	Hellos, Releases       HelloUse
+}
+
+// Use says what of the server's room is taken.
+func (s *Server) Use() Use {
+	s.mu.Lock()
+	sessions := len(s.sessions)
+	s.mu.Unlock()
+	return Use{
+		Sessions: sessions, SessionsMost: s.cfg.Sessions, Hellos: s.hellos.use(), Releases: s.releases.use(),
+	}
+}

@@ -1,0 +1,148 @@
+package wire
+
+import (
+	"byway/contracts"
+	"byway/payments"
+)
+
+type frameType byte
+
+const (
+	typeHello frameType = iota + 1
+	typeWelcome
+	typeRefused
+	typePay
+	typeStatus
+	typeClose
+	typeRelease
+	typeResume
+	typeAskRelease // of the release protocol
+	typeReserve
+)
+
+// Frame is one message of the session protocol.
+type Frame interface{ frameType() frameType }
+
+// Promise is a promise on a channel that both sides know already.
+type Promise struct {
+	Cumulative [contracts.AmountSize]byte `cbor:"1,keyasint"`
+	Share      [contracts.AmountSize]byte `cbor:"2,keyasint"` // what of it this session has paid
+	Signature  payments.Signature         `cbor:"3,keyasint"`
+}
+
+// SignedReserve is the payer's signed consent to set funds aside for the payee, once.
+type SignedReserve struct {
+	Ceiling    [contracts.AmountSize]byte `cbor:"1,keyasint"`
+	Epoch      uint32                     `cbor:"2,keyasint"`
+	ValidUntil uint64                     `cbor:"3,keyasint"` // seconds since 1970
+	Signature  payments.Signature         `cbor:"4,keyasint"`
+}
+
+// Hello opens a session. The promise in it prepays the first tick and proves that the consumer holds the signer.
+type Hello struct {
+	// Session is the session's identity, random, chosen by the consumer and known to the two sides alone.
+	Session   payments.SessionID `cbor:"1,keyasint"`
+	Offer     []byte             `cbor:"2,keyasint"` // CID, binary
+	Payer     [20]byte           `cbor:"3,keyasint"`
+	Signer    [20]byte           `cbor:"4,keyasint"`
+	Token     [20]byte           `cbor:"5,keyasint"`
+	WireGuard [32]byte           `cbor:"6,keyasint"` // public key, fresh for this session
+	KEM       []byte             `cbor:"7,keyasint"` // ML-KEM-768 encapsulation key, FIPS 203
+	First     Promise            `cbor:"8,keyasint"`
+	Reserve   *SignedReserve     `cbor:"9,keyasint,omitempty"`
+	// AskRelease asks the provider to sign a Release when the session ends, for closing the channel in one transaction.
+	AskRelease bool `cbor:"10,keyasint,omitempty"`
+}
+
+// Welcome accepts a session.
+type Welcome struct {
+	WireGuard  [32]byte `cbor:"1,keyasint"`
+	Endpoints  []string `cbor:"2,keyasint"` // UDP, "address:port", best first
+	Inner4     []byte   `cbor:"3,keyasint"` // the consumer's address inside the tunnel
+	Inner6     []byte   `cbor:"4,keyasint"`
+	DNS        []byte   `cbor:"5,keyasint"` // answers DNS inside the tunnel
+	MTU        uint16   `cbor:"6,keyasint"`
+	Ciphertext []byte   `cbor:"7,keyasint"` // ML-KEM-768 ciphertext for the key in Hello
+	Tick       uint64   `cbor:"8,keyasint"` // bytes
+	Window     uint64   `cbor:"9,keyasint"`
+	// Latest is the payer's newest promise before this session as the provider knows it, so that a consumer that lost
+	// its disk recovers its total.
+	Latest *Promise `cbor:"10,keyasint,omitempty"`
+}
+
+// Refused ends a session that never began.
+type Refused struct {
+	Code   RefusalCode `cbor:"1,keyasint"`
+	Reason string      `cbor:"2,keyasint"`
+	Latest *Promise    `cbor:"3,keyasint,omitempty"` // with RefusedStale: what the consumer must rise above
+}
+
+// Reserve carries the reserve that takes the place of the one in Hello, whose epoch is over.
+type Reserve struct {
+	Reserve *SignedReserve `cbor:"1,keyasint,omitempty"` // left out where there is none to sign
+}
+
+// Pay carries the next promise.
+type Pay struct {
+	Promise Promise `cbor:"1,keyasint"`
+}
+
+// Status reports the provider's view of the session.
+type Status struct {
+	Rx    uint64                     `cbor:"1,keyasint"` // inner bytes received from the consumer and forwarded
+	Tx    uint64                     `cbor:"2,keyasint"` // inner bytes sent to the consumer
+	Paid  [contracts.AmountSize]byte `cbor:"3,keyasint"` // promised within this session, accepted and synced
+	Limit uint64                     `cbor:"4,keyasint"` // bytes that the gate lets through at this payment
+	Held  bool                       `cbor:"5,keyasint,omitempty"`
+	Final bool                       `cbor:"6,keyasint,omitempty"` // the counters will not move again
+}
+
+// Close asks for the end, or confirms it.
+type Close struct {
+	Reason string `cbor:"1,keyasint,omitempty"`
+}
+
+// Resume takes up a session whose stream broke.
+type Resume struct {
+	Session payments.SessionID `cbor:"1,keyasint"`
+}
+
+func (*Hello) frameType() frameType   { return typeHello }
+func (*Welcome) frameType() frameType { return typeWelcome }
+func (*Refused) frameType() frameType { return typeRefused }
+func (*Pay) frameType() frameType     { return typePay }
+func (*Status) frameType() frameType  { return typeStatus }
+func (*Close) frameType() frameType   { return typeClose }
+func (*Resume) frameType() frameType  { return typeResume }
+func (*Reserve) frameType() frameType { return typeReserve }
+
+// NewPromise strips a promise of what both sides of a session know.
+func NewPromise(p payments.Promise) Promise {
+	return Promise{Cumulative: p.Cumulative.Bytes(), Share: p.Share.Bytes(), Signature: p.Sig}
+}
+
+// On puts a promise back on its channel.
+func (w Promise) On(c contracts.Channel) payments.Promise {
+	return payments.Promise{Channel: c, Cumulative: amountOf(w.Cumulative), Share: amountOf(w.Share), Sig: w.Signature}
+}
+
+// NewReserve strips a reserve of its channel.
+func NewReserve(r payments.Reserve) *SignedReserve {
+	return &SignedReserve{Ceiling: r.Ceiling.Bytes(), Epoch: r.Epoch, ValidUntil: r.ValidUntil, Signature: r.Sig}
+}
+
+// On puts a reserve back on its channel.
+func (w *SignedReserve) On(c contracts.Channel) payments.Reserve {
+	return payments.Reserve{
+		Channel: c, Ceiling: amountOf(w.Ceiling), Epoch: w.Epoch, ValidUntil: w.ValidUntil, Sig: w.Signature,
+	}
+}
+
+// amountOf reads an amount. The twelve bytes always make one.
+func amountOf(b [contracts.AmountSize]byte) contracts.Amount {
+	a, err := contracts.AmountFromBytes(b[:])
+	if err != nil {
+		panic(err) // The length is right by type.
+	}
+	return a
+}

@@ -1,0 +1,52 @@
+// Package wire owns what consumer and provider say to each other: the frames of the session protocol and of the release
+// protocol, their encoding, the stream that carries them, refusals, the states of a session, and the key that both sides
+// draw from a Hello and its Welcome. It knows neither side.
+//
+// The session protocol runs on one libp2p stream for each session. The consumer opens it; libp2p has then encrypted
+// it and proved the provider's host key, which the offer binds to the provider.
+//
+//	consumer                                provider
+//	  Hello    ───────────────────────────▶  checks offer, channel and promise; records the session; adds the peer
+//	           ◀───────────────────────────  Welcome, or Refused; one that says "stale" carries the consumer's own
+//	                                         latest promise, and the consumer may answer it with a Pay that rises;
+//	                                         one that says "reserve" is answered with a Reserve, which may be empty
+//	  Pay      ───────────────────────────▶  one for each tick, when it is due
+//	           ◀───────────────────────────  Status: its counters, what it has been paid; after each Pay and each tick,
+//	                                         and as a heartbeat: silence means that the stream is broken
+//	  Close    ───────────────────────────▶  removes the peer
+//	           ◀───────────────────────────  Status, final
+//	  Pay      ───────────────────────────▶  what is still owed, exactly (left out where nothing is)
+//	  (end of its side)                      records the end
+//	           ◀───────────────────────────  Release if asked for, then Close
+//
+// The provider may send Close of its own accord after a final Status; the consumer then pays what it owes and ends its
+// side. A consumer whose stream broke opens another one and sends Resume instead of Hello.
+//
+// On the wire a frame is four bytes of length (big-endian, of what follows), one byte of type and a CBOR map with
+// integer keys. Unknown keys are an error: a new field is a new protocol version.
+package wire
+
+import (
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/protocol"
+)
+
+// SessionProtocol is the libp2p protocol of sessions; the number at its end is the version of every frame in this package.
+const SessionProtocol protocol.ID = "/byway/session/1"
+
+// MaxFrame is the largest frame in bytes, type and body: a Hello with its ML-KEM key takes about 1.6 KiB.
+const MaxFrame = 8 << 10
+
+// A provider lets no more than Heartbeat pass without a frame. A consumer that hears nothing for Silence takes the
+// stream for broken, long before a transport would notice that the host is gone.
+const (
+	Heartbeat = 2 * time.Second
+	Silence   = 7 * time.Second
+)
+
+// FinalPatience bounds the wait, at a session's end, for the promise that pays the rest and for what confirms it.
+const FinalPatience = 5 * time.Second
+
+// MaxReason bounds, in bytes, a text that one side gives and a person on the other reads.
+const MaxReason = 480
