@@ -52,7 +52,8 @@ func TestAdversaryAnExitInTroubleSellsNothing(t *testing.T) {
 		t.Fatal("the session goes on although nothing is forwarded")
 	}
 	ended := time.Since(began)
-	if err := s.Err(); err == nil || !strings.Contains(err.Error(), "forwards nothing") || strings.Contains(err.Error(), "nftables") {
+	var closed *wire.ClosedError
+	if err := s.Err(); !errors.As(err, &closed) || closed.Code != wire.ClosedExit || !strings.Contains(err.Error(), "forwards nothing") || strings.Contains(err.Error(), "nftables") {
 		t.Errorf("the consumer heard %v", err)
 	}
 	if ended < serve.TroubleGrace {

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -304,10 +305,15 @@ func (c *Consumer) open(
 		return nil, err
 	}
 	hello := &wire.Hello{
-		Session: terms.Session, Offer: offer.CID.Bytes(), Payer: first.Payer, Signer: first.Signer, Token: first.Token,
-		WireGuard: private.Public(), KEM: kem.EncapsulationKey().Bytes(), First: wire.NewPromise(first),
+		Versions: wire.Spoken(), Session: terms.Session, Offer: offer.CID.Bytes(), Payer: first.Payer, Signer: first.Signer,
+		Token: first.Token, WireGuard: private.Public(), KEM: kem.EncapsulationKey().Bytes(), First: wire.NewPromise(first),
 	}
 	if hello.Reserve, err = c.signedReserve(ctx, terms.Channel); err != nil {
+		return nil, err
+	}
+	hello.Time = uint64(c.chainTimes().now.Unix())
+	hosts := wire.Hosts{Consumer: c.ipfs.Host().ID(), Provider: offer.Offer.Host.Peer}
+	if err := hello.Sign(c.domain, terms.Channel.Payee, hosts, c.cfg.Session); err != nil {
 		return nil, err
 	}
 	// The stream is opened when its first frame is ready: a provider gives it two seconds to come.
@@ -405,7 +411,13 @@ func (c *Consumer) dialProtocol(ctx context.Context, o registry.Offer, id protoc
 	}
 	stream, err := c.ipfs.Host().NewStream(ctx, host, id)
 	if err != nil {
-		return nil, fmt.Errorf("provider %s does not speak %s: %w", o.Provider, id, err)
+		// Opening waited for what the host says it speaks.
+		speaks, known := c.ipfs.Host().Peerstore().GetProtocols(host)
+		if known == nil && len(speaks) > 0 && !slices.Contains(speaks, id) {
+			return nil, fmt.Errorf("provider %s does not speak %s and must be updated: choose another one until it is: %w",
+				o.Provider, id, err)
+		}
+		return nil, fmt.Errorf("provider %s: open a stream of %s: %w", o.Provider, id, err)
 	}
 	return stream, nil
 }
@@ -440,6 +452,9 @@ func (c *Consumer) readWelcome(
 		}
 		switch f := reply.(type) {
 		case *wire.Welcome:
+			if !wire.Spoken().Has(f.Version) {
+				return nil, &wire.ProtocolError{Err: fmt.Errorf("the provider chose version %d, which was not offered", f.Version)}
+			}
 			return f, nil
 		case *wire.Refused:
 			if f.Code == wire.RefusedReserve && !signed {

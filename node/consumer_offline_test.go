@@ -81,6 +81,7 @@ func TestSessionOpensWhileTheChainIsDownForBothSides(t *testing.T) {
 	m.openConsumer()
 	s, err := m.consumer.Connect(m.ctx, m.offer())
 	if err == nil {
+		m.closeAtTheEnd(s)
 		err = m.download(s.Tunnel(), 3<<20)
 	}
 	if time.Since(began) > payments.BlindTime(node.DevnetExitDelay) {

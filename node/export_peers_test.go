@@ -2,6 +2,7 @@ package node
 
 import (
 	"crypto/mlkem"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 
@@ -45,11 +46,16 @@ func GreetOver(
 		return nil, err
 	}
 	hello := &wire.Hello{
-		Session: payments.NewSessionID(), Offer: offer.CID.Bytes(), Payer: first.Payer, Signer: first.Signer, Token: first.Token,
-		WireGuard: private.Public(), KEM: kem.EncapsulationKey().Bytes(), First: wire.NewPromise(first),
+		Versions: wire.Spoken(), Session: payments.NewSessionID(), Offer: offer.CID.Bytes(), Payer: first.Payer,
+		Signer: first.Signer, Token: first.Token, WireGuard: private.Public(), KEM: kem.EncapsulationKey().Bytes(),
+		First: wire.NewPromise(first), Time: uint64(time.Now().Unix()),
 	}
 	stream, err := open()
 	if err != nil {
+		return nil, err
+	}
+	hosts := wire.Hosts{Consumer: stream.Conn().LocalPeer(), Provider: stream.Conn().RemotePeer()}
+	if err := hello.Sign(d, offer.Offer.Payee, hosts, payer); err != nil {
 		return nil, err
 	}
 	over := wire.NewStream(stream)
@@ -71,3 +77,6 @@ func NextFrame(stream network.Stream) error {
 	_, err := wire.NewStream(stream).Receive(0)
 	return err
 }
+
+// ExitSessions counts the peers in the provider's tunnel.
+func (p *Provider) ExitSessions() int { return p.exit.Sessions() }

@@ -100,27 +100,50 @@ func (f *Freeloader) SendPromise(p payments.Promise) error {
 // Last is the session's latest promise.
 func (f *Freeloader) Last() payments.Promise { return f.payer.Last() }
 
-// Greeting is a Hello that a test may spoil.
+// Greeting is a Hello that a test may spoil. Promise says on which channel.
 type Greeting struct {
-	Offer     []byte
-	Promise   payments.Promise
-	KEM       []byte
-	WireGuard tunnel.Key
-	Session   payments.SessionID
+	wire.Hello
+	Promise payments.Promise
+	Sign    contracts.Signer // of the Hello; nil: it goes as it is
 }
 
 // Greet sends a Hello over a new stream and returns the refusal; nil where the session was welcomed.
 func (c *Consumer) Greet(ctx context.Context, o registry.Offer, g Greeting) error {
+	stream, err := c.GreetAndStay(ctx, o, g)
+	if err == nil {
+		stream.Reset()
+	}
+	return err
+}
+
+// GreetAndStay does so and leaves the session, or a stream that says "stale", to the test.
+func (c *Consumer) GreetAndStay(ctx context.Context, o registry.Offer, g Greeting) (network.Stream, error) {
 	stream, err := c.dial(ctx, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer stream.Reset()
+	hello := &g.Hello
+	hello.Payer, hello.Signer, hello.Token, hello.First = g.Promise.Payer, g.Promise.Signer, g.Promise.Token, wire.NewPromise(g.Promise)
+	if g.Sign != nil {
+		if g.Sign.Address() != g.Promise.Signer {
+			g.Sign = sessionOf{g.Sign, g.Promise.Signer}
+		}
+		hosts := wire.Hosts{Consumer: c.ipfs.Host().ID(), Provider: stream.Conn().RemotePeer()}
+		if err := hello.Sign(c.domain, o.Payee, hosts, g.Sign); err != nil {
+			return nil, err
+		}
+	}
+	if err := AnswerTo(stream, hello); err != nil {
+		stream.Reset()
+		return nil, err
+	}
+	return stream, nil
+}
+
+// AnswerTo sends a Hello as it is and returns the refusal; nil where the session was welcomed.
+func AnswerTo(stream network.Stream, hello *wire.Hello) error {
 	over := wire.NewStream(stream)
-	if err := over.Send(&wire.Hello{
-		Session: g.Session, Offer: g.Offer, Payer: g.Promise.Payer, Signer: g.Promise.Signer, Token: g.Promise.Token,
-		WireGuard: g.WireGuard, KEM: g.KEM, First: wire.NewPromise(g.Promise),
-	}); err != nil {
+	if err := over.Send(hello); err != nil {
 		return err
 	}
 	reply, err := over.Receive(welcomeTimeout)
@@ -129,12 +152,24 @@ func (c *Consumer) Greet(ctx context.Context, o registry.Offer, g Greeting) erro
 	}
 	switch f := reply.(type) {
 	case *wire.Refused:
+		if f.Latest != nil {
+			return &LatestError{f.Err(), *f.Latest}
+		}
 		return f.Err()
 	case *wire.Welcome:
 		return nil
 	}
 	return &wire.ProtocolError{Err: errors.New("no answer to Hello")}
 }
+
+// LatestError is a refusal that gives a promise away.
+type LatestError struct {
+	*wire.RefusedError
+	Latest wire.Promise
+}
+
+// Unwrap returns the refusal.
+func (e *LatestError) Unwrap() error { return e.RefusedError }
 
 // Domain is what the consumer's promises are signed for.
 func (c *Consumer) Domain() payments.Domain { return c.domain }

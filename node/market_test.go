@@ -189,12 +189,17 @@ func (m *market) connect() *node.Session {
 	if err != nil {
 		m.t.Fatal(err)
 	}
+	m.closeAtTheEnd(s)
+	return s
+}
+
+// closeAtTheEnd leaves no session running after a test that failed or was skipped: the consumer's Close waits for it.
+func (m *market) closeAtTheEnd(s *node.Session) {
 	m.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		s.Close(ctx) // only so that nothing is left running after a failed test
+		s.Close(ctx) // what it says was looked at by the test, where that came so far
 	})
-	return s
 }
 
 // download fetches that many bytes through a tunnel and checks them.

@@ -92,6 +92,10 @@ type Provider struct {
 // OpenProvider opens a provider's home, checks the chain's contracts and starts the exit. It serves nobody yet: [Run]
 // does. Where the chain is down, and the home knows the network, it opens all the same: see [Provider.Publish].
 func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err error) {
+	if len(cfg.Endpoints) > wire.MaxEndpoints {
+		return nil, fmt.Errorf("%d endpoints are named, consumers are told %d at most: leave out some", len(cfg.Endpoints),
+			wire.MaxEndpoints)
+	}
 	sells, err := cfg.sold()
 	if err != nil {
 		return nil, err
@@ -163,9 +167,13 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 	if err != nil {
 		return nil, err
 	}
+	endpoints := make([]wire.Endpoint, 0, len(cfg.Endpoints))
+	for _, address := range cfg.Endpoints {
+		endpoints = append(endpoints, wire.Endpoint{Transport: wire.TransportUDP, Address: address})
+	}
 	p.server = serve.New(serve.Config{
 		Domain: p.domain, Payee: p.payee, Key: cfg.Key, Exit: p.exit, Host: p.ipfs, Self: p.ipfs.Host().ID(),
-		Offer: p.Offer, Sessions: terms.sessions, Rate: terms.rate, Endpoints: cfg.Endpoints, Trouble: p.exitTrouble,
+		Offer: p.Offer, Sessions: terms.sessions, Rate: terms.rate, Endpoints: endpoints, Trouble: p.exitTrouble,
 		Time: func(ctx context.Context) (now, next time.Time) {
 			t := p.hearTime(ctx)
 			return t.now, t.next

@@ -3,9 +3,12 @@ package node
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/multiformats/go-multiaddr"
+
+	"byway/node/wire"
 )
 
 func TestAddressesOfRelaysAreNotTakenForTheProviders(t *testing.T) {
@@ -19,5 +22,12 @@ func TestAddressesOfRelaysAreNotTakenForTheProviders(t *testing.T) {
 	want := []netip.Addr{netip.MustParseAddr("84.10.20.30"), netip.MustParseAddr("2a02:9::1")}
 	if got := directAddrs(list); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestProviderNamesNoMoreEndpointsThanAWelcomeHolds(t *testing.T) {
+	_, err := OpenProvider(t.Context(), ProviderConfig{Endpoints: make([]string, wire.MaxEndpoints+1)})
+	if err == nil || !strings.Contains(err.Error(), "9 endpoints are named") {
+		t.Errorf("nine endpoints: %v", err)
 	}
 }

@@ -135,13 +135,6 @@ func (s *Session) use(stream wire.Stream) {
 	s.frames = stream.Listen()
 }
 
-// errProviderCloses carries the provider's reason for ending the session.
-type errProviderCloses struct{ reason string }
-
-func (e *errProviderCloses) Error() string {
-	return "the provider closed the session: " + printable(e.reason)
-}
-
 // errTunnelEnded says that a session carries nothing any more. Its own end of it is settled before.
 var errTunnelEnded = errors.New("the tunnel's interface was removed by another program")
 
@@ -191,7 +184,7 @@ func (s *Session) handle(f wire.Frame) error {
 		s.heard(f)
 		return nil
 	case *wire.Close:
-		return &errProviderCloses{f.Reason}
+		return &wire.ClosedError{Code: f.Code, Reason: f.Reason}
 	}
 	return &wire.ProtocolError{Err: fmt.Errorf("%s does not belong in an open session", wire.Name(f))}
 }
@@ -297,7 +290,7 @@ func (s *Session) settle(ctx context.Context, cause error) error {
 		return nil
 	}
 	defer func() { wire.Drain(s.frames) }()
-	var closed *errProviderCloses
+	var closed *wire.ClosedError
 	if !errors.As(cause, &closed) {
 		if err := s.stream.Send(&wire.Close{}); err != nil {
 			s.stream.Reset()

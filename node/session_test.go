@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -145,7 +146,8 @@ func TestProviderThatStopsMidDownloadIsPaidExactlyAndTheConsumerIsTold(t *testin
 		t.Fatalf("provider: %v", err)
 	}
 	<-s.Done()
-	if err := s.Err(); err == nil || !strings.Contains(err.Error(), "the provider stops") {
+	var closed *wire.ClosedError
+	if err := s.Err(); !errors.As(err, &closed) || closed.Code != wire.ClosedStopping || !strings.Contains(err.Error(), "the provider stops") {
 		t.Errorf("the session ended with %v", err)
 	}
 	select {
@@ -316,8 +318,11 @@ func (m *market) greeting(t *testing.T, sign contracts.Signer, change func(*paym
 		signed.Signer = p.Signer
 	}
 	return node.Greeting{
-		Offer: offer.CID.Bytes(), Promise: signed, KEM: kem.EncapsulationKey().Bytes(), WireGuard: wg.Public(),
-		Session: payments.NewSessionID(),
+		Hello: wire.Hello{
+			Versions: wire.Spoken(), Session: payments.NewSessionID(), Offer: offer.CID.Bytes(), WireGuard: wg.Public(),
+			KEM: kem.EncapsulationKey().Bytes(), Time: uint64(time.Now().Unix()),
+		},
+		Promise: signed, Sign: sign,
 	}
 }
 
@@ -337,13 +342,27 @@ func TestProviderRefusesBadHellosWithTheirReason(t *testing.T) {
 		hello node.Greeting
 		code  wire.RefusalCode
 	}{
-		"signed by another key":   {m.greeting(t, stranger, nil), wire.RefusedPromise},
-		"nothing deposited":       {m.greeting(t, stranger, func(p *payments.Promise) { p.Signer = stranger.Address() }), wire.RefusedUnfunded},
-		"above the funds":         {m.greeting(t, m.cfg.Session, func(p *payments.Promise) { p.Cumulative = tokens("2") }), wire.RefusedUnfunded},
-		"not above the latest":    {m.greeting(t, m.cfg.Session, nil), wire.RefusedStale},
-		"another token":           {m.greeting(t, m.cfg.Session, func(p *payments.Promise) { p.Token = stranger.Address() }), wire.RefusedOffer},
-		"an offer not sold":       {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Offer[10] ^= 1 }), wire.RefusedOffer},
-		"an offer that is no CID": {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Offer = []byte{1} }), wire.RefusedOffer},
+		"signed by another key":      {m.greeting(t, stranger, nil), wire.RefusedPromise},
+		"nothing deposited":          {m.greeting(t, stranger, func(p *payments.Promise) { p.Signer = stranger.Address() }), wire.RefusedUnfunded},
+		"above the funds":            {m.greeting(t, m.cfg.Session, func(p *payments.Promise) { p.Cumulative = tokens("2") }), wire.RefusedUnfunded},
+		"not above the latest":       {m.greeting(t, m.cfg.Session, nil), wire.RefusedStale},
+		"another token":              {m.greeting(t, m.cfg.Session, func(p *payments.Promise) { p.Token = stranger.Address() }), wire.RefusedOffer},
+		"an offer not sold":          {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Offer[10] ^= 1 }), wire.RefusedOffer},
+		"an offer that is no CID":    {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Offer = []byte{1} }), wire.RefusedOffer},
+		"a Hello that nobody signed": {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Sign = nil }), wire.RefusedPromise},
+		"a Hello that a stranger signed": {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Sign = stranger }),
+			wire.RefusedPromise},
+		"a promise that a stranger signed": {spoil(m.greeting(t, stranger, nil), func(g *node.Greeting) { g.Sign = m.cfg.Session }),
+			wire.RefusedPromise},
+		"of eleven minutes ago": {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Time -= 11 * 60 }), wire.RefusedClock},
+		"of the end of time":    {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Time = math.MaxUint64 }), wire.RefusedClock},
+		"of a later program": {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Versions = wire.Versions{From: 3, To: 4} }),
+			wire.RefusedVersion},
+		"with a critical extension": {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) {
+			g.Extensions = wire.Extensions{{Kind: 1, Critical: true}}
+		}), wire.RefusedProtocol},
+		"of a session that there was": {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Session = used.Session }),
+			wire.RefusedSession},
 		"a short ML-KEM key": {spoil(m.greeting(t, m.cfg.Session, func(p *payments.Promise) {
 			p.Cumulative, p.Share = tokens("0.01"), contracts.Amount{}
 		}),

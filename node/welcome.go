@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
@@ -17,8 +18,8 @@ import (
 )
 
 // A provider is a stranger, and what it says of the tunnel decides what this machine does with its own traffic: which
-// addresses are its own, whom it asks for names, where it sends its datagrams. So none of it is believed that could mean
-// this machine, its network or anybody but the provider.
+// addresses are its own, whom it asks for names, where it sends its datagrams. So none of it is believed that could
+// mean this machine, its network or anybody but the provider.
 
 // The bounds of a tunnel's MTU in bytes: IPv6 asks for the lower one, RFC 8200.
 const (
@@ -32,11 +33,8 @@ const (
 	innerBits6 = 64
 )
 
-// maxEndpoints bounds how many WireGuard endpoints are looked at.
-const maxEndpoints = 16
-
-// checkTerms compares the terms of a Welcome with those of the offer that was accepted: the session is paid for, and may be
-// owed, by the offer's.
+// checkTerms compares the terms of a Welcome with those of the offer that was accepted: the session is paid for, and
+// may be owed, by the offer's.
 func checkTerms(w *wire.Welcome, o registry.Offer) error {
 	if w.Tick != o.Tick || w.Window != o.Window {
 		return fmt.Errorf("the welcome says ticks of %d and a window of %d bytes, the offer %d and %d", w.Tick, w.Window,
@@ -45,8 +43,8 @@ func checkTerms(w *wire.Welcome, o registry.Offer) error {
 	return nil
 }
 
-// clientConfig checks what a Welcome says about the tunnel. remote is where the provider's host was reached; private says
-// that the network is.
+// clientConfig checks what a Welcome says about the tunnel. remote is where the provider's host was reached; private
+// says that the network is.
 func clientConfig(w *wire.Welcome, remote multiaddr.Multiaddr, private bool) (tunnel.ClientConfig, error) {
 	if w.MTU < minMTU || w.MTU > maxMTU {
 		return tunnel.ClientConfig{}, fmt.Errorf("MTU %d is not between %d and %d", w.MTU, minMTU, maxMTU)
@@ -79,35 +77,53 @@ func clientConfig(w *wire.Welcome, remote multiaddr.Multiaddr, private bool) (tu
 	}, nil
 }
 
-// endpoint is the provider's first usable WireGuard endpoint. An unspecified address stands for the one at which its host
-// was reached.
+// endpointOf is the provider's first usable WireGuard endpoint. An unspecified address stands for the one at which its
+// host was reached. Where none is usable the error says which were named.
 func endpointOf(w *wire.Welcome, remote multiaddr.Multiaddr, private bool) (netip.AddrPort, error) {
-	refused := errors.New("it names none")
-	for _, text := range w.Endpoints[:min(len(w.Endpoints), maxEndpoints)] {
-		endpoint, err := netip.ParseAddrPort(text)
-		if err != nil || endpoint.Port() == 0 {
-			refused = fmt.Errorf("%q is no address and port", printable(text))
-			continue
+	var named []string
+	for _, e := range w.Endpoints {
+		endpoint, err := usable(e, remote, private)
+		if err == nil {
+			return endpoint, nil
 		}
-		addr := endpoint.Addr()
-		if addr.IsUnspecified() {
-			ip, err := manet.ToIP(remote)
-			if err != nil {
-				refused = fmt.Errorf("%s stands for where its host was reached, which has no address: %w", text, err)
-				continue
-			}
-			addr, _ = netip.AddrFromSlice(ip)
-			addr = addr.Unmap()
-		}
-		if refused = ipfs.CheckAddr(addr, private); refused == nil {
-			return netip.AddrPortFrom(addr, endpoint.Port()), nil
-		}
+		named = append(named, printable(fmt.Sprintf("%s %s (%v)", e.Transport, e.Address, err)))
 	}
-	return netip.AddrPort{}, fmt.Errorf("there is no WireGuard endpoint that this host can use: %w", refused)
+	if len(named) == 0 {
+		return netip.AddrPort{}, errors.New("the welcome names no WireGuard endpoint")
+	}
+	return netip.AddrPort{}, fmt.Errorf("there is no WireGuard endpoint that this host can use among those named: %s",
+		strings.Join(named, ", "))
 }
 
-// checkOnLink makes sure that no inner address is one of a network that this machine is on: the tunnel would take it over,
-// or, of the DNS server, the network would. name is the tunnel's own interface.
+// usable is where an endpoint of the one transport that this program speaks is.
+func usable(e wire.Endpoint, remote multiaddr.Multiaddr, private bool) (netip.AddrPort, error) {
+	if e.Transport != wire.TransportUDP {
+		return netip.AddrPort{}, errors.New("this program does not speak the transport")
+	}
+	if len(e.Parameters) > 0 {
+		return netip.AddrPort{}, errors.New("it has no parameters")
+	}
+	endpoint, err := netip.ParseAddrPort(e.Address)
+	if err != nil || endpoint.Port() == 0 {
+		return netip.AddrPort{}, errors.New("it is no address and port")
+	}
+	addr := endpoint.Addr()
+	if addr.IsUnspecified() {
+		ip, err := manet.ToIP(remote)
+		if err != nil {
+			return netip.AddrPort{}, fmt.Errorf("it stands for where the host was reached, which has no address: %w", err)
+		}
+		addr, _ = netip.AddrFromSlice(ip)
+		addr = addr.Unmap()
+	}
+	if err := ipfs.CheckAddr(addr, private); err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.AddrPortFrom(addr, endpoint.Port()), nil
+}
+
+// checkOnLink makes sure that no inner address is one of a network that this machine is on: the tunnel would take it
+// over, or, of the DNS server, the network would. name is the tunnel's own interface.
 func checkOnLink(cfg tunnel.ClientConfig, name string) error {
 	interfaces, err := net.Interfaces()
 	if err != nil {

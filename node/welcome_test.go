@@ -16,10 +16,18 @@ import (
 // welcomed is what an honest provider says, as far as addresses go.
 func welcomed() *wire.Welcome {
 	return &wire.Welcome{
-		Endpoints: []string{"8.8.8.8:51820"}, Inner4: netip.MustParseAddr("10.213.0.2").AsSlice(),
+		Endpoints: udp("8.8.8.8:51820"), Inner4: netip.MustParseAddr("10.213.0.2").AsSlice(),
 		Inner6: netip.MustParseAddr("fd62:7977:6179::2").AsSlice(), DNS: netip.MustParseAddr("10.213.0.1").AsSlice(), MTU: 1420,
 		Tick: 1 << 20, Window: 4 << 20,
 	}
+}
+
+// udp are endpoints of this program's transport.
+func udp(addresses ...string) (list []wire.Endpoint) {
+	for _, a := range addresses {
+		list = append(list, wire.Endpoint{Transport: wire.TransportUDP, Address: a})
+	}
+	return list
 }
 
 var publicHost = multiaddr.StringCast("/ip4/8.8.4.4/udp/4001/quic-v1")
@@ -72,7 +80,7 @@ func TestAdversaryNothingInAWelcomeMeansThisMachine(t *testing.T) {
 	}
 	for _, s := range notEndpoints {
 		w := welcomed()
-		w.Endpoints = []string{s}
+		w.Endpoints = udp(s)
 		refused("endpoint "+s, w)
 	}
 	for _, mtu := range []uint16{0, 1, 68, 1279, 9001, 65535} {
@@ -91,12 +99,12 @@ func TestAdversaryNothingInAWelcomeMeansThisMachine(t *testing.T) {
 
 	// A provider with several endpoints may have one that is of no use here.
 	w := welcomed()
-	w.Endpoints = []string{"192.168.1.2:51820", "8.8.8.8:51820"}
+	w.Endpoints = udp("192.168.1.2:51820", "8.8.8.8:51820")
 	if cfg, err := clientConfig(w, publicHost, false); err != nil || cfg.Endpoint != netip.MustParseAddrPort("8.8.8.8:51820") {
 		t.Errorf("of a private and a public endpoint: %v, %v", cfg.Endpoint, err)
 	}
 	// The unspecified address stands for the host's, which is held to the same.
-	w.Endpoints = []string{"0.0.0.0:51820"}
+	w.Endpoints = udp("0.0.0.0:51820")
 	if cfg, err := clientConfig(w, publicHost, false); err != nil || cfg.Endpoint != netip.MustParseAddrPort("8.8.4.4:51820") {
 		t.Errorf("where the host was reached: %v, %v", cfg.Endpoint, err)
 	}
@@ -106,6 +114,27 @@ func TestAdversaryNothingInAWelcomeMeansThisMachine(t *testing.T) {
 	}
 	if _, err := clientConfig(w, loopback, true); err != nil {
 		t.Errorf("loopback on a private network: %v", err)
+	}
+}
+
+// What a later provider offers is passed over, and where nothing is left the error says what there was.
+func TestConsumerTakesTheTransportThatItSpeaks(t *testing.T) {
+	t.Parallel()
+	w := welcomed()
+	w.Endpoints = append([]wire.Endpoint{
+		{Transport: "tls", Address: "8.8.8.9:443", Parameters: []byte{1}}, {Transport: wire.TransportUDP, Address: "8.8.8.7:1", Parameters: []byte{1}},
+	}, udp("8.8.8.8:51820")...)
+	if cfg, err := clientConfig(w, publicHost, false); err != nil || cfg.Endpoint != netip.MustParseAddrPort("8.8.8.8:51820") {
+		t.Errorf("took %v, %v", cfg.Endpoint, err)
+	}
+	w.Endpoints = append(w.Endpoints[:1], udp("10.0.0.1:9")...)
+	_, err := clientConfig(w, publicHost, false)
+	if err == nil || !strings.Contains(err.Error(), "tls 8.8.8.9:443") || !strings.Contains(err.Error(), "udp 10.0.0.1:9") {
+		t.Errorf("the error is %v", err)
+	}
+	w.Endpoints = nil
+	if _, err := clientConfig(w, publicHost, false); err == nil || !strings.Contains(err.Error(), "names no WireGuard endpoint") {
+		t.Errorf("without any the error is %v", err)
 	}
 }
 
@@ -171,11 +200,11 @@ func TestAdversaryAnOffersHostIsDialledAtPublicAddressesAlone(t *testing.T) {
 
 func FuzzWelcome(f *testing.F) {
 	w := welcomed()
-	f.Add(w.Inner4, w.Inner6, w.DNS, w.Endpoints[0], w.MTU, false)
+	f.Add(w.Inner4, w.Inner6, w.DNS, w.Endpoints[0].Address, w.MTU, false)
 	f.Add([]byte{127, 0, 0, 1}, w.Inner6, w.DNS, "0.0.0.0:1", w.MTU, true)
 	f.Add(w.Inner4, []byte(net.ParseIP("::ffff:10.213.0.2").To16()), w.DNS, "[::ffff:127.0.0.1]:53", w.MTU, true)
 	f.Fuzz(func(t *testing.T, v4, v6, dns []byte, endpoint string, mtu uint16, private bool) {
-		w := &wire.Welcome{Inner4: v4, Inner6: v6, DNS: dns, Endpoints: []string{endpoint}, MTU: mtu}
+		w := &wire.Welcome{Inner4: v4, Inner6: v6, DNS: dns, Endpoints: udp(endpoint), MTU: mtu}
 		cfg, err := clientConfig(w, publicHost, private)
 		if err != nil {
 			return

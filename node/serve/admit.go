@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -14,160 +15,274 @@ import (
 	"byway/tunnel"
 )
 
-// admit checks a Hello against the offer, the chain and the ledger, records the session, and only then adds the peer.
+// admit takes the session's id and a place, checks a Hello against its signature, the offer, the chain and the ledger,
+// records the session, and only then adds the peer.
 func (s *Server) admit(ctx context.Context, knock *hello, h *wire.Hello) (*session, error) {
-	if s.cfg.Trouble() != "" {
-		return nil, &wire.RefusedError{Code: wire.RefusedBusy, Reason: "the exit forwards nothing at the moment: try again later"}
-	}
-	offer := s.cfg.Offer()
-	s.mu.Lock()
-	busy := len(s.sessions)+s.opening >= s.cfg.Sessions
-	if !busy {
-		s.opening++
-	}
-	s.mu.Unlock()
-	if busy {
-		return nil, errFull
-	}
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.opening--
-	}()
-	if asked, err := cid.Cast(h.Offer); err != nil || !asked.Equals(offer.CID) {
-		return nil, &wire.RefusedError{Code: wire.RefusedOffer, Reason: "this offer is not sold any more: list the offers again"}
-	}
-	if h.Token != offer.Offer.Token {
-		return nil, &wire.RefusedError{Code: wire.RefusedOffer, Reason: "the offer is priced in another token"}
-	}
-	terms := payments.Terms{
-		Session: h.Session,
-		Channel: contracts.Channel{
-			Vault: contracts.Vault{Token: h.Token, Payer: h.Payer, Signer: h.Signer}, Payee: offer.Offer.Payee,
-		},
-		PricePerGiB: offer.Offer.PricePerGiB, Tick: offer.Offer.Tick, Window: offer.Offer.Window,
-		Offer: offer.CID.String(),
-	}
-	// Only who holds the signer is worth a look at the chain and a row in the ledger.
-	first := h.First.On(terms.Channel)
-	if err := s.cfg.Domain.Verify(first); err != nil {
-		return nil, refusal(err)
-	}
-	latest, err := s.cfg.Payee.Open(ctx, terms)
+	one, err := s.reserve(h.Session, knock.remote)
 	if err != nil {
-		return nil, refusal(err)
+		return nil, err
 	}
-	opened, err := s.welcome(ctx, knock, h, terms, latest)
+	latest, err := s.open(ctx, one, h)
 	if err != nil {
-		return nil, errors.Join(err, s.cfg.Payee.Close(ctx, terms.Session, payments.Usage{}))
+		s.forget(one)
+		return nil, err
 	}
-	return opened, nil
+	if err := s.welcome(ctx, knock, h, one, latest); err != nil {
+		close(one.ended) // it never runs, and a Resume may wait for it
+		return nil, errors.Join(err, s.end(ctx, one, payments.Usage{}))
+	}
+	return one, nil
 }
 
+// reserve takes an id, and a place among those that are served at once, for a peer, before anything else is done for
+// it. Of two Hellos with one id the second finds it taken, whatever becomes of the first, and leaves the first alone.
+func (s *Server) reserve(id payments.SessionID, remote peer.ID) (*session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sessions[id] != nil {
+		return nil, errKnown
+	}
+	if s.places >= s.cfg.Sessions {
+		return nil, errFull
+	}
+	one := newSession(s, id, remote)
+	s.sessions[id] = one
+	s.places++
+	return one, nil
+}
+
+// vacate gives the session's place to others. It may be called twice.
+func (s *Server) vacate(one *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.vacateLocked(one)
+}
+
+func (s *Server) vacateLocked(one *session) {
+	if one.placed {
+		one.placed = false
+		s.places--
+	}
+}
+
+// forget gives up a session's id too, once the ledger has its end or never heard of it.
+func (s *Server) forget(one *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.vacateLocked(one)
+	if one.total != nil {
+		if one.total.sessions--; one.total.sessions == 0 {
+			delete(s.totals, one.terms.Channel)
+		}
+	}
+	delete(s.sessions, one.id)
+}
+
+// end records the end of a session that the ledger knows. Where that fails its id stays taken: it would be served anew.
+func (s *Server) end(ctx context.Context, one *session, u payments.Usage) error {
+	s.vacate(one)
+	if err := s.cfg.Payee.Close(ctx, one.id, u); err != nil {
+		return err
+	}
+	s.forget(one)
+	return nil
+}
+
+// open checks all that a Hello says and records its session. It returns the channel's latest promise.
+func (s *Server) open(ctx context.Context, one *session, h *wire.Hello) (*payments.Promise, error) {
+	version, err := wire.Spoken().Common(h.Versions)
+	if err != nil {
+		return nil, err
+	}
+	if s.cfg.Trouble() != "" {
+		return nil, refused(wire.RefusedBusy, "the exit forwards nothing at the moment: try again later")
+	}
+	offer := s.cfg.Offer()
+	if asked, err := cid.Cast(h.Offer); err != nil || !asked.Equals(offer.CID) {
+		return nil, refused(wire.RefusedOffer, "this offer is not sold any more: list the offers again")
+	}
+	if h.Token != offer.Offer.Token {
+		return nil, refused(wire.RefusedOffer, "the offer is priced in another token")
+	}
+	hosts := wire.Hosts{Consumer: one.remote, Provider: s.cfg.Self}
+	if err := h.Verify(s.cfg.Domain, offer.Offer.Payee, hosts); err != nil {
+		return nil, refused(wire.RefusedPromise,
+			"the Hello is not signed by the vault's signer for this provider and these two hosts")
+	}
+	if err := s.timely(ctx, h.Time); err != nil {
+		return nil, err
+	}
+	one.version = version
+	one.terms = payments.Terms{
+		Session: h.Session, Channel: h.Channel(offer.Offer.Payee), PricePerGiB: offer.Offer.PricePerGiB,
+		Tick: offer.Offer.Tick, Window: offer.Offer.Window, Offer: offer.CID.String(),
+	}
+	// Only who holds the signer is worth a look at the chain and a row in the ledger.
+	if err := s.cfg.Domain.Verify(h.First.On(one.terms.Channel)); err != nil {
+		return nil, refusal(err)
+	}
+	latest, err := s.cfg.Payee.Open(ctx, one.terms)
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return latest, nil
+}
+
+// helloSkew is how far the time in a Hello may be from what the provider takes for the chain's: two honest endpoints
+// differ by less, and a copy is of no use for longer.
+const helloSkew = 10 * time.Minute
+
+// timely checks that a Hello is of now, by the chain's time: an old one may be a copy.
+func (s *Server) timely(ctx context.Context, seconds uint64) error {
+	said := time.Unix(int64(min(seconds, 1<<40)), 0)
+	now, next := s.cfg.Time(ctx)
+	if !said.Before(now.Add(-helloSkew)) && !said.After(next.Add(helloSkew)) {
+		return nil
+	}
+	return refused(wire.RefusedClock, fmt.Sprintf("the Hello is of %s, and by the chain's time as the provider knows it is "+
+		"%s, more than %s apart: see byway status whether an endpoint of the chain is behind, and set this machine's clock "+
+		"where none answers; or choose another provider", said.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339),
+		helloSkew))
+}
+
+// errKnown says that an id has been used.
+var errKnown = refused(wire.RefusedSession,
+	"this session's id is known already: a Hello makes a session of its own, Resume takes one up")
+
 // errFull says that every place is taken.
-var errFull = &wire.RefusedError{Code: wire.RefusedBusy, Reason: "no room for another session: try again later"}
+var errFull = refused(wire.RefusedBusy, "no room for another session: try again later")
 
 // welcome takes the first promise of a recorded session, adds its peer and answers.
 func (s *Server) welcome(
-	ctx context.Context, knock *hello, h *wire.Hello, terms payments.Terms, latest *payments.Promise,
-) (*session, error) {
-	if err := s.keepReserve(ctx, knock, terms.Channel, h.Reserve); err != nil {
-		return nil, refusal(err)
+	ctx context.Context, knock *hello, h *wire.Hello, one *session, latest *payments.Promise,
+) error {
+	if err := s.keepReserve(ctx, knock, one.terms.Channel, h.Reserve); err != nil {
+		return refusal(err)
 	}
-	credit, err := s.prepaid(ctx, terms, h.First)
+	first := h.First
+	credit, err := s.prepaid(ctx, one, first)
 	if errors.Is(err, payments.ErrNotRising) && latest != nil {
-		credit, err = s.recall(ctx, knock, terms, *latest)
+		credit, first, err = s.recall(ctx, knock, one, *latest)
 	}
 	if err != nil {
-		return nil, refusal(err)
+		return refusal(err)
 	}
-	opened, err := s.addPeer(knock.remote, h, terms, credit)
-	if err != nil {
-		return nil, err
+	s.promised(one, first)
+	if latest != nil {
+		s.promised(one, wire.NewPromise(*latest))
+	}
+	if err := s.addPeer(one, h, credit); err != nil {
+		return err
 	}
 	knock.done() // others need not wait until this one takes its Welcome
-	if err := wire.NewStream(knock.stream).Send(opened.welcome(latest)); err != nil {
-		s.removePeer(opened)
-		return nil, err
+	if err := wire.NewStream(knock.stream).Send(one.welcome(latest)); err != nil {
+		s.removePeer(one)
+		return err
 	}
-	return opened, nil
+	return nil
 }
 
 // recall tells a consumer that forgot its own promises the latest one, and takes the promise that rises above it.
 func (s *Server) recall(
-	ctx context.Context, knock *hello, terms payments.Terms, latest payments.Promise,
-) (payments.Credit, error) {
+	ctx context.Context, knock *hello, one *session, latest payments.Promise,
+) (payments.Credit, wire.Promise, error) {
 	over, told := wire.NewStream(knock.stream), wire.NewPromise(latest)
 	knock.listen()
 	err := over.Send(&wire.Refused{Code: wire.RefusedStale, Reason: payments.ErrNotRising.Error(), Latest: &told})
 	if err != nil {
-		return payments.Credit{}, err
+		return payments.Credit{}, wire.Promise{}, err
 	}
 	reply, err := over.Receive(recallTimeout)
 	if err != nil {
-		return payments.Credit{}, err
+		return payments.Credit{}, wire.Promise{}, err
 	}
 	if err := knock.look(ctx); err != nil {
-		return payments.Credit{}, err
+		return payments.Credit{}, wire.Promise{}, err
 	}
 	pay, ok := reply.(*wire.Pay)
 	if !ok {
-		return payments.Credit{}, &wire.RefusedError{
-			Code: wire.RefusedProtocol, Reason: "a stale promise is followed by Pay, or by nothing",
-		}
+		return payments.Credit{}, wire.Promise{}, refused(wire.RefusedProtocol, "a stale promise is followed by Pay, or by nothing")
 	}
-	return s.prepaid(ctx, terms, pay.Promise)
+	credit, err := s.prepaid(ctx, one, pay.Promise)
+	return credit, pay.Promise, err
 }
 
 // prepaid takes the promise that opens a session. One seen before is no error to the ledger, but it prepays nothing.
-func (s *Server) prepaid(ctx context.Context, terms payments.Terms, w wire.Promise) (payments.Credit, error) {
-	credit, err := s.cfg.Payee.Accept(ctx, terms.Session, w.On(terms.Channel))
+func (s *Server) prepaid(ctx context.Context, one *session, w wire.Promise) (payments.Credit, error) {
+	credit, err := s.cfg.Payee.Accept(ctx, one.id, w.On(one.terms.Channel))
 	if err == nil && credit.Window == 0 {
 		err = fmt.Errorf("the first tick is not prepaid: %w", payments.ErrNotRising)
 	}
 	return credit, err
 }
 
+// total is what was promised on a channel, in base units, as far as its sessions have told: all of it is synced.
+type total struct {
+	amount   contracts.Amount
+	sessions int
+}
+
+// promised notes a promise that the ledger has.
+func (s *Server) promised(one *session, w wire.Promise) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one.total == nil {
+		if one.total = s.totals[one.terms.Channel]; one.total == nil {
+			one.total = new(total)
+			s.totals[one.terms.Channel] = one.total
+		}
+		one.total.sessions++
+	}
+	if p := w.On(one.terms.Channel); one.total.amount.Less(p.Cumulative) {
+		one.total.amount = p.Cumulative
+	}
+}
+
+// promisedOn is the total of a session's channel.
+func (s *Server) promisedOn(one *session) contracts.Amount {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return one.total.amount
+}
+
 // addPeer makes the session's keys and lets its peer into the tunnel.
-func (s *Server) addPeer(
-	remote peer.ID, h *wire.Hello, terms payments.Terms, credit payments.Credit,
-) (*session, error) {
+func (s *Server) addPeer(one *session, h *wire.Hello, credit payments.Credit) error {
 	psk, ciphertext, err := wire.Encapsulate(h, s.cfg.Exit.PublicKey())
 	if err != nil {
-		return nil, &wire.RefusedError{Code: wire.RefusedProtocol, Reason: err.Error()}
+		return refused(wire.RefusedProtocol, err.Error())
 	}
 	inner, err := s.cfg.Exit.Add(tunnel.Peer{PublicKey: h.WireGuard, PresharedKey: psk, Limit: credit.Limit})
 	switch {
 	case errors.Is(err, tunnel.ErrFull):
-		return nil, errFull
+		return errFull
 	case errors.Is(err, tunnel.ErrPeerExists):
-		return nil, &wire.RefusedError{
-			Code: wire.RefusedProtocol, Reason: "this WireGuard key has a session: make a fresh one for each",
-		}
+		return refused(wire.RefusedProtocol, "this WireGuard key has a session: make a fresh one for each")
 	case err != nil:
-		return nil, err
+		return err
 	}
 	if err := inner.SetRate((s.cfg.Rate + 7) / 8); err != nil {
 		s.log.Warn("the kernel does not hold a session back to its rate: what is too much is dropped at once", "error", err)
 	}
-	inner.SetTick(terms.Tick)
-	opened := newSession(s, remote, terms, inner, credit, ciphertext)
-	s.cfg.Host.Keep(remote, opened.tag())
+	inner.SetTick(one.terms.Tick)
+	s.cfg.Host.Keep(one.remote, one.tag())
 	s.mu.Lock()
-	s.sessions[terms.Session] = opened
-	s.mu.Unlock()
-	return opened, nil
+	defer s.mu.Unlock()
+	one.inner, one.ciphertext, one.credit = inner, ciphertext, credit
+	return nil
 }
 
 // removePeer takes the session's peer out of the tunnel; its counters stand still from then on.
 func (s *Server) removePeer(one *session) {
 	if err := one.inner.Remove(); err != nil {
-		s.log.Error("peer not removed", "session", one.terms.Session, "error", err)
+		s.log.Error("peer not removed", "session", one.id, "error", err)
 	}
 	s.cfg.Host.LetGo(one.remote, one.tag())
-	s.mu.Lock()
-	delete(s.sessions, one.terms.Session)
-	s.mu.Unlock()
+	s.vacate(one)
+}
+
+// refused is a refusal for a reason in words.
+func refused(code wire.RefusalCode, reason string) *wire.RefusedError {
+	return &wire.RefusedError{Code: code, Reason: reason}
 }
 
 // refusal turns an error of the payment engine into what the consumer is told.
@@ -177,6 +292,8 @@ func refusal(err error) error {
 	switch {
 	case errors.Is(err, payments.ErrNotRising):
 		code = wire.RefusedStale
+	case errors.Is(err, payments.ErrSessionClosed), errors.Is(err, payments.ErrSessionExists):
+		return errKnown
 	case errors.Is(err, payments.ErrSecondSigner):
 		code = wire.RefusedSigner
 	case errors.Is(err, payments.ErrBadSignature), errors.Is(err, payments.ErrWrongChannel):
@@ -186,5 +303,5 @@ func refusal(err error) error {
 	default:
 		return err
 	}
-	return &wire.RefusedError{Code: code, Reason: err.Error()}
+	return refused(code, err.Error())
 }

@@ -50,9 +50,9 @@ func Pools(sessions int) map[protocol.ID]ipfs.Pool {
 	}
 }
 
-// hellos bounds what those may hold of a protocol who have not paid: streams, the wait for their first frame, and the work
-// that a frame makes. Where there is no room, the stream goes that has waited longest to hear anything; one whose Hello
-// is here is never pushed out by one whose Hello is not.
+// hellos bounds what those may hold of a protocol who have not paid: streams, the wait for their first frame, and the
+// work that a frame makes. Where there is no room, the stream goes that has waited longest to hear anything; one whose
+// Hello is here is never pushed out by one whose Hello is not.
 type hellos struct {
 	most  int
 	looks chan struct{} // one slot for each that is being looked at
@@ -98,8 +98,8 @@ func (s *hellos) refuse(reason string) {
 	s.refused[reason]++
 }
 
-// enter takes a stream in, and resets an older one that must make room; leave must follow. It returns nil where there is
-// no room.
+// enter takes a stream in, and resets an older one that must make room; leave must follow. It returns nil where there
+// is no room.
 func (s *hellos) enter(stream network.Stream, host Host) *hello {
 	h := &hello{of: s, stream: stream, remote: stream.Conn().RemotePeer(), number: helloNumber.Add(1), host: host}
 	old, ok := s.admit(h)
@@ -167,7 +167,7 @@ func (h *hello) look(ctx context.Context) error {
 	}
 	gone := h.left
 	h.of.mu.Unlock()
-	busy := &wire.RefusedError{Code: wire.RefusedBusy, Reason: "too many consumers at once: try again later"}
+	busy := refused(wire.RefusedBusy, "too many consumers at once: try again later")
 	if gone {
 		return busy
 	}

@@ -57,9 +57,7 @@ func (s *Server) release(ctx context.Context, knock *hello) (payments.Release, e
 	}
 	ask, ok := first.(*wire.AskRelease)
 	if !ok {
-		return payments.Release{}, &wire.RefusedError{
-			Code: wire.RefusedProtocol, Reason: "a release is asked for with AskRelease",
-		}
+		return payments.Release{}, refused(wire.RefusedProtocol, "a release is asked for with AskRelease")
 	}
 	if err := knock.look(ctx); err != nil {
 		return payments.Release{}, err
@@ -67,12 +65,12 @@ func (s *Server) release(ctx context.Context, knock *hello) (payments.Release, e
 	payee, asked := s.cfg.Key.Address(), time.Unix(int64(min(ask.Time, 1<<40)), 0)
 	now, next := s.cfg.Time(ctx)
 	if asked.Before(now.Add(-releaseSkew)) || asked.After(next.Add(releaseSkew)) {
-		return payments.Release{}, &wire.RefusedError{Code: wire.RefusedPromise, Reason: fmt.Sprintf(
+		return payments.Release{}, refused(wire.RefusedPromise, fmt.Sprintf(
 			"the request is of %s, and by the chain's time it is %s: one of the two endpoints of the chain is behind",
-			asked.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))}
+			asked.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)))
 	}
 	if err := ask.Verify(s.cfg.Domain, payee, wire.Hosts{Consumer: knock.remote, Provider: s.cfg.Self}); err != nil {
-		return payments.Release{}, &wire.RefusedError{Code: wire.RefusedPromise, Reason: err.Error()}
+		return payments.Release{}, refused(wire.RefusedPromise, err.Error())
 	}
 	channel := contracts.Channel{
 		Vault: contracts.Vault{Token: ask.Token, Payer: ask.Payer, Signer: ask.Signer}, Payee: payee,
@@ -80,9 +78,9 @@ func (s *Server) release(ctx context.Context, knock *hello) (payments.Release, e
 	release, err := s.cfg.Payee.Release(ctx, channel, s.cfg.Key, releaseValid)
 	switch {
 	case errors.Is(err, payments.ErrSessionExists):
-		return release, &wire.RefusedError{Code: wire.RefusedBusy, Reason: "a session is open on this channel: end it first"}
+		return release, refused(wire.RefusedBusy, "a session is open on this channel: end it first")
 	case errors.Is(err, payments.ErrWrongChannel):
-		return release, &wire.RefusedError{Code: wire.RefusedPromise, Reason: err.Error()}
+		return release, refused(wire.RefusedPromise, err.Error())
 	}
 	return release, err
 }

@@ -28,9 +28,7 @@ func (s *Server) keepReserve(ctx context.Context, knock *hello, c contracts.Chan
 		}
 		again, ok := reply.(*wire.Reserve)
 		if !ok {
-			return &wire.RefusedError{
-				Code: wire.RefusedProtocol, Reason: "a reserve is asked for again, and answered with Reserve",
-			}
+			return refused(wire.RefusedProtocol, "a reserve is asked for again, and answered with Reserve")
 		}
 		if err = s.keep(ctx, c, again.Reserve); !errors.Is(err, payments.ErrStaleReserve) {
 			return err
@@ -56,7 +54,7 @@ func (s *session) secure() {
 	if s.secured {
 		return
 	}
-	exposure := s.server.cfg.Payee.Exposure(s.terms.Session)
+	exposure := s.server.cfg.Payee.Exposure(s.id)
 	if !exposure.IsZero() && !exposure.Less(s.server.cfg.SecureAbove) {
 		s.secured = true
 		s.server.cfg.Secure()

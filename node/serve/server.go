@@ -1,6 +1,6 @@
-// Package serve owns a provider's sessions: which streams of strangers are listened to, the admission of a Hello, the life
-// of each session from its Welcome to its last frame, and consent to a channel's end. What is sold, and what is earned by
-// it, is its caller's.
+// Package serve owns a provider's sessions: which streams of strangers are listened to, the admission of a Hello, the
+// life of each session from its Welcome to its last frame, and consent to a channel's end. What is sold, and what is
+// earned by it, is its caller's.
 package serve
 
 import (
@@ -22,8 +22,8 @@ import (
 	"byway/tunnel"
 )
 
-// Host is what a server needs of the libp2p host: a peer that is kept, once or more, makes no room for newcomers until it
-// is let go of as often, each time by the same tag.
+// Host is what a server needs of the libp2p host: a peer that is kept, once or more, makes no room for newcomers until
+// it is let go of as often, each time by the same tag.
 type Host interface {
 	Keep(p peer.ID, tag string)
 	LetGo(p peer.ID, tag string)
@@ -43,8 +43,8 @@ type Config struct {
 	// Sessions is how many are served at once, Rate what one may move, both directions together, in bit/s; 0: no bound.
 	Sessions int
 	Rate     uint64
-	// Endpoints are "address:port" for WireGuard as consumers reach it; empty: the exit's port where they reached the host.
-	Endpoints []string
+	// Endpoints are where consumers reach the exit's WireGuard, best first; empty: its port where they reached the host.
+	Endpoints []wire.Endpoint
 	// Trouble says why the exit forwards nothing at the moment; empty when it does.
 	Trouble func() string
 	// Time is the chain's: the newest block's with what went by since, and what a block that comes now may say.
@@ -63,9 +63,12 @@ type Server struct {
 	log              *slog.Logger
 	hellos, releases *hellos // streams that have not paid
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	// sessions has each session from the first look at its Hello until its end is in the ledger: an id that is here, or
+	// there, opens nothing.
 	sessions map[payments.SessionID]*session
-	opening  int // Hellos that are being looked at
+	places   int // of cfg.Sessions, that sessions hold
+	totals   map[contracts.Channel]*total
 	stopping bool
 	serving  sync.WaitGroup
 }
@@ -74,16 +77,17 @@ type Server struct {
 func New(cfg Config) *Server {
 	if len(cfg.Endpoints) == 0 {
 		// The unspecified address stands for the one at which the consumer reached this host.
-		cfg.Endpoints = []string{netip.AddrPortFrom(netip.IPv4Unspecified(), cfg.Exit.Port()).String()}
+		here := netip.AddrPortFrom(netip.IPv4Unspecified(), cfg.Exit.Port())
+		cfg.Endpoints = []wire.Endpoint{{Transport: wire.TransportUDP, Address: here.String()}}
 	}
 	return &Server{
-		cfg: cfg, log: cfg.Log, sessions: map[payments.SessionID]*session{},
+		cfg: cfg, log: cfg.Log, sessions: map[payments.SessionID]*session{}, totals: map[contracts.Channel]*total{},
 		hellos: newHellos(HelloStreams, HelloLooks), releases: newHellos(releaseStreams, releaseLooks),
 	}
 }
 
-// Wait refuses streams from now on and waits for those that are served. Their contexts have ended: each session gives its
-// consumer the time to pay.
+// Wait refuses streams from now on and waits for those that are served. Their contexts have ended: each session gives
+// its consumer the time to pay.
 func (s *Server) Wait() {
 	s.mu.Lock()
 	s.stopping = true
@@ -123,7 +127,7 @@ func (s *Server) Session(ctx context.Context, stream network.Stream) {
 		s.hellos.refuse(reasonSilent)
 		var broken *wire.ProtocolError
 		if errors.As(err, &broken) {
-			over.Refuse(&wire.RefusedError{Code: wire.RefusedProtocol, Reason: err.Error()})
+			over.Refuse(refused(wire.RefusedProtocol, err.Error()))
 			return
 		}
 		stream.Reset()
@@ -147,30 +151,44 @@ func (s *Server) Session(ctx context.Context, stream network.Stream) {
 	case *wire.Resume:
 		known := s.find(f.Session)
 		if known == nil || known.remote != stream.Conn().RemotePeer() {
-			over.Refuse(&wire.RefusedError{Code: wire.RefusedSession, Reason: "no such session"})
+			over.Refuse(refused(wire.RefusedSession, "no such session"))
 			return
 		}
 		knock.leave()
 		known.reattach(ctx, over)
 	default:
 		err := &wire.ProtocolError{Err: fmt.Errorf("a session starts with Hello, not %s", wire.Name(f))}
-		over.Refuse(&wire.RefusedError{Code: wire.RefusedProtocol, Reason: err.Error()})
+		over.Refuse(refused(wire.RefusedProtocol, err.Error()))
 	}
 }
 
+// find is the session that a stream may take up again, nil where there is none.
 func (s *Server) find(id payments.SessionID) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.sessions[id]
+	if one := s.sessions[id]; one.servedLocked() {
+		return one
+	}
+	return nil
 }
 
 // Sessions is how each session stands.
 func (s *Server) Sessions() []SessionStatus {
+	list := []SessionStatus{}
+	for _, one := range s.served() {
+		list = append(list, one.status())
+	}
+	return list
+}
+
+// served are the sessions that have a peer in the tunnel.
+func (s *Server) served() (list []*session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := []SessionStatus{}
 	for _, one := range s.sessions {
-		list = append(list, one.status())
+		if one.servedLocked() {
+			list = append(list, one)
+		}
 	}
 	return list
 }
@@ -183,10 +201,7 @@ type Use struct {
 
 // Use says what of the server's room is taken.
 func (s *Server) Use() Use {
-	s.mu.Lock()
-	sessions := len(s.sessions)
-	s.mu.Unlock()
 	return Use{
-		Sessions: sessions, SessionsMost: s.cfg.Sessions, Hellos: s.hellos.use(), Releases: s.releases.use(),
+		Sessions: len(s.served()), SessionsMost: s.cfg.Sessions, Hellos: s.hellos.use(), Releases: s.releases.use(),
 	}
 }

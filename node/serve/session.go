@@ -25,16 +25,24 @@ const grace = 30 * time.Second
 // counters that the consumer pays its uploads by.
 const statusInterval = 250 * time.Millisecond
 
-// session is one session as its provider sees it. One goroutine, in run, owns everything but what mu guards.
+// session is one session as its provider sees it, from the first look at its Hello on. Whoever admits it owns it until
+// it runs; then one goroutine, in run, owns everything but what is guarded.
 type session struct {
-	server     *Server
-	remote     peer.ID
+	server  *Server
+	id      payments.SessionID
+	remote  peer.ID
+	started time.Time
+	attach  chan attachment // a stream that takes the place of a broken one
+	ended   chan struct{}
+
+	version    uint16
 	terms      payments.Terms
-	inner      *tunnel.Session
 	ciphertext []byte
-	started    time.Time
-	attach     chan attachment // a stream that takes the place of a broken one
-	ended      chan struct{}
+
+	// Guarded by server.mu.
+	placed bool            // holds a place
+	inner  *tunnel.Session // nil until the peer is added, and the same from then on
+	total  *total          // of its channel; nil until its first promise is taken
 
 	stream    wire.Stream
 	frames    <-chan wire.Incoming
@@ -55,23 +63,24 @@ type attachment struct {
 	done   chan struct{}
 }
 
-func newSession(
-	server *Server, remote peer.ID, terms payments.Terms, inner *tunnel.Session, credit payments.Credit, ciphertext []byte,
-) *session {
+func newSession(server *Server, id payments.SessionID, remote peer.ID) *session {
 	return &session{
-		server: server, remote: remote, terms: terms, inner: inner, credit: credit, ciphertext: ciphertext,
-		started: time.Now(), attach: make(chan attachment), ended: make(chan struct{}),
+		server: server, id: id, remote: remote, placed: true, started: time.Now(), attach: make(chan attachment),
+		ended: make(chan struct{}),
 	}
 }
 
+// servedLocked reports whether the session's peer is in the tunnel. server.mu is held.
+func (s *session) servedLocked() bool { return s != nil && s.placed && s.inner != nil }
+
 // tag is what the session's peer is kept for.
-func (s *session) tag() string { return "byway-session-" + s.terms.Session.String() }
+func (s *session) tag() string { return "byway-session-" + s.id.String() }
 
 func (s *session) welcome(latest *payments.Promise) *wire.Welcome {
 	exit := s.server.cfg.Exit
 	v4, v6 := s.inner.Addrs()
 	w := &wire.Welcome{
-		WireGuard: exit.PublicKey(), Endpoints: s.server.cfg.Endpoints,
+		Version: s.version, WireGuard: exit.PublicKey(), Endpoints: s.server.cfg.Endpoints,
 		Inner4: v4.AsSlice(), Inner6: v6.AsSlice(), DNS: exit.DNS().AsSlice(), MTU: uint16(exit.MTU()),
 		Ciphertext: s.ciphertext, Tick: s.terms.Tick, Window: s.terms.Window,
 	}
@@ -87,7 +96,7 @@ func (s *session) run(ctx context.Context, stream wire.Stream) {
 	defer close(s.ended)
 	s.move(wire.StateOpen)
 	s.use(stream)
-	s.server.log.Info("session opened", "session", s.terms.Session)
+	s.server.log.Info("session opened", "session", s.id)
 	err := s.serve(ctx)
 	s.finish(ctx, err)
 }
@@ -98,8 +107,33 @@ func (s *session) use(stream wire.Stream) {
 	s.frames = stream.Listen()
 }
 
-// errConsumerCloses says that the consumer asked for the end, which is how a session should end.
-var errConsumerCloses = errors.New("consumer closed the session")
+// What ends a session, beside the consumer's mistakes.
+var (
+	errConsumerCloses = errors.New("consumer closed the session") // which is how a session should end
+	errUnpaid         = fmt.Errorf("no promise for %s while the gate was shut", grace)
+	errGone           = errors.New("the stream broke and did not come back")
+)
+
+// ending says what the consumer is told of the end.
+func ending(cause error) (wire.CloseCode, string) {
+	reason := text.Cut(cause.Error(), wire.MaxReason)
+	var unfunded *payments.UnfundedError
+	switch {
+	case errors.Is(cause, errConsumerCloses):
+		return wire.ClosedDone, "closed"
+	case errors.Is(cause, context.Canceled):
+		return wire.ClosedStopping, "the provider stops"
+	case errors.Is(cause, payments.ErrLedger):
+		return wire.ClosedStopping, reason
+	case errors.Is(cause, errUnpaid), errors.Is(cause, errGone):
+		return wire.ClosedUnpaid, reason
+	case errors.Is(cause, errExitClosed):
+		return wire.ClosedExit, reason
+	case errors.As(cause, &unfunded), errors.Is(cause, payments.ErrExiting):
+		return wire.ClosedUnfunded, reason
+	}
+	return wire.ClosedProtocol, reason // a frame or a promise that does not belong here
+}
 
 // serve handles a session until something ends it, and says what.
 func (s *session) serve(ctx context.Context) error {
@@ -137,7 +171,7 @@ func (s *session) serve(ctx context.Context) error {
 			attached, broken = next.done, nil
 			s.report(false)
 		case <-broken:
-			return errors.New("the stream broke and did not come back")
+			return errGone
 		case <-s.inner.Notify():
 			if err := s.watch(); err != nil {
 				return err
@@ -169,10 +203,11 @@ func (s *session) handle(ctx context.Context, f wire.Frame) error {
 
 // accept takes a promise: verified, recorded and synced first, then the gate opens.
 func (s *session) accept(ctx context.Context, f *wire.Pay) error {
-	credit, err := s.server.cfg.Payee.Accept(ctx, s.terms.Session, f.Promise.On(s.terms.Channel))
+	credit, err := s.server.cfg.Payee.Accept(ctx, s.id, f.Promise.On(s.terms.Channel))
 	if err != nil {
 		return err
 	}
+	s.server.promised(s, f.Promise)
 	s.mu.Lock()
 	s.credit = credit
 	s.mu.Unlock()
@@ -200,7 +235,7 @@ func (s *session) watch() error {
 		s.heldAt = time.Now()
 		s.move(wire.StateHeld)
 	case held && time.Since(s.heldAt) > grace:
-		return fmt.Errorf("no promise for %s while the gate was shut", grace)
+		return errUnpaid
 	}
 	if s.usage() != s.reported || time.Since(s.saidAt) >= wire.Heartbeat {
 		s.report(false)
@@ -224,11 +259,14 @@ func (s *session) report(final bool) {
 	if s.frames == nil {
 		return
 	}
-	usage := s.usage()
+	usage, promised := s.usage(), s.server.promisedOn(s)
 	s.mu.Lock()
 	status := &wire.Status{
-		Rx: usage.Rx, Tx: usage.Tx, Paid: s.credit.Paid.Bytes(), Limit: s.credit.Limit, Held: s.state == wire.StateHeld,
+		Rx: usage.Rx, Tx: usage.Tx, Promised: promised.Bytes(), Window: s.credit.Window, Held: s.state == wire.StateHeld,
 		Final: final,
+	}
+	if counted := usage.Rx + usage.Tx; counted < s.credit.Limit {
+		status.Left = s.credit.Limit - counted
 	}
 	s.mu.Unlock()
 	if err := s.stream.Send(status); err != nil {
@@ -247,44 +285,39 @@ func (s *session) finish(ctx context.Context, cause error) {
 	// The last promise is worth taking even while the provider stops.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wire.FinalPatience+wire.FrameTimeout)
 	defer cancel()
-	reason := text.Cut(cause.Error(), wire.MaxReason)
-	switch {
-	case errors.Is(cause, errConsumerCloses):
-		reason = "closed"
-	case errors.Is(cause, context.Canceled):
-		reason = "the provider stops"
-	}
-	settled := s.settle(ctx, reason, cause)
-	if err := s.server.cfg.Payee.Close(ctx, s.terms.Session, s.usage()); err != nil {
-		s.server.log.Error("session's end not recorded", "session", s.terms.Session, "error", err)
+	code, reason := ending(cause)
+	last := &wire.Close{Code: code, Reason: reason}
+	settled := s.settle(ctx, last, cause)
+	if err := s.server.end(ctx, s, s.usage()); err != nil {
+		s.server.log.Error("session's end not recorded", "session", s.id, "error", err)
 		settled = false
 	}
 	if s.frames != nil {
 		wire.Drain(s.frames)
-		if settled && s.stream.Send(&wire.Close{Reason: reason}) == nil {
+		if settled && s.stream.Send(last) == nil {
 			s.stream.Close()
 		} else {
 			s.stream.Reset()
 		}
 	}
 	s.move(wire.StateClosed)
-	s.server.log.Info("session closed", "session", s.terms.Session, "reason", reason)
+	s.server.log.Info("session closed", "session", s.id, "reason", reason)
 }
 
 // settle gives the final counters and takes the final promise. It reports whether the consumer came to the orderly end
 // of its side.
-func (s *session) settle(ctx context.Context, reason string, cause error) bool {
+func (s *session) settle(ctx context.Context, last *wire.Close, cause error) bool {
 	if s.frames == nil {
 		return false
 	}
 	var protocol *wire.ProtocolError
 	if errors.As(cause, &protocol) {
 		// Nothing that a broken speaker says is trusted any more; but it may be told why.
-		s.stream.Send(&wire.Close{Reason: reason}) //nolint:errcheck // the stream is reset next
+		s.stream.Send(last) //nolint:errcheck // the stream is reset next
 		return false
 	}
 	s.report(true)
-	if !errors.Is(cause, errConsumerCloses) && s.stream.Send(&wire.Close{Reason: reason}) != nil {
+	if !errors.Is(cause, errConsumerCloses) && s.stream.Send(last) != nil {
 		return false
 	}
 	timeout := time.After(wire.FinalPatience)
@@ -299,8 +332,9 @@ func (s *session) settle(ctx context.Context, reason string, cause error) bool {
 				return false
 			case isPay:
 				if err := s.accept(ctx, pay); err != nil {
-					s.server.log.Warn("final promise refused", "session", s.terms.Session, "error", err)
-					s.stream.Send(&wire.Close{Reason: text.Cut(err.Error(), wire.MaxReason)}) //nolint:errcheck // reset next
+					s.server.log.Warn("final promise refused", "session", s.id, "error", err)
+					code, reason := ending(err)
+					s.stream.Send(&wire.Close{Code: code, Reason: reason}) //nolint:errcheck // reset next
 					return false
 				}
 				s.report(true)
@@ -320,7 +354,7 @@ func (s *session) reattach(ctx context.Context, stream wire.Stream) {
 	select {
 	case s.attach <- next:
 	case <-s.ended:
-		stream.Refuse(&wire.RefusedError{Code: wire.RefusedSession, Reason: "the session has ended"})
+		stream.Refuse(refused(wire.RefusedSession, "the session has ended"))
 		return
 	case <-ctx.Done():
 		stream.Reset()
@@ -338,7 +372,7 @@ func (s *session) move(next wire.State) {
 	defer s.mu.Unlock()
 	state, err := s.state.Transition(next)
 	if err != nil {
-		s.server.log.Error("session state", "session", s.terms.Session, "error", err)
+		s.server.log.Error("session state", "session", s.id, "error", err)
 		return
 	}
 	s.state = state
@@ -363,11 +397,11 @@ type SessionStatus struct {
 
 func (s *session) status() SessionStatus {
 	usage := s.usage()
-	until := s.server.cfg.Payee.ServeUntil(s.terms.Session)
+	until := s.server.cfg.Payee.ServeUntil(s.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return SessionStatus{
-		Session: s.terms.Session.String(), Payer: s.terms.Channel.Payer, State: s.state, Since: s.started,
+		Session: s.id.String(), Payer: s.terms.Channel.Payer, State: s.state, Since: s.started,
 		Rx: usage.Rx, Tx: usage.Tx, Paid: s.credit.Paid, Allowed: s.inner.Allowed(), ServeUntil: until,
 		Use: s.inner.Use(),
 	}

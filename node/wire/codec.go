@@ -61,8 +61,51 @@ func newFrame(t frameType) Frame {
 	return nil
 }
 
-// encode returns type and body, without the length.
+// checked is a frame with bounds beyond those of its encoding.
+type checked interface{ check() error }
+
+func (h *Hello) check() error {
+	if err := h.Versions.check(); err != nil {
+		return err
+	}
+	return h.Extensions.check()
+}
+
+func (w *Welcome) check() error {
+	if len(w.Endpoints) > MaxEndpoints {
+		return fmt.Errorf("%d endpoints, %d are the most", len(w.Endpoints), MaxEndpoints)
+	}
+	for _, e := range w.Endpoints {
+		if err := e.check(); err != nil {
+			return err
+		}
+	}
+	return w.Extensions.check()
+}
+
+func (f *Refused) check() error {
+	if f.Versions == nil {
+		return nil
+	}
+	return f.Versions.check()
+}
+
+func (f *Status) check() error { return f.Extensions.check() }
+
+// extended is a frame that later programs may add to.
+type extended interface{ extensions() Extensions }
+
+func (h *Hello) extensions() Extensions   { return h.Extensions }
+func (w *Welcome) extensions() Extensions { return w.Extensions }
+func (f *Status) extensions() Extensions  { return f.Extensions }
+
+// encode returns type and body, without the length. A frame beyond its bounds is an error.
 func encode(f Frame) ([]byte, error) {
+	if c, ok := f.(checked); ok {
+		if err := c.check(); err != nil {
+			return nil, fmt.Errorf("%s: %w", Name(f), err)
+		}
+	}
 	var b bytes.Buffer
 	b.WriteByte(byte(f.frameType()))
 	if err := frameEncoding.NewEncoder(&b).Encode(f); err != nil {
@@ -74,7 +117,8 @@ func encode(f Frame) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// decode reads type and body. It checks form and sizes, not meaning.
+// decode reads type and body. It checks form, sizes and that nothing critical is unknown; what the rest means is not
+// its affair.
 func decode(b []byte) (Frame, error) {
 	if len(b) == 0 {
 		return nil, &ProtocolError{errFrameEmpty}
@@ -96,6 +140,11 @@ func decode(b []byte) (Frame, error) {
 	}
 	if !bytes.Equal(again, b) {
 		return nil, &ProtocolError{fmt.Errorf("%s is not in canonical form", Name(f))}
+	}
+	if e, ok := f.(extended); ok {
+		if err := e.extensions().understood(); err != nil {
+			return nil, &ProtocolError{fmt.Errorf("%s: %w", Name(f), err)}
+		}
 	}
 	return f, nil
 }

@@ -38,36 +38,42 @@ type SignedReserve struct {
 	Signature  payments.Signature         `cbor:"4,keyasint"`
 }
 
-// Hello opens a session. The promise in it prepays the first tick and proves that the consumer holds the signer.
+// Hello opens a session. The promise in it prepays the first tick.
 type Hello struct {
-	// Session is the session's identity, random, chosen by the consumer and known to the two sides alone.
-	Session   payments.SessionID `cbor:"1,keyasint"`
-	Offer     []byte             `cbor:"2,keyasint"` // CID, binary
-	Payer     [20]byte           `cbor:"3,keyasint"`
-	Signer    [20]byte           `cbor:"4,keyasint"`
-	Token     [20]byte           `cbor:"5,keyasint"`
-	WireGuard [32]byte           `cbor:"6,keyasint"` // public key, fresh for this session
-	KEM       []byte             `cbor:"7,keyasint"` // ML-KEM-768 encapsulation key, FIPS 203
-	First     Promise            `cbor:"8,keyasint"`
-	Reserve   *SignedReserve     `cbor:"9,keyasint,omitempty"`
-	// AskRelease asks the provider to sign a Release when the session ends, for closing the channel in one transaction.
-	AskRelease bool `cbor:"10,keyasint,omitempty"`
+	Versions Versions `cbor:"1,keyasint"` // that the consumer speaks
+	// Session is the session's identity, random, chosen by the consumer and known to the two sides alone. No two Hellos
+	// have the same.
+	Session   payments.SessionID `cbor:"2,keyasint"`
+	Offer     []byte             `cbor:"3,keyasint"` // CID, binary
+	Payer     [20]byte           `cbor:"4,keyasint"`
+	Signer    [20]byte           `cbor:"5,keyasint"`
+	Token     [20]byte           `cbor:"6,keyasint"`
+	WireGuard [32]byte           `cbor:"7,keyasint"` // public key, fresh for this session
+	KEM       []byte             `cbor:"8,keyasint"` // ML-KEM-768 encapsulation key, FIPS 203
+	First     Promise            `cbor:"9,keyasint"`
+	Reserve   *SignedReserve     `cbor:"10,keyasint,omitempty"`
+	// Time is the chain's as the consumer knows it, in Unix seconds. A machine's own clock may be days off.
+	Time       uint64             `cbor:"11,keyasint"`
+	Extensions Extensions         `cbor:"12,keyasint,omitempty"`
+	Signature  payments.Signature `cbor:"13,keyasint,omitzero"` // by the signer: see [Hello.Sign]
 }
 
 // Welcome accepts a session.
 type Welcome struct {
-	WireGuard  [32]byte `cbor:"1,keyasint"`
-	Endpoints  []string `cbor:"2,keyasint"` // UDP, "address:port", best first
-	Inner4     []byte   `cbor:"3,keyasint"` // the consumer's address inside the tunnel
-	Inner6     []byte   `cbor:"4,keyasint"`
-	DNS        []byte   `cbor:"5,keyasint"` // answers DNS inside the tunnel
-	MTU        uint16   `cbor:"6,keyasint"`
-	Ciphertext []byte   `cbor:"7,keyasint"` // ML-KEM-768 ciphertext for the key in Hello
-	Tick       uint64   `cbor:"8,keyasint"` // bytes
-	Window     uint64   `cbor:"9,keyasint"`
+	Version    uint16     `cbor:"1,keyasint"` // the one that is spoken from now on
+	WireGuard  [32]byte   `cbor:"2,keyasint"`
+	Endpoints  []Endpoint `cbor:"3,keyasint"` // best first
+	Inner4     []byte     `cbor:"4,keyasint"` // the consumer's address inside the tunnel
+	Inner6     []byte     `cbor:"5,keyasint"`
+	DNS        []byte     `cbor:"6,keyasint"` // answers DNS inside the tunnel
+	MTU        uint16     `cbor:"7,keyasint"`
+	Ciphertext []byte     `cbor:"8,keyasint"` // ML-KEM-768 ciphertext for the key in Hello
+	Tick       uint64     `cbor:"9,keyasint"` // bytes
+	Window     uint64     `cbor:"10,keyasint"`
 	// Latest is the payer's newest promise before this session as the provider knows it, so that a consumer that lost
 	// its disk recovers its total.
-	Latest *Promise `cbor:"10,keyasint,omitempty"`
+	Latest     *Promise   `cbor:"11,keyasint,omitempty"`
+	Extensions Extensions `cbor:"12,keyasint,omitempty"`
 }
 
 // Refused ends a session that never began.
@@ -75,6 +81,10 @@ type Refused struct {
 	Code   RefusalCode `cbor:"1,keyasint"`
 	Reason string      `cbor:"2,keyasint"`
 	Latest *Promise    `cbor:"3,keyasint,omitempty"` // with RefusedStale: what the consumer must rise above
+	// Need is the lifetime total, in base units, up to which funds must be set aside on chain for this provider: with
+	// RefusedNewcomer.
+	Need     *[contracts.AmountSize]byte `cbor:"4,keyasint,omitempty"`
+	Versions *Versions                   `cbor:"5,keyasint,omitempty"` // that the provider speaks: with RefusedVersion
 }
 
 // Reserve carries the reserve that takes the place of the one in Hello, whose epoch is over.
@@ -89,17 +99,21 @@ type Pay struct {
 
 // Status reports the provider's view of the session.
 type Status struct {
-	Rx    uint64                     `cbor:"1,keyasint"` // inner bytes received from the consumer and forwarded
-	Tx    uint64                     `cbor:"2,keyasint"` // inner bytes sent to the consumer
-	Paid  [contracts.AmountSize]byte `cbor:"3,keyasint"` // promised within this session, accepted and synced
-	Limit uint64                     `cbor:"4,keyasint"` // bytes that the gate lets through at this payment
-	Held  bool                       `cbor:"5,keyasint,omitempty"`
-	Final bool                       `cbor:"6,keyasint,omitempty"` // the counters will not move again
+	Rx uint64 `cbor:"1,keyasint"` // inner bytes received from the consumer and forwarded
+	Tx uint64 `cbor:"2,keyasint"` // inner bytes sent to the consumer
+	// Promised is the channel's lifetime total that is stored and synced.
+	Promised   [contracts.AmountSize]byte `cbor:"3,keyasint"`
+	Left       uint64                     `cbor:"4,keyasint"` // bytes that the gate still lets through now
+	Window     uint64                     `cbor:"5,keyasint"` // bytes that may be forwarded beyond what is paid for
+	Held       bool                       `cbor:"6,keyasint,omitempty"`
+	Final      bool                       `cbor:"7,keyasint,omitempty"` // the counters will not move again
+	Extensions Extensions                 `cbor:"8,keyasint,omitempty"`
 }
 
-// Close asks for the end, or confirms it.
+// Close asks for the end, says that it has come, or confirms it.
 type Close struct {
-	Reason string `cbor:"1,keyasint,omitempty"`
+	Code   CloseCode `cbor:"1,keyasint,omitempty"`
+	Reason string    `cbor:"2,keyasint,omitempty"`
 }
 
 // Resume takes up a session whose stream broke.

@@ -13,10 +13,10 @@ import (
 // stays secret from a later quantum computer. It is HKDF-SHA-256 of the shared secret, with the hash of all that
 // the two sides said about keys as the salt: whoever changes one of them ends with another key and no tunnel.
 
-const presharedInfo = "byway session 1 preshared key"
+const presharedInfo = "byway session 2 preshared key"
 
-// Encapsulate is the provider's half: it makes a secret for the consumer's key in a Hello and returns the pre-shared key
-// and the ciphertext for Welcome. provider is the provider's WireGuard key. A malformed key is an error.
+// Encapsulate is the provider's half: it makes a secret for the consumer's key in a Hello and returns the pre-shared
+// key and the ciphertext for Welcome. provider is the provider's WireGuard key. A malformed key is an error.
 func Encapsulate(h *Hello, provider tunnel.Key) (psk tunnel.Key, ciphertext []byte, err error) {
 	key, err := mlkem.NewEncapsulationKey768(h.KEM)
 	if err != nil {

@@ -82,8 +82,8 @@ type Incoming struct {
 	Err   error
 }
 
-// Listen starts a reader that passes on what the stream brings until it ends. The channel is closed after the error; who
-// stops listening before that resets the stream and calls [Drain].
+// Listen starts a reader that passes on what the stream brings until it ends. The channel is closed after the error;
+// who stops listening before that resets the stream and calls [Drain].
 func (s Stream) Listen() <-chan Incoming {
 	out := make(chan Incoming, 1)
 	go func() {
