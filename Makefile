@@ -78,8 +78,8 @@ load: ## 5,000 paid sessions from 5,000 peers while connections and streams are 
 	ulimit -n 20000; BYWAY_LOAD_TEST=5000 go test ./node -count=1 -v -run TestAdversaryPaidSessionsFromAsManyPeers -timeout 40m
 
 .PHONY: chaos
-chaos: ## Kill, cut the power, reorganise and cheat under the payment engine
-	go test ./payments -run '^TestChaos$$' -count=1 -v -timeout 20m -args -chaos -kills 200 -cuts 200 -rapid.checks 3000
+chaos: ## Kill, cut the power, reorganise and cheat under the payment engine, over whole lives of providers
+	go test ./payments -run '^TestChaos$$' -count=1 -v -timeout 20m -args -chaos -kills 200 -cuts 200 -rapid.checks 1500
 
 .PHONY: interop-ipfs
 interop-ipfs: ## Exchange offers with stock kubo, both ways (builds it)

@@ -94,8 +94,10 @@ func claimFlags() []cli.Flag {
 		&cli.IntFlag{Name: "claim-batch", Value: 100, Usage: "`NUMBER` of channels that one transaction settles at most"},
 		&cli.StringFlag{Name: "reserve-above", Usage: "post a consumer's signed reserve when its promises exceed what " +
 			"is set aside by so many `TOKENS` (default: a quarter of --trust; by anything where gas is free)"},
-		&cli.StringFlag{Name: "trust", Usage: "how many `TOKENS` one consumer may owe beyond what it has set " +
-			"aside; 0 for none (default: the price of 64 MiB)"},
+		&cli.StringFlag{Name: "trust", Usage: "how many `TOKENS` one vault may cost beyond what it has set aside: promised, or " +
+			"forwarded unpaid; 0 for none (default: the price of 64 MiB, or of half a second of --line)"},
+		&cli.StringFlag{Name: "stranger-budget", Usage: "how many `TOKENS` all vaults that have set nothing aside may cost " +
+			"in an hour; beyond it a newcomer sets something aside first (default: 16 times --trust)"},
 		&cli.DurationFlag{Name: "claim-interval", Usage: "how often all this is looked at, as `TIME` (default 30s)"},
 		&cli.IntFlag{Name: "depth", Usage: "how many `BLOCKS` deep a deposit must be before more of it counts than " +
 			"the price of 10 GiB, or --trust; -1 for none (default: 12, none on a private network)"},
@@ -128,7 +130,8 @@ func claimPolicy(c *cli.Context, token node.Token, cfg *node.ProviderConfig) err
 	for _, f := range []struct {
 		name string
 		to   *contracts.Amount
-	}{{"gas-price", &cfg.Claims.GasTokenPrice}, {"claim-floor", &cfg.Claims.Floor}, {"reserve-above", &cfg.Claims.ReserveAbove}, {"trust", &cfg.Trust}} {
+	}{{"gas-price", &cfg.Claims.GasTokenPrice}, {"claim-floor", &cfg.Claims.Floor}, {"reserve-above", &cfg.Claims.ReserveAbove}, {"trust", &cfg.Trust},
+		{"stranger-budget", &cfg.Budget}} {
 		if !c.IsSet(f.name) {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"byway/contracts"
 	"byway/payments"
 )
 
@@ -181,7 +182,7 @@ func signals(list ...os.Signal) func(*testing.T, *stays) {
 
 // inOrder checks what two homes hold after a session that was ended in order: what one gave the other took, and neither
 // ledger has a session that a crash left open.
-func inOrder(t *testing.T, flags []string, consumer, provider string) (given string) {
+func inOrder(t *testing.T, flags []string, consumer, provider string) (billed string) {
 	t.Helper()
 	for _, home := range []string{consumer, provider} {
 		ledger, err := payments.OpenLedger(filepath.Join(home, "ledger.db"))
@@ -205,7 +206,15 @@ func inOrder(t *testing.T, flags []string, consumer, provider string) (given str
 	if gave.Given != took.Taken || gave.Given == "0" || !gave.Exact || !took.Exact {
 		t.Errorf("given %s, taken %s", gave.Given, took.Taken)
 	}
-	return gave.Given
+	all, err := contracts.ParseAmount(gave.Given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unused, err := contracts.ParseAmount(gave.Unused)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.SubFloor(unused).String()
 }
 
 // TestAdversaryNoEndOfTheUserSkipsTheSettlement ends each role in each way that a user has, with bytes in the session

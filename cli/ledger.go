@@ -53,6 +53,7 @@ type ledgerJSON struct {
 	Signatures int      `json:"signatures"`
 	Given      string   `json:"given"`
 	Taken      string   `json:"taken"`
+	Unused     string   `json:"unused"` // of what is given: prepaid, and the next session's
 	Problems   []string `json:"problems"`
 }
 
@@ -79,7 +80,7 @@ func (e env) ledgerVerify(c *cli.Context) error {
 	if c.Bool("json") {
 		out := ledgerJSON{
 			"byway.ledger/1", r.Path, r.Exact, r.Chain, r.NoChain, r.Channels, r.Sessions, r.Claims, r.Signatures,
-			r.Given.String(), r.Taken.String(), append([]string{}, r.Problems...),
+			r.Given.String(), r.Taken.String(), r.Unused.String(), append([]string{}, r.Problems...),
 		}
 		if err := e.printJSON(out); err != nil {
 			return err
@@ -109,7 +110,7 @@ func (e env) ledgerReport(r node.LedgerReport) {
 		row{"ledger", r.Path},
 		row{"checked", fmt.Sprintf("%s, %s, %s, %s", plural(r.Channels, "channel"), plural(r.Sessions, "session"),
 			plural(r.Claims, "claim"), plural(r.Signatures, "signature"))},
-		row{"promised", fmt.Sprintf("given %s, taken %s base units", r.Given, r.Taken)},
+		row{"promised", fmt.Sprintf("given %s, of which %s are not used yet, taken %s base units", r.Given, r.Unused, r.Taken)},
 		row{"chain", compared},
 		row{"verdict", verdict},
 	)

@@ -238,7 +238,7 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	if cfg.Log, err = e.logger(c); err != nil {
 		return cfg, err
 	}
-	if err = checkNumbers(c, "price", "stake", "gas-price", "reserve-above", "trust"); err != nil {
+	if err = checkNumbers(c, "price", "stake", "gas-price", "reserve-above", "trust", "stranger-budget"); err != nil {
 		return cfg, err
 	}
 	if c.String("offer") != "" {

@@ -113,6 +113,8 @@ func (e env) providerStatus(raw json.RawMessage) error {
 		{"in use", exitUse(s.Use)},
 		{"earned", show(s.Token, s.Earnings.Promised)},
 		{"not yet claimed", show(s.Token, s.Earnings.Unsettled)},
+		{"strangers", fmt.Sprintf("%s at stake on %s, %s lost in the last hour, of %s", show(s.Token, s.Strangers.AtStake),
+			plural(s.Strangers.Vaults, "vault"), show(s.Token, s.Strangers.Lost), show(s.Token, s.Strangers.Budget))},
 		{"claims", s.Claims},
 		{"chain", chainLine(s.Chain)},
 	}, peersRows(s.Peers)...)...)

@@ -405,7 +405,7 @@ func TestStatusTellsWhatIsPromisedAndWhatIsLeft(t *testing.T) {
 				}
 				continue // said before the second one's promise was taken
 			}
-			if status.Window < offer.Window || status.Left != offer.Tick+status.Window-status.Rx-status.Tx || status.Held || status.Final {
+			if status.Window < offer.Window || status.Left != 2*offer.Tick+status.Window-status.Rx-status.Tx || status.Held || status.Final {
 				t.Errorf("%s: %+v of a tick of %d and a window of %d", name, status, offer.Tick, offer.Window)
 			}
 			break

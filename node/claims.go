@@ -6,6 +6,7 @@ import (
 
 	"byway/contracts"
 	"byway/payments"
+	"byway/registry"
 )
 
 // Left is what a provider is owed and does not claim, or cannot, and why.
@@ -39,7 +40,7 @@ func (p *Provider) claimPolicy() (payments.Policy, error) {
 	}
 	var err error
 	if policy.ReserveAbove.IsZero() {
-		if policy.ReserveAbove, err = p.trustedWith(p.sells.PricePerGiB); err != nil {
+		if policy.ReserveAbove, err = p.trustedWith(); err != nil {
 			return policy, err
 		}
 	}
@@ -56,17 +57,25 @@ func (p *Provider) claimPolicy() (payments.Policy, error) {
 // trustedPart is the part of what a consumer is trusted with from which on its reserve is posted: a quarter.
 const trustedPart = 4
 
-// trustedWith is from which debt on a consumer's reserve is posted, at a price for 2^30 bytes.
-func (p *Provider) trustedWith(price contracts.Amount) (contracts.Amount, error) {
-	trust := p.cfg.Trust
-	if trust.IsZero() {
-		var err error
-		if trust, err = payments.Cost(price, payments.TrustBytes); err != nil {
-			return trust, fmt.Errorf("price of %d bytes: %w", uint64(payments.TrustBytes), err)
-		}
+// trustedWith is from which debt on a consumer's reserve is posted.
+func (p *Provider) trustedWith() (contracts.Amount, error) { return p.cfg.Trust.MulDiv(1, trustedPart) }
+
+// trustOf is how far a provider trusts a vault that sells so much: by default with 64 MiB, or what its line carries in half
+// a second, since a fast session has as much on its way.
+func trustOf(cfg ProviderConfig, sells registry.Offer) (contracts.Amount, error) {
+	if cfg.NoTrust || !cfg.Trust.IsZero() {
+		return cfg.Trust, nil
 	}
-	return trust.MulDiv(1, trustedPart)
+	line := max(sells.Capacity.Down, sells.Capacity.Up) / 8
+	trust, err := payments.Cost(sells.PricePerGiB, max(payments.TrustBytes, line/2))
+	if err != nil {
+		return trust, fmt.Errorf("price of what a vault is trusted with: %w", err)
+	}
+	return trust, nil
 }
+
+// budgetTimes is how many vaults' trust all strangers together may cost in an hour.
+const budgetTimes = 16
 
 // claimRule says by which rule claims are made.
 func (p *Provider) claimRule(policy payments.Policy) string {

@@ -20,6 +20,10 @@ func TestAdversaryNoPolicyClaimsAtAnyCost(t *testing.T) {
 		"a floor":           {Floor: contracts.NewAmount(7)},
 	} {
 		provider := &Provider{parts: &parts{log: slog.New(slog.DiscardHandler)}, cfg: ProviderConfig{Claims: p}, sells: registry.Offer{PricePerGiB: price}}
+		var err error
+		if provider.cfg.Trust, err = trustOf(provider.cfg, provider.sells); err != nil {
+			t.Fatal(err)
+		}
 		got, err := provider.claimPolicy()
 		t.Logf("adversary: dust, %s | bound: a floor for exits and for posted reserves | seen: %s, %s", name, got.MustFloor, got.ReserveAbove)
 		if err != nil || got.GasFree || got.MustFloor.IsZero() || got.ReserveAbove.IsZero() {

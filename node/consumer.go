@@ -253,9 +253,17 @@ func (c *Consumer) Connect(ctx context.Context, offer registry.Signed) (*Session
 		return nil, err
 	}
 	opened, err := c.open(ctx, offer, terms, payer)
+	var refused *wire.RefusedError
+	if errors.As(err, &refused) && refused.Code == wire.RefusedNewcomer {
+		if err = c.setAside(ctx, terms.Channel, refused); err == nil {
+			opened, err = c.open(ctx, offer, terms, payer)
+		}
+	}
 	if err != nil {
+		// What was promised stays the channel's, for the next time.
+		_, _, ended := payer.Final(context.WithoutCancel(ctx), payments.Usage{})
 		c.market.failed(offer.Offer.Provider, err)
-		return nil, c.token.inTokens(err)
+		return nil, c.token.inTokens(errors.Join(err, ended))
 	}
 	s := newSession(c, offer, payer, opened, began)
 	s.move(wire.StateOpen)
@@ -265,6 +273,36 @@ func (c *Consumer) Connect(ctx context.Context, offer registry.Signed) (*Session
 	// The session outlives the call that opened it; Close and the provider end it.
 	go s.run(context.WithoutCancel(ctx))
 	return s, nil
+}
+
+// setAside reserves on chain what a provider asks of a newcomer, out of the vault's free balance and no more than a session
+// may cost. Where that can't be done the refusal stands.
+func (c *Consumer) setAside(ctx context.Context, channel contracts.Channel, refused *wire.RefusedError) error {
+	if _, cold := c.cfg.Key.(coldSigner); cold {
+		return refused
+	}
+	state, err := c.readFunds(ctx, channel)
+	if err != nil {
+		return errors.Join(refused, err)
+	}
+	missing := refused.Need.SubFloor(state.Ceiling)
+	if missing.IsZero() {
+		return nil
+	}
+	if state.Free.Less(missing) || c.cfg.SpendCap.Less(missing) {
+		return refused
+	}
+	if err := c.home.addPayee(channel.Payee); err != nil {
+		return errors.Join(refused, err)
+	}
+	if err := c.known.expect(channel.Vault, takesFree(missing)); err != nil {
+		return errors.Join(refused, err)
+	}
+	c.log.Info("the provider asks newcomers for a reserve: setting it aside", "base_units", missing.String())
+	if _, err := c.funding.Reserve(ctx, "", channel.Signer, channel.Payee, refused.Need); err != nil {
+		return errors.Join(refused, err)
+	}
+	return nil
 }
 
 // opened is a session that the provider has welcomed, with its tunnel up.
@@ -282,6 +320,7 @@ type carrier interface {
 	SetTick(n uint64)
 	Notify() <-chan struct{}
 	Ended() <-chan struct{}
+	Offence() error
 	Close() error
 }
 
@@ -379,7 +418,7 @@ func (c *Consumer) raise(
 			err = errors.Join(err, end.Close())
 		}
 	}()
-	end.SetTick(tick)
+	end.SetTick(payments.WakeEvery(tick))
 	handshake, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := end.Handshake(handshake); err != nil {
@@ -475,8 +514,13 @@ func (c *Consumer) readWelcome(
 			if err := payer.Adopt(ctx, f.Latest.On(channel)); err != nil {
 				return nil, fmt.Errorf("the provider claims a later promise of ours: %w", err)
 			}
-			c.log.Warn("this disk had forgotten promises that the provider still holds; the total was recovered")
-			if err := over.Send(&wire.Pay{Promise: wire.NewPromise(payer.Last())}); err != nil {
+			c.log.Warn("this home had forgotten promises that the provider still holds, as one does that was restored from a "+
+				"copy, or where another machine pays with the same key: the total was recovered", "forgotten", payer.Restored().String())
+			first, err := payer.First(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if err := over.Send(&wire.Pay{Promise: wire.NewPromise(first)}); err != nil {
 				return nil, err
 			}
 		default:

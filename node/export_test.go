@@ -85,7 +85,7 @@ func (c *Consumer) OpenFreeloader(ctx context.Context, offer registry.Signed) (*
 
 // PayFor pays for the usage, once.
 func (f *Freeloader) PayFor(ctx context.Context, u payments.Usage) error {
-	p, due, err := f.payer.Due(ctx, u)
+	p, due, err := f.payer.Due(ctx, u, false)
 	if err != nil || !due {
 		return err
 	}

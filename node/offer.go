@@ -97,7 +97,7 @@ func offerOf(terms registry.Draft, n Network, provider common.Address) (registry
 	return terms.Apply(registry.Offer{
 		ChainID: n.ChainID, Channels: n.Channels, Registry: n.Registry, Token: n.Token, Provider: provider,
 		Protocols: []string{string(wire.SessionProtocol)}, Exit: &registry.ExitPolicy{Denied: tunnel.AlwaysDenied()},
-		Window: max(payments.Window(terms.Tick, 0), payments.OfferWindow(max(terms.Capacity.Down, terms.Capacity.Up)/8)),
+		Window: payments.OfferWindow(terms.Tick, max(terms.Capacity.Down, terms.Capacity.Up)/8),
 	}), nil
 }
 

@@ -57,11 +57,15 @@ type ProviderConfig struct {
 	Mode       tunnel.Mode      // how the exit forwards; empty: in userspace
 	Engine     tunnel.Engine    // the WireGuard implementation; empty: upstream's
 	DNS        []netip.AddrPort // upstream resolvers; empty: the system's
-	// Trust is how far one payer's promises may exceed its reserves, in base units; zero: the price of 64 MiB. With
-	// NoTrust nothing may.
+	// Trust is the most that one vault's exposure may come to, in base units: what it has promised beyond its reserve, and
+	// what may be forwarded to it unpaid. Zero: the price of 64 MiB, or of half a second of the line where that is more.
+	// With NoTrust each tick is prepaid out of a reserve.
 	Trust   contracts.Amount
 	NoTrust bool
-	Claims  payments.Policy
+	// Budget is the most that all vaults without a reserve or a past may cost in an hour, in base units; zero: 16 times
+	// Trust.
+	Budget contracts.Amount
+	Claims payments.Policy
 
 	Log *slog.Logger
 }
@@ -103,6 +107,14 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 	terms, err := exitTermsOf(sells)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Trust, err = trustOf(cfg, sells); err != nil {
+		return nil, err
+	}
+	if cfg.Budget.IsZero() {
+		if cfg.Budget, err = cfg.Trust.MulDiv(budgetTimes, 1); err != nil {
+			return nil, fmt.Errorf("budget for strangers: %w", err)
+		}
 	}
 	parts, err := openParts(ctx, partsConfig{
 		Home: cfg.Home, Network: cfg.Network, Key: cfg.Key, HostListen: cfg.HostListen, Sessions: terms.sessions, Log: cfg.Log,
@@ -148,7 +160,7 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 	}
 	p.payee, err = payments.NewPayee(payments.PayeeConfig{
 		Domain: p.domain, Ledger: p.ledger, Chain: view, Payee: cfg.Key.Address(), Token: cfg.Network.Token,
-		Trust: cfg.Trust, NoTrust: cfg.NoTrust, ExitDelay: exitDelay, Log: p.log,
+		Trust: cfg.Trust, NoTrust: cfg.NoTrust, Budget: cfg.Budget, ExitDelay: exitDelay, NewGate: serve.NewGate, Log: p.log,
 	})
 	if err != nil {
 		return nil, err
@@ -158,12 +170,12 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 	}
 	p.claimer, err = payments.NewClaimer(payments.ClaimerConfig{
 		Ledger: p.ledger, Chain: p.view, Sender: onlineSender{p.parts}, Deployment: cfg.Network.Deployment, Policy: p.claims,
-		Gas: p.chain, Events: p.claimEvents, Log: p.log,
+		Gas: p.chain, Events: p.claimEvents, Withdrawn: p.payee.VaultChanged, Log: p.log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	secure, err := p.trustedWith(sells.PricePerGiB)
+	secure, err := p.trustedWith()
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +184,7 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 		endpoints = append(endpoints, wire.Endpoint{Transport: wire.TransportUDP, Address: address})
 	}
 	p.server = serve.New(serve.Config{
-		Domain: p.domain, Payee: p.payee, Key: cfg.Key, Exit: p.exit, Host: p.ipfs, Self: p.ipfs.Host().ID(),
+		Domain: p.domain, Payee: p.payee, Private: p.network.Private, Key: cfg.Key, Exit: p.exit, Host: p.ipfs, Self: p.ipfs.Host().ID(),
 		Offer: p.Offer, Sessions: terms.sessions, Rate: terms.rate, Endpoints: endpoints, Trouble: p.exitTrouble,
 		Time: func(ctx context.Context) (now, next time.Time) {
 			t := p.hearTime(ctx)
@@ -340,6 +352,8 @@ type ProviderStatus struct {
 	Chain    []ChainStatus         `json:"chain"`
 	Claims   string                `json:"claims"` // by which rule they are made, for people
 	Left     []Left                `json:"left"`   // what is owed and is not claimed by it
+	// Strangers is what vaults that have set nothing aside cost, and may.
+	Strangers Strangers `json:"strangers"`
 	// Unbonding is what of earlier stakes comes back, and when; null where the chain can't be read.
 	Unbonding *registry.Unbonding `json:"unbonding"`
 	// Unpublished is why the chain can't be read, where the offer is the one that was published before the start.
@@ -358,6 +372,14 @@ type PeersUse struct {
 func (p *Provider) peersUse() PeersUse {
 	use := p.server.Use()
 	return PeersUse{p.ipfs.Use(), use.Sessions, use.SessionsMost, use.Hellos, use.Releases}
+}
+
+// Strangers is what all vaults that have set nothing aside cost a provider, in base units.
+type Strangers struct {
+	AtStake contracts.Amount `json:"at_stake"`       // now
+	Lost    contracts.Amount `json:"lost_last_hour"` // to them
+	Budget  contracts.Amount `json:"budget"`         // for both
+	Vaults  int              `json:"vaults"`
 }
 
 // Earnings is what a provider was promised and where that stands, in base units; GasSpent is in wei.
@@ -394,12 +416,17 @@ func (p *Provider) Status(ctx context.Context) (ProviderStatus, error) {
 		Sessions: sessions,
 		Peers:    peers, Earnings: earnings, Trouble: p.exitTrouble(), Use: p.exit.Use(),
 		Chain:  p.chainStatus(),
-		Claims: p.claimRule(p.claims), Left: p.left(), Unbonding: unbonding,
+		Claims: p.claimRule(p.claims), Left: p.left(), Unbonding: unbonding, Strangers: p.strangers(),
 	}
 	if p.unpublished != nil {
 		status.Unpublished = printable(p.unpublished.Error())
 	}
 	return status, nil
+}
+
+func (p *Provider) strangers() Strangers {
+	s := p.payee.Strangers()
+	return Strangers{AtStake: s.AtStake, Lost: s.Lost, Budget: p.cfg.Budget, Vaults: s.Vaults}
 }
 
 // statusPatience is how long the chain may take to tell what a status is not held up for.

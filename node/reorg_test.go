@@ -34,7 +34,7 @@ func TestProviderCountsOnADepositOnceItIsDeep(t *testing.T) {
 		cfg.NoTrust, cfg.Depth, cfg.Terms.Capacity = true, 12, registry.Capacity{Down: line, Up: line}
 	})
 	offer := m.offer().Offer
-	if want := payments.OfferWindow(line / 8); offer.Window != want || offer.Capacity.Down != line {
+	if want := payments.OfferWindow(payments.MinTick, line/8); offer.Window != want || offer.Capacity.Down != line {
 		t.Errorf("the offer has a window of %d and %d bit/s, want %d and %d", offer.Window, offer.Capacity.Down, want, line)
 	}
 	if _, err := m.consumer.Fund(m.ctx, offer, tokens("1")); err != nil {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"byway/node/wire"
 	"byway/payments"
 	"byway/registry"
+	"byway/registry/choose"
 	"byway/tunnel"
 )
 
@@ -164,7 +166,11 @@ func (s *Session) pay(ctx context.Context) error {
 		case <-s.closing:
 			return nil
 		}
-		promise, due, err := s.payer.Due(ctx, s.usage())
+		if err := s.tunnel.Offence(); err != nil {
+			s.consumer.market.observe(choose.Observation{Provider: s.offer.Offer.Provider, At: time.Now(), Lied: true})
+			return &OffenceError{err}
+		}
+		promise, due, err := s.payer.Due(ctx, s.usage(), s.short())
 		if due {
 			// A stream that breaks here is seen, and taken up again, by its reader.
 			if writeErr := s.stream.Send(&wire.Pay{Promise: wire.NewPromise(promise)}); writeErr != nil {
@@ -203,6 +209,28 @@ func (s *Session) heard(f *wire.Status) {
 	if s.state == wire.StateOpen || s.state == wire.StateHeld {
 		s.state = next
 	}
+}
+
+// OffenceError says that a session was left because its exit sent what nobody had asked for, to be paid for it. Its provider
+// is not chosen again.
+type OffenceError struct{ Err error }
+
+// Error implements error.
+func (e *OffenceError) Error() string {
+	return fmt.Sprintf("left the exit, and won't choose it again: %v; none of it was paid for: connect to another provider", e.Err)
+}
+
+// Unwrap returns what the exit did.
+func (e *OffenceError) Unwrap() error { return e.Err }
+
+// short reports whether the provider, which has taken all that was promised, forwards less than half a tick ahead of it:
+// then a tick is prepaid.
+func (s *Session) short() bool {
+	last := s.payer.Last().Cumulative.Bytes()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.peer.Promised != [contracts.AmountSize]byte{} && bytes.Compare(s.peer.Promised[:], last[:]) >= 0 &&
+		s.peer.Left < s.offer.Offer.Tick/2
 }
 
 // usage is what the session is billed by: own counters, and the provider's for what it received.
@@ -304,14 +332,17 @@ func (s *Session) settle(ctx context.Context, cause error) error {
 			return fmt.Errorf("%w before its final count: %w", ErrProviderGone, err)
 		}
 	}
-	// What is still on its way is not billed: the price is that of the bytes that the receipt shows.
+	// What is on its way was forwarded for us: it is waited for, and billed. What comes later is not: the price is that of
+	// the bytes that the receipt shows.
+	s.drain(ctx)
 	if err := s.tunnel.Close(); err != nil {
 		s.stream.Reset()
 		return err
 	}
-	promise, due, err := s.payer.Final(ctx, s.usage())
-	if due {
-		err = errors.Join(err, s.stream.Send(&wire.Pay{Promise: wire.NewPromise(promise)}))
+	_, _, err := s.payer.Final(ctx, s.usage())
+	// The provider may have left one that brought little for the last to bring.
+	if last := s.payer.Last(); last.Channel != (contracts.Channel{}) {
+		err = errors.Join(err, s.stream.Send(&wire.Pay{Promise: wire.NewPromise(last)}))
 	}
 	if closeErr := s.stream.CloseWrite(); closeErr != nil || err != nil {
 		s.stream.Reset()
@@ -327,6 +358,30 @@ func (s *Session) settle(ctx context.Context, cause error) error {
 		return fmt.Errorf("the provider did not confirm the last promise: %w", err)
 	}
 	return nil
+}
+
+// drain waits until what the provider has sent has arrived, or nothing arrives any more.
+func (s *Session) drain(ctx context.Context) {
+	s.mu.Lock()
+	sent := s.peer.Tx
+	s.mu.Unlock()
+	const quiet, patience = 50 * time.Millisecond, time.Second
+	quietFor := max(quiet, 2*s.leastRTT())
+	until, seen, at := time.Now().Add(patience), uint64(0), time.Now()
+	for {
+		got := s.tunnel.Counters().Rx
+		if got > seen {
+			seen, at = got, time.Now()
+		}
+		if got >= sent || time.Since(at) >= quietFor || time.Now().After(until) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // await reads frames until one satisfies; statuses on the way are kept.
@@ -365,8 +420,7 @@ func (s *Session) move(next wire.State) {
 }
 
 // Receipt is what a session came to. Rx and Tx are the billed bytes in each direction: Rx as the consumer received it,
-// Tx the lesser of what it sent and what the provider received. Paid is the exact price of the two together, and never
-// less than the first tick, which is prepaid.
+// Tx the lesser of what it sent and what the provider received. Paid is the exact price of the two together.
 type Receipt struct {
 	Session  string           `json:"session"`
 	Offer    string           `json:"offer"`

@@ -32,7 +32,7 @@ func TestSessionsOfBothDirectionsArePaidToTheLastUnit(t *testing.T) {
 	for _, transfer := range []func(*tunnel.Client) error{
 		func(c *tunnel.Client) error { return m.download(c, 16<<20) },
 		func(c *tunnel.Client) error { return m.web.upload(m.ctx, c, 16<<20) },
-		func(c *tunnel.Client) error { return m.download(c, 100) }, // less than the prepaid tick
+		func(c *tunnel.Client) error { return m.download(c, 100) }, // less than a tick
 	} {
 		s := m.connect()
 		if err := transfer(s.Tunnel()); err != nil {
@@ -44,8 +44,8 @@ func TestSessionsOfBothDirectionsArePaidToTheLastUnit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := m.claimed(); got != sum {
-		t.Errorf("three sessions paid %s, claimed were %s", sum, got)
+	if got, err := sum.Add(m.unused()); err != nil || m.claimed() != got {
+		t.Errorf("three sessions paid %s, with what is left of a tick %s, and something else was claimed, %v", sum, got, err)
 	}
 	if again := m.claimed(); !again.IsZero() {
 		t.Errorf("a second claim brought %s more", again)
@@ -76,8 +76,8 @@ func TestConcurrentSessionsOfOneChannelAddUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := m.claimed(); got != sum {
-		t.Errorf("%d sessions paid %s, claimed were %s", n, sum, got)
+	if got, err := sum.Add(m.unused()); err != nil || m.claimed() != got {
+		t.Errorf("%d sessions paid %s, with what is left of a tick %s, and something else was claimed, %v", n, sum, got, err)
 	}
 }
 
@@ -342,10 +342,12 @@ func TestProviderRefusesBadHellosWithTheirReason(t *testing.T) {
 		hello node.Greeting
 		code  wire.RefusalCode
 	}{
-		"signed by another key":      {m.greeting(t, stranger, nil), wire.RefusedPromise},
-		"nothing deposited":          {m.greeting(t, stranger, func(p *payments.Promise) { p.Signer = stranger.Address() }), wire.RefusedUnfunded},
-		"above the funds":            {m.greeting(t, m.cfg.Session, func(p *payments.Promise) { p.Cumulative = tokens("2") }), wire.RefusedUnfunded},
-		"not above the latest":       {m.greeting(t, m.cfg.Session, nil), wire.RefusedStale},
+		"signed by another key": {m.greeting(t, stranger, nil), wire.RefusedPromise},
+		"nothing deposited":     {m.greeting(t, stranger, func(p *payments.Promise) { p.Signer = stranger.Address() }), wire.RefusedUnfunded},
+		"above the funds":       {m.greeting(t, m.cfg.Session, func(p *payments.Promise) { p.Cumulative = tokens("2") }), wire.RefusedUnfunded},
+		"less than a tick": {m.greeting(t, m.cfg.Session, func(p *payments.Promise) {
+			p.Cumulative = p.Cumulative.SubFloor(contracts.NewAmount(1))
+		}), wire.RefusedStale},
 		"another token":              {m.greeting(t, m.cfg.Session, func(p *payments.Promise) { p.Token = stranger.Address() }), wire.RefusedOffer},
 		"an offer not sold":          {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Offer[10] ^= 1 }), wire.RefusedOffer},
 		"an offer that is no CID":    {spoil(m.greeting(t, m.cfg.Session, nil), func(g *node.Greeting) { g.Offer = []byte{1} }), wire.RefusedOffer},

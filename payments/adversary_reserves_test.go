@@ -32,24 +32,30 @@ func (s *firstly) Send(ctx context.Context, i chain.Intent) (chain.Result, error
 	return s.Sender.Send(ctx, i)
 }
 
-// exposed is a payer with a deposit of 2^30 bytes' worth that has promised the price of so many and has set nothing aside.
-func (n *network) exposed(t *testing.T, bytes uint64) (*Funding, *Ledger, contracts.Key, contracts.Channel) {
-	t.Helper()
-	theirs, key := newLedger(t), testKey(1)
-	f := n.funding(t, n.payer)
-	must(f.Deposit(t.Context(), "", key.Address(), cost(testPrice, GiB)))(t)
-	n.serve(t, newLedger(t), theirs, key, bytes)
-	return f, theirs, key, f.Channel(key.Address(), n.payee.Address())
+// exposed is a payer with a deposit of 2^30 bytes' worth that has promised the price of so many, the last tick of them
+// ahead, and has set nothing aside.
+type exposed struct {
+	*Funding
+	mine, theirs *Ledger
+	key          contracts.Key
+	channel      contracts.Channel
 }
 
-func (n *network) keep(t *testing.T, l *Ledger, r Reserve) {
+func (n *network) exposed(t *testing.T, bytes uint64) exposed {
 	t.Helper()
-	payee := must(NewPayee(PayeeConfig{
-		Domain: n.domain, Ledger: l, Chain: n.view, Payee: n.payee.Address(), Token: n.deployment.Token,
-	}))(t)
-	if err := payee.KeepReserve(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
+	e := exposed{n.funding(t, n.payer), newLedger(t), newLedger(t), testKey(1), contracts.Channel{}}
+	e.channel = e.Channel(e.key.Address(), n.payee.Address())
+	must(e.Deposit(t.Context(), "", e.key.Address(), cost(testPrice, GiB)))(t)
+	n.serve(t, e.mine, e.theirs, e.key, bytes-MinTick, nil)
+	n.keep(t, e.mine, e.theirs, e.key, nil)
+	return e
+}
+
+// keeps has the payee keep a reserve of that epoch and ceiling.
+func (n *network) keeps(t *testing.T, e exposed, epoch uint32, ceiling contracts.Amount) {
+	t.Helper()
+	r := n.reserve(t, e.channel, e.key, epoch, ceiling)
+	n.keep(t, e.mine, e.theirs, e.key, &r)
 }
 
 func (n *network) sentByPayee(t *testing.T) uint64 {
@@ -70,13 +76,15 @@ func TestAdversaryReservesOfLittleDrainNoProvider(t *testing.T) {
 		{"a quarter", cost(testPrice, 5*mib), 4},
 	} {
 		n := newNetwork(t)
-		_, theirs, key, channel := n.exposed(t, 17*mib)
-		claimer := n.claimer(t, theirs, n.payee, Policy{ReserveAbove: cost(testPrice, 4*mib), MustFloor: cost(testPrice, TrustBytes)})
+		e := n.exposed(t, 17*mib)
+		claimer := n.claimer(t, e.theirs, n.payee, Policy{
+			ReserveAbove: cost(testPrice, 4*mib), MustFloor: cost(testPrice, TrustBytes),
+		})
 		before := n.sentByPayee(t)
 		var s ChannelState
 		for range 10 {
-			s = must(n.view.State(t.Context(), channel))(t)
-			n.keep(t, theirs, n.reserve(t, channel, key, s.Epoch, must(s.Ceiling.Add(c.step))(t)))
+			s = must(n.view.State(t.Context(), e.channel))(t)
+			n.keeps(t, e, s.Epoch, must(s.Ceiling.Add(c.step))(t))
 			must(claimer.round(t.Context(), claimer.work))(t)
 		}
 		sent := n.sentByPayee(t) - before
@@ -94,16 +102,16 @@ func TestAdversaryVaultThatIsEmptyWhileAReserveIsPosted(t *testing.T) {
 	t.Parallel()
 	for _, restart := range []bool{false, true} {
 		n := newNetwork(t)
-		f, theirs, key, channel := n.exposed(t, 5*mib)
+		e := n.exposed(t, 5*mib)
 		sum := cost(testPrice, GiB)
-		n.keep(t, theirs, n.reserve(t, channel, key, 0, sum))
+		n.keeps(t, e, 0, sum)
 		s := &firstly{Sender: n.payee}
-		empty := func() { must(f.Withdraw(t.Context(), "", key.Address(), sum, n.payer.Address()))(t) }
-		claimer := n.claimer(t, theirs, s, Policy{})
+		empty := func() { must(e.Withdraw(t.Context(), "", e.key.Address(), sum, n.payer.Address()))(t) }
+		claimer := n.claimer(t, e.theirs, s, Policy{})
 		round := func() ChannelState {
 			t.Helper()
 			must(claimer.round(t.Context(), claimer.work))(t)
-			return must(n.view.State(t.Context(), channel))(t)
+			return must(n.view.State(t.Context(), e.channel))(t)
 		}
 		before := n.sentByPayee(t)
 		s.do = empty
@@ -113,9 +121,9 @@ func TestAdversaryVaultThatIsEmptyWhileAReserveIsPosted(t *testing.T) {
 		if round(); n.sentByPayee(t) != before+1 {
 			t.Error("posted on an empty vault")
 		}
-		must(f.Deposit(t.Context(), "", key.Address(), sum))(t)
+		must(e.Deposit(t.Context(), "", e.key.Address(), sum))(t)
 		if restart {
-			claimer = n.claimer(t, theirs, s, Policy{})
+			claimer = n.claimer(t, e.theirs, s, Policy{})
 		}
 		var got ChannelState
 		for range 3 {
@@ -129,17 +137,17 @@ func TestAdversaryVaultThatIsEmptyWhileAReserveIsPosted(t *testing.T) {
 	}
 
 	n := newNetwork(t)
-	f, theirs, key, channel := n.exposed(t, 5*mib)
+	e := n.exposed(t, 5*mib)
 	sum := cost(testPrice, GiB)
-	n.keep(t, theirs, n.reserve(t, channel, key, 0, sum))
+	n.keeps(t, e, 0, sum)
 	s := &firstly{Sender: n.payee}
-	claimer := n.claimer(t, theirs, s, Policy{})
+	claimer := n.claimer(t, e.theirs, s, Policy{})
 	before := n.sentByPayee(t)
 	for range 6 {
-		if must(n.view.State(t.Context(), channel))(t).Free.IsZero() {
-			must(f.Deposit(t.Context(), "", key.Address(), sum))(t)
+		if must(n.view.State(t.Context(), e.channel))(t).Free.IsZero() {
+			must(e.Deposit(t.Context(), "", e.key.Address(), sum))(t)
 		}
-		s.do = func() { must(f.Withdraw(t.Context(), "", key.Address(), sum, n.payer.Address()))(t) }
+		s.do = func() { must(e.Withdraw(t.Context(), "", e.key.Address(), sum, n.payer.Address()))(t) }
 		must(claimer.round(t.Context(), claimer.work))(t)
 	}
 	sent := n.sentByPayee(t) - before
@@ -153,16 +161,16 @@ func TestAdversaryVaultThatIsEmptyWhileAReserveIsPosted(t *testing.T) {
 func TestRevertedPostingIsSentAgain(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
-	_, theirs, key, channel := n.exposed(t, 5*mib)
+	e := n.exposed(t, 5*mib)
 	sum := cost(testPrice, GiB)
-	n.keep(t, theirs, n.reserve(t, channel, key, 0, sum))
+	n.keeps(t, e, 0, sum)
 	s := &firstly{Sender: n.payee, gas: 50_000}
-	claimer := n.claimer(t, theirs, s, Policy{})
+	claimer := n.claimer(t, e.theirs, s, Policy{})
 	before := n.sentByPayee(t)
 	for range 3 {
 		must(claimer.round(t.Context(), claimer.work))(t)
 	}
-	got, sent := must(n.view.State(t.Context(), channel))(t), n.sentByPayee(t)-before
+	got, sent := must(n.view.State(t.Context(), e.channel))(t), n.sentByPayee(t)-before
 	if got.Ceiling != sum || sent != 2 {
 		t.Errorf("%d transactions, %+v", sent, got)
 	}

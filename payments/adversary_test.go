@@ -81,7 +81,7 @@ func TestAdversaryOneFalseAnswerStopsNoClaim(t *testing.T) {
 			f := n.funding(t, n.payer)
 			key := testKey(1)
 			must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
-			last := n.serve(t, mine, theirs, key, 5*mib)
+			last := n.serve(t, mine, theirs, key, 5*mib, nil)
 			view := &lyingChain{Chain: n.view}
 			claimer := must(NewClaimer(ClaimerConfig{
 				Ledger: theirs, Chain: view, Sender: n.payee, Deployment: n.deployment, Payee: n.payee.Address(),
@@ -121,7 +121,7 @@ func TestAdversaryBadChannelsHoldUpNoOther(t *testing.T) {
 	for i := range int64(all) {
 		key := testKey(i)
 		must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), testPrice, testPrice))(t)
-		last := n.serve(t, mine, theirs, key, 5*mib)
+		last := n.serve(t, mine, theirs, key, 5*mib, nil)
 		if i < spoilt { // more in a row than end a round, and the first
 			bad[last.Channel] = true
 			continue
@@ -214,3 +214,46 @@ func TestAdversaryPoisonedLedgersHeal(t *testing.T) {
 type noSender struct{ Sender }
 
 func (noSender) Address() common.Address { return testPayee }
+
+// What was lost to a vault and then paid after all is lost no more: the vault's next promises are staked for anew.
+func TestAdversaryLossThatWasPaidStakesForNothing(t *testing.T) {
+	t.Parallel()
+	chain := &fakeChain{}
+	budget := cost(testPrice, TrustBytes)
+	p := must(NewPayee(PayeeConfig{
+		Domain: testDomain, Ledger: newLedger(t), Chain: chain, Payee: testPayee, Token: testToken, Budget: budget,
+	}))(t)
+	a, keyA := testChannel(1)
+	b, keyB := testChannel(2)
+	rich := ChannelState{Free: testPrice, Block: 1}
+	chain.set(a, rich)
+	chain.set(b, rich)
+	half := cost(testPrice, TrustBytes/2)
+	id := open(t, p, a, keyA, half)
+	chain.set(a, ChannelState{Block: 2}) // it takes its money away
+	if err := p.VaultChanged(t.Context(), a.Vault); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(t.Context(), id, Usage{Tx: TrustBytes / 2}); err != nil {
+		t.Fatal(err)
+	}
+	if s := p.Strangers(); s.Lost != half {
+		t.Fatalf("lost: %+v", s)
+	}
+	// An hour later everything is paid, and another vault has as much at stake as a budget allows.
+	chain.set(a, ChannelState{Free: testPrice, Settled: half, Ceiling: half, Block: 3})
+	p.strangers.losses[0].at = time.Now().Add(-lossSpan)
+	if err := p.VaultChanged(t.Context(), a.Vault); err != nil {
+		t.Fatal(err)
+	}
+	open(t, p, b, keyB, cost(testPrice, TrustBytes-8*mib))
+	terms := testTerms(a)
+	_, err := p.Open(t.Context(), terms, signed(t, a, keyA, cost(testPrice, TrustBytes-8*mib)), nil)
+	s := p.Strangers()
+	t.Logf("adversary: a vault loses %s, pays it and promises %s more | bound: refused, the budget is used up | seen: %v, at "+
+		"stake %s of %s", half, cost(testPrice, TrustBytes/2-8*mib), err, s.AtStake, budget)
+	var newcomer *NewcomerError
+	if !errors.As(err, &newcomer) {
+		t.Fatalf("%d bytes' worth is taken on top of the budget: %v", TrustBytes/2-8*mib, err)
+	}
+}

@@ -27,10 +27,10 @@ func BenchmarkAccept(b *testing.B) {
 			count := (b.N + sessions - 1) / sessions
 			for i := range sessions {
 				c, key := testChannel(int64(i))
-				ids[i] = openSession(b, payee, c)
+				ids[i] = open(b, payee, c, key, cost(testPrice, MinTick))
 				prepare.Go(func() {
 					for n := range count {
-						p, err := testDomain.Sign(Promise{Channel: c, Cumulative: cost(testPrice, uint64(n+1)*mib)}, key)
+						p, err := testDomain.Sign(Promise{Channel: c, Cumulative: cost(testPrice, uint64(n+2)*mib)}, key)
 						if err != nil {
 							b.Error(err)
 							return
@@ -56,7 +56,7 @@ func BenchmarkAccept(b *testing.B) {
 							b.Error(err)
 							return
 						}
-						if _, err := payee.Accept(b.Context(), ids[i], p); err != nil {
+						if _, err := payee.Accept(b.Context(), ids[i], p, false); err != nil {
 							b.Error(err)
 							return
 						}

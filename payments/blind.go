@@ -176,21 +176,26 @@ func (p *Payee) readLocked(ctx context.Context, view Chain, ch *payeeChannel, ag
 // getting old: a payee that starts while the chain is down serves on it. What this machine's clock, which is all that
 // is left after a restart, is too wrong to date is not written down.
 func (p *Payee) keepLocked(ctx context.Context, ch *payeeChannel) error {
-	s := ch.state
-	if p.cfg.ExitDelay <= 0 || ch.slow != 0 || (s.Ceiling == s.Settled && ch.storedAt.IsZero()) {
-		return nil
-	}
-	same := s.Ceiling == ch.stored.Ceiling && s.Epoch == ch.stored.Epoch && s.ExitAt.Equal(ch.stored.ExitAt)
-	if same && ch.readAt.Sub(ch.storedAt) < BlindTime(p.cfg.ExitDelay)/storeEvery {
+	if ch.account.ID == 0 || !p.tellsLocked(ch) { // of a channel without a row Open writes it down
 		return nil
 	}
 	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
-		return tx.StoreReading(ch.account.ID, s.reading(ch.readAt))
+		return tx.StoreReading(ch.account.ID, ch.state.reading(ch.readAt))
 	}); err != nil {
 		return err
 	}
-	ch.stored, ch.storedAt = s, ch.readAt
+	ch.stored, ch.storedAt = ch.state, ch.readAt
 	return nil
+}
+
+// tellsLocked reports whether what was read is worth writing down.
+func (p *Payee) tellsLocked(ch *payeeChannel) bool {
+	s := ch.state
+	if p.cfg.ExitDelay <= 0 || ch.slow != 0 || (s.Ceiling == s.Settled && ch.storedAt.IsZero()) {
+		return false
+	}
+	same := s.Ceiling == ch.stored.Ceiling && s.Epoch == ch.stored.Epoch && s.ExitAt.Equal(ch.stored.ExitAt)
+	return !same || ch.readAt.Sub(ch.storedAt) >= BlindTime(p.cfg.ExitDelay)/storeEvery
 }
 
 // ServeUntil is until when a session's promises can be taken while the chain can't be read, by this machine's clock: as
@@ -200,7 +205,7 @@ func (p *Payee) ServeUntil(id SessionID) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.sessions[id]
-	if s == nil {
+	if s == nil || s.channel == nil {
 		return time.Time{}
 	}
 	if s.channel.exposure.IsZero() {

@@ -45,8 +45,16 @@ func newBlindPayee(t *testing.T, l *Ledger, s ChannelState) *blindPayee {
 		Domain: testDomain, Ledger: l, Chain: chain, Payee: testPayee, Token: testToken, ExitDelay: dayDelay,
 	}))(t)
 	b := &blindPayee{Payee: p, chain: chain, key: key, terms: testTerms(c)}
-	must(p.Open(t.Context(), b.terms))(t)
+	must(b.again(t, p, b.terms))(t)
 	return b
+}
+
+// again opens a session on the channel at the payee or at another one. Nothing of what was promised is ever billed here,
+// so that from the second on the latest promise opens them.
+func (b *blindPayee) again(t *testing.T, p *Payee, terms Terms) (Opened, error) {
+	t.Helper()
+	b.signed = maxAmount(b.signed, cost(testPrice, MinTick))
+	return p.Open(t.Context(), terms, signed(t, terms.Channel, b.key, b.signed), nil)
 }
 
 func (b *blindPayee) cut() {
@@ -68,7 +76,7 @@ func (b *blindPayee) later(by time.Duration) {
 func (b *blindPayee) pay(t *testing.T) error {
 	t.Helper()
 	sum := must(b.signed.Add(cost(testPrice, mib)))(t)
-	_, err := b.Accept(t.Context(), b.terms.Session, signed(t, b.terms.Channel, b.key, sum))
+	_, err := b.Accept(t.Context(), b.terms.Session, signed(t, b.terms.Channel, b.key, sum), false)
 	if err == nil {
 		b.signed = sum
 	}
@@ -81,7 +89,7 @@ func blocks(ceiling contracts.Amount, at time.Time) ChannelState {
 
 func TestAdversaryChainOutOfReachEndsNoReservedSession(t *testing.T) {
 	t.Parallel()
-	state := blocks(cost(testPrice, 4*mib), time.Now().Truncate(time.Second))
+	state := blocks(cost(testPrice, 5*mib), time.Now().Truncate(time.Second))
 	state.Free = testPrice
 	b := newBlindPayee(t, newLedger(t), state)
 	b.cut()
@@ -94,10 +102,10 @@ func TestAdversaryChainOutOfReachEndsNoReservedSession(t *testing.T) {
 	}
 	// A new session on the channel, too.
 	again := testTerms(b.terms.Channel)
-	if _, err := b.Open(t.Context(), again); err != nil {
+	if _, err := b.again(t, b.Payee, again); err != nil {
 		t.Fatalf("a new session: %v", err)
 	}
-	if err := b.pay(t); err != nil { // the fourth, up to the ceiling
+	if err := b.pay(t); err != nil { // the fifth tick, up to the ceiling
 		t.Fatal(err)
 	}
 	var unfunded *UnfundedError
@@ -116,7 +124,7 @@ func TestAdversaryChainOutOfReachEndsNoReservedSession(t *testing.T) {
 	if err := b.pay(t); !errors.Is(err, errOutOfReach) {
 		t.Fatalf("served after the blind time: %v", err)
 	}
-	if _, err := b.Open(t.Context(), testTerms(b.terms.Channel)); !errors.Is(err, errOutOfReach) {
+	if _, err := b.again(t, b.Payee, testTerms(b.terms.Channel)); !errors.Is(err, errOutOfReach) {
 		t.Fatalf("a session opened after the blind time: %v", err)
 	}
 }
@@ -178,11 +186,11 @@ func TestAdversaryRestartWithoutTheChainServesKnownChannelsAlone(t *testing.T) {
 			ExitDelay: dayDelay,
 		}))(t)
 	}
-	if _, err := restart().Open(t.Context(), testTerms(b.terms.Channel)); err != nil {
+	if _, err := b.again(t, restart(), testTerms(b.terms.Channel)); err != nil {
 		t.Fatalf("a channel that this payee has read: %v", err)
 	}
-	stranger, _ := testChannel(2)
-	_, err := restart().Open(t.Context(), testTerms(stranger))
+	stranger, key := testChannel(2)
+	_, err := restart().Open(t.Context(), testTerms(stranger), signed(t, stranger, key, cost(testPrice, MinTick)), nil)
 	t.Logf("adversary: started while the chain is down | bound: only what was set aside when it was last read | seen: a "+
 		"stranger gets %v", err)
 	if !errors.Is(err, errOutOfReach) {
@@ -190,7 +198,7 @@ func TestAdversaryRestartWithoutTheChainServesKnownChannelsAlone(t *testing.T) {
 	}
 	// What was read long ago counts no more, and what was released never.
 	alter(t, fileOf(l), "UPDATE reading SET read_at = read_at - 86400000, time = time - 86400000, since = since - 86400000")
-	if _, err := restart().Open(t.Context(), testTerms(b.terms.Channel)); !errors.Is(err, errOutOfReach) {
+	if _, err := b.again(t, restart(), testTerms(b.terms.Channel)); !errors.Is(err, errOutOfReach) {
 		t.Fatalf("a reading of yesterday: %v", err)
 	}
 }
@@ -210,8 +218,7 @@ func TestAdversaryReleaseCountsAtOnceAndUntilTheChainSaysSo(t *testing.T) {
 	}
 	p := open(chain)
 	terms := testTerms(c)
-	must(p.Open(t.Context(), terms))(t)
-	must(p.Accept(t.Context(), terms.Session, signed(t, c, signer, cost(testPrice, mib))))(t)
+	must(p.Open(t.Context(), terms, signed(t, c, signer, cost(testPrice, mib)), nil))(t)
 	if err := p.Close(t.Context(), terms.Session, Usage{}); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +229,7 @@ func TestAdversaryReleaseCountsAtOnceAndUntilTheChainSaysSo(t *testing.T) {
 	down := &fakeChain{err: errOutOfReach}
 	var unfunded *UnfundedError
 	for name, p := range map[string]*Payee{"at once": p, "after a restart": open(chain), "with the chain down": open(down)} {
-		_, err := p.Open(t.Context(), testTerms(c))
+		_, err := p.Open(t.Context(), testTerms(c), signed(t, c, signer, cost(testPrice, 2*mib)), nil)
 		t.Logf("adversary: a session on a reserve that was released, %s | bound: refused | seen: %v", name, err)
 		if !errors.As(err, &unfunded) {
 			t.Errorf("%s: %v", name, err)
@@ -254,13 +261,13 @@ func TestAdversaryExitDuringABlindTimeIsClaimedInFull(t *testing.T) {
 		ExitDelay: testExitDelay,
 	}))(t)
 	terms := testTerms(f.Channel(key.Address(), n.payee.Address()))
-	must(payee.Open(t.Context(), terms))(t)
+	must(payee.Open(t.Context(), terms, n.next(t, Promise{Channel: terms.Channel}, key), nil))(t)
 	view.tell(outOfReach)
 	must(f.StartExit(t.Context(), "", key.Address(), n.payee.Address()))(t)
 
 	accept := func(bytes uint64) error {
 		p := must(n.domain.Sign(Promise{Channel: terms.Channel, Cumulative: cost(testPrice, bytes)}, key))(t)
-		_, err := payee.Accept(t.Context(), terms.Session, p)
+		_, err := payee.Accept(t.Context(), terms.Session, p, false)
 		return err
 	}
 	back := func(by time.Duration) {

@@ -124,34 +124,58 @@ func (n *network) claimer(t *testing.T, l *Ledger, s Sender, p Policy) *Claimer 
 	return c
 }
 
-// serve opens a session of that key on both sides, pays for those bytes and closes it.
-func (n *network) serve(t *testing.T, mine, theirs *Ledger, key contracts.Key, rx uint64) Promise {
+// opens opens a session of that key on both sides, with a reserve or nil.
+func (n *network) opens(t *testing.T, mine, theirs *Ledger, key contracts.Key, reserve *Reserve,
+) (*Payer, *Payee, Terms) {
 	t.Helper()
 	f := n.funding(t, n.payer)
 	terms := testTerms(f.Channel(key.Address(), n.payee.Address()))
-	payee, err := NewPayee(PayeeConfig{
+	payee := must(NewPayee(PayeeConfig{
 		Domain: n.domain, Ledger: theirs, Chain: n.view, Payee: n.payee.Address(), Token: n.deployment.Token,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	payer, err := NewPayer(t.Context(), PayerConfig{
+	}))(t)
+	payer := must(NewPayer(t.Context(), PayerConfig{
 		Domain: n.domain, Ledger: mine, Signer: key, Terms: terms, SpendCap: contracts.MaxAmount(), Funds: n.view.State,
-	})
-	if err != nil {
+	}))(t)
+	if reserve != nil {
+		if err := payee.CheckReserve(t.Context(), *reserve); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(payee.Open(t.Context(), terms, must(payer.First(t.Context()))(t), reserve))(t)
+	return payer, payee, terms
+}
+
+// keep has a payee keep a reserve, with a session that carries nothing: the channel holds the price of a tick after it,
+// as it does before where there was such a session before.
+func (n *network) keep(t *testing.T, mine, theirs *Ledger, key contracts.Key, reserve *Reserve) {
+	t.Helper()
+	payer, payee, terms := n.opens(t, mine, theirs, key, reserve)
+	must2(payer.Final(t.Context(), Usage{}))(t, false)
+	if err := payee.Close(t.Context(), terms.Session, Usage{}); err != nil {
 		t.Fatal(err)
 	}
-	must(payee.Open(t.Context(), terms))(t)
-	must(payee.Accept(t.Context(), terms.Session, must(payer.First(t.Context()))(t)))(t)
+}
+
+// next is the promise that a channel's next session is opened with, after one that has used up the last.
+func (n *network) next(t *testing.T, last Promise, key contracts.Key) Promise {
+	t.Helper()
+	last.Cumulative, last.Share = must(last.Cumulative.Add(cost(testPrice, MinTick)))(t), contracts.Amount{}
+	return must(n.domain.Sign(last, key))(t)
+}
+
+// serve opens a session of that key on both sides, with a reserve or nil, pays for those bytes and closes it.
+func (n *network) serve(t *testing.T, mine, theirs *Ledger, key contracts.Key, rx uint64, reserve *Reserve) Promise {
+	t.Helper()
+	payer, payee, terms := n.opens(t, mine, theirs, key, reserve)
 	for at := uint64(0); at < rx; at += 300_000 {
-		if p, ok, err := payer.Due(t.Context(), Usage{Rx: at}); err != nil {
+		if p, ok, err := payer.Due(t.Context(), Usage{Rx: at}, false); err != nil {
 			t.Fatal(err)
 		} else if ok {
-			must(payee.Accept(t.Context(), terms.Session, p))(t)
+			must(payee.Accept(t.Context(), terms.Session, p, false))(t)
 		}
 	}
 	last := must2(payer.Final(t.Context(), Usage{Rx: rx}))(t, true)
-	must(payee.Accept(t.Context(), terms.Session, last))(t)
+	must(payee.Accept(t.Context(), terms.Session, last, true))(t)
 	if err := payee.Close(t.Context(), terms.Session, Usage{Tx: rx}); err != nil {
 		t.Fatal(err)
 	}
@@ -209,8 +233,8 @@ func TestClaimPaysExactlyWhatWasPromised(t *testing.T) {
 		t.Fatalf("state after open: %+v", state)
 	}
 
-	a := n.serve(t, mine, theirs, reservedKey, 64*mib+12345)
-	b := n.serve(t, mine, theirs, freeKey, 7*mib+1)
+	a := n.serve(t, mine, theirs, reservedKey, 64*mib+12345, nil)
+	b := n.serve(t, mine, theirs, freeKey, 7*mib+1, nil)
 	promised := must(a.Cumulative.Add(b.Cumulative))(t)
 	claimer := n.claimer(t, theirs, n.payee, Policy{})
 	e := must(claimer.Earnings(t.Context()))(t)
@@ -234,7 +258,7 @@ func TestClaimPaysExactlyWhatWasPromised(t *testing.T) {
 		t.Fatalf("nothing is owed, yet claimed: %+v", again)
 	}
 	// Another session of the same channel goes on from the lifetime total.
-	c := n.serve(t, mine, theirs, reservedKey, 3*mib)
+	c := n.serve(t, mine, theirs, reservedKey, 3*mib, nil)
 	done = must(claimer.Claim(t.Context()))(t)
 	wantAmount(t, "second claim", done.Total, must(c.Cumulative.Sub(a.Cumulative))(t))
 	checkSums(t, mine)
@@ -276,7 +300,7 @@ func TestClaimGoesOnAfterACrashAndPaysOnce(t *testing.T) {
 	must(f.Deposit(t.Context(), "", key.Address(), deposit))(t)
 	total := contracts.Amount{}
 	for _, before := range []bool{true, false} {
-		last := n.serve(t, mine, theirs, key, 5*mib)
+		last := n.serve(t, mine, theirs, key, 5*mib, nil)
 		crashing := n.claimer(t, theirs, &breakingSender{Sender: n.payee, before: before, breaks: 1}, Policy{})
 		_, err := crashing.Claim(t.Context())
 		wantErr(t, err, errCrash)
@@ -284,7 +308,7 @@ func TestClaimGoesOnAfterACrashAndPaysOnce(t *testing.T) {
 		wantAmount(t, "claiming", e.Claiming, must(last.Cumulative.Sub(total))(t))
 		wantAmount(t, "unsettled", e.Unsettled, contracts.Amount{})
 		// What is promised meanwhile is claimed by the next transaction, not lost in the first.
-		more := n.serve(t, mine, theirs, key, 2*mib)
+		more := n.serve(t, mine, theirs, key, 2*mib, nil)
 		done := must(n.claimer(t, theirs, n.payee, Policy{}).Claim(t.Context()))(t)
 		wantAmount(t, "claimed", done.Total, must(more.Cumulative.Sub(total))(t))
 		total = more.Cumulative
@@ -319,10 +343,7 @@ func TestBatchesSettleManyChannels(t *testing.T) {
 			}
 			p, err := n.domain.Sign(Promise{Channel: terms.Channel, Cumulative: due}, key)
 			if err == nil {
-				_, err = payee.Open(t.Context(), terms)
-			}
-			if err == nil {
-				_, err = payee.Accept(t.Context(), terms.Session, p)
+				_, err = payee.Open(t.Context(), terms, p, nil)
 			}
 			if err != nil {
 				t.Error(err)
@@ -348,7 +369,7 @@ func TestPolicyClaimsWhatMustNotWait(t *testing.T) {
 	f := n.funding(t, n.payer)
 	key := testKey(1)
 	must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
-	last := n.serve(t, mine, theirs, key, 10*mib)
+	last := n.serve(t, mine, theirs, key, 10*mib, nil)
 	round := func(p Policy) Claimed {
 		t.Helper()
 		c := n.claimer(t, theirs, n.payee, p)
@@ -364,15 +385,15 @@ func TestPolicyClaimsWhatMustNotWait(t *testing.T) {
 	if got := round(Policy{GasTokenPrice: cheap}); got.Total != last.Cumulative {
 		t.Fatalf("not claimed for next to nothing: %+v", got)
 	}
-	n.serve(t, mine, theirs, key, 900*mib)
+	n.serve(t, mine, theirs, key, 900*mib, nil)
 	if got := round(Policy{}); got.Transactions != 1 {
 		t.Fatalf("not claimed at 80 %% of the ceiling: %+v", got)
 	}
-	n.serve(t, mine, theirs, key, 2*mib)
+	n.serve(t, mine, theirs, key, 2*mib, nil)
 	if got := round(Policy{MaxAge: time.Millisecond, GasFree: true}); got.Transactions != 1 {
 		t.Fatalf("not claimed for its age: %+v", got)
 	}
-	n.serve(t, mine, theirs, key, 2*mib)
+	n.serve(t, mine, theirs, key, 2*mib, nil)
 	must(f.StartExit(t.Context(), "", key.Address(), n.payee.Address()))(t)
 	if got := round(Policy{}); got.Transactions != 1 {
 		t.Fatalf("not claimed though the payer leaves: %+v", got)
@@ -419,7 +440,7 @@ func TestCooperativeCloseIsOneTransaction(t *testing.T) {
 	sum := cost(testPrice, GiB)
 	before := must(f.Balance(t.Context(), n.payer.Address()))(t)
 	must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), sum, sum))(t)
-	last := n.serve(t, mine, theirs, key, 9*mib)
+	last := n.serve(t, mine, theirs, key, 9*mib, nil)
 	release := must(n.domain.SignRelease(Release{
 		Channel: last.Channel, Ceiling: last.Cumulative, ValidUntil: uint64(time.Now().Add(1000 * time.Hour).Unix()),
 	}, n.payeeKey))(t)
@@ -503,7 +524,7 @@ func TestExitIsAnsweredByAClaimAtOnce(t *testing.T) {
 	f := n.funding(t, n.payer)
 	key := testKey(1)
 	must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
-	last := n.serve(t, mine, theirs, key, 5*mib)
+	last := n.serve(t, mine, theirs, key, 5*mib, nil)
 	claimer := n.run(t, theirs, Policy{})
 	time.Sleep(100 * time.Millisecond)
 	wantAmount(t, "settled before the exit", must(claimer.Earnings(t.Context()))(t).Settled, contracts.Amount{})
@@ -520,7 +541,7 @@ func TestExitSeenInItsLastTenthIsClaimedInTime(t *testing.T) {
 	f := n.funding(t, n.payer)
 	key := testKey(1)
 	must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
-	last := n.serve(t, mine, theirs, key, 5*mib)
+	last := n.serve(t, mine, theirs, key, 5*mib, nil)
 	must(f.StartExit(t.Context(), "", key.Address(), n.payee.Address()))(t)
 	if err := n.chain.Advance(testExitDelay * 9 / 10); err != nil {
 		t.Fatal(err)
@@ -563,7 +584,7 @@ func reorganisations(t *testing.T, depths []int) (done int) {
 			if err := n.chain.Mine(depth); err != nil { // what came before is not to be touched
 				t.Fatal(err)
 			}
-			last := n.serve(t, mine, theirs, key, 5*mib)
+			last := n.serve(t, mine, theirs, key, 5*mib, nil)
 			claimer.Wake()
 			equal := func() bool {
 				v := must(VerifyLedger(t.Context(), fileOf(theirs), n.view))(t)
@@ -618,15 +639,13 @@ func TestAdversaryKeptReserveIsPostedWhenExposureDeservesIt(t *testing.T) {
 		return must(n.domain.SignReserve(r, key))(t)
 	}
 	good := sign(Reserve{Ceiling: sum, ValidUntil: uint64(time.Now().Add(100 * time.Hour).Unix())})
-	wantErr(t, payee.KeepReserve(t.Context(), sign(Reserve{Ceiling: sum, Epoch: 1, ValidUntil: 1 << 39})), ErrStaleReserve)
-	wantErr(t, payee.KeepReserve(t.Context(), sign(Reserve{Ceiling: sum, ValidUntil: 1})), ErrStaleReserve)
+	for _, stale := range []Reserve{{Ceiling: sum, Epoch: 1, ValidUntil: 1 << 39}, {Ceiling: sum, ValidUntil: 1}} {
+		wantErr(t, payee.CheckReserve(t.Context(), sign(stale)), ErrStaleReserve)
+	}
 	forged := good
 	forged.Ceiling = contracts.MaxAmount()
-	wantErr(t, payee.KeepReserve(t.Context(), forged), ErrBadSignature)
-	if err := payee.KeepReserve(t.Context(), good); err != nil {
-		t.Fatal(err)
-	}
-	n.serve(t, mine, theirs, key, 5*mib)
+	wantErr(t, payee.CheckReserve(t.Context(), forged), ErrBadSignature)
+	n.serve(t, mine, theirs, key, 5*mib, &good)
 	post := func(p Policy) ChannelState {
 		t.Helper()
 		claimer := n.claimer(t, theirs, n.payee, p)
@@ -658,7 +677,7 @@ func TestPayeeCountsOnNothingThatItHasReleased(t *testing.T) {
 	f := n.funding(t, n.payer)
 	key := testKey(1)
 	must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
-	last := n.serve(t, mine, theirs, key, 5*mib)
+	last := n.serve(t, mine, theirs, key, 5*mib, nil)
 	open := func() *Payee {
 		return must(NewPayee(PayeeConfig{
 			Domain: n.domain, Ledger: theirs, Chain: n.view, Payee: n.payee.Address(), Token: n.deployment.Token, NoTrust: true,
@@ -669,7 +688,7 @@ func TestPayeeCountsOnNothingThatItHasReleased(t *testing.T) {
 	wantAmount(t, "released ceiling", release.Ceiling, last.Cumulative)
 	var unfunded *UnfundedError
 	for _, p := range []*Payee{payee, open()} { // also after a restart
-		if _, err := p.Open(t.Context(), testTerms(last.Channel)); !errors.As(err, &unfunded) {
+		if _, err := p.Open(t.Context(), testTerms(last.Channel), n.next(t, last, key), nil); !errors.As(err, &unfunded) {
 			t.Fatalf("served on a reserve that is signed away: %v", err)
 		}
 	}
@@ -770,7 +789,7 @@ func TestMoneyMovesUnderTheNextFork(t *testing.T) {
 	f := n.funding(t, n.payer)
 	key := testKey(1)
 	open := must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, GiB), cost(testPrice, GiB)))(t)
-	last := n.serve(t, mine, theirs, key, 5*mib)
+	last := n.serve(t, mine, theirs, key, 5*mib, nil)
 	done := must(n.claimer(t, theirs, n.payee, Policy{}).Claim(t.Context()))(t)
 	wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), last.Cumulative)
 	t.Logf("open %d gas, claim %d gas", open.GasUsed, done.GasUsed)

@@ -115,7 +115,7 @@ func surviveRPCFaults(t *testing.T) int64 {
 		through.client = must(chain.Dial(t.Context(), chain.Config{URLs: urls, ChainID: n.client.ChainID(), Lazy: true}))(t)
 		t.Cleanup(through.client.Close)
 		through.view = NewChainView(through.client.Agreed(), n.deployment)
-		last := n.serve(t, mine, theirs, key, 5*mib)
+		last := n.serve(t, mine, theirs, key, 5*mib, nil)
 		claimer := through.claimer(t, theirs, through.sender(t, n.payeeKey), Policy{})
 		eventually(t, fault.name, func() bool {
 			_, err := claimer.Claim(t.Context())
@@ -158,12 +158,15 @@ func TestChaos(t *testing.T) {
 		reorganisations(t, depths), took())
 	faults := surviveRPCFaults(t)
 	row("RPC fault, %d kinds\t%d\tclaims settled once each\t0 wrong\t%s", len(rpcFaults), faults, took())
-	b := runSchedules(t)
-	row("random schedule of traffic, loss, delay\t%d\t%d crashes, %d with a cheat\t0 wrong\t%s", b.schedules, b.crashes,
-		b.cheats, took())
-	row("most unpaid to a provider\t\t%d bytes\tbound: its window, %d then; %d ‰ of any window\t", b.unpaid, b.window,
-		b.share)
-	row("most overpaid by a consumer\t\t%d bytes\tbound: one tick, %d\t", b.overpaid, uint64(MinTick))
+	b := runLives(t)
+	row("whole lives: %d sessions, parallel, churned, refused, withdrawn\t%d\t%d refusals, %d withdrawals, %d crashes\t"+
+		"0 over bound\t%s", b.sessions, b.lives, b.refusals, b.withdrawals, b.crashes, took())
+	row("most unpaid to a provider by a vault\t\t%d bytes\t%d ‰ of one window and the tolerance\t", b.unpaidBytes, b.unpaid)
+	row("most that strangers cost in an hour\t\t\t%d ‰ of their budget\t", b.lost)
+	row("most overpaid by a consumer, beyond 3 %%\t\t%d bytes\tbound: one tick, %d\t", b.overpaid, uint64(MinTick))
+	sessions, crashes, window := honestSessions(t)
+	row("honest sessions closed mid-download, 1 %% lost\t%d\t%d crashes\tall opened with a window of %d bytes or more\t%s",
+		sessions, crashes, window, took())
 	if t.Failed() {
 		return
 	}

@@ -54,14 +54,19 @@ type ClaimerConfig struct {
 	// reorganisation at all. It is called by [Claimer.Run], again while the chain can't be asked, and what it makes belongs
 	// to this claimer. Nil: channels are read once an interval.
 	Events func(ctx context.Context) (*chain.Follower, error)
-	Log    *slog.Logger
+	// Withdrawn hears of each withdrawal from a vault, as the events tell of it. Nil: nobody does.
+	Withdrawn func(ctx context.Context, v contracts.Vault) error
+	Log       *slog.Logger
 }
 
 // ClaimerTopics is what a claimer's [chain.Follower] shall follow on the Channels contract.
 func ClaimerTopics(token common.Address) [][]common.Hash {
 	events := channels.NewChannels().GetABI().Events
 	return [][]common.Hash{
-		{events[channels.ChannelsClaimedEventName].ID, events[channels.ChannelsExitStartedEventName].ID},
+		{
+			events[channels.ChannelsClaimedEventName].ID, events[channels.ChannelsExitStartedEventName].ID,
+			events[channels.ChannelsWithdrawnEventName].ID,
+		},
 		{addressWord(token)},
 	}
 }
@@ -214,6 +219,21 @@ func (c *Claimer) handle(ctx context.Context, u chain.Update) error {
 	}
 	if slices.ContainsFunc(u.Logs, c.concerns) {
 		c.Wake()
+	}
+	for _, log := range u.Logs {
+		if c.cfg.Withdrawn == nil {
+			break
+		}
+		w, err := c.contract.UnpackWithdrawnEvent(&log)
+		if err != nil {
+			continue // another event
+		}
+		vault := contracts.Vault{Token: w.Token, Payer: w.Payer, Signer: w.Signer}
+		if err := c.cfg.Withdrawn(ctx, vault); ctx.Err() != nil || errors.Is(err, ErrLedger) {
+			return err
+		} else if err != nil {
+			c.log.Debug("a vault that was withdrawn from can't be read", "error", err)
+		}
 	}
 	return nil
 }

@@ -66,33 +66,32 @@ func promiseForEver(l *Ledger, tell func(string)) error {
 func promiseOn(ctx context.Context, l *Ledger, payee *Payee, i int64, tell func(string)) error {
 	c, key := testChannel(i)
 	terms := testTerms(c)
-	latest, err := payee.Open(ctx, terms)
-	if err != nil {
-		return err
-	}
 	payer, err := NewPayer(ctx, PayerConfig{
 		Domain: testDomain, Ledger: l, Signer: key, Terms: terms, SpendCap: contracts.MaxAmount(),
 	})
 	if err != nil {
 		return err
 	}
-	if latest != nil {
-		if err := payer.Adopt(ctx, *latest); err != nil {
+	p, err := payer.First(ctx)
+	if err != nil {
+		return err
+	}
+	tell(fmt.Sprintf("given %d %s\n", i, p.Cumulative))
+	if _, err := payee.Open(ctx, terms, p, nil); err != nil {
+		return err
+	}
+	tell(fmt.Sprintf("taken %d %s\n", i, p.Cumulative))
+	for rx := uint64(MinTick); ; rx += MinTick { // short of credit: each tick is promised at once
+		p, _, err := payer.Due(ctx, Usage{Rx: rx}, true)
+		if err != nil {
 			return err
 		}
-	}
-	p, err := payer.First(ctx)
-	for rx := uint64(0); err == nil; {
 		tell(fmt.Sprintf("given %d %s\n", i, p.Cumulative))
-		if _, err = payee.Accept(ctx, terms.Session, p); err != nil {
-			break
+		if _, err := payee.Accept(ctx, terms.Session, p, false); err != nil {
+			return err
 		}
 		tell(fmt.Sprintf("taken %d %s\n", i, p.Cumulative))
-		for due := false; err == nil && !due; rx += MinTick {
-			p, due, err = payer.Due(ctx, Usage{Rx: rx})
-		}
 	}
-	return err
 }
 
 // acknowledged keeps the highest totals that were told.
@@ -282,4 +281,52 @@ func TestFailingDiskStopsServiceAndLosesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Sessions of new channels are opened in a commit that another write makes fail: it is tried again without that one,
+// and each of them has a channel of its own then.
+func TestOpeningSurvivesAFailureOfItsCommit(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	chain := &fakeChain{any: &ChannelState{Ceiling: testPrice, Block: 1}}
+	p := newPayee(t, l, chain)
+	refused := errors.New("refused")
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { // the others queue up behind it, and share a commit
+		if err := l.Do(t.Context(), func(*ledger.Tx) error { close(begun); <-goOn; return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+	<-begun
+	const many = 16
+	for i := range int64(many) {
+		c, key := testChannel(i)
+		first := signed(t, c, key, cost(testPrice, uint64(i+1)*mib))
+		wg.Go(func() {
+			if _, err := p.Open(t.Context(), testTerms(c), first, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for chain.asked() < many {
+		time.Sleep(time.Millisecond)
+	}
+	wg.Go(func() {
+		if err := l.Do(t.Context(), func(*ledger.Tx) error { return refused }); !errors.Is(err, refused) {
+			t.Error(err)
+		}
+	})
+	time.Sleep(10 * time.Millisecond) // whoever is late makes this test prove less
+	close(goOn)
+	wg.Wait()
+	for i := range int64(many) {
+		c, _ := testChannel(i)
+		a, _, err := l.Account(t.Context(), ledger.Payee, ledger.Domain(testDomain), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantAmount(t, fmt.Sprintf("what channel %d was promised", i), a.Total, cost(testPrice, uint64(i+1)*mib))
+	}
+	checkSums(t, l)
 }

@@ -13,6 +13,7 @@ import (
 	"byway/contracts"
 	"byway/contracts/bindings/channels"
 	"byway/contracts/chain"
+	"byway/payments/ledger"
 )
 
 // A reserve that is posted ends its channel's epoch, and with it every other reserve and release of that epoch. The tests
@@ -48,16 +49,14 @@ func TestAdversaryReserveAndReleaseOfOneEpoch(t *testing.T) {
 			sum, half := cost(testPrice, GiB), cost(testPrice, GiB/2)
 			before := must(f.Balance(t.Context(), n.payer.Address()))(t)
 			must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), sum, half))(t)
-			last := n.serve(t, mine, theirs, key, 5*mib)
-			c := last.Channel
-			payee := n.careful(t, theirs, n.view)
+			c := f.Channel(key.Address(), n.payee.Address())
 			reserve := n.reserve(t, c, key, 0, sum)
-			if err := payee.KeepReserve(t.Context(), reserve); err != nil {
-				t.Fatal(err)
-			}
+			last := n.serve(t, mine, theirs, key, 5*mib, &reserve)
+			next := n.next(t, last, key)
+			payee := n.careful(t, theirs, n.view)
 			release := must(payee.Release(t.Context(), c, n.payeeKey, time.Hour*1000))(t)
 			var unfunded *UnfundedError
-			if _, err := payee.Open(t.Context(), testTerms(c)); !errors.As(err, &unfunded) {
+			if _, err := payee.Open(t.Context(), testTerms(c), next, nil); !errors.As(err, &unfunded) {
 				t.Fatalf("served on a reserve that is signed away: %v", err)
 			}
 			if first == "release" {
@@ -68,10 +67,10 @@ func TestAdversaryReserveAndReleaseOfOneEpoch(t *testing.T) {
 				if s.Epoch != 1 || s.Ceiling != last.Cumulative || !s.Free.IsZero() {
 					t.Fatalf("state: %+v", s)
 				}
-				if _, err := n.careful(t, theirs, n.view).Open(t.Context(), testTerms(c)); !errors.As(err, &unfunded) {
+				if _, err := n.careful(t, theirs, n.view).Open(t.Context(), testTerms(c), next, nil); !errors.As(err, &unfunded) {
 					t.Fatalf("served on nothing: %v", err)
 				}
-				wantErr(t, n.careful(t, theirs, n.view).KeepReserve(t.Context(), reserve), ErrStaleReserve)
+				wantErr(t, n.careful(t, theirs, n.view).CheckReserve(t.Context(), reserve), ErrStaleReserve)
 				return
 			}
 			must(posts.PostReserves(t.Context(), "", c.Payee, []Reserve{reserve}))(t)
@@ -81,12 +80,13 @@ func TestAdversaryReserveAndReleaseOfOneEpoch(t *testing.T) {
 				t.Fatal(err)
 			}
 			// What is out counts for nothing any more, so that all that is set aside counts.
-			terms := testTerms(c)
+			last = next
 			for _, p := range []*Payee{payee, n.careful(t, theirs, n.view)} {
-				must(p.Open(t.Context(), terms))(t)
-			}
-			if err := payee.Close(t.Context(), terms.Session, Usage{}); err != nil {
-				t.Fatal(err)
+				terms := testTerms(c)
+				must(p.Open(t.Context(), terms, last, nil))(t)
+				if err := p.Close(t.Context(), terms.Session, Usage{}); err != nil {
+					t.Fatal(err)
+				}
 			}
 			if release = must(payee.Release(t.Context(), c, n.payeeKey, time.Hour))(t); release.Epoch != 1 {
 				t.Fatalf("released in epoch %d", release.Epoch)
@@ -116,7 +116,7 @@ func TestAdversaryReleaseComesBackInAReorganisation(t *testing.T) {
 	data := channels.NewChannels().PackRevoke(c.Token, c.Signer, c.Payee)
 	must(n.payer.Send(t.Context(), chain.Intent{ID: "revoke", To: &n.deployment.Channels, Data: data}))(t)
 	open := func() error {
-		_, err := n.careful(t, theirs, view).Open(t.Context(), testTerms(c))
+		_, err := n.careful(t, theirs, view).Open(t.Context(), testTerms(c), n.next(t, Promise{Channel: c}, key), nil)
 		return err
 	}
 	var unfunded *UnfundedError
@@ -160,33 +160,29 @@ func TestAdversaryTwoReservesOfOneEpoch(t *testing.T) {
 	sum, crumb := cost(testPrice, GiB), contracts.NewAmount(1)
 	c := f.Channel(key.Address(), n.payee.Address())
 	must(f.Deposit(t.Context(), "", key.Address(), sum))(t)
-	payee := must(NewPayee(PayeeConfig{
-		Domain: n.domain, Ledger: theirs, Chain: n.view, Payee: n.payee.Address(), Token: n.deployment.Token,
-	}))(t)
 	low, high := n.reserve(t, c, key, 0, crumb), n.reserve(t, c, key, 0, sum)
 	kept := func() Reserve {
 		t.Helper()
-		r, found, err := theirs.reserveOf(t.Context(), payee.channels[c].account)
+		a := must(theirs.OpenAccount(t.Context(), ledger.Payee, ledger.Domain(n.domain), c))(t)
+		r, found, err := theirs.reserveOf(t.Context(), a)
 		if err != nil || !found {
 			t.Fatal(found, err)
 		}
 		return r
 	}
 	for _, r := range []Reserve{low, high, low} {
-		if err := payee.KeepReserve(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
+		n.keep(t, mine, theirs, key, &r)
 	}
 	if kept() != high {
 		t.Fatalf("the lower one is kept: %+v", kept())
 	}
-	n.serve(t, mine, theirs, key, 5*mib)
+	last := n.serve(t, mine, theirs, key, 5*mib, nil)
 	must(f.PostReserves(t.Context(), "", c.Payee, []Reserve{low, high}))(t)
 	state := must(n.view.State(t.Context(), c))(t)
 	if state.Ceiling != crumb || state.Epoch != 1 {
 		t.Fatalf("state: %+v", state)
 	}
-	if _, err := n.careful(t, theirs, n.view).Open(t.Context(), testTerms(c)); err == nil {
+	if _, err := n.careful(t, theirs, n.view).Open(t.Context(), testTerms(c), n.next(t, last, key), nil); err == nil {
 		t.Fatal("served on a reserve that was never posted")
 	}
 	post := func() ChannelState {
@@ -203,15 +199,13 @@ func TestAdversaryTwoReservesOfOneEpoch(t *testing.T) {
 		t.Fatal("a dead reserve was posted")
 	}
 	// Signed for the epoch that is over, and told so.
-	payee = must(NewPayee(payee.cfg))(t) // which reads the chain anew
-	wantErr(t, payee.KeepReserve(t.Context(), high), ErrReserveEpoch)
-	if err := payee.KeepReserve(t.Context(), low); errors.Is(err, ErrReserveEpoch) || !errors.Is(err, ErrStaleReserve) {
+	payee := n.careful(t, theirs, n.view)
+	wantErr(t, payee.CheckReserve(t.Context(), high), ErrReserveEpoch)
+	if err := payee.CheckReserve(t.Context(), low); errors.Is(err, ErrReserveEpoch) || !errors.Is(err, ErrStaleReserve) {
 		t.Fatalf("one that would raise nothing in any epoch: %v", err)
 	}
 	next := n.reserve(t, c, key, 1, sum.SubFloor(crumb))
-	if err := payee.KeepReserve(t.Context(), next); err != nil {
-		t.Fatal(err)
-	}
+	n.keep(t, mine, theirs, key, &next)
 	if kept() != next {
 		t.Fatalf("one of the epoch before is kept, which was higher: %+v", kept())
 	}
@@ -258,9 +252,10 @@ func TestReserveOutOfTimeIsReplaced(t *testing.T) {
 		r := must(testDomain.SignReserve(Reserve{
 			Channel: c, Ceiling: contracts.NewAmount(ceiling), ValidUntil: uint64(until.Unix()),
 		}, key))(t)
-		if err := p.KeepReserve(t.Context(), r); err != nil {
+		if err := p.CheckReserve(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
+		must(p.Open(t.Context(), testTerms(c), signed(t, c, key, cost(testPrice, MinTick)), &r))(t)
 		kept, _, err := l.reserveOf(t.Context(), p.channels[c].account)
 		if err != nil || kept != r {
 			t.Fatalf("%+v is kept, %v", kept, err)
@@ -286,16 +281,10 @@ func TestAdversaryClaimAndReserveOfOneChannel(t *testing.T) {
 			must(f.Deposit(t.Context(), "", key.Address(), sum))(t)
 			nearly := cost(testPrice, 6*mib)
 			must(f.Open(t.Context(), "", second.Address(), n.payee.Address(), nearly, nearly))(t)
-			last := n.serve(t, mine, theirs, key, 5*mib)
-			other := n.serve(t, mine, theirs, second, 5*mib)
-			c := last.Channel
+			c := f.Channel(key.Address(), n.payee.Address())
 			reserve := n.reserve(t, c, key, 0, sum)
-			payee := must(NewPayee(PayeeConfig{
-				Domain: n.domain, Ledger: theirs, Chain: n.view, Payee: n.payee.Address(), Token: n.deployment.Token,
-			}))(t)
-			if err := payee.KeepReserve(t.Context(), reserve); err != nil {
-				t.Fatal(err)
-			}
+			last := n.serve(t, mine, theirs, key, 5*mib, &reserve)
+			other := n.serve(t, mine, theirs, second, 5*mib, nil)
 			claimer := n.claimer(t, theirs, n.payee, Policy{})
 			switch order {
 			case "claim first":
@@ -348,7 +337,7 @@ func TestClaimThatWasOvertakenIsBookedAsNothing(t *testing.T) {
 	mine, theirs := newLedger(t), newLedger(t)
 	f, key := n.funding(t, n.payer), testKey(1)
 	must(f.Deposit(t.Context(), "", key.Address(), testPrice))(t)
-	last := n.serve(t, mine, theirs, key, 5*mib)
+	last := n.serve(t, mine, theirs, key, 5*mib, nil)
 	claimer := n.claimer(t, theirs, overtaken{n.payee, n.payer}, Policy{})
 	done := must(claimer.Claim(t.Context()))(t)
 	if !done.Total.IsZero() || done.Channels != 0 || done.Transactions != 1 {

@@ -22,7 +22,7 @@ var (
 	ErrUnknownSession = ledger.ErrUnknownSession
 	// ErrSessionClosed says that the session has ended; its final counters are recorded.
 	ErrSessionClosed = ledger.ErrSessionClosed
-	// ErrSessionExists says that a session of that id was opened with other terms.
+	// ErrSessionExists says that a session of that id is open: ids are used once.
 	ErrSessionExists = ledger.ErrSessionExists
 	// ErrExiting says that the payer has begun to take the channel's reserve back: no more credit is given.
 	ErrExiting = errors.New("the payer is leaving the channel")

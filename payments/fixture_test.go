@@ -158,6 +158,26 @@ func newPayer(t testing.TB, l *Ledger, signer contracts.Signer, terms Terms, lim
 	return p
 }
 
+// open opens a session with a promise of that lifetime total.
+func open(t testing.TB, p *Payee, c contracts.Channel, key contracts.Signer, total contracts.Amount) SessionID {
+	t.Helper()
+	terms := testTerms(c)
+	if _, err := p.Open(t.Context(), terms, signed(t, c, key, total), nil); err != nil {
+		t.Fatal(err)
+	}
+	return terms.Session
+}
+
+// accountOf is what a payee's ledger has of a channel.
+func accountOf(t testing.TB, l *Ledger, c contracts.Channel) ledger.Account {
+	t.Helper()
+	a, found, err := l.Account(t.Context(), ledger.Payee, ledger.Domain(testDomain), c)
+	if err != nil || !found {
+		t.Fatalf("%s: found %v, %v", c, found, err)
+	}
+	return a
+}
+
 // signed makes a promise without a payer.
 func signed(t testing.TB, c contracts.Channel, signer contracts.Signer, cumulative contracts.Amount) Promise {
 	t.Helper()

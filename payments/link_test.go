@@ -194,9 +194,6 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 	closers = append(closers, func() { exit.Close() })
 	private, err := tunnel.GenerateKey()
 	fatal(err)
-	inner, err := exit.Add(tunnel.Peer{PublicKey: private.Public()})
-	fatal(err)
-
 	// Both ledgers, and the first promise, which prepays a tick.
 	private1, err := crypto.ToECDSA(common.LeftPadBytes(big.NewInt(4242).Bytes(), 32))
 	fatal(err)
@@ -210,7 +207,7 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 	fatal(err)
 	terms := payments.Terms{
 		Session: payments.NewSessionID(), Channel: channel, PricePerGiB: price, Tick: payments.MinTick,
-		Window: payments.OfferWindow(lineRate), Offer: "offer",
+		Window: payments.OfferWindow(payments.MinTick, lineRate), Offer: "offer",
 	}
 	mine, err := payments.OpenLedger(filepath.Join(t.TempDir(), "mine.db"))
 	fatal(err)
@@ -224,16 +221,21 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 	fatal(err)
 	payee, err := payments.NewPayee(payments.PayeeConfig{
 		Domain: domain, Ledger: theirs, Chain: richChain{}, Payee: channel.Payee, Token: channel.Token,
+		NewGate: func() payments.Gate { return tunnel.NewGate(0) },
 	})
-	fatal(err)
-	_, err = payee.Open(ctx, terms)
 	fatal(err)
 	first, err := payer.First(ctx)
 	fatal(err)
-	credit, err := payee.Accept(ctx, terms.Session, first)
+	opened, err := payee.Open(ctx, terms, first, nil)
 	fatal(err)
-	inner.Allow(credit.Limit)
-	inner.SetTick(terms.Tick)
+	inner, err := exit.Add(tunnel.Peer{PublicKey: private.Public(), Gate: opened.Gate.(*tunnel.Gate)})
+	fatal(err)
+	payee.Attach(terms.Session, func() payments.Usage {
+		c := inner.Counters()
+		return payments.Usage{Rx: c.Rx, Tx: c.Tx}
+	})
+	inner.SetTick(payments.WakeEvery(terms.Tick))
+	credit := opened.Credit
 
 	w := newWire(t, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), exit.Port()), rtt/2, loss)
 	v4, v6 := inner.Addrs()
@@ -243,7 +245,7 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 	})
 	fatal(err)
 	closers = append(closers, func() { client.Close() })
-	client.SetTick(terms.Tick)
+	client.SetTick(payments.WakeEvery(terms.Tick))
 	shake, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
 	fatal(client.Handshake(shake))
@@ -261,7 +263,7 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 				if inner.Held() && !held {
 					r.closed++
 				}
-				c, err := payee.Accept(ctx, terms.Session, m.v)
+				c, err := payee.Accept(ctx, terms.Session, m.v, false)
 				if err != nil {
 					if ctx.Err() == nil {
 						t.Error(err)
@@ -269,7 +271,6 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 					return
 				}
 				credit = c
-				inner.Allow(c.Limit)
 				held = false
 				reports.send(inner.Counters().Rx)
 			}
@@ -281,11 +282,11 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 			case <-tick.C:
 				reports.send(inner.Counters().Rx)
 			case <-ctx.Done():
-				r.sent, r.paid, r.window = inner.Counters().Total(), credit.Bytes, credit.Window
+				r.sent, r.paid, r.window = inner.Counters().Total(), payments.Bytes(price, credit.Promised), credit.Window
 				return
 			}
 			total := inner.Counters().Total()
-			r.unpaid = max(r.unpaid, total-min(total, credit.Bytes))
+			r.unpaid = max(r.unpaid, total-min(total, payments.Bytes(price, credit.Promised)))
 			if inner.Held() && !held {
 				held = true
 				r.closed++
@@ -304,7 +305,7 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 				return
 			}
 			c := client.Counters()
-			promise, due, err := payer.Due(ctx, payments.Usage{Rx: c.Rx, Tx: c.Tx, PeerRx: peerRx})
+			promise, due, err := payer.Due(ctx, payments.Usage{Rx: c.Rx, Tx: c.Tx, PeerRx: peerRx}, false)
 			if err != nil && ctx.Err() == nil {
 				t.Error(err)
 				return

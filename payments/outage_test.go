@@ -45,7 +45,8 @@ type outageLine struct {
 	promised contracts.Amount
 }
 
-// start makes the payee anew, as a restart does, and opens a session on each of the channels.
+// start makes the payee anew, as a restart does, and opens a session on each of the channels: with the price of a tick,
+// which nothing is ever billed for here, so that the latest promise opens the next one.
 func (o *outage) start(lines ...*outageLine) {
 	o.t.Helper()
 	o.payee = must(NewPayee(PayeeConfig{
@@ -54,15 +55,20 @@ func (o *outage) start(lines ...*outageLine) {
 	}))(o.t)
 	for _, l := range lines {
 		l.terms = testTerms(l.channel)
-		must(o.payee.Open(o.t.Context(), l.terms))(o.t)
+		l.promised = maxAmount(l.promised, cost(testPrice, MinTick))
+		must(o.payee.Open(o.t.Context(), l.terms, o.promise(l, l.promised), nil))(o.t)
 	}
+}
+
+func (o *outage) promise(l *outageLine, sum contracts.Amount) Promise {
+	o.t.Helper()
+	return must(o.domain.Sign(Promise{Channel: l.channel, Cumulative: sum}, l.key))(o.t)
 }
 
 // pay promises so many bytes more.
 func (o *outage) pay(l *outageLine, bytes uint64) error {
 	sum := must(l.promised.Add(cost(testPrice, bytes)))(o.t)
-	p := must(o.domain.Sign(Promise{Channel: l.channel, Cumulative: sum}, l.key))(o.t)
-	_, err := o.payee.Accept(o.t.Context(), l.terms.Session, p)
+	_, err := o.payee.Accept(o.t.Context(), l.terms.Session, o.promise(l, sum), false)
 	if err == nil {
 		l.promised = sum
 	}
@@ -124,7 +130,7 @@ func TestAdversaryOutageWithManyChannelsIsClaimedInFull(t *testing.T) {
 	for _, l := range []*outageLine{first, second} {
 		must(l.funding.StartExit(t.Context(), "", l.key.Address(), n.payee.Address()))(t)
 	}
-	last := must(n.domain.Sign(Promise{Channel: released.channel, Cumulative: released.promised}, released.key))(t)
+	last := o.promise(released, released.promised)
 	must(released.funding.Close(t.Context(), "", &last, release, released.funding.cfg.Sender.Address()))(t)
 
 	blind := BlindTime(testExitDelay)
@@ -141,7 +147,8 @@ func TestAdversaryOutageWithManyChannelsIsClaimedInFull(t *testing.T) {
 	serve("after a third of the blind time", mib)
 	o.start(open...) // the provider starts anew, with new sessions on known channels
 	var unfunded *UnfundedError
-	if _, err := o.payee.Open(t.Context(), testTerms(released.channel)); !errors.As(err, &unfunded) {
+	more := n.next(t, last, released.key)
+	if _, err := o.payee.Open(t.Context(), testTerms(released.channel), more, nil); !errors.As(err, &unfunded) {
 		t.Fatalf("a session on what was released: %v", err)
 	}
 	o.age(blind / 3)

@@ -9,23 +9,27 @@ import (
 // Sizes in bytes. Prices are per GiB.
 const (
 	GiB = 1 << 30
-	// MinTick is the least that one promise covers.
+	// MinTick is the least that one promise covers on a session that has reached its speed.
 	MinTick = 1 << 20
-	// MinWindow is the least that may be forwarded unpaid.
+	// MaxTick is the most that a consumer prepays to a provider: what a refusal can hold of its money.
+	MaxTick = 16 << 20
+	// MinWindow is the least that an offer may let be forwarded unpaid once that is earned.
 	MinWindow = 4 << 20
-	// TrustBytes is how much traffic's price a payee trusts a payer with above its reserve, unless told otherwise.
+	// TrustBytes is how much traffic's price a payee trusts a vault with, unless told otherwise.
 	TrustBytes = 64 << 20
+	// BudgetBytes is how much traffic's price a payee puts at stake for all strangers together, unless told otherwise.
+	BudgetBytes = 1 << 30
 )
 
 const (
 	// tickTime is how much traffic one promise covers on a fast session.
 	tickTime = 100 * time.Millisecond
-	// windowTicks is how many ticks a window holds.
+	// windowTicks is how many ticks an offer's window holds.
 	windowTicks = 4
-	// historyShare is the part (one in so many) of what a payer has settled before that its window grows by.
-	historyShare = 64
-	// historyTimes bounds that growth: a window never exceeds so many times the one of a stranger.
-	historyTimes = 8
+	// firstTicks is the window, in ticks, of a vault that has paid for nothing yet but its first tick.
+	firstTicks = 2
+	// earnedTimes is by how many bytes a window grows for each byte that was forwarded and paid.
+	earnedTimes = 2
 	// rampTimes is how much faster a flow may be within a round trip than it was in the last one.
 	rampTimes = 2
 	// slackTimes is how many times base a slow session's window may earn, up to slackWindow: bursts, and disks and
@@ -34,9 +38,16 @@ const (
 	slackWindow = 16 << 20
 	// maxTimes bounds what speed can do: 1 GiB where the terms say 4 MiB.
 	maxTimes = 256
+	// earlyBytes is how much a session is billed while it pays every quarter of a tick: its window has yet to grow.
+	earlyBytes = 8 << 20
+	earlyParts = 4
 	// paidPart is the part (one in so many) of what a session has been billed that a promise may leave unpaid while
 	// the session speeds up.
 	paidPart = 8
+	// stepPart is the part (one in so many) of a tick that a promise must raise the total by, unless it is a session's
+	// last or a second has gone by since the one before.
+	stepPart = 8
+	stepTime = time.Second
 )
 
 // Cost returns ceil(price × bytes / 2^30) base units, or [contracts.ErrOverflow]. It is applied to a session's total,
@@ -57,35 +68,36 @@ func Tick(bytesPerSecond uint64) uint64 {
 	return max(MinTick, bytesPerSecond/uint64(time.Second/tickTime))
 }
 
-// Window returns how many bytes may be forwarded unpaid: four ticks and 4 MiB at least, growing by a 64th of the bytes
-// that this payer has paid for before (settled on chain: anything less is free to fake), to eight times that at most.
-func Window(tick, paidBefore uint64) uint64 {
-	return grownWindow(max(MinWindow, mulSat(windowTicks, tick)), paidBefore)
+// OfferWindow returns the window that a provider with a line of that many bytes a second should offer with a tick: what
+// passes in 50 ms, while two ledgers on busy disks sync a promise; four ticks and 4 MiB at least, and no more than a vault
+// is trusted with anyway.
+func OfferWindow(tick, bytesPerSecond uint64) uint64 {
+	return max(MinWindow, mulSat(windowTicks, tick), min(TrustBytes, bytesPerSecond/20))
 }
 
-// OfferWindow returns the window that a provider with a line of that many bytes a second should offer to a stranger:
-// what passes in 50 ms, while two ledgers on busy disks sync the first promise after the prepaid one; 4 MiB at least, and
-// no more than a stranger is trusted with anyway.
-func OfferWindow(bytesPerSecond uint64) uint64 {
-	return max(MinWindow, min(TrustBytes, bytesPerSecond/20))
+// EarnedWindow returns how many bytes may be forwarded unpaid to a vault on terms of that tick and window, which had so
+// many bytes forwarded and paid, both, and at most so many a second. It begins with two ticks and grows by two bytes for
+// each of those; paying ahead earns nothing, nor does taking. It ends at what a flow of that speed needs: four ticks of
+// 100 ms, twice, since a flow may double its rate in a round trip; at any rate four times the terms' window, up to 16 MiB;
+// and 256 times it at most.
+func EarnedWindow(t Terms, earned, bytesPerSecond uint64) uint64 {
+	fast := max(t.Window, min(mulSat(slackTimes, t.Window), slackWindow),
+		mulSat(windowTicks*rampTimes, Tick(bytesPerSecond)))
+	return min(addSat(mulSat(firstTicks, t.Tick), mulSat(earnedTimes, earned)), fast, mulSat(maxTimes, t.Window))
 }
 
-// SpeedWindow returns the window of a session whose terms say base, that has paid for so many bytes and at most so many
-// a second: four ticks of that rate, twice since a flow may double its rate in a round trip, and at any rate four times
-// base, up to 16 MiB; but the growth is earned, four bytes for each that this session has paid for, as the prepaid tick earns the
-// first window, and it ends at 256 times base. Both sides can work it out.
-func SpeedWindow(base, paid, bytesPerSecond uint64) uint64 {
-	fast := max(min(mulSat(slackTimes, base), slackWindow), mulSat(windowTicks*rampTimes, Tick(bytesPerSecond)))
-	earned := mulSat(windowTicks, paid)
-	return max(base, min(fast, earned, mulSat(maxTimes, base)))
-}
-
-// TickDue reports whether a promise is due on a session whose terms say tick: when so many bytes are unpaid, but not
-// more often than every 100 ms, which makes the tick 100 ms of traffic on a fast session. A session that is still
-// speeding up pays sooner, at an eighth of all that it was billed, for its window has yet to grow.
+// TickDue reports whether a promise is due on a session whose terms say tick: in its first 8 MiB at each quarter of a
+// tick. After that when a tick is unpaid, but not more often than every 100 ms, which makes the tick 100 ms of traffic on
+// a fast session; one that is still speeding up pays sooner, at an eighth of all that it was billed.
 func TickDue(tick, billed, unpaid uint64, sinceLast time.Duration) bool {
+	if billed < earlyBytes {
+		return unpaid > 0 && unpaid >= tick/earlyParts
+	}
 	return unpaid >= tick && (unpaid >= billed/paidPart || sinceLast >= tickTime)
 }
+
+// WakeEvery returns how many bytes a meter should count between two looks at whether a promise is due.
+func WakeEvery(tick uint64) uint64 { return max(1, tick/earlyParts) }
 
 // paceSpan is how far back a pace looks.
 const paceSpan = time.Second
@@ -117,10 +129,6 @@ func (p *pace) add(now time.Time, total uint64) {
 	if n := len(p.seen); n == 0 || now.Sub(p.seen[n-1].at) >= tickTime/10 {
 		p.seen = append(p.seen, paceMark{now, total})
 	}
-}
-
-func grownWindow(base, paidBefore uint64) uint64 {
-	return addSat(base, min(paidBefore/historyShare, mulSat(base, historyTimes-1)))
 }
 
 func addSat(a, b uint64) uint64 {

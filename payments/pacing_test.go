@@ -76,22 +76,13 @@ func TestBytesInvertsCost(t *testing.T) {
 	})
 }
 
-func TestTickAndWindow(t *testing.T) {
+func TestTickIsAHundredMillisecondsOfTraffic(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ rate, paid, tick, window uint64 }{
-		{0, 0, mib, 4 * mib},
-		{125_000, 0, mib, 4 * mib},
-		{125_000_000, 0, 12_500_000, 50_000_000},
-		{1_250_000_000, 0, 125_000_000, 500_000_000},
-		{0, 64 * mib, mib, 5 * mib},
-		{0, 1 << 40, mib, 32 * mib},
-		{math.MaxUint64, math.MaxUint64, math.MaxUint64 / 10, 7666928005635532387},
+	for _, test := range []struct{ rate, tick uint64 }{
+		{0, mib}, {125_000, mib}, {125_000_000, 12_500_000}, {math.MaxUint64, math.MaxUint64 / 10},
 	} {
 		if got := Tick(test.rate); got != test.tick {
 			t.Errorf("tick at %d bytes/s is %d, want %d", test.rate, got, test.tick)
-		}
-		if got := Window(test.tick, test.paid); got != test.window {
-			t.Errorf("window of tick %d after %d bytes is %d, want %d", test.tick, test.paid, got, test.window)
 		}
 	}
 	if got := (Usage{Rx: math.MaxUint64, Tx: 9, PeerRx: 7}).Billed(); got != math.MaxUint64 {
@@ -104,36 +95,37 @@ func TestTickAndWindow(t *testing.T) {
 
 func TestOfferedWindowCoversTwoBusyDisksAndNoMoreThanTrust(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ rate, want uint64 }{
-		{0, 4 * mib}, {12_500_000, 4 * mib}, {125_000_000, 6_250_000}, {1_250_000_000, 62_500_000},
-		{math.MaxUint64, TrustBytes},
+	for _, test := range []struct{ tick, rate, want uint64 }{
+		{mib, 0, 4 * mib}, {mib, 12_500_000, 4 * mib}, {mib, 125_000_000, 6_250_000}, {mib, 1_250_000_000, 62_500_000},
+		{mib, math.MaxUint64, TrustBytes}, {4 * mib, 0, 16 * mib}, {math.MaxUint64, 0, math.MaxUint64},
 	} {
-		got := OfferWindow(test.rate)
+		got := OfferWindow(test.tick, test.rate)
 		if got != test.want {
 			t.Errorf("window for a line of %d bytes a second is %d, want %d", test.rate, got, test.want)
 		}
 		// A slow session earns no more slack than 16 MiB by it.
-		if slow := SpeedWindow(got, GiB, 0); slow > max(got, 16*mib) {
+		if slow := EarnedWindow(Terms{Tick: test.tick, Window: got}, GiB, 0); slow > max(got, 16*mib) {
 			t.Errorf("a slow session's window grows from %d to %d", got, slow)
 		}
 	}
 }
 
-func TestWindowIsEarnedByPayingFast(t *testing.T) {
+func TestWindowIsEarnedByBytesThatWereForwardedAndPaid(t *testing.T) {
 	t.Parallel()
-	const base = MinWindow
-	for _, test := range []struct{ paid, rate, want uint64 }{
-		{0, 0, base},
-		{mib, math.MaxUint64, base},               // the prepaid tick alone
-		{3 * mib, 0, 12 * mib},                    // four times what was paid
-		{GiB, 125_000, 16 * mib},                  // a slow session: four times base
+	terms := Terms{Tick: mib, Window: MinWindow}
+	for _, test := range []struct{ earned, rate, want uint64 }{
+		{0, 0, 2 * mib},
+		{0, math.MaxUint64, 2 * mib}, // nothing was forwarded: speed earns nothing
+		{mib, 0, 4 * mib},            // two for each
+		{3 * mib, math.MaxUint64, 8 * mib},
+		{GiB, 125_000, 16 * mib},                  // a slow session: four times the terms' window
 		{GiB, 12_500_000, 16 * mib},               // 100 Mbit/s
 		{GiB, 125_000_000, 100_000_000},           // 1 Gbit/s: eight ticks
 		{GiB, 1_250_000_000, 1_000_000_000},       // 10 Gbit/s
 		{math.MaxUint64, math.MaxUint64, 1 * GiB}, // the end
 	} {
-		if got := SpeedWindow(base, test.paid, test.rate); got != test.want {
-			t.Errorf("window after %d bytes at %d a second is %d, want %d", test.paid, test.rate, got, test.want)
+		if got := EarnedWindow(terms, test.earned, test.rate); got != test.want {
+			t.Errorf("window after %d bytes at %d a second is %d, want %d", test.earned, test.rate, got, test.want)
 		}
 	}
 }

@@ -35,31 +35,45 @@ type PayeeConfig struct {
 	Chain  Chain
 	// Payee is paid, in Token.
 	Payee, Token common.Address
-	// Trust is the most, in base units, that one payer's promises may exceed its reserves by, covered by the vault's
-	// free balance, which the payer can take away. Zero: the price of 64 MiB. NoTrust: nothing above the reserve.
+	// Trust is the most, in base units, that one vault's exposure may come to ([Account.Exposure]): what it has promised
+	// above its reserve, covered by its free balance, which the payer can take away, and what may be forwarded unpaid.
+	// Zero: the price of 64 MiB. NoTrust: nothing above the reserve, and each tick is prepaid.
 	Trust   contracts.Amount
 	NoTrust bool
+	// Budget is the most, in base units, that all strangers together may cost: what is at stake on their accounts
+	// ([Account.Stake]) and what was lost to them in the last hour. Zero: the price of 1 GiB.
+	Budget contracts.Amount
 	// LossPerMille is the part of the paid bytes, in thousandths, that is forwarded on top, since a consumer pays
 	// for what arrives. Zero: 20. Negative: none.
 	LossPerMille int
 	// ExitDelay is how long an exit runs, a constant of the contract: what is set aside counts for the better part of it
 	// while the chain can't be reached. Zero: not known, and it counts for a minute.
 	ExitDelay time.Duration
+	// NewGate makes a shut gate for a vault's sessions, which the payee opens as they pay. Nil: the caller keeps to
+	// [Credit].Left by itself.
+	NewGate func() Gate
 	// Log may be nil.
 	Log *slog.Logger
 }
 
-// Credit is what a session's promises are worth.
+// Gate lets the packets of one vault's sessions through until they have come to a limit together. The tunnel's is
+// [byway/tunnel.Gate].
+type Gate interface {
+	// Passed is how many bytes its sessions have passed, those that have ended included.
+	Passed() uint64
+	// Allow lets Passed come to total. It takes effect with the next packet; lower values than before are ignored.
+	Allow(total uint64)
+}
+
+// Credit is what a session may have forwarded now.
 type Credit struct {
-	// Paid is what the session has paid, in base units, and Bytes how many bytes that covers.
-	Paid  contracts.Amount
-	Bytes uint64
-	// Window is how many bytes may be forwarded beyond Bytes: the window of the terms, grown by the speed at which the
-	// session pays ([SpeedWindow]) and by what the payer has settled in the past, and the tolerance for loss. It is zero
-	// until the first tick is paid.
+	// Promised is the channel's lifetime total that is stored, Paid what of it this session has been billed, by its
+	// consumer, both in base units.
+	Promised, Paid contracts.Amount
+	// Left is how many bytes may still be forwarded to all sessions of the vault together.
+	Left uint64
+	// Window is how many bytes may stay unpaid: what is forgiven, and what was earned beyond it.
 	Window uint64
-	// Limit is Bytes + Window: how far the gate may open.
-	Limit uint64
 }
 
 // Payee is the provider's side of all its sessions' payments. Safe for concurrent use; promises of different channels
@@ -70,43 +84,36 @@ type Payee struct {
 	log       *slog.Logger
 	now       func() time.Time // paces sessions
 
-	mu       sync.Mutex // taken after payeeChannel.mu
-	sessions map[SessionID]*payeeSession
-	channels map[contracts.Channel]*payeeChannel
-	payers   map[common.Address][]*payeeChannel
-	downAt   time.Time // when the chain was last found down
-	down     error     // why; nil while it answers
-	sight    sight     // of the chain's clock
-	warned   bool      // that it and this machine's are far apart
-}
-
-// payeeChannel is one channel of the payee's.
-type payeeChannel struct {
-	mu       sync.Mutex // held from reading the latest total until the next one is stored
-	account  ledger.Account
-	state    ChannelState
-	readAt   time.Time     // when state was read
-	slow     time.Duration // by how much this machine's clock had to be put back then
-	triedAt  time.Time     // when that was last tried
-	storedAt time.Time     // when state was last written down
-	stored   ChannelState
-
-	released released
-
-	// Guarded by Payee.mu.
-	exposure         contracts.Amount // above the reserve
-	until, freeUntil time.Time        // when what is set aside, and what is not, stops to count while the chain is down
+	mu        sync.Mutex // taken after payeeChannel.mu
+	sessions  map[SessionID]*payeeSession
+	channels  map[contracts.Channel]*payeeChannel
+	strangers budget
+	bare      idRing    // sessions that ended without a row
+	downAt    time.Time // when the chain was last found down
+	down      error     // why; nil while it answers
+	sight     sight     // of the chain's clock
+	warned    bool      // that it and this machine's are far apart
 }
 
 type payeeSession struct {
 	terms   Terms
-	channel *payeeChannel
+	channel *payeeChannel    // nil while it is being opened
 	tick    contracts.Amount // price of one
-	row     int64
+	step    contracts.Amount // the least that a promise must raise, the last one apart
 
 	// Guarded by channel.mu.
-	share contracts.Amount
-	pace  pace // of what it has paid for
+	row     int64
+	share   contracts.Amount
+	counted func() Usage // by this side's meter; nil until there is one
+	tookAt  time.Time    // when its latest promise was taken
+}
+
+// usage is what the session's meter has counted.
+func (s *payeeSession) usage() Usage {
+	if s.counted == nil {
+		return Usage{}
+	}
+	return s.counted()
 }
 
 // NewPayee makes a payee out of what its ledger remembers.
@@ -123,145 +130,162 @@ func NewPayee(cfg PayeeConfig) (*Payee, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Payee{
+	p := &Payee{
 		cfg: cfg, separator: cfg.Domain.Separator(), log: cfg.Log, now: time.Now,
-		sessions: map[SessionID]*payeeSession{},
-		channels: map[contracts.Channel]*payeeChannel{},
-		payers:   map[common.Address][]*payeeChannel{},
-	}, nil
-}
-
-// Open records a session before anything is served and returns the latest promise of its channel, nil where there is
-// none. A session that was opened with the same terms goes on. The errors: [ErrWrongChannel], [ErrSecondSigner] (the
-// session belongs to another key), [ErrSessionExists], [ErrSessionClosed], [ErrExiting], an [*UnfundedError] where the
-// channel could not pay for the first tick.
-func (p *Payee) Open(ctx context.Context, terms Terms) (*Promise, error) {
-	terms, err := withDefaults(terms)
-	if err != nil {
+		sessions:  map[SessionID]*payeeSession{},
+		channels:  map[contracts.Channel]*payeeChannel{},
+		strangers: newBudget(),
+	}
+	if err := p.recallStakes(context.Background()); err != nil {
 		return nil, err
 	}
-	c := terms.Channel
+	return p, nil
+}
+
+// owns checks that a channel is paid to this payee.
+func (p *Payee) owns(c contracts.Channel) error {
 	if c.Payee != p.cfg.Payee || c.Token != p.cfg.Token {
-		return nil, fmt.Errorf("%w: %s is not paid to %s in %s", ErrWrongChannel, c, p.cfg.Payee, p.cfg.Token)
+		return fmt.Errorf("%w: %s is not paid to %s in %s", ErrWrongChannel, c, p.cfg.Payee, p.cfg.Token)
 	}
-	tick, err := Cost(terms.PricePerGiB, terms.Tick)
-	if err != nil {
-		return nil, err
-	}
-	p.mu.Lock()
-	open := p.sessions[terms.Session]
-	p.mu.Unlock()
-	if open != nil {
-		if open.terms.Channel.Signer != c.Signer {
-			return nil, ErrSecondSigner
-		}
-		if open.terms != terms {
-			return nil, fmt.Errorf("session %s: %w", terms.Session, ErrSessionExists)
-		}
-	}
-	ch, err := p.channel(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if err := p.refreshLocked(ctx, ch, 0); err != nil {
-		return nil, err
-	}
-	if err := p.refreshOthersLocked(ctx, ch); err != nil {
-		return nil, err
-	}
-	if ch.state.Exiting() {
-		return nil, fmt.Errorf("%s: %w", c, ErrExiting)
-	}
-	want, err := ch.account.Total.Add(tick)
-	if err != nil {
-		return nil, fmt.Errorf("%s: lifetime total: %w", c, err)
-	}
-	if err := p.fundedLocked(ch, terms, want, false); err != nil {
-		return nil, err
-	}
-	row, err := p.cfg.Ledger.OpenSession(ctx, ch.account, terms)
-	if err != nil {
-		return nil, err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.sessions[terms.Session] == nil {
-		p.sessions[terms.Session] = &payeeSession{
-			terms: terms, channel: ch, tick: tick, row: row.ID, share: row.Amount,
-		}
-	}
-	return promiseOf(ch.account), nil
+	return nil
 }
 
-// Accept checks a promise, stores it and returns what the session has paid for with it; the promise is on the disk
-// then. The latest promise again is no error and no new credit. One below the latest is an error, except that it may
-// carry a share which the latest, having overtaken it on another session of the channel, has left unclaimed.
-//
-// The errors: [ErrUnknownSession], [ErrSessionClosed], [ErrWrongChannel], [ErrSecondSigner], [ErrNotRising],
-// [ErrBadSignature], an [*UnfundedError], [ErrLedger]: nothing has changed then. With [ErrExiting] the promise has been
-// stored, since it is money, but the credit does not grow.
-func (p *Payee) Accept(ctx context.Context, id SessionID, promise Promise) (Credit, error) {
-	s, err := p.find(ctx, id)
-	if err != nil {
-		return Credit{}, err
-	}
-	c := s.terms.Channel
+// check checks that a promise is for the channel, and signed.
+func (p *Payee) check(promise Promise, c contracts.Channel) error {
 	if promise.Channel != c {
 		same := promise.Channel
 		same.Signer = c.Signer
 		if same == c {
-			return Credit{}, ErrSecondSigner
+			return ErrSecondSigner
 		}
-		return Credit{}, fmt.Errorf("%w: promise is for %s, the session pays %s", ErrWrongChannel, promise.Channel, c)
+		return fmt.Errorf("%w: promise is for %s, the session pays %s", ErrWrongChannel, promise.Channel, c)
 	}
-	if err := verifyPromise(p.separator, promise); err != nil {
+	return verifyPromise(p.separator, promise)
+}
+
+// Attach tells how much a session's meter has counted. It is called once, before the meter counts anything.
+func (p *Payee) Attach(id SessionID, counted func() Usage) {
+	s := p.session(id)
+	if s == nil {
+		return
+	}
+	s.channel.mu.Lock()
+	defer s.channel.mu.Unlock()
+	s.counted = counted
+}
+
+// session returns an open session, nil where there is none of that id.
+func (p *Payee) session(id SessionID) *payeeSession {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.sessions[id]; s != nil && s.channel != nil {
+		return s
+	}
+	return nil
+}
+
+func (p *Payee) find(ctx context.Context, id SessionID) (*payeeSession, error) {
+	if s := p.session(id); s != nil {
+		return s, nil
+	}
+	row, err := p.cfg.Ledger.Session(ctx, id, true)
+	if err == nil && !row.Closed.IsZero() {
+		return nil, fmt.Errorf("session %s: %w", id, ErrSessionClosed)
+	}
+	if err == nil { // of a process that has ended
+		err = fmt.Errorf("session %s: %w", id, ErrUnknownSession)
+	}
+	return nil, err
+}
+
+// Accept checks a promise, stores it, opens the vault's gate as far as it goes, and returns what the session may have
+// forwarded then; the promise is on the disk before. The latest promise again is no error and no new credit. One below
+// the latest is an error, except that it may bill its session for what the latest, having overtaken it on another session
+// of the channel, has left. One that raises the total by less than an eighth of a tick is left for the next one to
+// bring, unless it is the session's last or a second has passed since the one before.
+//
+// The errors: [ErrUnknownSession], [ErrSessionClosed], [ErrWrongChannel], [ErrSecondSigner], [ErrNotRising],
+// [ErrBadSignature], an [*UnfundedError], a [*NewcomerError], [ErrLedger]: nothing has changed then. With [ErrExiting] the
+// promise has been stored, since it is money, but the credit does not grow.
+func (p *Payee) Accept(ctx context.Context, id SessionID, promise Promise, last bool) (Credit, error) {
+	s, err := p.find(ctx, id)
+	if err != nil {
 		return Credit{}, err
 	}
 	ch := s.channel
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	a := ch.account
-	share := s.share
-	again := promise.Cumulative == a.Total && promise.Sig == a.Sig
-	if raise, err := promise.Cumulative.Sub(a.Total); err == nil {
-		// What a promise raises is nobody's until a session's share takes it.
-		if a.Other, err = a.Other.Add(raise); err != nil {
-			return Credit{}, err
-		}
-		if !raise.IsZero() {
-			a.Total, a.Sig = promise.Cumulative, promise.Sig
-		}
-		share = claimShare(&a, share, raise, promise.Share)
-	} else {
-		share = claimShare(&a, share, contracts.Amount{}, promise.Share)
+	if promise.Channel == s.terms.Channel && p.tooSmallLocked(s, promise, last) {
+		return p.allowLocked(ch, s), nil
 	}
-	free := s.terms.PricePerGiB.IsZero() && promise.Cumulative == a.Total
-	if a.Total == ch.account.Total && share == s.share && !again && !free {
-		return Credit{}, fmt.Errorf("%w: promised are %s, latest %s", ErrNotRising, promise.Cumulative, a.Total)
+	if err := p.check(promise, s.terms.Channel); err != nil {
+		return Credit{}, err
 	}
-	if ch.account.Total.Less(a.Total) {
-		if err := p.payableLocked(ctx, ch, s.terms, a.Total); err != nil {
+	before := ch.account
+	a, share, rises := ch.takeLocked(s, promise)
+	if !rises {
+		return Credit{}, fmt.Errorf("%w: promised are %s, latest %s", ErrNotRising, promise.Cumulative,
+			maxAmount(before.Total, ch.state.Settled))
+	}
+	if before.Total.Less(a.Total) {
+		if a, err = p.grantLocked(ctx, ch, s, a); err != nil {
 			return Credit{}, err
 		}
 	}
-	if a != ch.account || share != s.share {
-		if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.StorePromise(a, s.row, share) }); err != nil {
+	if a != before || share != s.share {
+		usage := s.usage()
+		if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
+			return tx.StorePromise(a, ledger.Share{Session: s.row, Amount: share, Usage: usage})
+		}); err != nil {
 			return Credit{}, err
 		}
-		ch.account = a
-		s.share = share
-		s.pace.add(p.now(), Bytes(s.terms.PricePerGiB, share))
+		ch.account, s.share, s.tookAt = a, share, p.now()
+		window := ch.creditLocked(s).Window
+		p.mu.Lock()
+		ch.promised, ch.window = a.Total, window
+		p.mu.Unlock()
 	}
-	credit := s.creditLocked(p.cfg.LossPerMille)
 	if ch.state.Exiting() {
-		return credit, fmt.Errorf("%s: %w", c, ErrExiting)
+		return ch.creditLocked(s), fmt.Errorf("%s: %w", s.terms.Channel, ErrExiting)
 	}
-	return credit, nil
+	return p.allowLocked(ch, s), nil
 }
 
-// Credit returns what a session has paid for so far.
+// tooSmallLocked reports whether a promise is too little to be looked at.
+func (p *Payee) tooSmallLocked(s *payeeSession, promise Promise, last bool) bool {
+	a := s.channel.account
+	if last || promise.Cumulative.Less(a.Total) || p.now().Sub(s.tookAt) >= stepTime {
+		return false
+	}
+	return promise.Cumulative.SubFloor(a.Total).Less(s.step)
+}
+
+// takeLocked works out what a promise makes of the account and of its session's share. It rises where it brings anything,
+// or is the latest one again. What the chain has settled is the floor: where the ledger knows of less, what lies between
+// was served in a life that it has lost.
+func (ch *payeeChannel) takeLocked(s *payeeSession, promise Promise) (
+	a ledger.Account, share contracts.Amount, rises bool,
+) {
+	a, share = ch.account, s.share
+	if promise.Cumulative == a.Total {
+		rises = promise.Sig == Signature(a.Sig) || s.terms.PricePerGiB.IsZero()
+	}
+	floor := maxAmount(a.Total, ch.state.Settled)
+	if raise := promise.Cumulative.SubFloor(floor); !raise.IsZero() {
+		lost := floor.SubFloor(a.Total)
+		a.Other, a.Base = addFloor(a.Other, lost), addFloor(a.Base, lost)
+		a.Total, a.Sig = promise.Cumulative, promise.Sig
+		a.Credit = addFloor(a.Credit, raise)
+		rises = true
+	}
+	if bill := minAmount(promise.Share.SubFloor(share), a.Credit); !bill.IsZero() {
+		a.Credit, share = a.Credit.SubFloor(bill), addFloor(share, bill)
+		rises = true
+	}
+	return a, share, rises
+}
+
+// Credit returns what a session may have forwarded now.
 func (p *Payee) Credit(ctx context.Context, id SessionID) (Credit, error) {
 	s, err := p.find(ctx, id)
 	if err != nil {
@@ -269,7 +293,7 @@ func (p *Payee) Credit(ctx context.Context, id SessionID) (Credit, error) {
 	}
 	s.channel.mu.Lock()
 	defer s.channel.mu.Unlock()
-	return s.creditLocked(p.cfg.LossPerMille), nil
+	return s.channel.creditLocked(s), nil
 }
 
 // Exposure is what is promised above what is set aside on a session's channel, in base units; nothing where the session is
@@ -277,10 +301,21 @@ func (p *Payee) Credit(ctx context.Context, id SessionID) (Credit, error) {
 func (p *Payee) Exposure(id SessionID) contracts.Amount {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s := p.sessions[id]; s != nil {
+	if s := p.sessions[id]; s != nil && s.channel != nil {
 		return s.channel.exposure
 	}
 	return contracts.Amount{}
+}
+
+// Standing is what is stored on a session's channel, whichever of its sessions it came by: the lifetime total that was
+// promised, in base units, and how many bytes may stay unpaid. It never waits; both are zero where the session is not known.
+func (p *Payee) Standing(id SessionID) (promised contracts.Amount, window uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.sessions[id]; s != nil && s.channel != nil {
+		return s.channel.promised, s.channel.window
+	}
+	return promised, window
 }
 
 // Close records a session's final counters, as this side sees them. Closing again changes nothing.
@@ -292,202 +327,57 @@ func (p *Payee) Close(ctx context.Context, id SessionID, u Usage) error {
 	if err != nil {
 		return err
 	}
-	s.channel.mu.Lock() // a promise that is being stored is stored first.
-	defer s.channel.mu.Unlock()
-	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.EndSession(s.row, u) }); err != nil {
+	ch := s.channel
+	ch.mu.Lock() // a promise that is being stored is stored first.
+	defer p.letGo(ch)
+	if ch.sessions[id] != s {
+		return nil
+	}
+	ended := addFloor(ch.ended, priceOf(s.terms, addSat(u.Rx, u.Tx)))
+	a := ch.account
+	a.Counted = ended
+	for other, open := range ch.sessions {
+		if other != id {
+			a.Counted = addFloor(a.Counted, open.cost())
+		}
+	}
+	lost := contracts.Amount{}
+	if len(ch.sessions) == 1 {
+		a, lost = p.lostLocked(ch, a)
+	}
+	at := time.Now()
+	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
+		if err := tx.EndSession(s.row, u); err != nil {
+			return err
+		}
+		if err := tx.StoreAccount(a); err != nil {
+			return err
+		}
+		if lost.IsZero() {
+			return nil
+		}
+		return tx.Lose(a.ID, at, lost)
+	}); err != nil {
 		return err
+	}
+	ch.account, ch.ended = a, ended
+	delete(ch.sessions, id)
+	if len(ch.sessions) == 0 {
+		ch.gate = nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.sessions, id)
+	if u == (Usage{}) && s.share.IsZero() {
+		p.bare.add(id)
+	}
+	p.strangers.lose(at, lost)
+	p.strangers.set(s.terms.Channel, ch.stakeLocked(p, a))
 	return nil
 }
 
-func (p *Payee) find(ctx context.Context, id SessionID) (*payeeSession, error) {
-	p.mu.Lock()
-	s := p.sessions[id]
-	p.mu.Unlock()
-	if s != nil {
-		return s, nil
-	}
-	switch row, err := p.cfg.Ledger.Session(ctx, id, true); {
-	case err != nil:
-		return nil, err
-	case !row.Closed.IsZero():
-		return nil, fmt.Errorf("session %s: %w", id, ErrSessionClosed)
-	default:
-		return nil, fmt.Errorf("session %s: %w", id, ErrUnknownSession)
-	}
-}
-
-// channel returns the channel's live state, with all the payer's other channels, whose exposure counts too.
-func (p *Payee) channel(ctx context.Context, c contracts.Channel) (*payeeChannel, error) {
-	p.mu.Lock()
-	ch := p.channels[c]
-	p.mu.Unlock()
-	if ch != nil {
-		return ch, nil
-	}
-	d := ledger.Domain(p.cfg.Domain)
-	if _, err := p.cfg.Ledger.OpenAccount(ctx, ledger.Payee, d, c); err != nil {
-		return nil, err
-	}
-	list, err := p.cfg.Ledger.AccountsOfPayer(ctx, ledger.Claimant{Domain: d, Token: c.Token, Payee: c.Payee}, c.Payer)
-	if err != nil {
-		return nil, err
-	}
-	away := map[int64]ledger.Release{}
-	past := map[int64]ledger.Reading{}
-	for _, a := range list {
-		if away[a.ID], err = p.cfg.Ledger.Released(ctx, a.ID); err != nil {
-			return nil, err
-		}
-		r, found, err := p.cfg.Ledger.Reading(ctx, a.ID)
-		if err != nil {
-			return nil, err
-		}
-		if found {
-			past[a.ID] = r
-		}
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, a := range list {
-		if p.channels[a.Channel] == nil {
-			other := &payeeChannel{account: a, exposure: a.Total.SubFloor(a.Believed()), released: released(away[a.ID])}
-			if r, ok := past[a.ID]; ok {
-				s := stateOf(r)
-				other.state, other.readAt, other.storedAt, other.stored = s, r.ReadAt, r.ReadAt, s
-				other.until, other.freeUntil = p.secureUntil(s, r.ReadAt, 0), r.ReadAt.Add(stateMaxAge)
-			}
-			p.channels[a.Channel] = other
-			p.payers[c.Payer] = append(p.payers[c.Payer], other)
-		}
-	}
-	return p.channels[c], nil
-}
-
-// payableLocked checks that a total may be counted on, asking the chain where what is known does not suffice or is old.
-func (p *Payee) payableLocked(ctx context.Context, ch *payeeChannel, t Terms, total contracts.Amount) error {
-	if err := p.refreshLocked(ctx, ch, p.stateAge()); err != nil {
-		return err
-	}
-	err := p.fundedLocked(ch, t, total, true)
-	if err == nil {
-		return nil
-	}
-	// A session does not end for what was set aside a moment ago: the chain is asked again, once it may be.
-	if wait := stateRetry - time.Since(ch.triedAt); wait > 0 {
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return err
-		}
-	}
-	if err := p.refreshLocked(ctx, ch, stateRetry); err != nil {
-		return err
-	}
-	if err := p.refreshOthersLocked(ctx, ch); err != nil {
-		return err
-	}
-	return p.fundedLocked(ch, t, total, true)
-}
-
-// refreshOthersLocked reads the payer's other channels where they are exposed, so that what has been reserved or
-// settled there no longer counts. One that is busy is looked after by whoever keeps it so.
-func (p *Payee) refreshOthersLocked(ctx context.Context, ch *payeeChannel) error {
-	p.mu.Lock()
-	var exposed []*payeeChannel
-	for _, other := range p.payers[ch.account.Channel.Payer] {
-		if other != ch && !other.exposure.IsZero() {
-			exposed = append(exposed, other)
-		}
-	}
-	p.mu.Unlock()
-	for _, other := range exposed {
-		p.mu.Lock()
-		down := p.down != nil && time.Since(p.downAt) < statePatience
-		p.mu.Unlock()
-		if down {
-			return nil
-		}
-		if other.mu.TryLock() {
-			err := p.refreshLocked(ctx, other, stateRetry)
-			other.mu.Unlock()
-			if ctx.Err() != nil || errors.Is(err, ErrLedger) {
-				return err
-			}
-			// What could not be read stays exposed as it was: this channel is not held up by that one.
-		}
-	}
-	return nil
-}
-
-// fundedLocked compares a total with the reserve, the trust and the free balance, and books the exposure if told to.
-func (p *Payee) fundedLocked(ch *payeeChannel, t Terms, total contracts.Amount, book bool) error {
-	trust := p.cfg.Trust
-	if p.cfg.NoTrust {
-		trust = contracts.Amount{}
-	} else if trust.IsZero() {
-		var err error
-		if trust, err = Cost(t.PricePerGiB, TrustBytes); err != nil {
-			trust = contracts.MaxAmount()
-		}
-	}
-	now := time.Now()
-	state, stale := p.countsLocked(ch, now), !ch.fresh(now, stateMaxAge)
-	floor := ch.released.floor(state)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	left := trust
-	for _, other := range p.payers[ch.account.Channel.Payer] {
-		if other != ch {
-			left = left.SubFloor(other.exposure)
-		}
-	}
-	left = minAmount(left, state.Free)
-	have, err := floor.Add(left)
-	if err != nil {
-		have = contracts.MaxAmount()
-	}
-	if have.Less(total) {
-		var blind error
-		if stale { // more may be there, which nobody has seen
-			blind = p.down
-		}
-		return &UnfundedError{
-			Channel: ch.account.Channel, Have: have, Want: total, Free: state.Free, Trust: trust, Blind: blind,
-		}
-	}
-	if book {
-		ch.exposure = total.SubFloor(floor)
-	}
-	return nil
-}
-
-// claimShare moves what a promise says is its session's from the part that is nobody's, as far as that goes, and
-// returns the session's share. Without a hint the session gets what the promise raises.
-func claimShare(a *ledger.Account, share, raise, hint contracts.Amount) contracts.Amount {
-	want := raise
-	if !hint.IsZero() {
-		want = hint.SubFloor(share)
-	}
-	want = minAmount(want, a.Other)
-	a.Other = a.Other.SubFloor(want)
-	sum, err := share.Add(want)
-	if err != nil {
-		panic("payments: a session's share exceeds its channel's total")
-	}
-	return sum
-}
-
-func (s *payeeSession) creditLocked(loss int) Credit {
-	c := Credit{Paid: s.share, Bytes: Bytes(s.terms.PricePerGiB, s.share)}
-	if !s.share.Less(s.tick) {
-		history := Bytes(s.terms.PricePerGiB, s.channel.state.Settled)
-		window := grownWindow(SpeedWindow(s.terms.Window, c.Bytes, s.pace.rate), history)
-		c.Window = addSat(window, c.Bytes/1000*uint64(max(0, loss)))
-	}
-	c.Limit = addSat(c.Bytes, c.Window)
-	return c
+// cost is what the session's bytes come to, by this side's meter.
+func (s *payeeSession) cost() contracts.Amount {
+	u := s.usage()
+	return priceOf(s.terms, addSat(u.Rx, u.Tx))
 }

@@ -5,38 +5,29 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"byway/contracts"
 )
-
-func openSession(t testing.TB, p *Payee, c contracts.Channel) SessionID {
-	t.Helper()
-	terms := testTerms(c)
-	if _, err := p.Open(t.Context(), terms); err != nil {
-		t.Fatal(err)
-	}
-	return terms.Session
-}
 
 func TestCreditGrowsWithPromises(t *testing.T) {
 	t.Parallel()
 	c, key := testChannel(1)
 	p := newPayee(t, newLedger(t), &fakeChain{any: &ChannelState{Ceiling: contracts.MaxAmount()}})
-	id := openSession(t, p, c)
-	if credit := must(p.Credit(t.Context(), id))(t); credit != (Credit{}) {
-		t.Fatalf("credit before any promise: %+v", credit)
-	}
-	if credit := must(p.Accept(t.Context(), id, signed(t, c, key, cost(testPrice, mib-1))))(t); credit.Window != 0 {
-		t.Fatal("the window opens before a tick is paid")
+	terms := testTerms(c)
+	var stale *StaleError
+	_, err := p.Open(t.Context(), terms, signed(t, c, key, cost(testPrice, mib-1)), nil)
+	if !errors.As(err, &stale) || stale.Latest != nil {
+		t.Fatalf("a session opens on less than a tick: %v", err)
 	}
 	first := signed(t, c, key, cost(testPrice, mib))
-	credit := must(p.Accept(t.Context(), id, first))(t)
+	opened := must(p.Open(t.Context(), terms, first, nil))(t)
+	// The tick, two more that are forgiven for life with 2 % of what was paid, and a window of two.
 	tolerance := uint64(mib/1000) * lossPerMille
-	want := Credit{Paid: first.Cumulative, Bytes: mib, Window: 4*mib + tolerance, Limit: 5*mib + tolerance}
-	if credit != want {
-		t.Fatalf("credit is %+v, want %+v", credit, want)
+	if left := opened.Credit.Left; left < 5*mib+tolerance || left > 5*mib+tolerance+mib/1000*lossPerMille {
+		t.Fatalf("%d bytes may be forwarded", left)
 	}
-	if again := must(p.Accept(t.Context(), id, first))(t); again != credit {
+	if again := must(p.Accept(t.Context(), terms.Session, first, false))(t); again != opened.Credit {
 		t.Fatalf("the same promise again: %+v", again)
 	}
 }
@@ -47,9 +38,9 @@ func TestBadPromisesAreRefusedAndChangeNothing(t *testing.T) {
 	l := newLedger(t)
 	can := cost(testPrice, 100*mib)
 	p := newPayee(t, l, &fakeChain{any: &ChannelState{Ceiling: can}})
-	id := openSession(t, p, c)
 	good := signed(t, c, key, cost(testPrice, 50*mib))
-	credit := must(p.Accept(t.Context(), id, good))(t)
+	id := open(t, p, c, key, good.Cumulative)
+	credit := must(p.Credit(t.Context(), id))(t)
 	more := cost(testPrice, 60*mib)
 	foreign, foreignKey := testChannel(2)
 	second := c
@@ -70,7 +61,7 @@ func TestBadPromisesAreRefusedAndChangeNothing(t *testing.T) {
 		"more than it pays": {id, signed(t, c, key, must(can.Add(contracts.NewAmount(1)))(t)), nil},
 		"the most there is": {id, signed(t, c, key, contracts.MaxAmount()), nil},
 	} {
-		_, err := p.Accept(t.Context(), test.id, test.promise)
+		_, err := p.Accept(t.Context(), test.id, test.promise, true)
 		switch {
 		case test.want != nil && !errors.Is(err, test.want):
 			t.Errorf("%s: %v, want %v", name, err, test.want)
@@ -81,11 +72,13 @@ func TestBadPromisesAreRefusedAndChangeNothing(t *testing.T) {
 	if got := must(p.Credit(t.Context(), id))(t); got != credit {
 		t.Fatalf("credit changed to %+v", got)
 	}
-	must(p.Accept(t.Context(), id, signed(t, c, key, can)))(t)
+	bill := signed(t, c, key, can)
+	bill.Share = can
+	must(p.Accept(t.Context(), id, bill, true))(t)
 	if err := p.Close(t.Context(), id, Usage{Rx: 1, Tx: 2}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := p.Accept(t.Context(), id, good)
+	_, err := p.Accept(t.Context(), id, good, true)
 	wantErr(t, err, ErrSessionClosed)
 	if err := p.Close(t.Context(), id, Usage{Rx: 9, Tx: 9}); err != nil {
 		t.Fatal(err)
@@ -96,39 +89,96 @@ func TestBadPromisesAreRefusedAndChangeNothing(t *testing.T) {
 	}
 }
 
-func TestSessionIsOpenedOnceForOneSigner(t *testing.T) {
+// An id is used once: by whom, on which terms and when does not matter, and who tries again does no harm to the first.
+func TestSessionIDIsUsedOnce(t *testing.T) {
 	t.Parallel()
-	c, _ := testChannel(1)
+	c, key := testChannel(1)
 	l := newLedger(t)
-	p := newPayee(t, l, &fakeChain{any: &ChannelState{Ceiling: contracts.MaxAmount()}})
+	chain := &fakeChain{any: &ChannelState{Ceiling: contracts.MaxAmount()}}
+	p := newPayee(t, l, chain)
 	terms := testTerms(c)
-	open := func(change func(*Terms)) error {
+	total := cost(testPrice, mib)
+	try := func(change func(*Terms), key contracts.Signer) error {
 		terms := terms
 		change(&terms)
-		_, err := p.Open(t.Context(), terms)
+		total = must(total.Add(cost(testPrice, mib)))(t)
+		_, err := p.Open(t.Context(), terms, signed(t, terms.Channel, key, total), nil)
 		return err
 	}
-	if err := open(func(*Terms) {}); err != nil {
+	if err := try(func(*Terms) {}, key); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(func(*Terms) {}); err != nil {
-		t.Fatal("a session does not go on: ", err)
-	}
-	wantErr(t, open(func(t *Terms) { t.Channel.Signer[0]++ }), ErrSecondSigner)
-	wantErr(t, open(func(t *Terms) { t.Channel.Payer[0]++ }), ErrSessionExists)
-	wantErr(t, open(func(t *Terms) { t.PricePerGiB = contracts.NewAmount(1) }), ErrSessionExists)
-	wantErr(t, open(func(t *Terms) { t.Channel.Payee[0]++ }), ErrWrongChannel)
-	wantErr(t, open(func(t *Terms) { t.Channel.Token[0]++ }), ErrWrongChannel)
-	if open(func(t *Terms) { t.Session, t.Tick = NewSessionID(), 0 }) == nil {
+	other, otherKey := testChannel(2)
+	wantErr(t, try(func(*Terms) {}, key), ErrSessionExists)
+	wantErr(t, try(func(t *Terms) { t.Channel = other }, otherKey), ErrSessionExists)
+	wantErr(t, try(func(t *Terms) { t.PricePerGiB = contracts.NewAmount(1) }, key), ErrSessionExists)
+	wantErr(t, try(func(t *Terms) { t.Channel.Payee[0]++ }, key), ErrWrongChannel)
+	wantErr(t, try(func(t *Terms) { t.Channel.Token[0]++ }, key), ErrWrongChannel)
+	if try(func(t *Terms) { t.Session, t.Tick = NewSessionID(), 0 }, key) == nil {
 		t.Fatal("opened without a tick")
 	}
-	if err := p.Close(t.Context(), terms.Session, Usage{}); err != nil {
+	last := signed(t, c, key, must(total.Add(cost(testPrice, mib)))(t))
+	if _, err := p.Accept(t.Context(), terms.Session, last, false); err != nil {
+		t.Fatal("the session did not live on: ", err)
+	}
+	if err := p.Close(t.Context(), terms.Session, Usage{Tx: 1}); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, open(func(*Terms) {}), ErrSessionClosed)
+	wantErr(t, try(func(*Terms) {}, key), ErrSessionClosed)
+	p = newPayee(t, l, chain) // and after a restart
+	wantErr(t, try(func(*Terms) {}, key), ErrSessionClosed)
+	wantErr(t, try(func(t *Terms) { t.Channel = other }, otherKey), ErrSessionClosed)
 }
 
-func TestTrustIsPerPayerAndWithinTheFreeBalance(t *testing.T) {
+// Nothing is written for who has shown no money.
+func TestEmptyVaultsAndSpentPromisesLeaveNoRow(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	chain := &fakeChain{any: &ChannelState{}}
+	p := newPayee(t, l, chain)
+	var unfunded *UnfundedError
+	for n := range int64(50) {
+		c, key := testChannel(n)
+		_, err := p.Open(t.Context(), testTerms(c), signed(t, c, key, cost(testPrice, mib)), nil)
+		if !errors.As(err, &unfunded) {
+			t.Fatalf("an empty vault opens a session: %v", err)
+		}
+	}
+	c, key := testChannel(1000)
+	chain.set(c, ChannelState{Free: cost(testPrice, GiB)})
+	spent := signed(t, c, key, cost(testPrice, mib))
+	spent.Share = spent.Cumulative
+	id := open(t, p, c, key, spent.Cumulative)
+	must(p.Accept(t.Context(), id, spent, true))(t)
+	if err := p.Close(t.Context(), id, Usage{Tx: mib}); err != nil {
+		t.Fatal(err)
+	}
+	var stale *StaleError
+	for range 50 {
+		if _, err := p.Open(t.Context(), testTerms(c), spent, nil); !errors.As(err, &stale) || stale.Latest == nil {
+			t.Fatalf("a spent promise opens a session: %v", err)
+		}
+	}
+	// A tick that nobody used opens sessions, and those that carry nothing leave nothing.
+	unused := signed(t, c, key, cost(testPrice, 2*mib))
+	for range 50 {
+		terms := testTerms(c)
+		must(p.Open(t.Context(), terms, unused, nil))(t)
+		if err := p.Close(t.Context(), terms.Session, Usage{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := must(VerifyLedger(t.Context(), fileOf(l), nil))(t)
+	if v.Channels != 1 || v.Sessions != 1 || len(v.Problems) > 0 {
+		t.Fatalf("the ledger has %d channels and %d sessions: %v", v.Channels, v.Sessions, v.Problems)
+	}
+	if len(p.channels) != 1 {
+		t.Fatalf("%d channels are kept in memory", len(p.channels))
+	}
+}
+
+// The payer is whoever made the deposit, also in another's name: trust goes by vault.
+func TestTrustIsPerVaultAndWithinTheFreeBalance(t *testing.T) {
 	t.Parallel()
 	a, keyA := testChannel(1)
 	b, keyB := testChannel(2)
@@ -138,20 +188,26 @@ func TestTrustIsPerPayerAndWithinTheFreeBalance(t *testing.T) {
 	chain.set(a, rich)
 	chain.set(b, rich)
 	p := newPayee(t, newLedger(t), chain)
-	ida, idb := openSession(t, p, a), openSession(t, p, b)
-	must(p.Accept(t.Context(), ida, signed(t, a, keyA, cost(testPrice, 40*mib))))(t)
 	var unfunded *UnfundedError
-	_, err := p.Accept(t.Context(), idb, signed(t, b, keyB, cost(testPrice, 25*mib)))
-	if !errors.As(err, &unfunded) {
-		t.Fatalf("two keys of one payer get more trust than one: %v", err)
+	for _, v := range []struct {
+		c   contracts.Channel
+		key contracts.Signer
+	}{{a, keyA}, {b, keyB}} {
+		id := open(t, p, v.c, v.key, cost(testPrice, 40*mib))
+		if _, err := p.Accept(t.Context(), id, signed(t, v.c, v.key, cost(testPrice, 65*mib)), true); !errors.As(err, &unfunded) {
+			t.Fatalf("more is trusted than the price of 64 MiB: %v", err)
+		}
+		must(p.Accept(t.Context(), id, signed(t, v.c, v.key, cost(testPrice, 64*mib)), true))(t)
+		// All of the trust is promised: there is no window beside it.
+		if credit := must(p.Credit(t.Context(), id))(t); credit.Left > 64*mib+priceless(t, 64*mib) {
+			t.Fatalf("%d bytes are left", credit.Left)
+		}
 	}
-	must(p.Accept(t.Context(), idb, signed(t, b, keyB, cost(testPrice, 24*mib))))(t)
 
 	c, keyC := testChannel(3)
 	chain.set(c, ChannelState{Free: cost(testPrice, 3*mib), Ceiling: cost(testPrice, 2*mib)})
-	idc := openSession(t, p, c)
-	must(p.Accept(t.Context(), idc, signed(t, c, keyC, cost(testPrice, 5*mib))))(t)
-	_, err = p.Accept(t.Context(), idc, signed(t, c, keyC, cost(testPrice, 6*mib)))
+	idc := open(t, p, c, keyC, cost(testPrice, 5*mib))
+	_, err := p.Accept(t.Context(), idc, signed(t, c, keyC, cost(testPrice, 6*mib)), true)
 	if !errors.As(err, &unfunded) || unfunded.Have != cost(testPrice, 5*mib) {
 		t.Fatalf("a promise above reserve and free balance: %v", err)
 	}
@@ -161,14 +217,19 @@ func TestTrustIsPerPayerAndWithinTheFreeBalance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	idc = openSession(t, strict, c)
-	must(strict.Accept(t.Context(), idc, signed(t, c, keyC, cost(testPrice, 2*mib))))(t)
-	if _, err = strict.Accept(t.Context(), idc, signed(t, c, keyC, cost(testPrice, 3*mib))); !errors.As(err, &unfunded) {
+	idc = open(t, strict, c, keyC, cost(testPrice, 2*mib))
+	if _, err = strict.Accept(t.Context(), idc, signed(t, c, keyC, cost(testPrice, 3*mib)), true); !errors.As(err, &unfunded) {
 		t.Fatalf("a payee without trust takes a promise above the reserve: %v", err)
 	}
-	if _, err = strict.Open(t.Context(), testTerms(a)); !errors.As(err, &unfunded) {
+	if _, err = strict.Open(t.Context(), testTerms(a), signed(t, a, keyA, cost(testPrice, mib)), nil); !errors.As(err, &unfunded) {
 		t.Fatalf("a session without a reserve: %v", err)
 	}
+}
+
+// priceless is how many bytes are forgiven for ever of so many that were paid, on the tests' terms.
+func priceless(t testing.TB, paid uint64) uint64 {
+	t.Helper()
+	return paid/1000*lossPerMille + forgivenTicks*MinTick + MinTick/100
 }
 
 func TestExitStopsCreditButKeepsTheMoney(t *testing.T) {
@@ -178,17 +239,16 @@ func TestExitStopsCreditButKeepsTheMoney(t *testing.T) {
 	chain.set(c, reserved(contracts.MaxAmount()))
 	l := newLedger(t)
 	p := newPayee(t, l, chain)
-	id := openSession(t, p, c)
-	must(p.Accept(t.Context(), id, signed(t, c, key, cost(testPrice, mib))))(t)
+	id := open(t, p, c, key, cost(testPrice, mib))
 	leaving := reserved(contracts.MaxAmount())
 	leaving.ExitAt = p.channels[c].readAt.Add(1)
 	chain.set(c, leaving)
 	p.channels[c].triedAt = p.channels[c].triedAt.Add(-2 * stateAge)
 	last := signed(t, c, key, cost(testPrice, 2*mib))
-	_, err := p.Accept(t.Context(), id, last)
+	_, err := p.Accept(t.Context(), id, last, false)
 	wantErr(t, err, ErrExiting)
 	wantAmount(t, "promised", must(VerifyLedger(t.Context(), fileOf(l), nil))(t).Taken, last.Cumulative)
-	_, err = p.Open(t.Context(), testTerms(c))
+	_, err = p.Open(t.Context(), testTerms(c), signed(t, c, key, cost(testPrice, 4*mib)), nil)
 	wantErr(t, err, ErrExiting)
 }
 
@@ -197,15 +257,15 @@ func TestUnreachableChainIsForgivenForAWhile(t *testing.T) {
 	c, key := testChannel(1)
 	chain := &fakeChain{any: &ChannelState{Ceiling: contracts.MaxAmount()}}
 	p := newPayee(t, newLedger(t), chain)
-	id := openSession(t, p, c)
+	id := open(t, p, c, key, cost(testPrice, mib))
 	chain.mu.Lock()
 	chain.err = errors.New("out of reach")
 	chain.mu.Unlock()
 	ch := p.channels[c]
 	ch.triedAt = ch.triedAt.Add(-2 * stateAge)
-	must(p.Accept(t.Context(), id, signed(t, c, key, cost(testPrice, mib))))(t)
+	must(p.Accept(t.Context(), id, signed(t, c, key, cost(testPrice, 2*mib)), false))(t)
 	ch.readAt, ch.triedAt = ch.readAt.Add(-2*stateMaxAge), ch.triedAt.Add(-2*stateMaxAge)
-	if _, err := p.Accept(t.Context(), id, signed(t, c, key, cost(testPrice, 2*mib))); err == nil {
+	if _, err := p.Accept(t.Context(), id, signed(t, c, key, cost(testPrice, 3*mib)), false); err == nil {
 		t.Fatal("credit grows on a chain that nobody has seen for a minute")
 	}
 }
@@ -220,21 +280,23 @@ func TestPromisesSurviveARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newPayee(t, l, chain)
-	terms := testTerms(c)
-	if latest := must(p.Open(t.Context(), terms))(t); latest != nil {
+	last := signed(t, c, key, cost(testPrice, 5*mib))
+	opened := must(p.Open(t.Context(), testTerms(c), last, nil))(t)
+	if opened.Latest != nil {
 		t.Fatal("a new channel has a promise")
 	}
-	last := signed(t, c, key, cost(testPrice, 5*mib))
-	credit := must(p.Accept(t.Context(), terms.Session, last))(t)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p = newPayee(t, ledgerAt(t, path), chain)
-	if latest := must(p.Open(t.Context(), terms))(t); latest == nil || *latest != last {
-		t.Fatalf("the latest promise is %v", latest)
+	l = ledgerAt(t, path)
+	must(l.EndSessions(t.Context()))(t)
+	p = newPayee(t, l, chain)
+	again := must(p.Open(t.Context(), testTerms(c), last, nil))(t) // nothing of it was billed
+	if again.Latest == nil || *again.Latest != last {
+		t.Fatalf("the latest promise is %v", again.Latest)
 	}
-	if got := must(p.Credit(t.Context(), terms.Session))(t); got != credit {
-		t.Fatalf("credit is %+v, was %+v", got, credit)
+	if again.Credit != opened.Credit {
+		t.Fatalf("credit is %+v, was %+v", again.Credit, opened.Credit)
 	}
 }
 
@@ -246,31 +308,58 @@ func TestLedgerServesOneProcess(t *testing.T) {
 	wantErr(t, err, ErrLedgerInUse)
 }
 
-func TestOvertakenPromiseCreditsItsOwnSession(t *testing.T) {
+func TestOvertakenPromiseBillsItsOwnSession(t *testing.T) {
 	t.Parallel()
 	c, key := testChannel(1)
 	mine, theirs := newLedger(t), newLedger(t)
 	payee := newPayee(t, theirs, &fakeChain{any: &ChannelState{Ceiling: contracts.MaxAmount()}})
 	var payers [2]*Payer
-	var firsts [2]Promise
+	var promises [2]Promise
 	for i := range payers {
 		terms := testTerms(c)
 		payers[i] = newPayer(t, mine, key, terms, contracts.MaxAmount())
-		firsts[i] = must(payers[i].First(t.Context()))(t)
-		if _, err := payee.Open(t.Context(), terms); err != nil {
-			t.Fatal(err)
-		}
+		must(payee.Open(t.Context(), terms, must(payers[i].First(t.Context()))(t), nil))(t)
+	}
+	for i := range payers {
+		promises[i] = must2(payers[i].Due(t.Context(), Usage{Rx: 3 * mib}, false))(t, true)
 	}
 	for _, i := range []int{1, 0} {
-		credit := must(payee.Accept(t.Context(), payers[i].cfg.Terms.Session, firsts[i]))(t)
-		wantAmount(t, fmt.Sprint("paid by session ", i), credit.Paid, cost(testPrice, mib))
+		credit := must(payee.Accept(t.Context(), payers[i].cfg.Terms.Session, promises[i], false))(t)
+		wantAmount(t, fmt.Sprint("billed to session ", i), credit.Paid, cost(testPrice, 3*mib))
 	}
-	// What was overtaken can't be claimed twice, nor by anyone else.
-	greedy := firsts[0]
+	// What was overtaken can't be billed twice, nor by anyone else.
+	greedy := promises[0]
 	greedy.Share = contracts.MaxAmount()
-	_, err := payee.Accept(t.Context(), payers[0].cfg.Terms.Session, greedy)
+	_, err := payee.Accept(t.Context(), payers[0].cfg.Terms.Session, greedy, false)
 	wantErr(t, err, ErrNotRising)
 	checkSums(t, theirs)
+}
+
+// Thousands of promises of a unit each are not looked at: the next one that is worth it brings them all.
+func TestPromisesThatBringNextToNothingAreLeft(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	l := newLedger(t)
+	p := newPayee(t, l, &fakeChain{any: &ChannelState{Ceiling: contracts.MaxAmount()}})
+	now := time.Unix(1e9, 0)
+	p.now = func() time.Time { return now }
+	total := cost(testPrice, mib)
+	id := open(t, p, c, key, total)
+	promises := func() int { return must(l.Session(t.Context(), id, true))(t).Promises }
+	before := promises()
+	for range 3000 {
+		total = must(total.Add(contracts.NewAmount(1)))(t)
+		// Not even their signatures.
+		credit := must(p.Accept(t.Context(), id, Promise{Channel: c, Cumulative: total}, false))(t)
+		wantAmount(t, "promised", credit.Promised, cost(testPrice, mib))
+	}
+	if got := promises(); got != before {
+		t.Fatalf("%d promises were stored", got-before)
+	}
+	now = now.Add(stepTime)
+	wantAmount(t, "promised", must(p.Accept(t.Context(), id, signed(t, c, key, total), false))(t).Promised, total)
+	total = must(total.Add(contracts.NewAmount(1)))(t)
+	wantAmount(t, "promised last", must(p.Accept(t.Context(), id, signed(t, c, key, total), true))(t).Promised, total)
 }
 
 func FuzzAccept(f *testing.F) {
@@ -280,17 +369,14 @@ func FuzzAccept(f *testing.F) {
 	f.Add(b)
 	l := newLedger(f)
 	p := newPayee(f, l, &fakeChain{any: &ChannelState{Ceiling: contracts.MaxAmount()}})
-	id := openSession(f, p, c)
-	if _, err := p.Accept(f.Context(), id, good); err != nil {
-		f.Fatal(err)
-	}
+	id := open(f, p, c, key, good.Cumulative)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var promise Promise
 		if promise.UnmarshalBinary(b) != nil {
 			return
 		}
-		credit, err := p.Accept(t.Context(), id, promise)
-		if err == nil && (promise.Cumulative != good.Cumulative || credit.Paid != good.Cumulative) {
+		credit, err := p.Accept(t.Context(), id, promise, true)
+		if err == nil && (promise.Cumulative != good.Cumulative || credit.Promised != good.Cumulative) {
 			t.Fatalf("accepted %+v", promise)
 		}
 	})

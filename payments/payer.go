@@ -34,19 +34,20 @@ type PayerConfig struct {
 // Payer is the consumer's side of one session's payments. Sessions of one channel share its lifetime total through the
 // ledger. Safe for concurrent use.
 type Payer struct {
-	cfg   PayerConfig
-	first contracts.Amount // price of one tick
-	book  *vaultBook
-	ch    *payerChannel
-	now   func() time.Time
+	cfg  PayerConfig
+	tick contracts.Amount // price of one
+	book *vaultBook
+	ch   *payerChannel
+	now  func() time.Time
 
 	mu       sync.Mutex
 	row      int64
-	share    contracts.Amount // what this session has paid
+	share    contracts.Amount // what this session was billed
 	usage    Usage
 	promises int
 	last     Promise
-	lastAt   time.Time // when it was signed
+	lastAt   time.Time        // when it was signed
+	restored contracts.Amount // of the channel's total, not known to this ledger
 	closed   bool
 }
 
@@ -71,11 +72,11 @@ type payerChannel struct {
 	account ledger.Account
 
 	// Guarded by vaultBook.mu. Committed is the highest total that was ever about to be signed.
-	committed, ceiling contracts.Amount
+	committed, ceiling, settled contracts.Amount
 }
 
-// NewPayer records the session and reads the channel's lifetime total from the ledger. A session that was opened
-// before with the same terms goes on; [ErrSessionClosed] and [ErrSessionExists] say why it can't.
+// NewPayer records the session and reads the channel's lifetime total from the ledger. The id is used once:
+// [ErrSessionClosed] and [ErrSessionExists] say that it was. A tick above [MaxTick] is refused.
 func NewPayer(ctx context.Context, cfg PayerConfig) (*Payer, error) {
 	terms, err := withDefaults(cfg.Terms)
 	if err != nil {
@@ -85,8 +86,12 @@ func NewPayer(ctx context.Context, cfg PayerConfig) (*Payer, error) {
 	if got := cfg.Signer.Address(); got != terms.Channel.Signer {
 		return nil, fmt.Errorf("%w: key is %s, the channel's is %s", ErrSecondSigner, got, terms.Channel.Signer)
 	}
+	if terms.Tick > MaxTick {
+		return nil, fmt.Errorf("terms: a tick of %d bytes would be prepaid, %d is the most that is: choose another offer",
+			terms.Tick, uint64(MaxTick))
+	}
 	p := &Payer{cfg: cfg, now: time.Now}
-	if p.first, err = Cost(terms.PricePerGiB, terms.Tick); err != nil {
+	if p.tick, err = Cost(terms.PricePerGiB, terms.Tick); err != nil {
 		return nil, err
 	}
 	account, err := cfg.Ledger.OpenAccount(ctx, ledger.Payer, ledger.Domain(cfg.Domain), terms.Channel)
@@ -96,11 +101,12 @@ func NewPayer(ctx context.Context, cfg PayerConfig) (*Payer, error) {
 	if p.book, p.ch, err = cfg.Ledger.payerChannel(ctx, account); err != nil {
 		return nil, err
 	}
-	row, err := cfg.Ledger.OpenSession(ctx, account, terms)
-	if err != nil {
+	if err := cfg.Ledger.Do(ctx, func(tx *ledger.Tx) (err error) {
+		p.row, err = tx.OpenSession(account, terms)
+		return err
+	}); err != nil {
 		return nil, err
 	}
-	p.row, p.share = row.ID, row.Amount
 	if cfg.Funds != nil {
 		if err := p.book.refresh(ctx, cfg.Funds, time.Time{}); err != nil {
 			return nil, err
@@ -109,30 +115,29 @@ func NewPayer(ctx context.Context, cfg PayerConfig) (*Payer, error) {
 	return p, nil
 }
 
-// First returns the promise that prepays one tick. Called again, also after [Payer.Adopt], it returns the session's
-// latest promise. [ErrSpendCap] where the cap or the funds don't cover a tick.
+// First returns the promise that a session is opened with: the channel then holds the price of a tick that no session was
+// billed for. Where it holds that already, since a provider took a tick and has not served it, nothing is added: a refusal
+// costs nothing, however often it comes. Called again, also after [Payer.Adopt], it returns the latest promise, raised
+// where it must be. [ErrSpendCap] where the cap or the funds don't cover a tick.
 func (p *Payer) First(ctx context.Context) (Promise, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return Promise{}, ErrSessionClosed
 	}
-	if p.promises > 0 && !p.share.Less(p.first) {
-		return p.last, nil
+	if p.cfg.SpendCap.Less(p.tick) {
+		return Promise{}, &SpendCapError{Limit: p.cfg.SpendCap, Spent: p.share, Want: p.tick}
 	}
-	if p.cfg.SpendCap.Less(p.first) {
-		return Promise{}, &SpendCapError{Limit: p.cfg.SpendCap, Spent: p.share, Want: p.first}
-	}
-	// A resumed session has prepaid already: its latest promise is signed once more.
-	if _, err := p.raiseLocked(ctx, maxAmount(p.share, p.first), true, false); err != nil {
+	if err := p.raiseLocked(ctx, raise{share: p.share, ahead: p.tick, whole: true}); err != nil {
 		return Promise{}, err
 	}
 	return p.last, nil
 }
 
 // Adopt takes the payee's word for our latest promise, which is checked by our own signature: a ledger that was lost or
-// restored from a backup catches up, and this session's share comes on top. Ask [Payer.First] or [Payer.Last] for the
-// promise to send then. A promise that the ledger knows, or knows to be outdated, changes nothing.
+// restored from a backup catches up. What it knew to be unused counts as used: the sessions that it has lost may have used
+// it. Ask [Payer.First] for the promise to send then. A promise that the ledger knows, or knows to be outdated, changes
+// nothing.
 func (p *Payer) Adopt(ctx context.Context, latest Promise) error {
 	if latest.Channel != p.cfg.Terms.Channel {
 		return fmt.Errorf("adopt promise: %w: %s", ErrWrongChannel, latest.Channel)
@@ -151,56 +156,64 @@ func (p *Payer) Adopt(ctx context.Context, latest Promise) error {
 	if !a.Total.Less(latest.Cumulative) {
 		return nil
 	}
-	// What other sessions have paid is part of the adopted total; what this one has, the payee can't have counted.
-	var err error
-	was := a.Total
-	if a.Total, err = latest.Cumulative.Add(p.share); err != nil {
-		return fmt.Errorf("adopt promise: %w", err)
-	}
-	up, _ := a.Total.Sub(was)
-	if a.Other, err = a.Other.Add(up); err != nil {
-		return fmt.Errorf("adopt promise: %w", err)
-	}
-	signed := latest
-	if !p.share.IsZero() {
-		if signed, err = p.signLocked(a.Total, p.share); err != nil {
-			return err
-		}
-	}
-	a.Sig = signed.Sig
-	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.StorePromise(a, p.row, p.share) }); err != nil {
+	up := latest.Cumulative.SubFloor(a.Total)
+	a.Total, a.Sig = latest.Cumulative, latest.Sig
+	a.Other, a.Credit = addFloor(a.Other, addFloor(up, a.Credit)), contracts.Amount{}
+	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.StoreAccount(a) }); err != nil {
 		return err
 	}
 	p.ch.account = a
+	p.restored = addFloor(p.restored, up)
 	p.book.commit(p.ch, a.Total)
-	if !p.share.IsZero() {
-		p.last = signed
-		p.promises++
-	}
 	return nil
 }
 
-// Due returns the next promise where one is due: when a tick or more is unpaid, and not more often than every 100 ms on
-// a session that has reached its speed ([TickDue]). It is stored before it is returned. At the cap it pays what the cap
-// still covers; once that is used up it returns [ErrSpendCap]. The same holds for the funds.
-func (p *Payer) Due(ctx context.Context, u Usage) (Promise, bool, error) {
+// Restored is how much of the channel's total, in base units, this ledger did not know of: it was restored from a copy, is
+// new, or another machine pays with the same key.
+func (p *Payer) Restored() contracts.Amount {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.restored
+}
+
+// Due returns the next promise where one is due ([TickDue]). It is stored before it is returned. Short says that the
+// provider forwards little or nothing ahead of what it is paid: then up to a tick is prepaid. At the cap it pays what the
+// cap still covers; once that is used up it returns [ErrSpendCap]. The same holds for the funds.
+func (p *Payer) Due(ctx context.Context, u Usage, short bool) (Promise, bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	cost, err := p.countLocked(u)
-	if err != nil || !p.share.Less(cost) {
+	if err != nil {
 		return Promise{}, false, err
 	}
-	billed := p.usage.Billed()
-	unpaid := billed - min(billed, Bytes(p.cfg.Terms.PricePerGiB, p.share))
-	if cost.Less(p.cfg.SpendCap) && !TickDue(p.cfg.Terms.Tick, billed, unpaid, p.now().Sub(p.lastAt)) {
+	paid := addFloor(p.share, p.ch.credit())
+	r := raise{share: cost}
+	switch {
+	case short && p.prepays(cost, paid):
+		r.ahead = p.tick
+	case !paid.Less(cost):
 		return Promise{}, false, nil
+	case cost.Less(p.cfg.SpendCap):
+		billed := p.usage.Billed()
+		unpaid := billed - min(billed, Bytes(p.cfg.Terms.PricePerGiB, paid))
+		if !TickDue(p.cfg.Terms.Tick, billed, unpaid, p.now().Sub(p.lastAt)) {
+			return Promise{}, false, nil
+		}
 	}
-	return p.payLocked(ctx, cost, false)
+	return p.payLocked(ctx, r)
 }
 
-// Final returns the promise that pays the exact rest and closes the session: max(first tick, cost of what is billed) in
-// all, as far as cap and funds go. There is none where nothing is left to pay; [ErrSpendCap] says that something is,
-// and nothing more will be signed. Called again it returns none.
+// prepays reports whether so little is left of what is prepaid that more should be: three quarters of a tick, so that each
+// promise brings a quarter, or less at the cap.
+func (p *Payer) prepays(cost, paid contracts.Amount) bool {
+	least := priceOf(p.cfg.Terms, p.cfg.Terms.Tick-p.cfg.Terms.Tick/earlyParts)
+	least = minAmount(least, p.cfg.SpendCap.SubFloor(cost))
+	return !least.IsZero() && !least.Less(paid.SubFloor(cost))
+}
+
+// Final returns the promise that bills the session for exactly what it cost and closes it, as far as cap and funds go. What
+// was prepaid and not used stays the channel's. There is none where nothing changes; [ErrSpendCap] says that something
+// is left to pay, and nothing more will be signed. Called again it returns none.
 func (p *Payer) Final(ctx context.Context, u Usage) (Promise, bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -213,15 +226,13 @@ func (p *Payer) Final(ctx context.Context, u Usage) (Promise, bool, error) {
 	}
 	promise, ok, err := Promise{}, false, error(nil)
 	if p.share.Less(cost) {
-		promise, ok, err = p.payLocked(ctx, cost, true)
+		promise, ok, err = p.payLocked(ctx, raise{share: cost, final: true})
 	}
 	if err != nil && !errors.Is(err, ErrSpendCap) {
 		return Promise{}, false, err
 	}
 	if !p.closed {
-		if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
-			return tx.EndSession(p.row, p.usage)
-		}); err != nil {
+		if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.EndSession(p.row, p.usage) }); err != nil {
 			return Promise{}, false, err
 		}
 		p.closed = true
@@ -236,7 +247,7 @@ func (p *Payer) Last() Promise {
 	return p.last
 }
 
-// Spent is what this session has paid, in base units.
+// Spent is what this session was billed, in base units.
 func (p *Payer) Spent() contracts.Amount {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -272,73 +283,105 @@ func (p *Payer) countLocked(u Usage) (contracts.Amount, error) {
 	return cost, nil
 }
 
-// payLocked raises the session's share to the cost, or to the cap.
-func (p *Payer) payLocked(ctx context.Context, cost contracts.Amount, final bool) (Promise, bool, error) {
-	want := minAmount(cost, p.cfg.SpendCap)
-	if !p.share.Less(want) {
-		return Promise{}, false, &SpendCapError{Limit: p.cfg.SpendCap, Spent: p.share, Want: cost}
-	}
-	ok, err := p.raiseLocked(ctx, want, false, final)
-	if err != nil || !ok {
-		return Promise{}, false, err
-	}
-	return p.last, true, nil
+// raise is what a promise shall bring.
+type raise struct {
+	share contracts.Amount // what the session is billed with it
+	ahead contracts.Amount // what the channel then holds that no session is billed for
+	whole bool             // less than all of it is of no use
+	final bool             // the session ends with it
 }
 
-// raiseLocked signs and stores a promise that lifts the session's share to want, or to what the funds cover. Whole says
-// that less than want is of no use. A lifetime total that does not fit 96 bits is [contracts.ErrOverflow].
-func (p *Payer) raiseLocked(ctx context.Context, want contracts.Amount, whole, final bool) (bool, error) {
+// payLocked bills the session for the cost, or for the cap.
+func (p *Payer) payLocked(ctx context.Context, r raise) (Promise, bool, error) {
+	cost := r.share
+	r.share = minAmount(cost, p.cfg.SpendCap)
+	r.ahead = minAmount(r.ahead, p.cfg.SpendCap.SubFloor(r.share))
+	if !p.share.Less(r.share) && r.ahead.IsZero() {
+		return Promise{}, false, &SpendCapError{Limit: p.cfg.SpendCap, Spent: p.share, Want: cost}
+	}
+	before := p.promises
+	if err := p.raiseLocked(ctx, r); err != nil {
+		return Promise{}, false, err
+	}
+	return p.last, p.promises > before, nil
+}
+
+// raiseLocked signs and stores a promise that bills the session and holds ahead what r says, or what the funds cover of
+// it. What the channel holds already is used first. A lifetime total that does not fit 96 bits is
+// [contracts.ErrOverflow].
+func (p *Payer) raiseLocked(ctx context.Context, r raise) error {
 	p.ch.mu.Lock()
 	defer p.ch.mu.Unlock()
 	a := p.ch.account
-	up, err := want.Sub(p.share)
+	bill, err := r.share.Sub(p.share)
 	if err != nil {
-		return false, fmt.Errorf("raise promise: %w", err)
+		return fmt.Errorf("raise promise: %w", err)
 	}
-	total, err := a.Total.Add(up)
+	used := minAmount(bill, a.Credit)
+	more, held := bill.SubFloor(used), a.Credit.SubFloor(used)
+	ahead := r.ahead.SubFloor(held)
+	// What the chain has settled was promised, whatever this ledger knows.
+	lost := p.book.settledOn(p.ch).SubFloor(a.Total)
+	from := addFloor(a.Total, lost)
+	total, err := from.Add(addFloor(more, ahead))
 	if err != nil {
-		return false, fmt.Errorf("raise promise of %s by %s: %w", a.Channel, up, err)
+		return fmt.Errorf("raise promise of %s by %s: %w", a.Channel, addFloor(more, ahead), err)
+	}
+	if total == from {
+		if bill.IsZero() && p.promises > 0 && p.last.Cumulative == a.Total {
+			return nil
+		}
+		lost, total = contracts.Amount{}, a.Total // the same promise, signed for this session's share
 	}
 	granted := total
-	if p.cfg.Funds == nil {
+	switch {
+	case p.cfg.Funds == nil, total == a.Total:
 		p.book.commit(p.ch, total)
-	} else if granted = p.book.grant(p.ch, total, true); granted.Less(total) {
-		if err := p.book.refresh(ctx, p.cfg.Funds, time.Now().Add(-fundsAge)); err != nil {
-			return false, err
+	default:
+		if granted = p.book.grant(p.ch, total, true); granted.Less(total) {
+			if err := p.book.refresh(ctx, p.cfg.Funds, time.Now().Add(-fundsAge)); err != nil {
+				return err
+			}
+			granted = p.book.grant(p.ch, total, r.whole)
 		}
-		granted = p.book.grant(p.ch, total, whole)
 	}
-	if granted.Less(total) && (whole || !a.Total.Less(granted)) {
-		limit, err := p.share.Add(granted.SubFloor(a.Total))
-		if err != nil {
-			return false, err
+	if granted.Less(total) {
+		can := granted.SubFloor(from)
+		more = minAmount(more, can)
+		ahead = minAmount(ahead, can.SubFloor(more))
+		if r.whole || used.IsZero() && more.IsZero() && ahead.IsZero() {
+			limit := addFloor(addFloor(p.share, a.Credit), can)
+			return &SpendCapError{Limit: limit, Spent: p.share, Want: addFloor(r.share, r.ahead), Funds: true}
 		}
-		return false, &SpendCapError{Limit: limit, Spent: p.share, Want: want, Funds: true}
 	}
-	share, err := p.share.Add(granted.SubFloor(a.Total))
+	share := addFloor(p.share, addFloor(used, more))
+	a.Total, a.Other = addFloor(addFloor(a.Total, lost), addFloor(more, ahead)), addFloor(a.Other, lost)
+	a.Credit = addFloor(held, ahead)
+	promise, err := p.signLocked(a.Total, share)
 	if err != nil {
-		return false, err
+		return err
 	}
-	promise, err := p.signLocked(granted, share)
-	if err != nil {
-		return false, err
-	}
-	a.Total, a.Sig = granted, promise.Sig
+	a.Sig = promise.Sig
 	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
-		if err := tx.StorePromise(a, p.row, share); err != nil {
+		if err := tx.StorePromise(a, ledger.Share{Session: p.row, Amount: share, Usage: p.usage}); err != nil || !r.final {
 			return err
 		}
-		if final {
-			return tx.EndSession(p.row, p.usage)
-		}
-		return tx.StoreUsage(p.row, p.usage)
+		return tx.EndSession(p.row, p.usage)
 	}); err != nil {
-		return false, err
+		return err
 	}
 	p.ch.account = a
-	p.share, p.last, p.lastAt, p.closed = share, promise, p.now(), final
+	p.share, p.last, p.lastAt, p.closed = share, promise, p.now(), r.final
+	p.restored = addFloor(p.restored, lost)
 	p.promises++
-	return true, nil
+	return nil
+}
+
+// credit is what the channel holds that no session was billed for.
+func (ch *payerChannel) credit() contracts.Amount {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.account.Credit
 }
 
 func (p *Payer) signLocked(total, share contracts.Amount) (Promise, error) {
@@ -400,6 +443,13 @@ func (b *vaultBook) grant(ch *payerChannel, total contracts.Amount, whole bool) 
 	return granted
 }
 
+// settledOn is what the chain has settled on a channel, as far as it was read.
+func (b *vaultBook) settledOn(ch *payerChannel) contracts.Amount {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return ch.settled
+}
+
 func (b *vaultBook) commit(ch *payerChannel, total contracts.Amount) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -421,7 +471,7 @@ func (b *vaultBook) refresh(ctx context.Context, funds func(context.Context, con
 	}
 	b.mu.Unlock()
 	free := contracts.MaxAmount()
-	ceilings := make([]contracts.Amount, len(list))
+	ceilings, settled := make([]contracts.Amount, len(list)), make([]contracts.Amount, len(list))
 	for i, ch := range list {
 		state, err := funds(ctx, ch.channel)
 		if err != nil {
@@ -429,12 +479,12 @@ func (b *vaultBook) refresh(ctx context.Context, funds func(context.Context, con
 		}
 		// A claim between two reads moves a sum from free to settled: the lower free is on the safe side.
 		free = minAmount(free, state.Free)
-		ceilings[i] = maxAmount(state.Ceiling, state.Settled)
+		ceilings[i], settled[i] = maxAmount(state.Ceiling, state.Settled), state.Settled
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, ch := range list {
-		ch.ceiling = ceilings[i]
+		ch.ceiling, ch.settled = ceilings[i], settled[i]
 	}
 	b.free, b.readAt = free, time.Now()
 	return nil

@@ -24,7 +24,7 @@ func TestFirstPromisePrepaysOneTick(t *testing.T) {
 	}
 }
 
-func TestPromiseIsDueOnceATickIsUnpaid(t *testing.T) {
+func TestPromiseIsDueOnceAQuarterOfATickIsUnpaid(t *testing.T) {
 	t.Parallel()
 	c, key := testChannel(1)
 	l := newLedger(t)
@@ -32,22 +32,25 @@ func TestPromiseIsDueOnceATickIsUnpaid(t *testing.T) {
 	must(p.First(t.Context()))(t)
 	due := func(rx uint64) (Promise, bool) {
 		t.Helper()
-		promise, ok, err := p.Due(t.Context(), Usage{Rx: rx})
+		promise, ok, err := p.Due(t.Context(), Usage{Rx: rx}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return promise, ok
 	}
-	for _, rx := range []uint64{0, 1, mib, 2*mib - 1} {
+	for _, rx := range []uint64{0, 1, mib, mib + mib/4 - 1} {
 		if _, ok := due(rx); ok {
 			t.Fatalf("a promise is due after %d bytes", rx)
 		}
 	}
-	promise, ok := due(2 * mib)
-	if !ok {
-		t.Fatal("no promise is due after two ticks")
+	for _, rx := range []uint64{mib + mib/4, mib + mib/2, 2 * mib} {
+		promise, ok := due(rx)
+		if !ok {
+			t.Fatalf("no promise is due after %d bytes", rx)
+		}
+		wantAmount(t, "promise", promise.Cumulative, cost(testPrice, rx))
+		wantAmount(t, "share", promise.Share, cost(testPrice, rx))
 	}
-	wantAmount(t, "promise", promise.Cumulative, cost(testPrice, 2*mib))
 	if _, ok := due(2 * mib); ok {
 		t.Fatal("the same bytes are paid twice")
 	}
@@ -59,25 +62,85 @@ func TestPromiseIsDueOnceATickIsUnpaid(t *testing.T) {
 	if _, ok, err := p.Final(t.Context(), Usage{Rx: 1 << 40}); ok || err != nil {
 		t.Fatal("a closed session pays on", ok, err)
 	}
-	_, _, err = p.Due(t.Context(), Usage{Rx: 1 << 40})
+	_, _, err = p.Due(t.Context(), Usage{Rx: 1 << 40}, false)
 	wantErr(t, err, ErrSessionClosed)
 	checkSums(t, l)
 	record := must(l.Session(t.Context(), p.cfg.Terms.Session, false))(t)
-	if record.Usage != (Usage{Rx: 2*mib + 5, Tx: 100, PeerRx: 60}) || record.Closed.IsZero() || record.Promises != 3 {
+	if record.Usage != (Usage{Rx: 2*mib + 5, Tx: 100, PeerRx: 60}) || record.Closed.IsZero() || record.Promises != 5 {
 		t.Fatalf("the ledger has %+v", record)
 	}
 	wantAmount(t, "amount in the ledger", record.Amount, promise.Cumulative)
 }
 
-func TestUnusedSessionCostsItsPrepaidTick(t *testing.T) {
+func TestSessionCostsItsBytesAndTheRestOfATickStaysTheChannels(t *testing.T) {
 	t.Parallel()
 	c, key := testChannel(1)
-	p := newPayer(t, newLedger(t), key, testTerms(c), contracts.MaxAmount())
-	must(p.First(t.Context()))(t)
-	if _, ok, err := p.Final(t.Context(), Usage{Rx: 7}); ok || err != nil {
-		t.Fatal(ok, err)
+	l := newLedger(t)
+	p := newPayer(t, l, key, testTerms(c), contracts.MaxAmount())
+	first := must(p.First(t.Context()))(t)
+	last := must2(p.Final(t.Context(), Usage{Rx: 7}))(t, true)
+	wantAmount(t, "spent", p.Spent(), cost(testPrice, 7))
+	wantAmount(t, "total", last.Cumulative, first.Cumulative)
+	wantAmount(t, "share", last.Share, cost(testPrice, 7))
+	p = newPayer(t, l, key, testTerms(c), contracts.MaxAmount())
+	second := must(p.First(t.Context()))(t)
+	wantAmount(t, "total of the next session", second.Cumulative, must(first.Cumulative.Add(cost(testPrice, 7)))(t))
+	checkSums(t, l)
+}
+
+// A provider that takes the first tick and refuses, or serves nothing, has had all that it gets.
+func TestRefusalsCostNothingHoweverMany(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	l := newLedger(t)
+	for range 5 {
+		p := newPayer(t, l, key, testTerms(c), contracts.MaxAmount())
+		wantAmount(t, "promised", must(p.First(t.Context()))(t).Cumulative, cost(testPrice, mib))
+		if _, _, err := p.Final(t.Context(), Usage{}); err != nil {
+			t.Fatal(err)
+		}
+		wantAmount(t, "spent", p.Spent(), contracts.Amount{})
 	}
-	wantAmount(t, "spent", p.Spent(), cost(testPrice, MinTick))
+	checkSums(t, l)
+	terms := testTerms(c)
+	terms.Tick, terms.Window = 2*MaxTick, 4*MaxTick
+	if _, err := NewPayer(t.Context(), PayerConfig{
+		Domain: testDomain, Ledger: l, Signer: key, Terms: terms, SpendCap: contracts.MaxAmount(),
+	}); err == nil {
+		t.Fatal("a tick of any size is prepaid")
+	}
+}
+
+// A provider that forwards nothing ahead is prepaid, a tick at a time and never more.
+func TestPayerPrepaysATickWhereTheProviderIsShort(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	l := newLedger(t)
+	p := newPayer(t, l, key, testTerms(c), contracts.MaxAmount())
+	must(p.First(t.Context()))(t)
+	must2(p.Due(t.Context(), Usage{Rx: mib / 8}, true))(t, false)
+	for rx := uint64(mib / 4); rx <= 4*mib; rx += mib / 4 {
+		promise := must2(p.Due(t.Context(), Usage{Rx: rx}, true))(t, true)
+		wantAmount(t, "promised", promise.Cumulative, must(cost(testPrice, rx).Add(cost(testPrice, mib)))(t))
+		must2(p.Due(t.Context(), Usage{Rx: rx}, true))(t, false)
+	}
+	checkSums(t, l)
+}
+
+// What the chain has settled was promised, whatever a new disk knows.
+func TestPayerOnANewDiskStartsAtWhatIsSettled(t *testing.T) {
+	t.Parallel()
+	c, key := testChannel(1)
+	settled := cost(testPrice, 100*mib)
+	chain := &fakeChain{any: &ChannelState{Ceiling: cost(testPrice, GiB), Settled: settled}}
+	l := newLedger(t)
+	p := must(NewPayer(t.Context(), PayerConfig{
+		Domain: testDomain, Ledger: l, Signer: key, Terms: testTerms(c), SpendCap: contracts.MaxAmount(), Funds: chain.State,
+	}))(t)
+	wantAmount(t, "first promise", must(p.First(t.Context()))(t).Cumulative, must(settled.Add(cost(testPrice, mib)))(t))
+	wantAmount(t, "restored", p.Restored(), settled)
+	wantAmount(t, "spent", p.Spent(), contracts.Amount{})
+	checkSums(t, l)
 }
 
 func TestNextSessionGoesOnFromTheLifetimeTotal(t *testing.T) {
@@ -100,7 +163,7 @@ func TestNextSessionGoesOnFromTheLifetimeTotal(t *testing.T) {
 	p = newPayer(t, ledgerAt(t, path), key, testTerms(c), contracts.MaxAmount())
 	first := must(p.First(t.Context()))(t)
 	wantAmount(t, "lifetime total", first.Cumulative, must(last.Cumulative.Add(cost(testPrice, mib)))(t))
-	wantAmount(t, "spent", p.Spent(), cost(testPrice, mib))
+	wantAmount(t, "spent", p.Spent(), contracts.Amount{})
 }
 
 func TestSpendCapIsPaidToTheLastUnitAndNotBeyond(t *testing.T) {
@@ -109,10 +172,10 @@ func TestSpendCapIsPaidToTheLastUnitAndNotBeyond(t *testing.T) {
 	limit := must(cost(testPrice, 3*mib).Add(contracts.NewAmount(17)))(t)
 	p := newPayer(t, newLedger(t), key, testTerms(c), limit)
 	must(p.First(t.Context()))(t)
-	must2(p.Due(t.Context(), Usage{Rx: 2 * mib}))(t, true)
-	promise := must2(p.Due(t.Context(), Usage{Rx: 4 * mib}))(t, true)
+	must2(p.Due(t.Context(), Usage{Rx: 2 * mib}, false))(t, true)
+	promise := must2(p.Due(t.Context(), Usage{Rx: 4 * mib}, false))(t, true)
 	wantAmount(t, "promise at the cap", promise.Cumulative, limit)
-	_, ok, err := p.Due(t.Context(), Usage{Rx: 4 * mib})
+	_, ok, err := p.Due(t.Context(), Usage{Rx: 4 * mib}, false)
 	wantErr(t, err, ErrSpendCap)
 	var cap *SpendCapError
 	if ok || !errors.As(err, &cap) || cap.Funds || cap.Limit != limit {
@@ -151,10 +214,10 @@ func TestPayerSignsNoMoreThanTheVaultHolds(t *testing.T) {
 		return p
 	}
 	a, b := open(c), open(other)
-	must2(b.Due(t.Context(), Usage{Rx: 2 * mib}))(t, true)
-	promise := must2(a.Due(t.Context(), Usage{Rx: 4 * mib}))(t, true)
+	must2(b.Due(t.Context(), Usage{Rx: 2 * mib}, false))(t, true)
+	promise := must2(a.Due(t.Context(), Usage{Rx: 4 * mib}, false))(t, true)
 	wantAmount(t, "promise at the end of the funds", promise.Cumulative, cost(testPrice, 2*mib))
-	_, _, err := a.Due(t.Context(), Usage{Rx: 4 * mib})
+	_, _, err := a.Due(t.Context(), Usage{Rx: 4 * mib}, false)
 	var cap *SpendCapError
 	if !errors.As(err, &cap) || !cap.Funds {
 		t.Fatal(err)
@@ -164,7 +227,7 @@ func TestPayerSignsNoMoreThanTheVaultHolds(t *testing.T) {
 	chain.set(c, state)
 	chain.set(other, state)
 	a.book.readAt = a.book.readAt.Add(-2 * fundsAge)
-	promise = must2(a.Due(t.Context(), Usage{Rx: 4 * mib}))(t, true)
+	promise = must2(a.Due(t.Context(), Usage{Rx: 4 * mib}, false))(t, true)
 	wantAmount(t, "promise after a deposit", promise.Cumulative, cost(testPrice, 4*mib))
 }
 
@@ -188,7 +251,7 @@ func TestLostLedgerIsRecoveredFromOwnSignature(t *testing.T) {
 	}
 	first := must(p.First(t.Context()))(t)
 	wantAmount(t, "promise after the recovery", first.Cumulative, must(old.Cumulative.Add(cost(testPrice, mib)))(t))
-	wantAmount(t, "spent", p.Spent(), cost(testPrice, mib))
+	wantAmount(t, "spent", p.Spent(), contracts.Amount{})
 	if err := p.Adopt(t.Context(), old); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +285,7 @@ func TestSessionsOfOneChannelShareItsTotal(t *testing.T) {
 				t.Error(err)
 			}
 			for n := range uint64(ticks) {
-				if _, _, err := p.Due(t.Context(), Usage{Rx: n * mib}); err != nil {
+				if _, _, err := p.Due(t.Context(), Usage{Rx: n * mib}, false); err != nil {
 					t.Error(err)
 				}
 			}

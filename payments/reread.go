@@ -39,7 +39,11 @@ func (p *Payee) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		p.watchClock(ctx)
-		if err := p.reread(ctx, max(1, int(beat*rereadRate/time.Second))); err != nil {
+		most := max(1, int(beat*rereadRate/time.Second))
+		if err := p.reread(ctx, most); err != nil {
+			return err
+		}
+		if err := p.lookAtStakes(ctx, nil, most); err != nil {
 			return err
 		}
 		select {
@@ -132,15 +136,20 @@ func (p *Payee) served() []*payeeChannel {
 	defer p.mu.Unlock()
 	list := make([]*payeeChannel, 0, len(p.sessions))
 	for _, s := range p.sessions {
-		list = append(list, s.channel)
+		if s.channel != nil {
+			list = append(list, s.channel)
+		}
 	}
 	return list
 }
 
-func (p *Payee) isDown() bool {
+func (p *Payee) isDown() bool { return p.whyDown() != nil }
+
+// whyDown says why the chain can't be read; nil while it can.
+func (p *Payee) whyDown() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.down != nil
+	return p.down
 }
 
 func (p *Payee) isDownBy(err error) {

@@ -77,8 +77,8 @@ func TestAdversaryManyRestingSessionsAskAFewQuestions(t *testing.T) {
 		Domain: testDomain, Ledger: newLedger(t), Chain: chain, Payee: testPayee, Token: testToken, ExitDelay: dayDelay,
 	}))(t)
 	for i := range int64(many) {
-		c, _ := testChannel(i)
-		must(p.Open(t.Context(), testTerms(c)))(t)
+		c, key := testChannel(i)
+		open(t, p, c, key, cost(testPrice, MinTick))
 	}
 	age := func(by time.Duration) {
 		for _, ch := range p.channels {
@@ -136,14 +136,14 @@ func TestAdversaryClockADayAheadOfTheChain(t *testing.T) {
 		Domain: testDomain, Ledger: newLedger(t), Chain: chain, Payee: testPayee, Token: testToken, ExitDelay: dayDelay,
 	}))(t)
 	b := &blindPayee{Payee: p, chain: chain, key: key, terms: testTerms(c)}
-	if _, err := p.Open(t.Context(), b.terms); err == nil {
+	if _, err := b.again(t, p, b.terms); err == nil {
 		t.Fatal("served on a block that may be a day old")
 	}
-	if _, err := p.Open(t.Context(), b.terms); err == nil {
+	if _, err := b.again(t, p, b.terms); err == nil {
 		t.Fatal("asking twice told whose clock is wrong")
 	}
 	chain.any = at(2, -12*time.Second)
-	must(p.Open(t.Context(), b.terms))(t)
+	must(b.again(t, p, b.terms))(t)
 	blind := BlindTime(dayDelay)
 	left := time.Until(p.ServeUntil(b.terms.Session))
 	t.Logf("adversary: this machine's clock is %s ahead of the chain's | bound: refused until a block has come, then served "+
@@ -221,8 +221,8 @@ func TestPayeeKeepsOpenSessionsFresh(t *testing.T) {
 	p := must(NewPayee(PayeeConfig{
 		Domain: testDomain, Ledger: newLedger(t), Chain: chain, Payee: testPayee, Token: testToken, ExitDelay: 2 * time.Second,
 	}))(t)
-	c, _ := testChannel(1)
-	must(p.Open(t.Context(), testTerms(c)))(t)
+	c, key := testChannel(1)
+	open(t, p, c, key, cost(testPrice, MinTick))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()

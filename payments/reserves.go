@@ -27,27 +27,28 @@ var ErrStaleReserve = errors.New("signed reserve is of no use")
 // present epoch: its own is over.
 var ErrReserveEpoch = fmt.Errorf("%w: its epoch is over", ErrStaleReserve)
 
-// KeepReserve checks a reserve that a payer has signed and stores it; the [Claimer] posts it when the channel's
-// exposure deserves that. Of one epoch the highest that can still be posted is kept: the contract takes one of them. The
-// errors: [ErrWrongChannel], [ErrBadSignature], [ErrExiting], [ErrStaleReserve], [ErrReserveEpoch].
-func (p *Payee) KeepReserve(ctx context.Context, r Reserve) error {
-	if r.Payee != p.cfg.Payee || r.Token != p.cfg.Token {
-		return fmt.Errorf("keep reserve: %w: %s", ErrWrongChannel, r.Channel)
+// CheckReserve checks a reserve that a payer has signed: [Payee.Open] keeps it with the session that it came with, and the
+// [Claimer] posts it when the channel's exposure deserves that. Of one epoch the highest that can still be posted is kept:
+// the contract takes one of them. The errors: [ErrWrongChannel], [ErrBadSignature], [ErrExiting], [ErrStaleReserve],
+// [ErrReserveEpoch].
+func (p *Payee) CheckReserve(ctx context.Context, r Reserve) error {
+	if err := p.owns(r.Channel); err != nil {
+		return fmt.Errorf("check reserve: %w", err)
 	}
 	if err := p.cfg.Domain.VerifyReserve(r); err != nil {
 		return err
 	}
-	ch, err := p.channel(ctx, r.Channel)
+	ch, err := p.hold(ctx, r.Channel)
 	if err != nil {
 		return err
 	}
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if err := p.refreshLocked(ctx, ch, stateRetry); err != nil {
+	defer p.letGo(ch)
+	// What was signed for an epoch that ended a moment ago would be kept in vain.
+	if err := p.refreshLocked(ctx, ch, 0); err != nil {
 		return err
 	}
 	if ch.state.Exiting() {
-		return fmt.Errorf("keep reserve: %s: %w", r.Channel, ErrExiting)
+		return fmt.Errorf("check reserve: %s: %w", r.Channel, ErrExiting)
 	}
 	if !r.worth(ch.state) {
 		stale := ErrStaleReserve
@@ -56,13 +57,15 @@ func (p *Payee) KeepReserve(ctx context.Context, r Reserve) error {
 				stale = ErrReserveEpoch
 			}
 		}
-		return fmt.Errorf("keep reserve: %w: to %s in epoch %d, the channel has %s in epoch %d", stale, r.Ceiling, r.Epoch,
+		return fmt.Errorf("check reserve: %w: to %s in epoch %d, the channel has %s in epoch %d", stale, r.Ceiling, r.Epoch,
 			ch.state.Ceiling, ch.state.Epoch)
 	}
-	kept := ledger.Reserve{Ceiling: r.Ceiling, Epoch: r.Epoch, ValidUntil: r.ValidUntil, Sig: r.Sig}
-	return p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
-		return tx.KeepReserve(ch.account.ID, kept, ch.state.clock().Add(postMargin))
-	})
+	return nil
+}
+
+// kept is the reserve as the ledger keeps it beside its channel.
+func (r Reserve) kept() ledger.Reserve {
+	return ledger.Reserve{Ceiling: r.Ceiling, Epoch: r.Epoch, ValidUntil: r.ValidUntil, Sig: r.Sig}
 }
 
 // worth reports whether posting r would raise what the channel guarantees. Its time is held against the chain's. In the
@@ -78,26 +81,23 @@ func (r Reserve) worth(s ChannelState) bool {
 // is open on the channel forbids it ([ErrSessionExists]).
 func (p *Payee) Release(ctx context.Context, c contracts.Channel, key contracts.Signer, valid time.Duration,
 ) (Release, error) {
-	if c.Payee != p.cfg.Payee || c.Token != p.cfg.Token {
-		return Release{}, fmt.Errorf("release: %w: %s", ErrWrongChannel, c)
+	if err := p.owns(c); err != nil {
+		return Release{}, fmt.Errorf("release: %w", err)
 	}
-	ch, err := p.channel(ctx, c)
+	ch, err := p.hold(ctx, c)
 	if err != nil {
 		return Release{}, err
 	}
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	p.mu.Lock()
-	for id, s := range p.sessions {
-		if s.channel == ch {
-			p.mu.Unlock()
-			return Release{}, fmt.Errorf("release: %w: %s is open", ErrSessionExists, id)
-		}
+	defer p.letGo(ch)
+	for id := range ch.sessions {
+		return Release{}, fmt.Errorf("release: %w: %s is open", ErrSessionExists, id)
 	}
-	p.mu.Unlock()
 	// A release for an epoch that ended a moment ago is worth nothing to who asked for it.
 	if err := p.refreshLocked(ctx, ch, 0); err != nil {
 		return Release{}, err
+	}
+	if ch.account.ID == 0 && ch.state.Ceiling == ch.state.Settled {
+		return Release{}, fmt.Errorf("release: %w: nothing is set aside on %s", ErrWrongChannel, c)
 	}
 	r := Release{
 		Channel: c, Ceiling: maxAmount(ch.account.Total, ch.state.Settled), Epoch: ch.state.Epoch,
@@ -107,12 +107,20 @@ func (p *Payee) Release(ctx context.Context, c contracts.Channel, key contracts.
 		return Release{}, err
 	}
 	next := released{r.Ceiling, r.Epoch, r.ValidUntil}.with(ch.released, ch.state.clock())
+	stored := ch.account
 	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
-		return tx.StoreRelease(ch.account.ID, ledger.Release(next))
+		stored = ch.account // a row that was made by a try that failed is not there
+		if stored.ID == 0 {
+			var err error
+			if stored, err = tx.OpenAccount(ledger.Payee, stored.Domain, c); err != nil {
+				return err
+			}
+		}
+		return tx.StoreRelease(stored.ID, ledger.Release(next))
 	}); err != nil {
 		return Release{}, err
 	}
-	ch.released = next
+	ch.account, ch.released = stored, next
 	return r, nil
 }
 
@@ -257,13 +265,13 @@ func (c *Claimer) postReserves(ctx context.Context, list []owing) error {
 	}
 }
 
-// secures reports whether setting that amount aside is worth a transaction.
+// secures reports whether setting that amount aside is worth its transaction, and the one that claims it.
 func (c *Claimer) secures(p posting, amount contracts.Amount, price *big.Int) bool {
 	switch {
 	case amount.IsZero():
 		return false
 	case price != nil:
-		return c.pays(amount.Big(), reserveGas, price, c.cfg.Policy.Least, 1)
+		return c.pays(amount.Big(), reserveGas+c.gasOf(1), price, c.cfg.Policy.Least, 1)
 	case c.cfg.Policy.GasFree:
 		return true
 	}

@@ -11,7 +11,7 @@ import (
 type (
 	// SessionID names one session, for both sides.
 	SessionID = ledger.SessionID
-	// Terms is what both sides of a session have agreed on. A window of zero is [Window] of the tick.
+	// Terms is what both sides of a session have agreed on. A window of zero is [OfferWindow]'s for the tick.
 	Terms = ledger.Terms
 	// Usage is what a session's meter has counted since its start, in bytes of inner packets.
 	Usage = ledger.Usage
@@ -28,7 +28,7 @@ func withDefaults(t Terms) (Terms, error) {
 		return t, errors.New("terms: tick is zero")
 	}
 	if t.Window == 0 {
-		t.Window = Window(t.Tick, 0)
+		t.Window = OfferWindow(t.Tick, 0)
 	}
 	if t.Window < t.Tick {
 		return t, fmt.Errorf("terms: window of %d bytes is below the tick of %d", t.Window, t.Tick)

@@ -18,12 +18,12 @@ func filledLedger(t *testing.T) (*Ledger, *fakeChain) {
 		for _, end := range []bool{true, false} {
 			terms := testTerms(c)
 			payer := newPayer(t, l, key, terms, contracts.MaxAmount())
-			must(payee.Open(t.Context(), terms))(t)
-			must(payee.Accept(t.Context(), terms.Session, must(payer.First(t.Context()))(t)))(t)
-			must(payee.Accept(t.Context(), terms.Session, must2(payer.Due(t.Context(), Usage{Rx: 3 * mib}))(t, true)))(t)
+			must(payee.Open(t.Context(), terms, must(payer.First(t.Context()))(t), nil))(t)
+			due := must2(payer.Due(t.Context(), Usage{Rx: 3 * mib}, false))(t, true)
+			must(payee.Accept(t.Context(), terms.Session, due, false))(t)
 			if end {
 				last := must2(payer.Final(t.Context(), Usage{Rx: 4 * mib, Tx: 50, PeerRx: 40}))(t, true)
-				must(payee.Accept(t.Context(), terms.Session, last))(t)
+				must(payee.Accept(t.Context(), terms.Session, last, true))(t)
 				if err := payee.Close(t.Context(), terms.Session, Usage{Rx: 40, Tx: 5 * mib}); err != nil {
 					t.Fatal(err)
 				}

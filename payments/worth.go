@@ -44,8 +44,8 @@ type Policy struct {
 	// Floor and MustFloor are in base units of the payment token.
 	Floor, MustFloor contracts.Amount
 	// ReserveAbove: post the reserve that a payer has signed when its promises exceed the ceiling by so much, in base
-	// units. Zero: by anything. Where the price of gas is known, it must also set Least times its gas aside; where it is
-	// not, so much again, and a quarter of what is exposed.
+	// units. Zero: by anything. Where the price of gas is known, it must also set Least times its gas and a claim's aside;
+	// where it is not, so much again, and a quarter of what is exposed.
 	ReserveAbove contracts.Amount
 }
 

@@ -46,7 +46,6 @@ const (
 	FeatureIPv6         = "ipv6"
 	FeaturePortLease    = "port-lease"
 	FeatureObfuscation  = "obfuscation"
-	ProtocolSessionOne  = "/byway/session/1"
 	maxSessionsCapacity = 1 << 24
 )
 

@@ -66,7 +66,7 @@ func fullOffer(n int, d contracts.Deployment, from time.Time) Offer {
 		Sequence: 1, NotBefore: from, Expires: from.Add(24 * time.Hour),
 		Host:     host,
 		Services: []string{ServiceExit}, Transports: []string{TransportWireGuard},
-		Features: []string{FeatureIPv6, FeaturePostQuantum}, Protocols: []string{ProtocolSessionOne},
+		Features: []string{FeatureIPv6, FeaturePostQuantum}, Protocols: []string{"/byway/session/1"},
 		PricePerGiB: contracts.NewAmount(5_000_000_000_000_000), Tick: 1 << 20, Window: 4 << 20,
 		Country: "NL", ASN: 64500, Network: "fibre, at home", Contact: "ops@example.org",
 		Capacity: Capacity{Down: 900_000_000, Up: 500_000_000, Sessions: 256},

@@ -7,13 +7,12 @@ import (
 
 // connection is a connection of TCP through a porter, byte by byte: this side's packets and the other's.
 type connection struct {
-	d        *porter
-	out, in  []byte // headers, with a payload of zeros behind
-	head     int    // of IP and TCP together
-	body     int
-	next     uint32 // the other side's next byte
-	room     uint32 // the window
-	sequence uint32 // this side's
+	d       *porter
+	out, in []byte // headers, with a payload of zeros behind
+	head    int    // of IP and TCP together
+	body    int
+	next    uint32 // the other side's next byte
+	room    uint32 // the window
 }
 
 const tcpOptions = 12 // of timestamps, as everybody sends them

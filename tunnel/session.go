@@ -68,6 +68,9 @@ func (s *Session) Allow(total uint64) { s.acct.gate.Allow(total) }
 // Allowed is the highest value given to Allow, of the session or its gate, or the limit that the gate began with.
 func (s *Session) Allowed() uint64 { return s.acct.gate.Allowed() }
 
+// Left are the bytes that the session's gate still lets through.
+func (s *Session) Left() uint64 { return s.acct.gate.Left() }
+
 // Held reports whether the gate has refused a packet of this session since it was last opened further.
 func (s *Session) Held() bool { return s.acct.held() }
 

@@ -22,12 +22,12 @@ func (s *Server) admit(ctx context.Context, knock *hello, h *wire.Hello) (*sessi
 	if err != nil {
 		return nil, err
 	}
-	latest, err := s.open(ctx, one, h)
+	opened, err := s.open(ctx, knock, one, h)
 	if err != nil {
 		s.forget(one)
 		return nil, err
 	}
-	if err := s.welcome(ctx, knock, h, one, latest); err != nil {
+	if err := s.welcome(knock, h, one, opened); err != nil {
 		close(one.ended) // it never runs, and a Resume may wait for it
 		return nil, errors.Join(err, s.end(ctx, one, payments.Usage{}))
 	}
@@ -70,11 +70,6 @@ func (s *Server) forget(one *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.vacateLocked(one)
-	if one.total != nil {
-		if one.total.sessions--; one.total.sessions == 0 {
-			delete(s.totals, one.terms.Channel)
-		}
-	}
 	delete(s.sessions, one.id)
 }
 
@@ -88,29 +83,30 @@ func (s *Server) end(ctx context.Context, one *session, u payments.Usage) error 
 	return nil
 }
 
-// open checks all that a Hello says and records its session. It returns the channel's latest promise.
-func (s *Server) open(ctx context.Context, one *session, h *wire.Hello) (*payments.Promise, error) {
+// open checks all that a Hello says, what is cheap first, and records its session with its first promise.
+func (s *Server) open(ctx context.Context, knock *hello, one *session, h *wire.Hello) (payments.Opened, error) {
+	none := payments.Opened{}
 	version, err := wire.Spoken().Common(h.Versions)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	if s.cfg.Trouble() != "" {
-		return nil, refused(wire.RefusedBusy, "the exit forwards nothing at the moment: try again later")
+		return none, refused(wire.RefusedBusy, "the exit forwards nothing at the moment: try again later")
 	}
 	offer := s.cfg.Offer()
 	if asked, err := cid.Cast(h.Offer); err != nil || !asked.Equals(offer.CID) {
-		return nil, refused(wire.RefusedOffer, "this offer is not sold any more: list the offers again")
+		return none, refused(wire.RefusedOffer, "this offer is not sold any more: list the offers again")
 	}
 	if h.Token != offer.Offer.Token {
-		return nil, refused(wire.RefusedOffer, "the offer is priced in another token")
+		return none, refused(wire.RefusedOffer, "the offer is priced in another token")
 	}
 	hosts := wire.Hosts{Consumer: one.remote, Provider: s.cfg.Self}
 	if err := h.Verify(s.cfg.Domain, offer.Offer.Payee, hosts); err != nil {
-		return nil, refused(wire.RefusedPromise,
+		return none, refused(wire.RefusedPromise,
 			"the Hello is not signed by the vault's signer for this provider and these two hosts")
 	}
 	if err := s.timely(ctx, h.Time); err != nil {
-		return nil, err
+		return none, err
 	}
 	one.version = version
 	one.terms = payments.Terms{
@@ -119,13 +115,36 @@ func (s *Server) open(ctx context.Context, one *session, h *wire.Hello) (*paymen
 	}
 	// Only who holds the signer is worth a look at the chain and a row in the ledger.
 	if err := s.cfg.Domain.Verify(h.First.On(one.terms.Channel)); err != nil {
-		return nil, refusal(err)
+		return none, refusal(err)
 	}
-	latest, err := s.cfg.Payee.Open(ctx, one.terms)
+	place := placeOf(knock.stream)
+	doubtful := !s.cfg.Private && !s.cfg.Payee.Knows(one.terms.Channel)
+	if doubtful {
+		if err := s.doubts.check(place); err != nil {
+			return none, err
+		}
+	}
+	reserve, err := s.checkReserve(ctx, knock, one.terms.Channel, h.Reserve)
 	if err != nil {
-		return nil, refusal(err)
+		return none, refusal(err)
 	}
-	return latest, nil
+	first := h.First.On(one.terms.Channel)
+	opened, err := s.cfg.Payee.Open(ctx, one.terms, first, reserve)
+	var stale *payments.StaleError
+	if errors.As(err, &stale) && stale.Latest != nil {
+		if first, err = s.recall(ctx, knock, one.terms.Channel, *stale.Latest); err != nil {
+			return none, err
+		}
+		opened, err = s.cfg.Payee.Open(ctx, one.terms, first, reserve)
+	}
+	var unfunded *payments.UnfundedError
+	if doubtful && errors.As(err, &unfunded) {
+		s.doubts.failed(place)
+	}
+	if err != nil {
+		return none, refusal(err)
+	}
+	return opened, nil
 }
 
 // helloSkew is how far the time in a Hello may be from what the provider takes for the chain's: two honest endpoints
@@ -152,106 +171,53 @@ var errKnown = refused(wire.RefusedSession,
 // errFull says that every place is taken.
 var errFull = refused(wire.RefusedBusy, "no room for another session: try again later")
 
-// welcome takes the first promise of a recorded session, adds its peer and answers.
-func (s *Server) welcome(
-	ctx context.Context, knock *hello, h *wire.Hello, one *session, latest *payments.Promise,
-) error {
-	if err := s.keepReserve(ctx, knock, one.terms.Channel, h.Reserve); err != nil {
-		return refusal(err)
-	}
-	first := h.First
-	credit, err := s.prepaid(ctx, one, first)
-	if errors.Is(err, payments.ErrNotRising) && latest != nil {
-		credit, first, err = s.recall(ctx, knock, one, *latest)
-	}
-	if err != nil {
-		return refusal(err)
-	}
-	s.promised(one, first)
-	if latest != nil {
-		s.promised(one, wire.NewPromise(*latest))
-	}
-	if err := s.addPeer(one, h, credit); err != nil {
+// welcome adds the peer of a recorded session and answers.
+func (s *Server) welcome(knock *hello, h *wire.Hello, one *session, opened payments.Opened) error {
+	if err := s.addPeer(one, h, opened); err != nil {
 		return err
 	}
 	knock.done() // others need not wait until this one takes its Welcome
-	if err := wire.NewStream(knock.stream).Send(one.welcome(latest)); err != nil {
+	if err := wire.NewStream(knock.stream).Send(one.welcome(opened.Latest)); err != nil {
 		s.removePeer(one)
 		return err
 	}
 	return nil
 }
 
-// recall tells a consumer that forgot its own promises the latest one, and takes the promise that rises above it.
-func (s *Server) recall(
-	ctx context.Context, knock *hello, one *session, latest payments.Promise,
-) (payments.Credit, wire.Promise, error) {
+// recall tells a consumer that forgot its own promises the latest one, and takes the promise that rises above it. Its Hello
+// was signed by the vault's signer, so that nobody else learns what was promised.
+func (s *Server) recall(ctx context.Context, knock *hello, c contracts.Channel, latest payments.Promise) (
+	promise payments.Promise, err error,
+) {
 	over, told := wire.NewStream(knock.stream), wire.NewPromise(latest)
 	knock.listen()
-	err := over.Send(&wire.Refused{Code: wire.RefusedStale, Reason: payments.ErrNotRising.Error(), Latest: &told})
+	err = over.Send(&wire.Refused{Code: wire.RefusedStale, Reason: payments.ErrNotRising.Error(), Latest: &told})
 	if err != nil {
-		return payments.Credit{}, wire.Promise{}, err
+		return promise, err
 	}
 	reply, err := over.Receive(recallTimeout)
 	if err != nil {
-		return payments.Credit{}, wire.Promise{}, err
+		return promise, err
 	}
 	if err := knock.look(ctx); err != nil {
-		return payments.Credit{}, wire.Promise{}, err
+		return promise, err
 	}
 	pay, ok := reply.(*wire.Pay)
 	if !ok {
-		return payments.Credit{}, wire.Promise{}, refused(wire.RefusedProtocol, "a stale promise is followed by Pay, or by nothing")
-	}
-	credit, err := s.prepaid(ctx, one, pay.Promise)
-	return credit, pay.Promise, err
-}
-
-// prepaid takes the promise that opens a session. One seen before is no error to the ledger, but it prepays nothing.
-func (s *Server) prepaid(ctx context.Context, one *session, w wire.Promise) (payments.Credit, error) {
-	credit, err := s.cfg.Payee.Accept(ctx, one.id, w.On(one.terms.Channel))
-	if err == nil && credit.Window == 0 {
-		err = fmt.Errorf("the first tick is not prepaid: %w", payments.ErrNotRising)
-	}
-	return credit, err
-}
-
-// total is what was promised on a channel, in base units, as far as its sessions have told: all of it is synced.
-type total struct {
-	amount   contracts.Amount
-	sessions int
-}
-
-// promised notes a promise that the ledger has.
-func (s *Server) promised(one *session, w wire.Promise) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if one.total == nil {
-		if one.total = s.totals[one.terms.Channel]; one.total == nil {
-			one.total = new(total)
-			s.totals[one.terms.Channel] = one.total
+		return promise, &wire.RefusedError{
+			Code: wire.RefusedProtocol, Reason: "a stale promise is followed by Pay, or by nothing",
 		}
-		one.total.sessions++
 	}
-	if p := w.On(one.terms.Channel); one.total.amount.Less(p.Cumulative) {
-		one.total.amount = p.Cumulative
-	}
-}
-
-// promisedOn is the total of a session's channel.
-func (s *Server) promisedOn(one *session) contracts.Amount {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return one.total.amount
+	return pay.Promise.On(c), nil
 }
 
 // addPeer makes the session's keys and lets its peer into the tunnel.
-func (s *Server) addPeer(one *session, h *wire.Hello, credit payments.Credit) error {
+func (s *Server) addPeer(one *session, h *wire.Hello, opened payments.Opened) error {
 	psk, ciphertext, err := wire.Encapsulate(h, s.cfg.Exit.PublicKey())
 	if err != nil {
 		return refused(wire.RefusedProtocol, err.Error())
 	}
-	inner, err := s.cfg.Exit.Add(tunnel.Peer{PublicKey: h.WireGuard, PresharedKey: psk, Limit: credit.Limit})
+	inner, err := s.cfg.Exit.Add(tunnel.Peer{PublicKey: h.WireGuard, PresharedKey: psk, Gate: gateOf(opened)})
 	switch {
 	case errors.Is(err, tunnel.ErrFull):
 		return errFull
@@ -263,12 +229,30 @@ func (s *Server) addPeer(one *session, h *wire.Hello, credit payments.Credit) er
 	if err := inner.SetRate((s.cfg.Rate + 7) / 8); err != nil {
 		s.log.Warn("the kernel does not hold a session back to its rate: what is too much is dropped at once", "error", err)
 	}
-	inner.SetTick(one.terms.Tick)
+	inner.SetTick(payments.WakeEvery(one.terms.Tick))
+	s.cfg.Payee.Attach(one.id, func() payments.Usage { return usageOf(inner) })
 	s.cfg.Host.Keep(one.remote, one.tag())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one.inner, one.ciphertext, one.credit = inner, ciphertext, credit
+	one.inner, one.ciphertext, one.credit = inner, ciphertext, opened.Credit
 	return nil
+}
+
+// gateOf is the gate of a session's vault, which the payee opens: see [NewGate].
+func gateOf(o payments.Opened) *tunnel.Gate {
+	gate, ok := o.Gate.(*tunnel.Gate)
+	if !ok {
+		gate = tunnel.NewGate(0) // a payee that makes no gates serves nothing
+	}
+	return gate
+}
+
+// NewGate makes a shut gate, for [payments.PayeeConfig].
+func NewGate() payments.Gate { return tunnel.NewGate(0) }
+
+func usageOf(inner *tunnel.Session) payments.Usage {
+	c := inner.Counters()
+	return payments.Usage{Rx: c.Rx, Tx: c.Tx}
 }
 
 // removePeer takes the session's peer out of the tunnel; its counters stand still from then on.
@@ -288,8 +272,11 @@ func refused(code wire.RefusalCode, reason string) *wire.RefusedError {
 // refusal turns an error of the payment engine into what the consumer is told.
 func refusal(err error) error {
 	var unfunded *payments.UnfundedError
-	code := wire.RefusedInternal
+	var newcomer *payments.NewcomerError
+	var code wire.RefusalCode
 	switch {
+	case errors.As(err, &newcomer):
+		return &wire.RefusedError{Code: wire.RefusedNewcomer, Reason: "the provider trusts no more strangers for now", Need: newcomer.Need}
 	case errors.Is(err, payments.ErrNotRising):
 		code = wire.RefusedStale
 	case errors.Is(err, payments.ErrSessionClosed), errors.Is(err, payments.ErrSessionExists):

@@ -9,43 +9,52 @@ import (
 	"byway/payments"
 )
 
-// keepReserve stores the reserve that came with a Hello, or another one that it asks for. One that raises nothing is no
-// fault.
-func (s *Server) keepReserve(ctx context.Context, knock *hello, c contracts.Channel, r *wire.SignedReserve) error {
-	err := s.keep(ctx, c, r)
+// checkReserve returns the reserve that came with a Hello, or another one that it asks for; nil where it would raise nothing,
+// which is no fault.
+func (s *Server) checkReserve(ctx context.Context, knock *hello, c contracts.Channel, r *wire.SignedReserve) (
+	*payments.Reserve, error,
+) {
+	reserve, err := s.worth(ctx, c, r)
 	if errors.Is(err, payments.ErrReserveEpoch) {
 		over := wire.NewStream(knock.stream)
 		knock.listen()
 		if err := over.Send(&wire.Refused{Code: wire.RefusedReserve, Reason: err.Error()}); err != nil {
-			return err
+			return nil, err
 		}
 		reply, err := over.Receive(recallTimeout)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := knock.look(ctx); err != nil {
-			return err
+			return nil, err
 		}
 		again, ok := reply.(*wire.Reserve)
 		if !ok {
-			return refused(wire.RefusedProtocol, "a reserve is asked for again, and answered with Reserve")
+			return nil, &wire.RefusedError{
+				Code: wire.RefusedProtocol, Reason: "a reserve is asked for again, and answered with Reserve",
+			}
 		}
-		if err = s.keep(ctx, c, again.Reserve); !errors.Is(err, payments.ErrStaleReserve) {
-			return err
+		reserve, err = s.worth(ctx, c, again.Reserve)
+		if errors.Is(err, payments.ErrStaleReserve) {
+			return nil, nil
 		}
-		return nil
+		return reserve, err
 	}
 	if errors.Is(err, payments.ErrStaleReserve) {
-		return nil
+		return nil, nil
 	}
-	return err
+	return reserve, err
 }
 
-func (s *Server) keep(ctx context.Context, c contracts.Channel, r *wire.SignedReserve) error {
+func (s *Server) worth(ctx context.Context, c contracts.Channel, r *wire.SignedReserve) (*payments.Reserve, error) {
 	if r == nil {
-		return nil
+		return nil, nil
 	}
-	return s.cfg.Payee.KeepReserve(ctx, r.On(c))
+	reserve := r.On(c)
+	if err := s.cfg.Payee.CheckReserve(ctx, reserve); err != nil {
+		return nil, err
+	}
+	return &reserve, nil
 }
 
 // secure tells, once a session, when the consumer has promised so much beyond what is set aside that its reserve should

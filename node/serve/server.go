@@ -43,6 +43,8 @@ type Config struct {
 	// Sessions is how many are served at once, Rate what one may move, both directions together, in bit/s; 0: no bound.
 	Sessions int
 	Rate     uint64
+	// Private says that the network is one for development: all of it may be on one machine.
+	Private bool
 	// Endpoints are where consumers reach the exit's WireGuard, best first; empty: its port where they reached the host.
 	Endpoints []wire.Endpoint
 	// Trouble says why the exit forwards nothing at the moment; empty when it does.
@@ -62,13 +64,13 @@ type Server struct {
 	cfg              Config
 	log              *slog.Logger
 	hellos, releases *hellos // streams that have not paid
+	doubts           *doubts
 
 	mu sync.Mutex
 	// sessions has each session from the first look at its Hello until its end is in the ledger: an id that is here, or
 	// there, opens nothing.
 	sessions map[payments.SessionID]*session
 	places   int // of cfg.Sessions, that sessions hold
-	totals   map[contracts.Channel]*total
 	stopping bool
 	serving  sync.WaitGroup
 }
@@ -81,7 +83,7 @@ func New(cfg Config) *Server {
 		cfg.Endpoints = []wire.Endpoint{{Transport: wire.TransportUDP, Address: here.String()}}
 	}
 	return &Server{
-		cfg: cfg, log: cfg.Log, sessions: map[payments.SessionID]*session{}, totals: map[contracts.Channel]*total{},
+		cfg: cfg, log: cfg.Log, sessions: map[payments.SessionID]*session{}, doubts: newDoubts(),
 		hellos: newHellos(HelloStreams, HelloLooks), releases: newHellos(releaseStreams, releaseLooks),
 	}
 }

@@ -42,7 +42,6 @@ type session struct {
 	// Guarded by server.mu.
 	placed bool            // holds a place
 	inner  *tunnel.Session // nil until the peer is added, and the same from then on
-	total  *total          // of its channel; nil until its first promise is taken
 
 	stream    wire.Stream
 	frames    <-chan wire.Incoming
@@ -118,6 +117,7 @@ var (
 func ending(cause error) (wire.CloseCode, string) {
 	reason := text.Cut(cause.Error(), wire.MaxReason)
 	var unfunded *payments.UnfundedError
+	var newcomer *payments.NewcomerError
 	switch {
 	case errors.Is(cause, errConsumerCloses):
 		return wire.ClosedDone, "closed"
@@ -129,7 +129,7 @@ func ending(cause error) (wire.CloseCode, string) {
 		return wire.ClosedUnpaid, reason
 	case errors.Is(cause, errExitClosed):
 		return wire.ClosedExit, reason
-	case errors.As(cause, &unfunded), errors.Is(cause, payments.ErrExiting):
+	case errors.As(cause, &unfunded), errors.As(cause, &newcomer), errors.Is(cause, payments.ErrExiting):
 		return wire.ClosedUnfunded, reason
 	}
 	return wire.ClosedProtocol, reason // a frame or a promise that does not belong here
@@ -190,7 +190,7 @@ func (s *session) serve(ctx context.Context) error {
 func (s *session) handle(ctx context.Context, f wire.Frame) error {
 	switch f := f.(type) {
 	case *wire.Pay:
-		if err := s.accept(ctx, f); err != nil {
+		if err := s.accept(ctx, f, false); err != nil {
 			return err
 		}
 		s.report(false)
@@ -201,17 +201,15 @@ func (s *session) handle(ctx context.Context, f wire.Frame) error {
 	return &wire.ProtocolError{Err: fmt.Errorf("%s does not belong in an open session", wire.Name(f))}
 }
 
-// accept takes a promise: verified, recorded and synced first, then the gate opens.
-func (s *session) accept(ctx context.Context, f *wire.Pay) error {
-	credit, err := s.server.cfg.Payee.Accept(ctx, s.id, f.Promise.On(s.terms.Channel))
+// accept takes a promise: verified, recorded and synced first, then the gate opens. Last says that none will follow it.
+func (s *session) accept(ctx context.Context, f *wire.Pay, last bool) error {
+	credit, err := s.server.cfg.Payee.Accept(ctx, s.id, f.Promise.On(s.terms.Channel), last)
 	if err != nil {
 		return err
 	}
-	s.server.promised(s, f.Promise)
 	s.mu.Lock()
 	s.credit = credit
 	s.mu.Unlock()
-	s.inner.Allow(credit.Limit)
 	s.secure()
 	if !s.heldAt.IsZero() {
 		s.heldAt = time.Time{}
@@ -249,24 +247,19 @@ const TroubleGrace = 2 * time.Second
 // errExitClosed is what a consumer hears then. What exactly is wrong is the provider's own affair.
 var errExitClosed = errors.New("the provider's exit forwards nothing: its host's firewall was changed")
 
-func (s *session) usage() payments.Usage {
-	c := s.inner.Counters()
-	return payments.Usage{Rx: c.Rx, Tx: c.Tx}
-}
+func (s *session) usage() payments.Usage { return usageOf(s.inner) }
 
 // report sends the provider's view. Without a stream there is nobody to tell, and the grace time runs.
 func (s *session) report(final bool) {
 	if s.frames == nil {
 		return
 	}
-	usage, promised := s.usage(), s.server.promisedOn(s)
+	usage := s.usage()
+	promised, window := s.server.cfg.Payee.Standing(s.id)
 	s.mu.Lock()
 	status := &wire.Status{
-		Rx: usage.Rx, Tx: usage.Tx, Promised: promised.Bytes(), Window: s.credit.Window, Held: s.state == wire.StateHeld,
+		Rx: usage.Rx, Tx: usage.Tx, Promised: promised.Bytes(), Left: s.inner.Left(), Window: window, Held: s.state == wire.StateHeld,
 		Final: final,
-	}
-	if counted := usage.Rx + usage.Tx; counted < s.credit.Limit {
-		status.Left = s.credit.Limit - counted
 	}
 	s.mu.Unlock()
 	if err := s.stream.Send(status); err != nil {
@@ -331,7 +324,7 @@ func (s *session) settle(ctx context.Context, last *wire.Close, cause error) boo
 			case in.Err != nil:
 				return false
 			case isPay:
-				if err := s.accept(ctx, pay); err != nil {
+				if err := s.accept(ctx, pay, true); err != nil {
 					s.server.log.Warn("final promise refused", "session", s.id, "error", err)
 					code, reason := ending(err)
 					s.stream.Send(&wire.Close{Code: code, Reason: reason}) //nolint:errcheck // reset next

@@ -41,14 +41,15 @@ type Domain struct {
 	Contract common.Address
 }
 
-// Account is a channel as one side's ledger has it, in base units: Total = Other + the amounts of its sessions.
+// Account is a channel as one side's ledger has it, in base units: Total = Other + Credit + the amounts of its sessions.
 type Account struct {
 	ID      int64 // of the row
 	Side    Side
 	Domain  Domain
 	Channel contracts.Channel
-	// Total is the highest promise given or received, and Other what of it no recorded session has paid.
-	Total, Other contracts.Amount
+	// Total is the highest promise given or received. Credit is what of it no session was billed for yet, and Other what
+	// is used up and no recorded session has paid.
+	Total, Other, Credit contracts.Amount
 	// Sig is Total's EIP-2098 signature; it means nothing while Total is zero.
 	Sig [64]byte
 
@@ -62,6 +63,12 @@ type Account struct {
 	RecheckAt    time.Time
 
 	OwedSince time.Time // zero while nothing is owed
+
+	// The payee's books, see [byway/payments.Account]: they began at the total Base; Counted, Granted and Lost are in base
+	// units, Window in bytes. ForgivenAt is when a crash was last held against nobody.
+	Base, Counted, Granted, Lost contracts.Amount
+	Window                       uint64
+	ForgivenAt                   time.Time
 }
 
 // Believed is what counts as settled, in base units: more than was ever promised counts once the chain has said it
@@ -75,7 +82,8 @@ func (a Account) Believed() contracts.Amount {
 
 const (
 	accountColumns = "id, role, chain_id, contract, token, payer, signer, payee, total, other, settled, sig," +
-		" settled_block, owed_since, settled_hash, settled_time, settled_at, recheck_at"
+		" settled_block, owed_since, settled_hash, settled_time, settled_at, recheck_at, credit, base, counted, granted, lost," +
+		" win, forgiven_at"
 	accountKey = "role = ? AND chain_id = ? AND contract = ? AND token = ? AND payer = ? AND signer = ? AND payee = ?"
 )
 
@@ -85,12 +93,15 @@ func accountArgs(side Side, d Domain, c contracts.Channel) []any {
 
 func scanAccount(scan func(...any) error) (a Account, err error) {
 	var contract, token, payer, signer, payee, total, other, settled, sig, hash []byte
-	var chainID, block, blockTime, readAt, recheckAt int64
+	var credit, base, counted, granted, lost []byte
+	var chainID, block, blockTime, readAt, recheckAt, window, forgivenAt int64
 	var since sql.NullInt64
 	if err = scan(&a.ID, &a.Side, &chainID, &contract, &token, &payer, &signer, &payee, &total, &other, &settled,
-		&sig, &block, &since, &hash, &blockTime, &readAt, &recheckAt); err != nil {
+		&sig, &block, &since, &hash, &blockTime, &readAt, &recheckAt, &credit, &base, &counted, &granted, &lost, &window,
+		&forgivenAt); err != nil {
 		return a, err
 	}
+	a.Window, a.ForgivenAt = uint64(window), time.UnixMilli(forgivenAt)
 	a.SettledBlock, a.SettledHash = uint64(block), common.BytesToHash(hash)
 	a.SettledTime, a.SettledAt = time.UnixMilli(blockTime), time.UnixMilli(readAt)
 	a.RecheckAt = time.UnixMilli(recheckAt)
@@ -102,7 +113,10 @@ func scanAccount(scan func(...any) error) (a Account, err error) {
 	for _, f := range []struct {
 		to   *contracts.Amount
 		from []byte
-	}{{&a.Total, total}, {&a.Other, other}, {&a.Settled, settled}} {
+	}{
+		{&a.Total, total}, {&a.Other, other}, {&a.Settled, settled}, {&a.Credit, credit}, {&a.Base, base},
+		{&a.Counted, counted}, {&a.Granted, granted}, {&a.Lost, lost},
+	} {
 		if *f.to, err = contracts.AmountFromBytes(f.from); err != nil {
 			return a, fmt.Errorf("channel row %d: %w", a.ID, err)
 		}
@@ -182,12 +196,6 @@ func (l *Ledger) AccountsOfVault(ctx context.Context, d Domain, v contracts.Vaul
 		Payer, int64(d.ChainID), d.Contract[:], v.Token[:], v.Payer[:], v.Signer[:])
 }
 
-// AccountsOfPayer returns a payee's channels of one payer, whose exposures count together.
-func (l *Ledger) AccountsOfPayer(ctx context.Context, p Claimant, payer common.Address) ([]Account, error) {
-	return l.accounts(ctx, "role = 2 AND chain_id = ? AND contract = ? AND token = ? AND payee = ? AND payer = ?",
-		append(p.args(), payer[:])...)
-}
-
 // Owed returns the channels that have promised a payee more than is settled.
 func (l *Ledger) Owed(ctx context.Context, p Claimant) ([]Account, error) {
 	return l.accounts(ctx, "role = 2 AND owed_since IS NOT NULL AND chain_id = ? AND contract = ? AND token = ?"+
@@ -233,9 +241,11 @@ func (tx *Tx) OpenAccount(side Side, d Domain, c contracts.Channel) (Account, er
 
 // The statements of a promise are made once: they are what a busy ledger does.
 var (
-	updateTotal = channelTable.update("id = ?5", "total = ?1", "other = ?2", "sig = ?3", "changed_at = ?4",
-		"owed_since = COALESCE(owed_since, ?4)")
-	updateShare   = sessionTable.update("id = ?2", "amount = ?1", "promises = promises + 1")
+	updateAccount = channelTable.update("id = ?5", "total = ?1", "other = ?2", "sig = ?3", "changed_at = ?4",
+		"owed_since = CASE WHEN ?1 > settled THEN COALESCE(owed_since, ?4) END", "credit = ?6", "base = ?7", "counted = ?8",
+		"granted = ?9", "lost = ?10", "win = ?11", "forgiven_at = ?12")
+	updateShare = sessionTable.update("id = ?5", "amount = ?1", "promises = promises + 1", "rx = ?2", "tx = ?3",
+		"peer_rx = ?4")
 	updateSettled = channelTable.update("id = ?4", "settled = ?1", "settled_block = ?2", "settled_hash = ?5",
 		"settled_time = ?6", "settled_at = ?3",
 		fmt.Sprintf("recheck_at = ?3 + CASE WHEN settled = ?1 AND settled_at > 0 AND recheck_at > settled_at THEN"+
@@ -244,17 +254,29 @@ var (
 	updateRecheck = channelTable.update("id = ?1", "settled_block = 0", "settled_at = 0", "recheck_at = 0")
 )
 
-// StorePromise makes the account's Total, Other and Sig its latest, and what one of its sessions has paid of it that
-// session's amount. The session is named by its row.
-func (tx *Tx) StorePromise(a Account, session int64, share contracts.Amount) error {
+// Share is what a session, named by its row, has been billed of its channel's total, and what its meter has counted.
+type Share struct {
+	Session int64
+	Amount  contracts.Amount
+	Usage   Usage
+}
+
+// StorePromise makes a session's share and the account what a promise has made of them: see [Tx.StoreAccount].
+func (tx *Tx) StorePromise(a Account, s Share) error {
+	if err := tx.StoreAccount(a); err != nil {
+		return err
+	}
+	return tx.exec(updateShare, blob(s.Amount), count(s.Usage.Rx), count(s.Usage.Tx), count(s.Usage.PeerRx), s.Session)
+}
+
+// StoreAccount makes Total with Sig, Other, Credit and the payee's books the account's latest.
+func (tx *Tx) StoreAccount(a Account) error {
 	sig := a.Sig[:]
 	if a.Total.IsZero() {
 		sig = []byte{}
 	}
-	if err := tx.exec(updateTotal, blob(a.Total), blob(a.Other), sig, nowMillis(), a.ID); err != nil {
-		return err
-	}
-	return tx.exec(updateShare, blob(share), session)
+	return tx.exec(updateAccount, blob(a.Total), blob(a.Other), sig, nowMillis(), a.ID, blob(a.Credit), blob(a.Base),
+		blob(a.Counted), blob(a.Granted), blob(a.Lost), count(a.Window), max(0, a.ForgivenAt.UnixMilli()))
 }
 
 // StoreSettled takes over what the chain says is settled on an account: the reading's Settled, Block, Hash and Time.

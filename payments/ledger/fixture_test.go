@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"math/big"
@@ -58,8 +59,18 @@ func opened(t testing.TB, path, vfs string) *Ledger {
 	return l
 }
 
+// opensSession opens a session on an account, in a commit of its own.
+func opensSession(ctx context.Context, l *Ledger, a Account, terms Terms) (row int64, err error) {
+	err = l.Do(ctx, func(tx *Tx) (err error) {
+		row, err = tx.OpenSession(a, terms)
+		return err
+	})
+	return row, err
+}
+
 // filled is a ledger with a row in every table: two channels on each side that have promised 50, 30 on a session that
-// has ended and 20 on one that has not; a claim of the payee's that was settled in block 7, and one that failed.
+// has ended and 20 on one that has not, and the payee's are served up to 60; a claim of the payee's that was settled in
+// block 7, and one that failed; and a loss.
 func filled(t *testing.T) *Ledger {
 	t.Helper()
 	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"), "")
@@ -67,13 +78,17 @@ func filled(t *testing.T) *Ledger {
 	for _, side := range []Side{Payer, Payee} {
 		for n := range int64(2) {
 			a := must(l.OpenAccount(t.Context(), side, testDomain, testChannel(n)))(t)
-			ended := must(l.OpenSession(t.Context(), a, testTerms(a.Channel)))(t)
-			open := must(l.OpenSession(t.Context(), a, testTerms(a.Channel)))(t)
+			ended := must(opensSession(t.Context(), l, a, testTerms(a.Channel)))(t)
+			open := must(opensSession(t.Context(), l, a, testTerms(a.Channel)))(t)
 			a.Total, a.Sig = tokens(50), [64]byte{50, byte(n)}
+			if side == Payee {
+				a.Counted, a.Granted, a.Window = tokens(48), tokens(60), 1<<20
+			}
 			if err := l.Do(t.Context(), func(tx *Tx) error {
 				return errors.Join(
-					tx.StorePromise(a, ended.ID, tokens(30)), tx.EndSession(ended.ID, Usage{Rx: 4, Tx: 50, PeerRx: 40}),
-					tx.StorePromise(a, open.ID, tokens(20)), tx.StoreUsage(open.ID, Usage{Rx: 3}),
+					tx.StorePromise(a, Share{Session: ended, Amount: tokens(30)}),
+					tx.EndSession(ended, Usage{Rx: 4, Tx: 50, PeerRx: 40}),
+					tx.StorePromise(a, Share{Session: open, Amount: tokens(20), Usage: Usage{Rx: 3}}),
 				)
 			}); err != nil {
 				t.Fatal(err)
@@ -103,6 +118,7 @@ func filled(t *testing.T) *Ledger {
 			tx.StoreReading(first, Reading{
 				Settled: tokens(30), Ceiling: tokens(60), Block: 7, Time: now, Since: now, ReadAt: now,
 			}),
+			tx.Lose(first, now, tokens(2)),
 		)
 	}); err != nil {
 		t.Fatal(err)

@@ -86,7 +86,7 @@ func TestPowerCutLosesNothingThatWasStored(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			s, err := l.OpenSession(context.Background(), a, testTerms(a.Channel))
+			row, err := opensSession(context.Background(), l, a, testTerms(a.Channel))
 			if err != nil {
 				t.Error(err)
 				return
@@ -95,7 +95,7 @@ func TestPowerCutLosesNothingThatWasStored(t *testing.T) {
 				a.Total = tokens(n)
 				a.Sig[0] = byte(n)
 				if err := l.Do(context.Background(), func(tx *Tx) error {
-					return tx.StorePromise(a, s.ID, a.Total)
+					return tx.StorePromise(a, Share{Session: row, Amount: a.Total})
 				}); err != nil {
 					return
 				}
@@ -136,37 +136,137 @@ func TestPowerCutLosesNothingThatWasStored(t *testing.T) {
 	wg.Wait()
 }
 
-func TestSessionGoesOnUnderItsOwnTermsUntilItsEnd(t *testing.T) {
+// An id is used once on each side, whatever became of its session.
+func TestSessionIDIsUsedOnce(t *testing.T) {
 	t.Parallel()
 	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"), "")
 	a := must(l.OpenAccount(t.Context(), Payee, testDomain, testChannel(1)))(t)
 	other := must(l.OpenAccount(t.Context(), Payee, testDomain, testChannel(2)))(t)
+	mine := must(l.OpenAccount(t.Context(), Payer, testDomain, testChannel(1)))(t)
 	terms := testTerms(a.Channel)
 	if _, err := l.Session(t.Context(), terms.Session, true); !errors.Is(err, ErrUnknownSession) {
 		t.Fatalf("before it is opened: %v", err)
 	}
-	s := must(l.OpenSession(t.Context(), a, terms))(t)
-	if again := must(l.OpenSession(t.Context(), a, terms))(t); again != s {
-		t.Fatalf("opened again it is %+v, was %+v", again, s)
+	row := must(opensSession(t.Context(), l, a, terms))(t)
+	if s := must(l.Session(t.Context(), terms.Session, true))(t); s.ID != row || s.Account != a.ID || s.Terms != terms {
+		t.Fatalf("opened is %+v", s)
 	}
 	dearer := terms
 	dearer.PricePerGiB = tokens(9)
-	if _, err := l.OpenSession(t.Context(), a, dearer); !errors.Is(err, ErrSessionExists) {
-		t.Fatalf("with another price: %v", err)
+	refused := func(want error) {
+		t.Helper()
+		for _, try := range []struct {
+			account Account
+			terms   Terms
+		}{{a, terms}, {a, dearer}, {other, terms}} {
+			if _, err := opensSession(t.Context(), l, try.account, try.terms); !errors.Is(err, want) {
+				t.Fatalf("on channel %d at %s: %v, want %v", try.account.ID, try.terms.PricePerGiB, err, want)
+			}
+		}
 	}
-	if _, err := l.OpenSession(t.Context(), other, terms); !errors.Is(err, ErrSessionExists) {
-		t.Fatalf("on another channel: %v", err)
-	}
+	refused(ErrSessionExists)
+	must(opensSession(t.Context(), l, mine, terms))(t)              // the other side's is another session
 	for _, u := range []Usage{{Rx: 1, Tx: 2, PeerRx: 3}, {Rx: 7}} { // ended twice, it has ended once
-		if err := l.Do(t.Context(), func(tx *Tx) error { return tx.EndSession(s.ID, u) }); err != nil {
+		if err := l.Do(t.Context(), func(tx *Tx) error { return tx.EndSession(row, u) }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := l.OpenSession(t.Context(), a, terms); !errors.Is(err, ErrSessionClosed) {
-		t.Fatalf("after its end: %v", err)
-	}
+	refused(ErrSessionClosed)
 	if s := must(l.Session(t.Context(), terms.Session, true))(t); s.Usage != (Usage{Rx: 1, Tx: 2, PeerRx: 3}) {
 		t.Fatalf("ended with %+v", s.Usage)
+	}
+}
+
+// What a payee's session leaves behind was paid for: one that carried nothing and was billed nothing has no row and is
+// in no day. A payer keeps its own.
+func TestSessionOfNothingLeavesNoRow(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		side   Side
+		amount contracts.Amount
+		usage  Usage
+		want   error
+	}{
+		"a payee's":             {Payee, contracts.Amount{}, Usage{}, ErrUnknownSession},
+		"a payee's, billed":     {Payee, tokens(1), Usage{}, nil},
+		"a payee's, that sent":  {Payee, contracts.Amount{}, Usage{Tx: 1}, nil},
+		"a payer's":             {Payer, contracts.Amount{}, Usage{}, nil},
+		"a payer's, that got 1": {Payer, contracts.Amount{}, Usage{Rx: 1}, nil},
+	} {
+		l := opened(t, filepath.Join(t.TempDir(), "ledger.db"), "")
+		a := must(l.OpenAccount(t.Context(), test.side, testDomain, testChannel(1)))(t)
+		terms := testTerms(a.Channel)
+		row := must(opensSession(t.Context(), l, a, terms))(t)
+		a.Total, a.Sig, a.Credit = tokens(5), [64]byte{5}, tokens(5).SubFloor(test.amount)
+		if err := l.Do(t.Context(), func(tx *Tx) error {
+			return errors.Join(tx.StorePromise(a, Share{Session: row, Amount: test.amount}), tx.EndSession(row, test.usage))
+		}); err != nil {
+			t.Fatal(name, err)
+		}
+		s, err := l.Session(t.Context(), terms.Session, test.side == Payee)
+		if !errors.Is(err, test.want) || err == nil && s.Closed.IsZero() {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+		want := 1
+		if test.want != nil {
+			want = 0
+		}
+		if days := must(l.Days(t.Context(), 10))(t); len(days) != want || want == 1 && days[0].Sessions != 1 {
+			t.Errorf("%s: %+v", name, days)
+		}
+		if v := must(Verify(t.Context(), l.path, Checks{}))(t); len(v.Problems) > 0 {
+			t.Errorf("%s: %v", name, v.Problems)
+		}
+	}
+}
+
+// A crash with bytes between the last promise and the grant is the payee's own loss once in a day, and the vault's debt
+// the second time.
+func TestSecondCrashOfADayIsHeldAgainstTheVault(t *testing.T) {
+	t.Parallel()
+	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"), "")
+	a := must(l.OpenAccount(t.Context(), Payee, testDomain, testChannel(1)))(t)
+	crash := func() Account {
+		t.Helper()
+		for range 2 { // parallel sessions of one vault crash once
+			must(opensSession(t.Context(), l, a, testTerms(a.Channel)))(t)
+		}
+		if n := must(l.EndSessions(t.Context()))(t); n != 2 {
+			t.Fatalf("%d sessions were left open", n)
+		}
+		return must(l.AccountByID(t.Context(), a.ID))(t)
+	}
+	if got := crash(); got != a { // nothing was granted: nothing is lost
+		t.Fatalf("%+v, was %+v", got, a)
+	}
+	a.Counted, a.Granted = tokens(40), tokens(60)
+	if err := l.Do(t.Context(), func(tx *Tx) error { return tx.StoreAccount(a) }); err != nil {
+		t.Fatal(err)
+	}
+	lost := func() (sum contracts.Amount) {
+		t.Helper()
+		for _, loss := range must(l.LossesSince(t.Context(), testClaimant, time.Now().Add(-time.Hour)))(t) {
+			sum = must(sum.Add(loss.Amount))(t)
+		}
+		return sum
+	}
+	first := crash()
+	if first.Counted != tokens(40) || time.Since(first.ForgivenAt) > time.Hour || lost() != tokens(20) {
+		t.Fatalf("the first: %+v, lost %s", first, lost())
+	}
+	if second := crash(); second.Counted != tokens(60) || second.ForgivenAt != first.ForgivenAt || lost() != tokens(20) {
+		t.Fatalf("the second: %+v, lost %s", second, lost())
+	}
+	a = must(l.AccountByID(t.Context(), a.ID))(t)
+	a.Counted, a.ForgivenAt = tokens(40), time.Now().Add(-forgiveEvery)
+	if err := l.Do(t.Context(), func(tx *Tx) error { return tx.StoreAccount(a) }); err != nil {
+		t.Fatal(err)
+	}
+	if third := crash(); third.Counted != tokens(40) || lost() != tokens(40) {
+		t.Fatalf("a day later: %+v, lost %s", third, lost())
+	}
+	if v := must(Verify(t.Context(), l.path, Checks{}))(t); len(v.Problems) > 0 {
+		t.Fatal(v.Problems)
 	}
 }
 
@@ -271,10 +371,13 @@ func old(t *testing.T, steps int) string {
 	exec("INSERT INTO channel (role, chain_id, contract, token, payer, signer, payee, total, sig, other, settled,"+
 		" owed_since, changed_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,1,1)",
 		append(accountArgs(Payee, testDomain, testChannel(1)), total, sig[:], total, blob(contracts.Amount{}))...)
-	if steps >= 3 { // since then there are checksums
-		columns := rowTable{"channel", []string{"id"}, []string{"role", "chain_id", "contract", "token", "payer", "signer",
-			"payee", "total", "sig", "other", "settled", "settled_block", "owed_since", "changed_at"}, ""}
-		exec("UPDATE channel SET sum = " + columns.sum(nil))
+	if steps >= 3 { // since then there are checksums, over all columns that there were
+		var columns string
+		if err := db.QueryRow("SELECT group_concat(name, ', ') FROM pragma_table_info('channel') WHERE name <> 'sum'").
+			Scan(&columns); err != nil {
+			t.Fatal(err)
+		}
+		exec("UPDATE channel SET sum = " + rowSumFunc + "('channel', " + columns + ")")
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

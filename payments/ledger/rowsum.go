@@ -33,7 +33,8 @@ type rowTable struct {
 var (
 	channelTable = rowTable{"channel", []string{"id"}, []string{
 		"role", "chain_id", "contract", "token", "payer", "signer", "payee", "total", "sig", "other", "settled",
-		"settled_block", "owed_since", "changed_at", "settled_hash", "settled_time", "settled_at", "recheck_at",
+		"settled_block", "owed_since", "changed_at", "settled_hash", "settled_time", "settled_at", "recheck_at", "credit",
+		"base", "counted", "granted", "lost", "win", "forgiven_at",
 	}, "channel %v"}
 	sessionTable = rowTable{"session", []string{"id"}, []string{
 		"role", "session", "channel", "offer", "price", "tick", "win", "amount", "promises", "rx", "tx", "peer_rx",
@@ -54,9 +55,11 @@ var (
 	readingTable = rowTable{"reading", []string{"channel"}, []string{
 		"settled", "ceiling", "epoch", "exit_at", "block", "hash", "time", "since", "read_at",
 	}, "reading of channel %v"}
+	lossTable = rowTable{"loss", []string{"id"}, []string{"channel", "at", "amount"}, "loss %v"}
 
 	rowTables = []rowTable{
 		channelTable, sessionTable, claimTable, claimRowTable, dayTable, releaseTable, reserveTable, readingTable,
+		lossTable,
 	}
 )
 

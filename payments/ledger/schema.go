@@ -8,7 +8,7 @@ package ledger
 //
 // Every row ends in a checksum (rowsum.go).
 //
-// Always, in both roles: channel.total = channel.other + the sum of its sessions' amounts.
+// Always, in both roles: channel.total = channel.other + channel.credit + the sum of its sessions' amounts.
 var migrations = []string{
 	`
 CREATE TABLE channel (
@@ -144,5 +144,29 @@ CREATE TABLE reading (
   read_at INTEGER NOT NULL,                            -- by this machine's clock
   sum     BLOB NOT NULL DEFAULT x''
 ) STRICT;
+`,
+	// The payee's books begin where a channel stands: what it was promised before is neither at risk nor a credit.
+	`
+ALTER TABLE channel ADD COLUMN credit BLOB NOT NULL DEFAULT x'000000000000000000000000' CHECK (length(credit) = 12);
+ALTER TABLE channel ADD COLUMN base BLOB NOT NULL DEFAULT x'000000000000000000000000' CHECK (length(base) = 12);
+ALTER TABLE channel ADD COLUMN counted BLOB NOT NULL DEFAULT x'000000000000000000000000' CHECK (length(counted) = 12);
+ALTER TABLE channel ADD COLUMN granted BLOB NOT NULL DEFAULT x'000000000000000000000000' CHECK (length(granted) = 12);
+ALTER TABLE channel ADD COLUMN lost BLOB NOT NULL DEFAULT x'000000000000000000000000' CHECK (length(lost) = 12);
+ALTER TABLE channel ADD COLUMN win INTEGER NOT NULL DEFAULT 0;          -- bytes that may be forwarded unpaid
+ALTER TABLE channel ADD COLUMN forgiven_at INTEGER NOT NULL DEFAULT 0;  -- when a crash was last held against nobody
+UPDATE channel SET base = CASE role WHEN 2 THEN total ELSE base END,
+  sum = byway_row_sum('channel', id, role, chain_id, contract, token, payer, signer, payee, total, sig, other, settled,
+  settled_block, owed_since, changed_at, settled_hash, settled_time, settled_at, recheck_at, credit,
+  CASE role WHEN 2 THEN total ELSE base END, counted, granted, lost, win, forgiven_at)
+  WHERE sum = byway_row_sum('channel', id, role, chain_id, contract, token, payer, signer, payee, total, sig, other,
+  settled, settled_block, owed_since, changed_at, settled_hash, settled_time, settled_at, recheck_at);
+CREATE TABLE loss (
+  id      INTEGER PRIMARY KEY,
+  channel INTEGER NOT NULL REFERENCES channel (id),
+  at      INTEGER NOT NULL,
+  amount  BLOB NOT NULL CHECK (length(amount) = 12),   -- forwarded or promised, and not to be had
+  sum     BLOB NOT NULL DEFAULT x''
+) STRICT;
+CREATE INDEX loss_at ON loss (at);
 `,
 }

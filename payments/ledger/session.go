@@ -17,8 +17,8 @@ var (
 	ErrUnknownSession = errors.New("unknown session")
 	// ErrSessionClosed says that the session has ended; its final counters are recorded.
 	ErrSessionClosed = errors.New("session is closed")
-	// ErrSessionExists says that a session of that id was opened with other terms.
-	ErrSessionExists = errors.New("session id is in use with other terms")
+	// ErrSessionExists says that a session of that id is open: ids are used once.
+	ErrSessionExists = errors.New("a session of this id is open: ids are used once")
 )
 
 // SessionID names one session, for both sides.
@@ -72,29 +72,26 @@ type Session struct {
 	Received bool      // whether this side is the payee
 }
 
-// OpenSession returns the row of a session on that account, made now where there is none: then, and where it was opened
-// before with the same terms and has not ended, the session may go on. The errors are [ErrSessionClosed] and
-// [ErrSessionExists].
-func (l *Ledger) OpenSession(ctx context.Context, a Account, t Terms) (Session, error) {
-	s, err := l.Session(ctx, t.Session, a.Side == Payee)
-	if errors.Is(err, ErrUnknownSession) {
-		s = Session{Account: a.ID, Terms: t, Received: a.Side == Payee}
-		err := l.Do(ctx, func(tx *Tx) (err error) {
-			s.ID, s.Opened, err = tx.openSession(a, t)
-			return err
-		})
-		return s, err
+// OpenSession makes the row of a session on that account and returns it. The error is [ErrSessionClosed] or
+// [ErrSessionExists] where there is one of its id.
+func (tx *Tx) OpenSession(a Account, t Terms) (int64, error) {
+	var closed sql.NullInt64
+	err := tx.row("SELECT closed_at FROM session WHERE role = ? AND session = ?", a.Side, t.Session[:]).Scan(&closed)
+	switch {
+	case err == nil && closed.Valid:
+		return 0, fmt.Errorf("session %s: %w", t.Session, ErrSessionClosed)
+	case err == nil:
+		return 0, fmt.Errorf("session %s: %w", t.Session, ErrSessionExists)
+	case !errors.Is(err, sql.ErrNoRows):
+		return 0, err
 	}
+	id, err := tx.insert("INSERT INTO session (role, session, channel, offer, price, tick, win, amount, opened_at)"+
+		" VALUES (?,?,?,?,?,?,?,?,?)", a.Side, t.Session[:], a.ID, t.Offer, blob(t.PricePerGiB), int64(t.Tick),
+		int64(t.Window), blob(contracts.Amount{}), nowMillis())
 	if err != nil {
-		return s, err
+		return 0, err
 	}
-	if !s.Closed.IsZero() {
-		return s, fmt.Errorf("session %s: %w", t.Session, ErrSessionClosed)
-	}
-	if s.Account != a.ID || s.Terms != t {
-		return s, fmt.Errorf("session %s: %w", t.Session, ErrSessionExists)
-	}
-	return s, nil
+	return id, tx.seal(sessionTable, sessionTable.byKey(), id)
 }
 
 // Session returns one session of the payer's side or, with received set, of the payee's: [ErrUnknownSession] where it
@@ -170,9 +167,13 @@ func (l *Ledger) sessions(ctx context.Context, each func(Session) error, where s
 
 // EndSessions closes every session that a crash has left open, with the counters that were last stored, and returns
 // how many there were. It is for a node's start, before it opens any.
+//
+// What a payee forwarded between the last promise and the crash nobody knows, only that it came to no more than was
+// granted. Once a day and vault that is the payee's own loss: a payer does not answer for its provider's power. A second
+// time within a day it counts as forwarded.
 func (l *Ledger) EndSessions(ctx context.Context) (int, error) {
-	var open []int64
-	if err := l.sessions(ctx, func(s Session) error { open = append(open, s.ID); return nil },
+	var open []Session
+	if err := l.sessions(ctx, func(s Session) error { open = append(open, s); return nil },
 		"s.closed_at IS NULL"); err != nil {
 		return 0, fmt.Errorf("read open sessions of the ledger: %w", err)
 	}
@@ -180,13 +181,43 @@ func (l *Ledger) EndSessions(ctx context.Context) (int, error) {
 		return 0, nil
 	}
 	return len(open), l.Do(ctx, func(tx *Tx) error {
-		for _, id := range open {
-			if err := tx.closeSession(id); err != nil {
+		torn := map[int64]bool{}
+		for _, s := range open {
+			if err := tx.closeSession(s.ID); err != nil {
 				return err
+			}
+			if s.Received && !torn[s.Account] {
+				torn[s.Account] = true
+				if err := tx.forgive(s.Account, time.Now()); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	})
+}
+
+// forgiveEvery is how often a crash between forwarding and its promise is held against nobody.
+const forgiveEvery = 24 * time.Hour
+
+func (tx *Tx) forgive(account int64, now time.Time) error {
+	a, err := scanAccount(tx.row("SELECT "+accountColumns+" FROM channel WHERE id = ?", account).Scan)
+	if err != nil {
+		return err
+	}
+	gap := a.Granted.SubFloor(a.Counted)
+	if gap.IsZero() {
+		return nil
+	}
+	if now.Sub(a.ForgivenAt) < forgiveEvery { // also by a clock that was set back since
+		a.Counted = a.Granted
+		return tx.StoreAccount(a)
+	}
+	a.ForgivenAt = now
+	if err := tx.StoreAccount(a); err != nil {
+		return err
+	}
+	return tx.Lose(a.ID, now, gap)
 }
 
 var (
@@ -194,30 +225,26 @@ var (
 	updateClosed = sessionTable.update("id = ?2", "closed_at = ?1")
 )
 
-func (tx *Tx) openSession(a Account, t Terms) (id int64, opened time.Time, err error) {
-	now := nowMillis()
-	id, err = tx.insert("INSERT INTO session (role, session, channel, offer, price, tick, win, amount, opened_at)"+
-		" VALUES (?,?,?,?,?,?,?,?,?)", a.Side, t.Session[:], a.ID, t.Offer, blob(t.PricePerGiB), int64(t.Tick),
-		int64(t.Window), blob(contracts.Amount{}), now)
-	if err != nil {
-		return 0, opened, err
-	}
-	return id, time.UnixMilli(now), tx.seal(sessionTable, sessionTable.byKey(), id)
-}
-
-// StoreUsage records what a session, named by its row, has counted so far.
-func (tx *Tx) StoreUsage(session int64, u Usage) error {
-	return tx.exec(updateUsage, count(u.Rx), count(u.Tx), count(u.PeerRx), session)
-}
-
-// EndSession records a session's final counters and adds it to its day. A session that has ended stays as it is.
+// EndSession records a session's final counters and adds it to its day. A session that has ended stays as it is. One of a
+// payee that carried nothing leaves no row: to open it cost nothing.
 func (tx *Tx) EndSession(session int64, u Usage) error {
-	var open int
-	err := tx.row("SELECT count(*) FROM session WHERE id = ? AND closed_at IS NULL", session).Scan(&open)
-	if err != nil || open == 0 {
+	var side Side
+	var amount []byte
+	err := tx.row("SELECT role, amount FROM session WHERE id = ? AND closed_at IS NULL", session).Scan(&side, &amount)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	if err := tx.StoreUsage(session, u); err != nil {
+	billed, err := contracts.AmountFromBytes(amount)
+	if err != nil {
+		return err
+	}
+	if side == Payee && u == (Usage{}) && billed.IsZero() {
+		return tx.exec("DELETE FROM session WHERE id = ?", session)
+	}
+	if err := tx.exec(updateUsage, count(u.Rx), count(u.Tx), count(u.PeerRx), session); err != nil {
 		return err
 	}
 	return tx.closeSession(session)

@@ -20,6 +20,8 @@ type Verification struct {
 	Rows int
 	// Given and Taken are the sums of all promises of the payer's and the payee's side, in base units.
 	Given, Taken contracts.Amount
+	// Unused is what of Given no session was billed for yet: prepaid, and the next session's with the same payee.
+	Unused contracts.Amount
 	// Problems says what is wrong, one line each, naming the row. Empty: everything is exact.
 	Problems []string
 }
@@ -225,9 +227,12 @@ func (v *Verification) days(ctx context.Context, l *Ledger) error {
 
 func (v *Verification) account(a Account, parts contracts.Amount) {
 	sum, err := parts.Add(a.Other)
+	if err == nil {
+		sum, err = sum.Add(a.Credit)
+	}
 	if err != nil || sum != a.Total {
-		v.Problem("channel %d (%s): the total is %s, its sessions %s and the rest %s", a.ID, a.Channel, a.Total, parts,
-			a.Other)
+		v.Problem("channel %d (%s): the total is %s, its sessions %s, the credit %s and the rest %s", a.ID, a.Channel, a.Total,
+			parts, a.Credit, a.Other)
 	}
 	if a.Total.Less(a.Settled) {
 		v.Problem("channel %d (%s): %s is settled, only %s was promised", a.ID, a.Channel, a.Settled, a.Total)
@@ -238,6 +243,8 @@ func (v *Verification) account(a Account, parts contracts.Amount) {
 	side := &v.Given
 	if a.Side == Payee {
 		side = &v.Taken
+	} else if v.Unused, err = v.Unused.Add(a.Credit); err != nil {
+		v.Problem("what is prepaid on all channels exceeds 96 bits")
 	}
 	if *side, err = side.Add(a.Total); err != nil {
 		v.Problem("the promises of all channels exceed 96 bits")

@@ -1,0 +1,105 @@
+package payments
+
+import (
+	"byway/contracts"
+)
+
+// Account is what a payee knows of one channel, over the channel's whole life and all of its sessions, in base units. A
+// session is a view of it: whatever a payer does with session ids, parallel sessions, restarts and refusals, it does to one
+// account, and what can be lost to it is what this file computes.
+//
+// The account rests on one inequality, which the gate keeps at every moment:
+//
+//	Counted ≤ Promised + Tolerance + Window × price
+//
+// What was forwarded beyond what was promised, and not forgiven, is the debt. It takes its own size from what the window
+// still lets through, for good: a payer that left with a window finds none when it comes back, and prepays from then on,
+// tick by tick. It wears off as far as promises make the tolerance grow.
+type Account struct {
+	// Promised is what was promised since the account began.
+	Promised contracts.Amount
+	// Counted is what the bytes cost that were forwarded since, by this side's own meter: for each session one
+	// ceil(price × bytes), summed.
+	Counted contracts.Amount
+	// Granted is the most that Counted may have come to by what was ever granted. It is stored with the promise that it
+	// was granted for, so that a crash between forwarding and the next promise loses no more than Granted - Counted.
+	Granted contracts.Amount
+	// Window is how many bytes may be forwarded unpaid, the tolerance apart. It is earned ([EarnedWindow]) and never
+	// shrinks.
+	Window uint64
+
+	// Unsecured is what was promised above what the chain guarantees: it can be withdrawn before it is claimed.
+	Unsecured contracts.Amount
+	// Backing is what the chain has settled or set aside for this payee over the channel's life.
+	Backing contracts.Amount
+}
+
+const (
+	// forgivenTicks are forgiven for life: what was in flight when sessions ended, and what a meter counts for nothing.
+	forgivenTicks = 2
+	// backingPart is the part (one in so many) of an account's backing that it may put at stake outside the budget for
+	// strangers: who takes it has paid eight times as much.
+	backingPart = 8
+)
+
+// Tolerance is how much may stay unpaid for ever, since a consumer pays for what arrives: so many thousandths of what was
+// promised, and the price of two ticks.
+func (a Account) Tolerance(t Terms, perMille int) contracts.Amount {
+	part, err := a.Promised.MulDiv(uint64(max(0, perMille)), 1000)
+	if err != nil {
+		return contracts.MaxAmount() // of more than there can be
+	}
+	return addFloor(part, priceOf(t, mulSat(forgivenTicks, t.Tick)))
+}
+
+// Unpaid is what was forwarded beyond what was promised.
+func (a Account) Unpaid() contracts.Amount { return a.Counted.SubFloor(a.Promised) }
+
+// Debt is what of it is not forgiven.
+func (a Account) Debt(t Terms, perMille int) contracts.Amount {
+	return a.Unpaid().SubFloor(a.Tolerance(t, perMille))
+}
+
+// Limit is how far Counted may come with a window of so much, which is what the window is worth and no more than may be
+// put at risk.
+func (a Account) Limit(t Terms, perMille int, window contracts.Amount) contracts.Amount {
+	return addFloor(a.Promised, addFloor(a.Tolerance(t, perMille), window))
+}
+
+// Exposure is what one payer can cost beyond what the chain guarantees: what is unsecured, and debt and window, which no
+// reserve covers since nobody has signed for those bytes. With no session open the window is shut.
+func (a Account) Exposure(t Terms, perMille int, open bool) contracts.Amount {
+	most := a.Counted
+	if open {
+		most = maxAmount(a.Counted, a.Granted)
+	}
+	return addFloor(a.Unsecured, most.SubFloor(a.Promised).SubFloor(a.Tolerance(t, perMille)))
+}
+
+// Stake is what of a budget for strangers the account takes: all that can be lost to it, what is forgiven included, beyond
+// a part of its backing. A stranger, who has neither settled nor set aside anything, is staked for in full.
+func (a Account) Stake(open bool) contracts.Amount {
+	most := a.Counted
+	if open {
+		most = maxAmount(a.Counted, a.Granted)
+	}
+	return addFloor(a.Unsecured, most.SubFloor(a.Promised)).SubFloor(a.exempt())
+}
+
+// exempt is what the account may put at stake without a budget.
+func (a Account) exempt() contracts.Amount {
+	part, err := a.Backing.MulDiv(1, backingPart)
+	if err != nil {
+		return contracts.Amount{}
+	}
+	return part
+}
+
+// priceOf is what so many bytes cost; more than any amount is the largest.
+func priceOf(t Terms, bytes uint64) contracts.Amount {
+	sum, err := Cost(t.PricePerGiB, bytes)
+	if err != nil {
+		return contracts.MaxAmount()
+	}
+	return sum
+}

@@ -1,0 +1,405 @@
+package payments
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"pgregory.net/rapid"
+
+	"byway/contracts"
+	"byway/payments/ledger"
+)
+
+// bounds are the worst that random lives have seen, for the table of TestChaos.
+type bounds struct {
+	lives, sessions, crashes, refusals, withdrawals int
+	// Unpaid is the most, in thousandths of one window and the tolerance, that a provider had forwarded unpaid to a vault;
+	// UnpaidBytes that in bytes.
+	unpaid, unpaidBytes uint64
+	// Overpaid is the most bytes beyond three hundredths that a consumer had paid for and not received. A tick is the bound.
+	overpaid uint64
+	// Lost is the most, in thousandths of the budget, that strangers cost within an hour.
+	lost uint64
+}
+
+// life is a provider's life among vaults of every kind, between real ledgers. Nobody's word is taken: forwarded and
+// received are counted here.
+type life struct {
+	t      *testing.T
+	r      *rapid.T
+	b      *bounds
+	now    time.Time
+	chain  *fakeChain
+	homes  *Ledger // of all consumers
+	ledger *Ledger
+	self   common.Address // who is paid
+	payee  *Payee
+	vaults []*lifeVault
+}
+
+// lifeVault is one vault.
+type lifeVault struct {
+	channel contracts.Channel
+	key     contracts.Key
+	honest  bool
+	free    contracts.Amount // its balance on chain
+	ceiling contracts.Amount
+	settled contracts.Amount
+
+	open      []*lifeSession
+	forwarded contracts.Amount // what all that was ever forwarded to it costs
+	received  contracts.Amount // what of it arrived
+	torn      contracts.Amount // of forwarded, between a promise and a crash, at most once
+	most      contracts.Amount // the largest window and tolerance that it was ever granted
+}
+
+type lifeSession struct {
+	terms    Terms
+	payer    *Payer
+	gate     *simGate
+	credit   Credit
+	count    uint64 // by the provider's meter
+	received uint64 // by the consumer's
+}
+
+// simGate is a gate that counts what the test moves.
+type simGate struct{ passed, limit uint64 }
+
+func (g *simGate) Passed() uint64     { return g.passed }
+func (g *simGate) Allow(total uint64) { g.limit = max(g.limit, total) }
+
+func lifeTerms(c contracts.Channel) Terms {
+	return Terms{
+		Session: NewSessionID(), Channel: c, PricePerGiB: testPrice, Tick: MinTick, Window: MinWindow, Offer: "offer",
+	}
+}
+
+const (
+	lifeTrust  = 16 * mib
+	lifeBudget = 24 * mib
+)
+
+func (f *life) openPayee() {
+	f.payee = must(NewPayee(PayeeConfig{
+		Domain: testDomain, Ledger: f.ledger, Chain: f.chain, Payee: f.self, Token: testToken,
+		Trust: cost(testPrice, lifeTrust), Budget: cost(testPrice, lifeBudget), NewGate: func() Gate { return &simGate{} },
+	}))(f.t)
+	f.payee.now = func() time.Time { return f.now }
+}
+
+func (f *life) show(v *lifeVault) {
+	f.chain.set(v.channel, ChannelState{Free: v.free, Ceiling: maxAmount(v.ceiling, v.settled), Settled: v.settled, Block: 1})
+}
+
+// newVault makes a vault that holds some GiB's price, with or without a reserve.
+func (f *life) newVault() {
+	n := int64(f.b.lives)*1000 + int64(len(f.vaults))
+	c, key := testChannel(n)
+	c.Payee = f.self
+	v := &lifeVault{channel: c, key: key, free: cost(testPrice, GiB), honest: rapid.Bool().Draw(f.r, "honest")}
+	if rapid.IntRange(0, 2).Draw(f.r, "reserved") == 0 {
+		v.ceiling = cost(testPrice, rapid.Uint64Range(1, 256*mib).Draw(f.r, "reserve"))
+	}
+	f.vaults = append(f.vaults, v)
+	f.show(v)
+}
+
+// connect opens a session, or is refused, which costs nothing.
+func (f *life) connect(v *lifeVault) {
+	terms := lifeTerms(v.channel)
+	payer := newPayer(f.t, f.homes, v.key, terms, contracts.MaxAmount())
+	payer.now = func() time.Time { return f.now }
+	if _, err := payer.First(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+	f.b.sessions++
+	if rapid.IntRange(0, 4).Draw(f.r, "busy") == 0 { // the provider has no room: it does not even look at the promise
+		f.b.refusals++
+		f.final(payer, 0)
+		return
+	}
+	var stale *StaleError
+	for range 2 {
+		first := must(payer.First(f.t.Context()))(f.t)
+		session, err := f.payee.Open(f.t.Context(), terms, first, nil)
+		if errors.As(err, &stale) && stale.Latest != nil {
+			if err := payer.Adopt(f.t.Context(), *stale.Latest); err != nil {
+				f.t.Fatal(err)
+			}
+			continue
+		}
+		var unfunded *UnfundedError
+		var newcomer *NewcomerError
+		if errors.As(err, &newcomer) && v.honest { // it reserves, and comes again
+			v.ceiling = maxAmount(v.ceiling, newcomer.Need)
+			f.show(v)
+			f.payee.forgetReading(v.channel)
+			if session, err = f.payee.Open(f.t.Context(), terms, first, nil); err != nil {
+				f.r.Fatalf("a newcomer that reserved what it was asked for is refused: %v", err)
+			}
+		}
+		if errors.As(err, &unfunded) || errors.As(err, &newcomer) {
+			f.b.refusals++
+			f.final(payer, 0)
+			return
+		}
+		if err != nil {
+			f.r.Fatalf("open: %v", err)
+		}
+		s := &lifeSession{terms: terms, payer: payer, gate: session.Gate.(*simGate), credit: session.Credit}
+		f.payee.Attach(terms.Session, func() Usage { return Usage{Tx: s.count} })
+		v.open = append(v.open, s)
+		return
+	}
+	f.r.Fatal("an adopted promise is stale again")
+}
+
+// forgetReading has the chain asked at once.
+func (p *Payee) forgetReading(c contracts.Channel) {
+	p.mu.Lock()
+	ch := p.channels[c]
+	p.mu.Unlock()
+	if ch != nil {
+		ch.triedAt = time.Time{}
+	}
+}
+
+func (f *life) final(payer *Payer, received uint64) (Promise, bool) {
+	p, ok, err := payer.Final(f.t.Context(), Usage{Rx: received})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return p, ok
+}
+
+// move forwards bytes, as far as the gate is open, and some of them arrive.
+func (f *life) move(v *lifeVault, s *lifeSession) {
+	n := rapid.Uint64Range(0, rapid.SampledFrom([]uint64{300_000, 3 * mib, 30 * mib}).Draw(f.r, "largest")).Draw(f.r, "bytes")
+	n = min(n, s.gate.limit-s.gate.passed)
+	before := cost(testPrice, s.count)
+	s.gate.passed += n
+	s.count += n
+	v.forwarded = addFloor(v.forwarded, cost(testPrice, s.count).SubFloor(before))
+	arrived := n * rapid.Uint64Range(98, 100).Draw(f.r, "arrived") / 100
+	before = cost(testPrice, s.received)
+	s.received += arrived
+	v.received = addFloor(v.received, cost(testPrice, s.received).SubFloor(before))
+}
+
+// pay has the consumer pay what is due, and the provider take it.
+func (f *life) pay(v *lifeVault, s *lifeSession) {
+	if !v.honest && rapid.Bool().Draw(f.r, "keeps its money") {
+		return
+	}
+	short := s.credit.Left < s.terms.Tick
+	promise, due, err := s.payer.Due(f.t.Context(), Usage{Rx: s.received}, short)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if !due || rapid.IntRange(0, 9).Draw(f.r, "lost on the way") == 0 {
+		return
+	}
+	f.take(v, s, promise, false)
+}
+
+// take has the provider take a promise; a session that can't be paid ends.
+func (f *life) take(v *lifeVault, s *lifeSession, promise Promise, last bool) {
+	credit, err := f.payee.Accept(f.t.Context(), s.terms.Session, promise, last)
+	var unfunded *UnfundedError
+	var newcomer *NewcomerError
+	switch {
+	case err == nil:
+		s.credit = credit
+	case errors.As(err, &unfunded), errors.As(err, &newcomer), errors.Is(err, ErrNotRising):
+	default:
+		f.r.Fatalf("accept: %v", err)
+	}
+}
+
+// end closes a session, in order or by going away.
+func (f *life) end(v *lifeVault, i int) {
+	s := v.open[i]
+	v.open = append(v.open[:i:i], v.open[i+1:]...)
+	promise, ok := f.final(s.payer, s.received)
+	if ok && v.honest && rapid.IntRange(0, 4).Draw(f.r, "goes away") > 0 {
+		f.take(v, s, promise, true)
+	}
+	if err := f.payee.Close(f.t.Context(), s.terms.Session, Usage{Tx: s.count}); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// crash ends the provider between forwarding and the next promise, and starts it again from its disk.
+func (f *life) crash() {
+	f.b.crashes++
+	path := fileOf(f.ledger)
+	if err := f.ledger.Close(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.ledger = opened(f.t, path, "")
+	for _, v := range f.vaults {
+		for _, s := range v.open {
+			f.final(s.payer, s.received)
+		}
+		if len(v.open) > 0 && v.torn.IsZero() {
+			a := f.books(v)
+			v.torn = v.forwarded.SubFloor(a.Counted)
+		}
+		v.open = nil
+	}
+	if _, err := f.ledger.EndSessions(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+	f.openPayee()
+}
+
+// books is what the provider has stored of a vault.
+func (f *life) books(v *lifeVault) Account {
+	a, _, err := f.ledger.Account(f.t.Context(), ledger.Payee, ledger.Domain(testDomain), v.channel)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return Account{Promised: a.Total.SubFloor(a.Base), Counted: a.Counted, Granted: a.Granted, Window: a.Window}
+}
+
+// withdraw takes a vault's free balance away before anything is claimed from it.
+func (f *life) withdraw(v *lifeVault) {
+	f.b.withdrawals++
+	v.free = contracts.Amount{}
+	f.show(v)
+	if err := f.payee.VaultChanged(f.t.Context(), v.channel.Vault); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// check holds every bound against what was really forwarded, received and promised.
+func (f *life) check() {
+	terms := lifeTerms(contracts.Channel{})
+	stolen := contracts.Amount{}
+	for _, v := range f.vaults {
+		a := f.books(v)
+		unpaid := v.forwarded.SubFloor(a.Promised)
+		bound := addFloor(a.Tolerance(terms, lossPerMille), priceOf(terms, a.Window))
+		v.most = maxAmount(v.most, bound)
+		bound = addFloor(v.most, addFloor(v.torn, contracts.NewAmount(uint64(f.b.sessions)))) // each session rounds once
+		if bound.Less(unpaid) {
+			f.r.Fatalf("%s: %s are unpaid, window and tolerance are %s, torn by a crash %s", v.channel, unpaid, v.most, v.torn)
+		}
+		if !v.most.IsZero() && v.torn.IsZero() {
+			f.b.unpaid = max(f.b.unpaid, parts(unpaid, v.most))
+			f.b.unpaidBytes = max(f.b.unpaidBytes, Bytes(testPrice, unpaid))
+		}
+		// What a stranger was forwarded and can't be made to pay.
+		if v.ceiling.IsZero() && v.settled.IsZero() {
+			stolen = addFloor(stolen, v.forwarded.SubFloor(minAmount(a.Promised, v.free)))
+		}
+		total := must(f.homes.Promised(f.t.Context(), testDomain, v.channel))(f.t)
+		over := total.SubFloor(v.received)
+		over = over.SubFloor(must(v.received.MulDivCeil(3, 100))(f.t))
+		f.b.overpaid = max(f.b.overpaid, Bytes(testPrice, over))
+		if Bytes(testPrice, over) > MinTick+64 { // each session rounds up once
+			f.r.Fatalf("%s: overpaid by %d bytes", v.channel, Bytes(testPrice, over))
+		}
+	}
+	budget := cost(testPrice, lifeBudget)
+	torn := contracts.Amount{}
+	for _, v := range f.vaults {
+		torn = addFloor(torn, v.torn) // the provider's own, once a day and vault
+	}
+	stolen = stolen.SubFloor(torn)
+	f.b.lost = max(f.b.lost, parts(stolen, budget))
+	if addFloor(budget, contracts.NewAmount(uint64(f.b.sessions))).Less(stolen) {
+		f.r.Fatalf("strangers cost %s within an hour, the budget is %s", stolen, budget)
+	}
+}
+
+// parts is how many thousandths of b a is.
+func parts(a, b contracts.Amount) uint64 {
+	return b.MulDivFloor(a, 1000)
+}
+
+func (f *life) run() {
+	f.newVault()
+	for range rapid.IntRange(1, 60).Draw(f.r, "steps") {
+		f.now = f.now.Add(time.Duration(rapid.IntRange(0, 300).Draw(f.r, "ms")) * time.Millisecond)
+		v := f.vaults[rapid.IntRange(0, len(f.vaults)-1).Draw(f.r, "vault")]
+		step := rapid.IntRange(0, 99).Draw(f.r, "step")
+		switch {
+		case step < 4 && len(f.vaults) < 8:
+			f.newVault()
+		case step < 20 && len(v.open) < 4 || len(v.open) == 0:
+			f.connect(v)
+		case step < 58:
+			f.move(v, v.open[rapid.IntRange(0, len(v.open)-1).Draw(f.r, "session")])
+		case step < 88:
+			f.pay(v, v.open[rapid.IntRange(0, len(v.open)-1).Draw(f.r, "session")])
+		case step < 95:
+			f.end(v, rapid.IntRange(0, len(v.open)-1).Draw(f.r, "session"))
+		case step < 98:
+			f.crash()
+		case !v.honest:
+			f.withdraw(v)
+		}
+		f.check()
+	}
+	for _, v := range f.vaults {
+		for len(v.open) > 0 {
+			f.end(v, 0)
+		}
+	}
+	f.check()
+}
+
+// memoryDir is a folder without a disk under it where there is one: thousands of lives would only wait for it.
+func memoryDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "byway-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// runLives runs as many as -rapid.checks says.
+func runLives(t *testing.T) bounds {
+	dir := memoryDir(t)
+	b := bounds{}
+	homes, theirs := opened(t, filepath.Join(dir, "homes.db"), ""), opened(t, filepath.Join(dir, "theirs.db"), "")
+	rapid.Check(t, func(r *rapid.T) {
+		b.lives++
+		f := &life{
+			t: t, r: r, b: &b, now: time.Unix(1e9, 0), chain: &fakeChain{}, homes: homes, ledger: theirs,
+			self: common.BigToAddress(big.NewInt(0xba9ee<<20 + int64(b.lives))),
+		}
+		defer func() { theirs = f.ledger }() // after a crash
+		f.openPayee()
+		f.run()
+	})
+	for _, l := range []*Ledger{homes, theirs} {
+		checkSums(t, l)
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	return b
+}
+
+// Vaults of every kind, honest and not, live with a provider through churned sessions, parallel ones, refusals,
+// withdrawals and crashes; then the bounds must hold for each vault, for all strangers, and for each consumer.
+func TestBoundsHoldOverWholeLives(t *testing.T) {
+	t.Parallel()
+	t.Log(runLives(t))
+}
+
+// String is a line of TestChaos's table.
+func (b bounds) String() string {
+	return fmt.Sprintf("%d lives, %d sessions, %d crashes, %d refusals, %d withdrawals: at most %d bytes unpaid (%d ‰ of "+
+		"window and tolerance), %d bytes overpaid beyond 3 %% (a tick is %d), strangers cost %d ‰ of their budget",
+		b.lives, b.sessions, b.crashes, b.refusals, b.withdrawals, b.unpaidBytes, b.unpaid, b.overpaid, MinTick, b.lost)
+}

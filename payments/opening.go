@@ -1,0 +1,173 @@
+package payments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"byway/contracts"
+	"byway/payments/ledger"
+)
+
+// Opened is a session that was recorded.
+type Opened struct {
+	Credit Credit
+	// Latest is the payer's newest promise before this session; nil where there was none.
+	Latest *Promise
+	// Gate is the vault's, for all of its sessions; nil without [PayeeConfig].NewGate.
+	Gate Gate
+}
+
+// Open takes a session's first promise and records both in one commit; nothing is stored for who has shown no money. The
+// channel must then hold the price of a tick that no session has been billed for: what an earlier session prepaid and was
+// not served counts. Reserve, which may be nil, was checked by [Payee.CheckReserve] and is kept with them.
+//
+// The errors: [ErrWrongChannel], [ErrBadSignature], [ErrSessionExists] and [ErrSessionClosed] (ids are used once),
+// [ErrExiting], a [*StaleError] where the promise does not bring a tick, an [*UnfundedError] where the channel could not
+// pay for it, a [*NewcomerError] where the payee trusts no more strangers for now.
+func (p *Payee) Open(ctx context.Context, terms Terms, first Promise, reserve *Reserve) (Opened, error) {
+	terms, err := withDefaults(terms)
+	if err != nil {
+		return Opened{}, err
+	}
+	if err := p.owns(terms.Channel); err != nil {
+		return Opened{}, err
+	}
+	if err := p.check(first, terms.Channel); err != nil {
+		return Opened{}, err
+	}
+	s := &payeeSession{terms: terms}
+	if s.tick, err = Cost(terms.PricePerGiB, terms.Tick); err != nil {
+		return Opened{}, err
+	}
+	s.step = priceOf(terms, terms.Tick/stepPart)
+	if err := p.enter(ctx, s); err != nil {
+		return Opened{}, err
+	}
+	o, err := p.open(ctx, s, first, reserve)
+	if err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.sessions, terms.Session)
+	}
+	return o, err
+}
+
+// enter takes a session's id, which nobody else can have from then on.
+func (p *Payee) enter(ctx context.Context, s *payeeSession) error {
+	id := s.terms.Session
+	p.mu.Lock()
+	if p.sessions[id] != nil {
+		p.mu.Unlock()
+		return fmt.Errorf("session %s: %w", id, ErrSessionExists)
+	}
+	if p.bare.has(id) {
+		p.mu.Unlock()
+		return fmt.Errorf("session %s: %w", id, ErrSessionClosed)
+	}
+	p.sessions[id] = s
+	p.mu.Unlock()
+	row, err := p.cfg.Ledger.Session(ctx, id, true)
+	switch {
+	case errors.Is(err, ErrUnknownSession):
+		return nil
+	case err == nil && row.Closed.IsZero():
+		err = fmt.Errorf("session %s: %w", id, ErrSessionExists)
+	case err == nil:
+		err = fmt.Errorf("session %s: %w", id, ErrSessionClosed)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.sessions, id)
+	return err
+}
+
+func (p *Payee) open(ctx context.Context, s *payeeSession, first Promise, reserve *Reserve) (Opened, error) {
+	c := s.terms.Channel
+	ch, err := p.hold(ctx, c)
+	if err != nil {
+		return Opened{}, err
+	}
+	defer p.letGo(ch)
+	if err := p.refreshLocked(ctx, ch, stateRetry); err != nil {
+		return Opened{}, err
+	}
+	before := ch.account
+	first.Share = contracts.Amount{} // nothing was billed yet
+	a, _, rises := ch.takeLocked(s, first)
+	if !rises || a.Credit.Less(s.tick) {
+		return Opened{}, &StaleError{Latest: promiseOf(before), Settled: ch.state.Settled, Credit: before.Credit}
+	}
+	if a, err = p.grantLocked(ctx, ch, s, a); err != nil {
+		return Opened{}, err
+	}
+	if ch.state.Exiting() {
+		return Opened{}, fmt.Errorf("%s: %w", c, ErrExiting)
+	}
+	if before.Base != a.Base {
+		p.log.Warn("the chain has settled more than this ledger knows of: it was restored from a copy, or is new. Promises "+
+			"count from there", "channel", c.String(), "known", before.Total.String(), "settled", ch.state.Settled.String())
+	}
+	stored, row := a, int64(0)
+	reads := a.ID == 0 && p.tellsLocked(ch) // there was no row to write it down with when it was read
+	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
+		stored = a // a row that was made by a try that failed is not there
+		if a.ID == 0 {
+			opened, err := tx.OpenAccount(ledger.Payee, ledger.Domain(p.cfg.Domain), c)
+			if err != nil {
+				return err
+			}
+			stored.ID = opened.ID
+		}
+		if reads {
+			if err := tx.StoreReading(stored.ID, ch.state.reading(ch.readAt)); err != nil {
+				return err
+			}
+		}
+		var err error
+		if row, err = tx.OpenSession(stored, s.terms); err != nil {
+			return err
+		}
+		if reserve != nil {
+			if err := tx.KeepReserve(stored.ID, reserve.kept(), ch.state.clock().Add(postMargin)); err != nil {
+				return err
+			}
+		}
+		return tx.StorePromise(stored, ledger.Share{Session: row})
+	}); err != nil {
+		return Opened{}, err
+	}
+	if reads {
+		ch.stored, ch.storedAt = ch.state, ch.readAt
+	}
+	ch.account, s.row, s.tookAt = stored, row, p.now()
+	ch.sessions[s.terms.Session] = s
+	if ch.gate == nil && p.cfg.NewGate != nil {
+		ch.gate = p.cfg.NewGate()
+	}
+	credit := p.allowLocked(ch, s)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.channel, ch.promised, ch.window = ch, stored.Total, credit.Window
+	return Opened{credit, promiseOf(before), ch.gate}, nil
+}
+
+// idRing remembers the latest ids of sessions that carried nothing: they leave no row, and their ids are used all the same,
+// for longer than a Hello can be said again.
+type idRing struct {
+	ids  [4096]SessionID
+	next int
+	set  map[SessionID]bool
+}
+
+func (r *idRing) has(id SessionID) bool { return r.set[id] }
+
+func (r *idRing) add(id SessionID) {
+	if r.set == nil {
+		r.set = map[SessionID]bool{}
+	}
+	delete(r.set, r.ids[r.next])
+	r.ids[r.next] = id
+	r.set[id] = true
+	r.next = (r.next + 1) % len(r.ids)
+}
