@@ -52,28 +52,10 @@ func (a Account) Tolerance(t Terms, perMille int) contracts.Amount {
 	return addFloor(part, priceOf(t, mulSat(forgivenTicks, t.Tick)))
 }
 
-// Unpaid is what was forwarded beyond what was promised.
-func (a Account) Unpaid() contracts.Amount { return a.Counted.SubFloor(a.Promised) }
-
-// Debt is what of it is not forgiven.
-func (a Account) Debt(t Terms, perMille int) contracts.Amount {
-	return a.Unpaid().SubFloor(a.Tolerance(t, perMille))
-}
-
 // Limit is how far Counted may come with a window of so much, which is what the window is worth and no more than may be
 // put at risk.
 func (a Account) Limit(t Terms, perMille int, window contracts.Amount) contracts.Amount {
 	return addFloor(a.Promised, addFloor(a.Tolerance(t, perMille), window))
-}
-
-// Exposure is what one payer can cost beyond what the chain guarantees: what is unsecured, and debt and window, which no
-// reserve covers since nobody has signed for those bytes. With no session open the window is shut.
-func (a Account) Exposure(t Terms, perMille int, open bool) contracts.Amount {
-	most := a.Counted
-	if open {
-		most = maxAmount(a.Counted, a.Granted)
-	}
-	return addFloor(a.Unsecured, most.SubFloor(a.Promised).SubFloor(a.Tolerance(t, perMille)))
 }
 
 // Stake is what of a budget for strangers the account takes: all that can be lost to it, what is forgiven included, beyond

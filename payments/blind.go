@@ -204,8 +204,8 @@ func (p *Payee) tellsLocked(ch *payeeChannel) bool {
 func (p *Payee) ServeUntil(id SessionID) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.sessions[id]
-	if s == nil || s.channel == nil {
+	s := p.sessionLocked(id)
+	if s == nil {
 		return time.Time{}
 	}
 	if s.channel.exposure.IsZero() {

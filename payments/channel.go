@@ -135,6 +135,17 @@ func (p *Payee) forgetLocked() {
 	}
 }
 
+// withRow is the account with a row in the ledger, made now where there is none. A write may be tried twice: a row that was
+// made by a try that failed is not there.
+func withRow(tx *ledger.Tx, a ledger.Account) (ledger.Account, error) {
+	if a.ID != 0 {
+		return a, nil
+	}
+	opened, err := tx.OpenAccount(ledger.Payee, a.Domain, a.Channel)
+	a.ID = opened.ID
+	return a, err
+}
+
 // countedLocked is what all bytes of the channel cost that were ever forwarded, by this side's meter.
 func (ch *payeeChannel) countedLocked() contracts.Amount {
 	sum := ch.ended
@@ -144,10 +155,10 @@ func (ch *payeeChannel) countedLocked() contracts.Amount {
 	return sum
 }
 
-// booksLocked is a row of the ledger as an account, with what the chain guarantees of it.
-func (ch *payeeChannel) booksLocked(a ledger.Account, counts ChannelState) Account {
+// booksLocked is a row of the ledger as an account, with what was counted until now and what the chain guarantees of it.
+func (ch *payeeChannel) booksLocked(a ledger.Account, counted contracts.Amount, counts ChannelState) Account {
 	return Account{
-		Promised: a.Total.SubFloor(a.Base), Counted: ch.countedLocked(), Granted: a.Granted, Window: a.Window,
+		Promised: a.Total.SubFloor(a.Base), Counted: counted, Granted: a.Granted, Window: a.Window,
 		Unsecured: a.Total.SubFloor(ch.released.floor(counts)), Backing: maxAmount(counts.Ceiling, counts.Settled),
 	}
 }
@@ -188,8 +199,9 @@ func (p *Payee) granted(ch *payeeChannel, t Terms, a ledger.Account) (ledger.Acc
 	now := time.Now()
 	counts, stale := p.countsLocked(ch, now), !ch.fresh(now, stateMaxAge)
 	// What was lost and has been paid since is lost no more.
-	a.Lost = minAmount(a.Lost, ch.booksLocked(ch.account, counts).Stake(len(ch.sessions) > 0))
-	books := ch.booksLocked(a, counts)
+	counted := ch.countedLocked()
+	a.Lost = minAmount(a.Lost, ch.booksLocked(ch.account, counted, counts).Stake(len(ch.sessions) > 0))
+	books := ch.booksLocked(a, counted, counts)
 	trust, limit := p.trust(t), p.budgetFor(t)
 	if room := minAmount(trust, counts.Free); room.Less(books.Unsecured) {
 		var blind error

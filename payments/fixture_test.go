@@ -237,20 +237,7 @@ func alter(t testing.TB, path, change string, args ...any) {
 // forge makes every row's checksum anew: over the table's name and its columns, in the order that they stand in.
 func forge(t testing.TB, tx *sql.Tx) {
 	t.Helper()
-	rows := must(tx.Query("SELECT m.name, group_concat(c.name, ', ') FROM sqlite_schema m, pragma_table_info(m.name) c" +
-		" WHERE m.type = 'table' AND c.name <> 'sum' GROUP BY m.name"))(t)
-	tables := map[string]string{}
-	for rows.Next() {
-		var table, columns string
-		if err := rows.Scan(&table, &columns); err != nil {
-			t.Fatal(err)
-		}
-		tables[table] = columns
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	for table, columns := range tables {
+	for table, columns := range columnsOf(t, tx) {
 		must(tx.Exec(fmt.Sprintf("UPDATE %s SET sum = byway_row_sum('%[1]s', %s)", table, columns)))(t)
 	}
 }

@@ -26,7 +26,10 @@ func schema4(t *testing.T) string {
 }
 
 // columnsOf are the tables of a ledger's file with their columns, the checksum apart.
-func columnsOf(t *testing.T, db *sql.DB) map[string]string {
+func columnsOf(t testing.TB, db interface {
+	Query(query string, args ...any) (*sql.Rows, error)
+},
+) map[string]string {
 	t.Helper()
 	rows := must(db.Query("SELECT m.name, group_concat(c.name, ', ') FROM sqlite_schema m, pragma_table_info(m.name) c" +
 		" WHERE m.type = 'table' AND c.name <> 'sum' GROUP BY m.name"))(t)

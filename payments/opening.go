@@ -36,11 +36,7 @@ func (p *Payee) Open(ctx context.Context, terms Terms, first Promise, reserve *R
 	if err := p.check(first, terms.Channel); err != nil {
 		return Opened{}, err
 	}
-	s := &payeeSession{terms: terms}
-	if s.tick, err = Cost(terms.PricePerGiB, terms.Tick); err != nil {
-		return Opened{}, err
-	}
-	s.step = priceOf(terms, terms.Tick/stepPart)
+	s := &payeeSession{terms: terms, tick: priceOf(terms, terms.Tick), step: priceOf(terms, terms.Tick/stepPart)}
 	if err := p.enter(ctx, s); err != nil {
 		return Opened{}, err
 	}
@@ -110,21 +106,15 @@ func (p *Payee) open(ctx context.Context, s *payeeSession, first Promise, reserv
 	}
 	stored, row := a, int64(0)
 	reads := a.ID == 0 && p.tellsLocked(ch) // there was no row to write it down with when it was read
-	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
-		stored = a // a row that was made by a try that failed is not there
-		if a.ID == 0 {
-			opened, err := tx.OpenAccount(ledger.Payee, ledger.Domain(p.cfg.Domain), c)
-			if err != nil {
-				return err
-			}
-			stored.ID = opened.ID
+	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) (err error) {
+		if stored, err = withRow(tx, a); err != nil {
+			return err
 		}
 		if reads {
 			if err := tx.StoreReading(stored.ID, ch.state.reading(ch.readAt)); err != nil {
 				return err
 			}
 		}
-		var err error
 		if row, err = tx.OpenSession(stored, s.terms); err != nil {
 			return err
 		}

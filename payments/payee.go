@@ -35,8 +35,9 @@ type PayeeConfig struct {
 	Chain  Chain
 	// Payee is paid, in Token.
 	Payee, Token common.Address
-	// Trust is the most, in base units, that one vault's exposure may come to ([Account.Exposure]): what it has promised
-	// above its reserve, covered by its free balance, which the payer can take away, and what may be forwarded unpaid.
+	// Trust is the most, in base units, that one vault's exposure may come to: what it has promised above its reserve,
+	// covered by its free balance, which the payer can take away, and debt and window, which no reserve covers since nobody
+	// has signed for those bytes.
 	// Zero: the price of 64 MiB. NoTrust: nothing above the reserve, and each tick is prepaid.
 	Trust   contracts.Amount
 	NoTrust bool
@@ -178,6 +179,10 @@ func (p *Payee) Attach(id SessionID, counted func() Usage) {
 func (p *Payee) session(id SessionID) *payeeSession {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.sessionLocked(id)
+}
+
+func (p *Payee) sessionLocked(id SessionID) *payeeSession {
 	if s := p.sessions[id]; s != nil && s.channel != nil {
 		return s
 	}
@@ -232,7 +237,8 @@ func (p *Payee) Accept(ctx context.Context, id SessionID, promise Promise, last 
 			return Credit{}, err
 		}
 	}
-	if a != before || share != s.share {
+	changed := a != before || share != s.share
+	if changed {
 		usage := s.usage()
 		if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
 			return tx.StorePromise(a, ledger.Share{Session: s.row, Amount: share, Usage: usage})
@@ -240,15 +246,19 @@ func (p *Payee) Accept(ctx context.Context, id SessionID, promise Promise, last 
 			return Credit{}, err
 		}
 		ch.account, s.share, s.tookAt = a, share, p.now()
-		window := ch.creditLocked(s).Window
-		p.mu.Lock()
-		ch.promised, ch.window = a.Total, window
-		p.mu.Unlock()
 	}
+	var credit Credit
 	if ch.state.Exiting() {
-		return ch.creditLocked(s), fmt.Errorf("%s: %w", s.terms.Channel, ErrExiting)
+		credit, err = ch.creditLocked(s), fmt.Errorf("%s: %w", s.terms.Channel, ErrExiting)
+	} else {
+		credit = p.allowLocked(ch, s)
 	}
-	return p.allowLocked(ch, s), nil
+	if changed {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		ch.promised, ch.window = a.Total, credit.Window
+	}
+	return credit, err
 }
 
 // tooSmallLocked reports whether a promise is too little to be looked at.
@@ -301,7 +311,7 @@ func (p *Payee) Credit(ctx context.Context, id SessionID) (Credit, error) {
 func (p *Payee) Exposure(id SessionID) contracts.Amount {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s := p.sessions[id]; s != nil && s.channel != nil {
+	if s := p.sessionLocked(id); s != nil {
 		return s.channel.exposure
 	}
 	return contracts.Amount{}
@@ -312,7 +322,7 @@ func (p *Payee) Exposure(id SessionID) contracts.Amount {
 func (p *Payee) Standing(id SessionID) (promised contracts.Amount, window uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s := p.sessions[id]; s != nil && s.channel != nil {
+	if s := p.sessionLocked(id); s != nil {
 		return s.channel.promised, s.channel.window
 	}
 	return promised, window
@@ -333,14 +343,9 @@ func (p *Payee) Close(ctx context.Context, id SessionID, u Usage) error {
 	if ch.sessions[id] != s {
 		return nil
 	}
-	ended := addFloor(ch.ended, priceOf(s.terms, addSat(u.Rx, u.Tx)))
+	s.counted = func() Usage { return u }
 	a := ch.account
-	a.Counted = ended
-	for other, open := range ch.sessions {
-		if other != id {
-			a.Counted = addFloor(a.Counted, open.cost())
-		}
-	}
+	a.Counted = ch.countedLocked()
 	lost := contracts.Amount{}
 	if len(ch.sessions) == 1 {
 		a, lost = p.lostLocked(ch, a)
@@ -353,14 +358,11 @@ func (p *Payee) Close(ctx context.Context, id SessionID, u Usage) error {
 		if err := tx.StoreAccount(a); err != nil {
 			return err
 		}
-		if lost.IsZero() {
-			return nil
-		}
 		return tx.Lose(a.ID, at, lost)
 	}); err != nil {
 		return err
 	}
-	ch.account, ch.ended = a, ended
+	ch.account, ch.ended = a, addFloor(ch.ended, s.cost())
 	delete(ch.sessions, id)
 	if len(ch.sessions) == 0 {
 		ch.gate = nil

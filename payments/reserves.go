@@ -108,13 +108,9 @@ func (p *Payee) Release(ctx context.Context, c contracts.Channel, key contracts.
 	}
 	next := released{r.Ceiling, r.Epoch, r.ValidUntil}.with(ch.released, ch.state.clock())
 	stored := ch.account
-	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
-		stored = ch.account // a row that was made by a try that failed is not there
-		if stored.ID == 0 {
-			var err error
-			if stored, err = tx.OpenAccount(ledger.Payee, stored.Domain, c); err != nil {
-				return err
-			}
+	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) (err error) {
+		if stored, err = withRow(tx, ch.account); err != nil {
+			return err
 		}
 		return tx.StoreRelease(stored.ID, ledger.Release(next))
 	}); err != nil {

@@ -22,7 +22,7 @@ const (
 
 // stakeLocked is what a channel puts at stake with an account. ch.mu is held.
 func (ch *payeeChannel) stakeLocked(p *Payee, a ledger.Account) contracts.Amount {
-	books := ch.booksLocked(a, p.countsLocked(ch, time.Now()))
+	books := ch.booksLocked(a, ch.countedLocked(), p.countsLocked(ch, time.Now()))
 	return books.Stake(len(ch.sessions) > 0).SubFloor(a.Lost)
 }
 
@@ -30,8 +30,7 @@ func (ch *payeeChannel) stakeLocked(p *Payee, a ledger.Account) contracts.Amount
 // account that says so: bytes that nobody paid, and promises that the vault can't cover.
 func (p *Payee) lostLocked(ch *payeeChannel, a ledger.Account) (ledger.Account, contracts.Amount) {
 	counts := p.countsLocked(ch, time.Now())
-	books := ch.booksLocked(a, counts)
-	books.Counted = a.Counted
+	books := ch.booksLocked(a, a.Counted, counts)
 	a.Lost = minAmount(a.Lost, books.Stake(false)) // the rest has been paid since
 	books.Unsecured = books.Unsecured.SubFloor(counts.Free)
 	lost := books.Stake(false).SubFloor(a.Lost)
@@ -62,8 +61,8 @@ func (p *Payee) recallStakes(ctx context.Context) error {
 		if found {
 			state.Ceiling = maxAmount(r.Ceiling, state.Settled)
 		}
-		ch := &payeeChannel{account: a, ended: a.Counted}
-		p.strangers.set(a.Channel, ch.booksLocked(a, state).Stake(false).SubFloor(a.Lost))
+		ch := &payeeChannel{}
+		p.strangers.set(a.Channel, ch.booksLocked(a, a.Counted, state).Stake(false).SubFloor(a.Lost))
 	}
 	return nil
 }

@@ -173,7 +173,13 @@ func BenchmarkMeterToggle(b *testing.B) {
 	defer e.Close()
 	p := join(b, e, math.MaxUint64)
 	p.session.SetTick(1 << 20)
-	conn, err := p.client.DialContext(b.Context(), "tcp", blast(b))
+	tg.toggleUnder(b, p.client)
+}
+
+// toggleUnder reports what is toggled costs under one running download of that client's.
+func (tg *toggle) toggleUnder(b *testing.B, client *Client) {
+	b.Helper()
+	conn, err := client.DialContext(b.Context(), "tcp", blast(b))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -197,19 +203,7 @@ func BenchmarkPorterToggle(b *testing.B) {
 		tg = &toggle{Device: p.Device, metered: p}
 		return inToggle{p, tg} // it must know what leaves
 	})
-	conn, err := p.client.DialContext(b.Context(), "tcp", blast(b))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Close()
-	conn.Write([]byte("d"))
-	var got atomic.Int64
-	go count(conn, &got)
-	time.Sleep(time.Second)
-	b.ResetTimer()
-	throughput, cpu := tg.cost(&got, b.N)
-	b.ReportMetric(throughput, "throughput-ratio")
-	b.ReportMetric(cpu, "cpu-ratio")
+	tg.toggleUnder(b, p.client)
 	if s := p.client.Strays(); s.Packets != 0 {
 		b.Errorf("a download is no stray: %+v", s)
 	}

@@ -113,10 +113,7 @@ func (s *Server) open(ctx context.Context, knock *hello, one *session, h *wire.H
 		Session: h.Session, Channel: h.Channel(offer.Offer.Payee), PricePerGiB: offer.Offer.PricePerGiB,
 		Tick: offer.Offer.Tick, Window: offer.Offer.Window, Offer: offer.CID.String(),
 	}
-	// Only who holds the signer is worth a look at the chain and a row in the ledger.
-	if err := s.cfg.Domain.Verify(h.First.On(one.terms.Channel)); err != nil {
-		return none, refusal(err)
-	}
+	// Only who holds the signer comes so far, and is worth a look at the chain.
 	place := placeOf(knock.stream)
 	doubtful := !s.cfg.Private && !s.cfg.Payee.Knows(one.terms.Channel)
 	if doubtful {
@@ -189,24 +186,16 @@ func (s *Server) welcome(knock *hello, h *wire.Hello, one *session, opened payme
 func (s *Server) recall(ctx context.Context, knock *hello, c contracts.Channel, latest payments.Promise) (
 	promise payments.Promise, err error,
 ) {
-	over, told := wire.NewStream(knock.stream), wire.NewPromise(latest)
-	knock.listen()
-	err = over.Send(&wire.Refused{Code: wire.RefusedStale, Reason: payments.ErrNotRising.Error(), Latest: &told})
+	told := wire.NewPromise(latest)
+	reply, err := knock.ask(ctx, &wire.Refused{
+		Code: wire.RefusedStale, Reason: payments.ErrNotRising.Error(), Latest: &told,
+	})
 	if err != nil {
-		return promise, err
-	}
-	reply, err := over.Receive(recallTimeout)
-	if err != nil {
-		return promise, err
-	}
-	if err := knock.look(ctx); err != nil {
 		return promise, err
 	}
 	pay, ok := reply.(*wire.Pay)
 	if !ok {
-		return promise, &wire.RefusedError{
-			Code: wire.RefusedProtocol, Reason: "a stale promise is followed by Pay, or by nothing",
-		}
+		return promise, refused(wire.RefusedProtocol, "a stale promise is followed by Pay, or by nothing")
 	}
 	return pay.Promise.On(c), nil
 }

@@ -208,6 +208,20 @@ func (h *hello) listen() {
 	}
 }
 
+// ask sends a refusal that the consumer may answer, and returns its answer. The stream is one of the silent meanwhile.
+func (h *hello) ask(ctx context.Context, f *wire.Refused) (wire.Frame, error) {
+	over := wire.NewStream(h.stream)
+	h.listen()
+	if err := over.Send(f); err != nil {
+		return nil, err
+	}
+	reply, err := over.Receive(recallTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return reply, h.look(ctx)
+}
+
 // HelloUse says how many streams of a protocol are no session yet, and why others were refused.
 type HelloUse struct {
 	Open    int               `json:"open"`

@@ -22,19 +22,11 @@ const (
 
 // Release serves one stream of [wire.ReleaseProtocol]: a request for a release, and its answer.
 func (s *Server) Release(ctx context.Context, stream network.Stream) {
-	if !s.enter() {
-		stream.Reset()
-		return
-	}
-	defer s.serving.Done()
+	s.listen(stream, s.releases, func(knock *hello) { s.answer(ctx, knock) })
+}
 
-	over := wire.NewStream(stream)
-	knock := s.releases.enter(stream, s.cfg.Host)
-	if knock == nil {
-		stream.ResetWithError(network.StreamResourceLimitExceeded) //nolint:errcheck // it is gone in any case
-		return
-	}
-	defer knock.leave()
+func (s *Server) answer(ctx context.Context, knock *hello) {
+	over := wire.NewStream(knock.stream)
 	release, err := s.release(ctx, knock)
 	knock.listen() // who does not take the answer is as good as silent
 	if err != nil {

@@ -16,29 +16,15 @@ func (s *Server) checkReserve(ctx context.Context, knock *hello, c contracts.Cha
 ) {
 	reserve, err := s.worth(ctx, c, r)
 	if errors.Is(err, payments.ErrReserveEpoch) {
-		over := wire.NewStream(knock.stream)
-		knock.listen()
-		if err := over.Send(&wire.Refused{Code: wire.RefusedReserve, Reason: err.Error()}); err != nil {
-			return nil, err
-		}
-		reply, err := over.Receive(recallTimeout)
-		if err != nil {
-			return nil, err
-		}
-		if err := knock.look(ctx); err != nil {
-			return nil, err
+		reply, failed := knock.ask(ctx, &wire.Refused{Code: wire.RefusedReserve, Reason: err.Error()})
+		if failed != nil {
+			return nil, failed
 		}
 		again, ok := reply.(*wire.Reserve)
 		if !ok {
-			return nil, &wire.RefusedError{
-				Code: wire.RefusedProtocol, Reason: "a reserve is asked for again, and answered with Reserve",
-			}
+			return nil, refused(wire.RefusedProtocol, "a reserve is asked for again, and answered with Reserve")
 		}
 		reserve, err = s.worth(ctx, c, again.Reserve)
-		if errors.Is(err, payments.ErrStaleReserve) {
-			return nil, nil
-		}
-		return reserve, err
 	}
 	if errors.Is(err, payments.ErrStaleReserve) {
 		return nil, nil

@@ -111,19 +111,28 @@ func (s *Server) enter() bool {
 // Session serves one stream of [wire.SessionProtocol] to its end: a new session, or an earlier one that takes up its
 // payments again. When ctx ends the session does.
 func (s *Server) Session(ctx context.Context, stream network.Stream) {
+	s.listen(stream, s.hellos, func(knock *hello) { s.hear(ctx, stream, knock) })
+}
+
+// listen has a stranger's stream served to its end, where there is room for it.
+func (s *Server) listen(stream network.Stream, room *hellos, serve func(*hello)) {
 	if !s.enter() {
 		stream.Reset()
 		return
 	}
 	defer s.serving.Done()
-
-	over := wire.NewStream(stream)
-	knock := s.hellos.enter(stream, s.cfg.Host)
+	knock := room.enter(stream, s.cfg.Host)
 	if knock == nil {
 		stream.ResetWithError(network.StreamResourceLimitExceeded) //nolint:errcheck // it is gone in any case
 		return
 	}
 	defer knock.leave()
+	serve(knock)
+}
+
+// hear reads a stream's first frame and does what it asks for.
+func (s *Server) hear(ctx context.Context, stream network.Stream, knock *hello) {
+	over := wire.NewStream(stream)
 	first, err := over.Receive(helloTimeout)
 	if err != nil {
 		s.hellos.refuse(reasonSilent)

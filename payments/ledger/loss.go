@@ -17,8 +17,11 @@ type Loss struct {
 // lossesKept is for how long losses are kept.
 const lossesKept = 24 * time.Hour
 
-// Lose records a loss on an account, and drops losses that are older than a day.
+// Lose records a loss on an account, and drops losses that are older than a day. A loss of nothing is none.
 func (tx *Tx) Lose(account int64, at time.Time, amount contracts.Amount) error {
+	if amount.IsZero() {
+		return nil
+	}
 	if err := tx.exec("DELETE FROM loss WHERE at < ?", at.Add(-lossesKept).UnixMilli()); err != nil {
 		return err
 	}
