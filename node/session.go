@@ -348,12 +348,18 @@ func (s *Session) settle(ctx context.Context, cause error) error {
 		s.stream.Reset()
 		return errors.Join(err, closeErr)
 	}
-	// The provider confirms when the end is on its disk.
+	// The provider confirms when the end is on its disk. A Close that says less may have crossed ours, or says why not.
+	var told *wire.Close
 	err = s.await(func(f wire.Frame) bool {
-		_, ok := f.(*wire.Close)
-		return ok
+		if end, ok := f.(*wire.Close); ok {
+			told = end
+		}
+		return told != nil && told.Settled
 	})
 	s.stream.Close()
+	if err != nil && told != nil {
+		err = errors.Join(&wire.ClosedError{Code: told.Code, Reason: told.Reason}, err)
+	}
 	if err != nil {
 		return fmt.Errorf("the provider did not confirm the last promise: %w", err)
 	}

@@ -407,11 +407,6 @@ func TestBadPromisesInASessionEndItAndCountForNothing(t *testing.T) {
 			p.Cumulative = tokens("0.01")
 			return p // with the signature of another amount
 		},
-		"not rising": func(p payments.Promise) payments.Promise {
-			p.Cumulative = p.Cumulative.SubFloor(contracts.NewAmount(1))
-			p.Share = contracts.Amount{}
-			return sign(p)
-		},
 		"above the funds": func(p payments.Promise) payments.Promise {
 			p.Cumulative = tokens("3")
 			return sign(p)
@@ -449,6 +444,36 @@ func TestBadPromisesInASessionEndItAndCountForNothing(t *testing.T) {
 		}
 		f.Tunnel.Close()
 		f.Stream.Reset()
+	}
+}
+
+// One that was overtaken, or is said again, is none of those: the session goes on and nothing changes.
+func TestPromisesThatBringNothingChangeNothing(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{})
+	f, err := m.consumer.OpenFreeloader(m.ctx, m.offer())
+	check(t, err)
+	defer f.Stream.Reset()
+	defer f.Tunnel.Close()
+	last := f.Last()
+	old := last
+	old.Cumulative = old.Cumulative.SubFloor(contracts.NewAmount(1))
+	old, err = m.consumer.Domain().Sign(old, m.cfg.Session)
+	check(t, err)
+	for range 100 {
+		check(t, f.SendPromise(old))
+		check(t, f.SendPromise(last))
+	}
+	check(t, f.PayFor(m.ctx, payments.Usage{Rx: 2 << 20}))
+	paid, err := payments.Cost(m.offer().Offer.PricePerGiB, 2<<20)
+	check(t, err)
+	eventually(t, time.Minute, "the promise behind them counts", func() bool {
+		r, err := m.provider.Ledger().Session(m.ctx, f.ID, true)
+		check(t, err)
+		return r.Amount == paid
+	})
+	if _, _, state := m.provider.Counted(f.ID); state != wire.StateOpen {
+		t.Errorf("the session is %s", state)
 	}
 }
 

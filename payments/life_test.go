@@ -216,7 +216,8 @@ func (f *life) take(v *lifeVault, s *lifeSession, promise Promise, last bool) {
 	switch {
 	case err == nil:
 		s.credit = credit
-	case errors.As(err, &unfunded), errors.As(err, &newcomer), errors.Is(err, ErrNotRising):
+	case errors.As(err, &unfunded), errors.As(err, &newcomer):
+	case errors.Is(err, ErrNotRising) && !v.honest:
 	default:
 		f.r.Fatalf("accept: %v", err)
 	}

@@ -91,7 +91,8 @@ func (p *Payee) open(ctx context.Context, s *payeeSession, first Promise, reserv
 	before := ch.account
 	first.Share = contracts.Amount{} // nothing was billed yet
 	a, _, rises := ch.takeLocked(s, first)
-	if !rises || a.Credit.Less(s.tick) {
+	again := first.Cumulative == before.Total && (first.Sig == Signature(before.Sig) || s.terms.PricePerGiB.IsZero())
+	if !rises && !again || a.Credit.Less(s.tick) {
 		return Opened{}, &StaleError{Latest: promiseOf(before), Settled: ch.state.Settled, Credit: before.Credit}
 	}
 	if a, err = p.grantLocked(ctx, ch, s, a); err != nil {

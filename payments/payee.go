@@ -204,10 +204,11 @@ func (p *Payee) find(ctx context.Context, id SessionID) (*payeeSession, error) {
 }
 
 // Accept checks a promise, stores it, opens the vault's gate as far as it goes, and returns what the session may have
-// forwarded then; the promise is on the disk before. The latest promise again is no error and no new credit. One below
-// the latest is an error, except that it may bill its session for what the latest, having overtaken it on another session
-// of the channel, has left. One that raises the total by less than an eighth of a tick is left for the next one to
-// bring, unless it is the session's last or a second has passed since the one before.
+// forwarded then; the promise is on the disk before. One that brings nothing, neither to the channel nor to its session,
+// is no error and no new credit: it was said before, or one of another session of the channel has overtaken it. One below
+// the latest bills its session for what the latest has left, and is an error where that is nothing. One that raises the
+// total by less than an eighth of a tick is left for the next one to bring, unless it is the session's last or a second
+// has passed since the one before.
 //
 // The errors: [ErrUnknownSession], [ErrSessionClosed], [ErrWrongChannel], [ErrSecondSigner], [ErrNotRising],
 // [ErrBadSignature], an [*UnfundedError], a [*NewcomerError], [ErrLedger]: nothing has changed then. With [ErrExiting] the
@@ -220,7 +221,7 @@ func (p *Payee) Accept(ctx context.Context, id SessionID, promise Promise, last 
 	ch := s.channel
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if promise.Channel == s.terms.Channel && p.tooSmallLocked(s, promise, last) {
+	if promise.Channel == s.terms.Channel && (s.hasLocked(promise) || p.tooSmallLocked(s, promise, last)) {
 		return p.allowLocked(ch, s), nil
 	}
 	if err := p.check(promise, s.terms.Channel); err != nil {
@@ -261,6 +262,12 @@ func (p *Payee) Accept(ctx context.Context, id SessionID, promise Promise, last 
 	return credit, err
 }
 
+// hasLocked reports whether a promise brings nothing that was not promised and billed before. It is not looked at then:
+// who repeats old ones costs no signature's check.
+func (s *payeeSession) hasLocked(promise Promise) bool {
+	return !s.channel.account.Total.Less(promise.Cumulative) && !s.share.Less(promise.Share)
+}
+
 // tooSmallLocked reports whether a promise is too little to be looked at.
 func (p *Payee) tooSmallLocked(s *payeeSession, promise Promise, last bool) bool {
 	a := s.channel.account
@@ -270,16 +277,13 @@ func (p *Payee) tooSmallLocked(s *payeeSession, promise Promise, last bool) bool
 	return promise.Cumulative.SubFloor(a.Total).Less(s.step)
 }
 
-// takeLocked works out what a promise makes of the account and of its session's share. It rises where it brings anything,
-// or is the latest one again. What the chain has settled is the floor: where the ledger knows of less, what lies between
+// takeLocked works out what a promise makes of the account and of its session's share. It rises where it brings
+// anything. What the chain has settled is the floor: where the ledger knows of less, what lies between
 // was served in a life that it has lost.
 func (ch *payeeChannel) takeLocked(s *payeeSession, promise Promise) (
 	a ledger.Account, share contracts.Amount, rises bool,
 ) {
 	a, share = ch.account, s.share
-	if promise.Cumulative == a.Total {
-		rises = promise.Sig == Signature(a.Sig) || s.terms.PricePerGiB.IsZero()
-	}
 	floor := maxAmount(a.Total, ch.state.Settled)
 	if raise := promise.Cumulative.SubFloor(floor); !raise.IsZero() {
 		lost := floor.SubFloor(a.Total)

@@ -32,7 +32,7 @@ type Promise struct {
 	Cumulative contracts.Amount
 	// Share is what the session that it is sent on has paid so far, in base units. It is not signed: it only says how
 	// the payer splits one total among its sessions of one channel, so that promises which overtake each other credit
-	// the right one. The payee never grants more than the totals signed. Zero: all that the promise raises.
+	// the right one. The payee never grants more than the totals signed.
 	Share contracts.Amount
 	Sig   Signature
 }

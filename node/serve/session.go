@@ -111,9 +111,15 @@ var (
 	errConsumerCloses = errors.New("consumer closed the session") // which is how a session should end
 	errUnpaid         = fmt.Errorf("no promise for %s while the gate was shut", grace)
 	errGone           = errors.New("the stream broke and did not come back")
+	errUnsettled      = fmt.Errorf("no last promise within %s", wire.FinalPatience)
 )
 
-// ending says what the consumer is told of the end.
+// closeFor is what the consumer is told of an end.
+func closeFor(cause error) *wire.Close {
+	code, reason := ending(cause)
+	return &wire.Close{Code: code, Reason: reason}
+}
+
 func ending(cause error) (wire.CloseCode, string) {
 	reason := text.Cut(cause.Error(), wire.MaxReason)
 	var unfunded *payments.UnfundedError
@@ -125,7 +131,7 @@ func ending(cause error) (wire.CloseCode, string) {
 		return wire.ClosedStopping, "the provider stops"
 	case errors.Is(cause, payments.ErrLedger):
 		return wire.ClosedStopping, reason
-	case errors.Is(cause, errUnpaid), errors.Is(cause, errGone):
+	case errors.Is(cause, errUnpaid), errors.Is(cause, errGone), errors.Is(cause, errUnsettled):
 		return wire.ClosedUnpaid, reason
 	case errors.Is(cause, errExitClosed):
 		return wire.ClosedExit, reason
@@ -278,40 +284,35 @@ func (s *session) finish(ctx context.Context, cause error) {
 	// The last promise is worth taking even while the provider stops.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wire.FinalPatience+wire.FrameTimeout)
 	defer cancel()
-	code, reason := ending(cause)
-	last := &wire.Close{Code: code, Reason: reason}
-	settled := s.settle(ctx, last, cause)
+	last := s.settle(ctx, cause)
 	if err := s.server.end(ctx, s, s.usage()); err != nil {
 		s.server.log.Error("session's end not recorded", "session", s.id, "error", err)
-		settled = false
+		last = closeFor(err)
 	}
 	if s.frames != nil {
 		wire.Drain(s.frames)
-		if settled && s.stream.Send(last) == nil {
+		// Closed, not reset: a reset would take the reason with it.
+		if s.stream.Send(last) == nil {
 			s.stream.Close()
 		} else {
 			s.stream.Reset()
 		}
 	}
 	s.move(wire.StateClosed)
-	s.server.log.Info("session closed", "session", s.id, "reason", reason)
+	s.server.log.Info("session closed", "session", s.id, "reason", last.Reason)
 }
 
-// settle gives the final counters and takes the final promise. It reports whether the consumer came to the orderly end
-// of its side.
-func (s *session) settle(ctx context.Context, last *wire.Close, cause error) bool {
-	if s.frames == nil {
-		return false
-	}
+// settle gives the final counters and takes the final promise. It returns what the consumer is told last: that its side
+// came to an orderly end, or what was wrong with it.
+func (s *session) settle(ctx context.Context, cause error) *wire.Close {
+	last := closeFor(cause)
 	var protocol *wire.ProtocolError
-	if errors.As(cause, &protocol) {
-		// Nothing that a broken speaker says is trusted any more; but it may be told why.
-		s.stream.Send(last) //nolint:errcheck // the stream is reset next
-		return false
+	if s.frames == nil || errors.As(cause, &protocol) { // nothing that a broken speaker says is trusted any more
+		return last
 	}
 	s.report(true)
 	if !errors.Is(cause, errConsumerCloses) && s.stream.Send(last) != nil {
-		return false
+		return last
 	}
 	timeout := time.After(wire.FinalPatience)
 	for {
@@ -320,22 +321,21 @@ func (s *session) settle(ctx context.Context, last *wire.Close, cause error) boo
 			pay, isPay := in.Frame.(*wire.Pay)
 			switch {
 			case errors.Is(in.Err, io.EOF):
-				return true
+				last.Settled = true
+				return last
 			case in.Err != nil:
-				return false
+				return closeFor(in.Err)
 			case isPay:
 				if err := s.accept(ctx, pay, true); err != nil {
 					s.server.log.Warn("final promise refused", "session", s.id, "error", err)
-					code, reason := ending(err)
-					s.stream.Send(&wire.Close{Code: code, Reason: reason}) //nolint:errcheck // reset next
-					return false
+					return closeFor(err)
 				}
 				s.report(true)
 			}
 		case <-timeout:
-			return false
+			return closeFor(errUnsettled)
 		case <-ctx.Done():
-			return false
+			return closeFor(errUnsettled)
 		}
 	}
 }

@@ -112,8 +112,9 @@ type Status struct {
 
 // Close asks for the end, says that it has come, or confirms it.
 type Close struct {
-	Code   CloseCode `cbor:"1,keyasint,omitempty"`
-	Reason string    `cbor:"2,keyasint,omitempty"`
+	Code    CloseCode `cbor:"1,keyasint,omitempty"`
+	Reason  string    `cbor:"2,keyasint,omitempty"`
+	Settled bool      `cbor:"3,keyasint,omitempty"` // the end, with all that was paid, is on the provider's disk
 }
 
 // Resume takes up a session whose stream broke.

@@ -61,7 +61,7 @@ const (
 )
 
 // FinalPatience bounds the wait, at a session's end, for the promise that pays the rest and for what confirms it.
-const FinalPatience = 5 * time.Second
+const FinalPatience = 15 * time.Second
 
 // MaxReason bounds, in bytes, a text that one side gives and a person on the other reads.
 const MaxReason = 480

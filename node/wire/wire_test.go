@@ -40,7 +40,7 @@ func sampleFrames() []Frame {
 		&Refused{Code: RefusedVersion, Reason: "too old", Versions: &Versions{2, 3}},
 		&Pay{Promise: promise},
 		&Status{Rx: 1, Tx: 1 << 40, Promised: [12]byte{3}, Left: 9, Window: 8, Held: true, Final: true, Extensions: more},
-		&Close{Code: ClosedGaveWay, Reason: "done"},
+		&Close{Code: ClosedGaveWay, Reason: "done", Settled: true},
 		&Close{},
 		&Release{Ceiling: [12]byte{1}, Epoch: 2, ValidUntil: 3, Signature: []byte{4}},
 		&Reserve{},
