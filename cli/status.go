@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/node"
+	"byway/node/wire"
 	"byway/tunnel"
 )
 
@@ -61,6 +62,9 @@ func (e env) status(c *cli.Context) error {
 	rows := []row{{"role", "consumer, session " + s.Session.State.String()}, way}
 	if s.ProxyUse != nil {
 		rows = append(rows, row{"proxy use", proxyUse(*s.ProxyUse)})
+	}
+	if s.Session.State == wire.StateResting {
+		rows = append(rows, row{"resting", "the provider's places are all in use: the session asks for one with the next packet it has to send"})
 	}
 	if s.Blocked != "" {
 		rows = append(rows, row{"blocked", safe(s.Blocked)})

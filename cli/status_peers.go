@@ -29,7 +29,11 @@ func peersRows(p node.PeersUse) []row {
 	if text := reasons(p.Closed); text != "" {
 		rows = append(rows, row{"closed for room", text})
 	}
-	return append(rows, row{"sessions", fmt.Sprintf("%d of %d", p.Sessions, p.SessionsMost)})
+	sessions := fmt.Sprintf("%d of %d", p.Sessions, p.SessionsMost)
+	if p.Resting > 0 {
+		sessions += fmt.Sprintf(", %d rest until a place is free or used little", p.Resting)
+	}
+	return append(rows, row{"sessions", sessions})
 }
 
 // reasons lists counts by reason, in the order of the words.

@@ -80,7 +80,9 @@ func TestAdversaryRefusalsAreNotPaidFor(t *testing.T) {
 	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1")); err != nil {
 		t.Fatal(err)
 	}
-	held := m.connect()
+	m.settled(m.connect())
+	held := m.another().connect()
+	defer inUse(m, held.Tunnel())()
 	promised := func() contracts.Amount {
 		sum, err := m.consumer.Ledger().Promised(m.ctx, m.consumer.Domain(), m.consumer.Channel(m.offer().Offer))
 		check(t, err)
@@ -102,7 +104,6 @@ func TestAdversaryRefusalsAreNotPaidFor(t *testing.T) {
 	if promised() != before {
 		t.Errorf("promised are %s, before the refusals %s", promised(), before)
 	}
-	m.settled(held)
 }
 
 // The budget for strangers is used up by others: a newcomer sets something aside, by itself, and is served.

@@ -16,6 +16,7 @@ import (
 	"byway/contracts"
 	"byway/ipfs/crowd"
 	"byway/node"
+	"byway/node/serve"
 	"byway/node/wire"
 	"byway/payments"
 )
@@ -189,11 +190,13 @@ func TestAdversaryMoreSessionsThanAreSold(t *testing.T) {
 			t.Errorf("refused with code %d: %v", code, err)
 		}
 	}
-	if use := m.provider.Peers(); welcomed != most || use.Sessions != most || m.provider.ExitSessions() != most {
-		t.Errorf("%d welcomed, %d sessions, %d peers in the tunnel, want %d", welcomed, use.Sessions, m.provider.ExitSessions(), most)
+	// As many may wait for a place, and for a moment a few more where some have rested for long.
+	use := m.provider.Peers()
+	if welcomed < most || use.Sessions != most || use.Resting > most+serve.HelloLooks {
+		t.Errorf("%d welcomed, %d sessions, %d rest, want %d sessions", welcomed, use.Sessions, use.Resting, most)
 	}
 	m.held(fmt.Sprintf("%d Hellos at once, each with an id of its own, at %d sessions at most", n, most),
-		fmt.Sprintf("%d sessions", most), fmt.Sprintf("%d welcomed, %d peers", welcomed, m.provider.ExitSessions()))
+		fmt.Sprintf("%d sessions, as many wait", most), fmt.Sprintf("%d sessions, %d wait", use.Sessions, use.Resting))
 }
 
 func TestAdversaryFailingDuplicateOfALiveSession(t *testing.T) {

@@ -267,11 +267,22 @@ func (c *Consumer) Connect(ctx context.Context, offer registry.Signed) (*Session
 	}
 	s := newSession(c, offer, payer, opened, began)
 	s.move(wire.StateOpen)
+	if opened.rests {
+		s.heard(&wire.Status{Resting: true})
+	}
 	s.use(s.stream)
 	c.market.measuring.Add(1)
 	go c.market.measure(s)
 	// The session outlives the call that opened it; Close and the provider end it.
 	go s.run(context.WithoutCancel(ctx))
+	if opened.rests {
+		c.log.Info("all of the provider's places are taken: waiting until one is free or used little", "patience", placePatience)
+		if err := s.awaitPlace(ctx); err != nil {
+			_, closeErr := s.Close(context.WithoutCancel(ctx))
+			c.market.failed(offer.Offer.Provider, err)
+			return nil, c.token.inTokens(errors.Join(err, closeErr))
+		}
+	}
 	return s, nil
 }
 
@@ -311,6 +322,7 @@ type opened struct {
 	id     payments.SessionID
 	tunnel carrier
 	shake  time.Duration // WireGuard's handshake, which is a round trip
+	rests  bool          // it waits for a place among those that are served
 }
 
 // carrier is a session's tunnel as the one who pays for it sees it: [tunnel.Client] or [tunnel.TUNClient].
@@ -394,7 +406,7 @@ func (c *Consumer) open(
 	if err != nil {
 		return nil, err
 	}
-	return &opened{over, terms.Session, carrier, shake}, nil
+	return &opened{over, terms.Session, carrier, shake, welcome.Resting}, nil
 }
 
 // raise starts the consumer's end of a tunnel and, where the whole machine is to go through it, sends it there. It tells

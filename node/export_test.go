@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/big"
 	"sync/atomic"
+	"time"
 
 	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
 	"github.com/ethereum/go-ethereum/common"
@@ -17,6 +18,7 @@ import (
 	"byway/contracts"
 	"byway/contracts/bindings/channels"
 	"byway/contracts/chain"
+	"byway/node/serve"
 	"byway/node/wire"
 	"byway/payments"
 	"byway/registry"
@@ -42,6 +44,11 @@ func (p *Provider) Counted(id payments.SessionID) (total, allowed uint64, state 
 		}
 	}
 	return 0, 0, wire.StateClosed
+}
+
+// Places sets how many sessions may rest, and how long one keeps a place whatever it does with it.
+func (cfg *ProviderConfig) Places(resting int, keep time.Duration) {
+	cfg.places = serve.Places{Resting: resting, Keep: keep}
 }
 
 // Trouble makes the provider's exit one that forwards nothing for that reason; for none, one that does again.

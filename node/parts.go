@@ -58,7 +58,7 @@ type partsConfig struct {
 	Network    Network
 	Key        contracts.Signer
 	HostListen []string
-	Sessions   int  // that a provider serves at once
+	Sessions   int  // that a provider has at most
 	Client     bool // a consumer, who serves nobody: a DHT client, which starts while the chain is down too
 	Log        *slog.Logger
 }

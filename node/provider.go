@@ -30,8 +30,8 @@ import (
 const (
 	// DefaultMaxSessions is how many sessions a provider serves at once.
 	DefaultMaxSessions = 5000
-	// MostSessions is what an exit has inner addresses for.
-	MostSessions = 1<<16 - 3
+	// MostSessions is what an exit has inner addresses for, with those that rest.
+	MostSessions = 50_000
 )
 
 // ProviderConfig is what a provider decides.
@@ -68,6 +68,8 @@ type ProviderConfig struct {
 	Claims payments.Policy
 
 	Log *slog.Logger
+
+	places serve.Places // where tests want others; Sessions are those of the terms
 }
 
 // Provider earns tokens: it publishes an offer, serves sessions and claims what it was promised.
@@ -116,8 +118,10 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 			return nil, fmt.Errorf("budget for strangers: %w", err)
 		}
 	}
+	places := cfg.places
+	places.Sessions = terms.sessions
 	parts, err := openParts(ctx, partsConfig{
-		Home: cfg.Home, Network: cfg.Network, Key: cfg.Key, HostListen: cfg.HostListen, Sessions: terms.sessions, Log: cfg.Log,
+		Home: cfg.Home, Network: cfg.Network, Key: cfg.Key, HostListen: cfg.HostListen, Sessions: places.Peers(), Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -185,7 +189,7 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 	}
 	p.server = serve.New(serve.Config{
 		Domain: p.domain, Payee: p.payee, Private: p.network.Private, Key: cfg.Key, Exit: p.exit, Host: p.ipfs, Self: p.ipfs.Host().ID(),
-		Offer: p.Offer, Sessions: terms.sessions, Rate: terms.rate, Endpoints: endpoints, Trouble: p.exitTrouble,
+		Offer: p.Offer, Places: places, Rate: terms.rate, Endpoints: endpoints, Trouble: p.exitTrouble,
 		Time: func(ctx context.Context) (now, next time.Time) {
 			t := p.hearTime(ctx)
 			return t.now, t.next
@@ -363,7 +367,8 @@ type ProviderStatus struct {
 // PeersUse is what a provider's peers hold of it, and their limits.
 type PeersUse struct {
 	ipfs.Use
-	Sessions     int            `json:"sessions"`
+	Sessions     int            `json:"sessions"`         // that have a place
+	Resting      int            `json:"sessions_resting"` // that have none at the moment
 	SessionsMost int            `json:"sessions_most"`
 	Hellos       serve.HelloUse `json:"hellos"`
 	Releases     serve.HelloUse `json:"releases"`
@@ -371,7 +376,7 @@ type PeersUse struct {
 
 func (p *Provider) peersUse() PeersUse {
 	use := p.server.Use()
-	return PeersUse{p.ipfs.Use(), use.Sessions, use.SessionsMost, use.Hellos, use.Releases}
+	return PeersUse{p.ipfs.Use(), use.Sessions, use.Resting, use.SessionsMost, use.Hellos, use.Releases}
 }
 
 // Strangers is what all vaults that have set nothing aside cost a provider, in base units.

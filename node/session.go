@@ -144,9 +144,18 @@ var errTunnelEnded = errors.New("the tunnel's interface was removed by another p
 func (s *Session) pay(ctx context.Context) error {
 	quiet := time.NewTimer(wire.Silence)
 	defer quiet.Stop()
+	var rest rest
+	defer rest.follow(false, 0)
 	for {
+		rest.follow(s.resting(), s.tunnel.Counters().Tx)
 		select {
 		case <-s.tunnel.Notify():
+		case <-rest.beat:
+			wake := &wire.Pay{Promise: wire.NewPromise(s.payer.Last()), Wake: true}
+			if rest.wants(s.tunnel.Counters().Tx) && s.stream.Send(wake) != nil {
+				s.stream.Reset()
+			}
+			continue
 		case in := <-s.frames:
 			if in.Err != nil {
 				if err := s.resume(ctx, in.Err); err != nil {
@@ -203,10 +212,14 @@ func (s *Session) heard(f *wire.Status) {
 	f.Rx, f.Tx = max(f.Rx, s.peer.Rx), max(f.Tx, s.peer.Tx)
 	s.peer = *f
 	next := wire.StateOpen
-	if f.Held {
+	switch {
+	case f.Resting:
+		next = wire.StateResting
+	case f.Held:
 		next = wire.StateHeld
 	}
-	if s.state == wire.StateOpen || s.state == wire.StateHeld {
+	switch s.state {
+	case wire.StateOpen, wire.StateHeld, wire.StateResting:
 		s.state = next
 	}
 }

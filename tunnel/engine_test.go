@@ -510,10 +510,7 @@ func TestSessionsAreMeteredOnEitherEngine(t *testing.T) {
 		e := newExit(t, ExitConfig{Engine: responder})
 		p := joinWith(t, e, 1<<40, initiator)
 		downloadAndUpload(t, p, 4<<20)
-		provider, consumer := settle(p)
-		if provider.Rx != consumer.Tx || provider.Tx != consumer.Rx || provider.Total() < 8<<20 {
-			t.Errorf("provider %+v, consumer %+v", provider, consumer)
-		}
+		noneMadeUp(t, p, 8<<20)
 	})
 }
 

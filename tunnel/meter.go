@@ -33,6 +33,7 @@ type account struct {
 	next    uint64 // the total at which wake is due
 	pace    uint64 // bytes per second, both ways together; 0 for no limit
 	paced   int64  // Unix nanoseconds up to which the pace is used
+	paused  bool   // nothing passes, and no gate is asked
 }
 
 // way is a direction, seen from this side.
@@ -59,7 +60,7 @@ func newAccount(gate *Gate) *account {
 func (a *account) takeAll(w way, n uint64) bool {
 	a.gate.mu.Lock()
 	defer a.gate.mu.Unlock()
-	if a.pace != 0 || n > a.gate.leftLocked() {
+	if a.pace != 0 || a.paused || n > a.gate.leftLocked() {
 		return false
 	}
 	a.passLocked(w, n)
@@ -70,6 +71,10 @@ func (a *account) takeAll(w way, n uint64) bool {
 func (a *account) take(w way, n uint64) bool {
 	a.gate.mu.Lock()
 	defer a.gate.mu.Unlock()
+	if a.paused {
+		a.dropped.add(w, n)
+		return false
+	}
 	if n > a.gate.leftLocked() {
 		a.dropped.add(w, n)
 		if a.gate.refuseLocked(&a.refused) {
@@ -142,6 +147,12 @@ func (a *account) setPace(bytesPerSecond uint64) {
 	a.gate.mu.Lock()
 	defer a.gate.mu.Unlock()
 	a.pace = bytesPerSecond
+}
+
+func (a *account) pause(on bool) {
+	a.gate.mu.Lock()
+	defer a.gate.mu.Unlock()
+	a.paused = on
 }
 
 // held reports whether the gate refused a packet of this session since it last rose.

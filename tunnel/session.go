@@ -58,7 +58,11 @@ func (s *Session) SetRate(bytesPerSecond uint64) error {
 	return s.exit.kernel.router.Shape(s.index, uint64(payload))
 }
 
-// Dropped are the bytes that the gate or the rate refused.
+// Pause has nothing pass, or lets what the gate lets again. Peer, addresses and flows stay meanwhile, and what comes is
+// dropped: its senders try again.
+func (s *Session) Pause(on bool) { s.acct.pause(on) }
+
+// Dropped are the bytes that the gate, the rate or a pause refused.
 func (s *Session) Dropped() Counters { return s.acct.lost() }
 
 // Allow opens the session's gate up to total bytes. On a gate of its own that is its Rx+Tx since its start; on one that

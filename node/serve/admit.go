@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/ipfs/go-cid"
-	"github.com/libp2p/go-libp2p/core/peer"
 
 	"byway/contracts"
 	"byway/node/wire"
@@ -32,45 +31,6 @@ func (s *Server) admit(ctx context.Context, knock *hello, h *wire.Hello) (*sessi
 		return nil, errors.Join(err, s.end(ctx, one, payments.Usage{}))
 	}
 	return one, nil
-}
-
-// reserve takes an id, and a place among those that are served at once, for a peer, before anything else is done for
-// it. Of two Hellos with one id the second finds it taken, whatever becomes of the first, and leaves the first alone.
-func (s *Server) reserve(id payments.SessionID, remote peer.ID) (*session, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sessions[id] != nil {
-		return nil, errKnown
-	}
-	if s.places >= s.cfg.Sessions {
-		return nil, errFull
-	}
-	one := newSession(s, id, remote)
-	s.sessions[id] = one
-	s.places++
-	return one, nil
-}
-
-// vacate gives the session's place to others. It may be called twice.
-func (s *Server) vacate(one *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.vacateLocked(one)
-}
-
-func (s *Server) vacateLocked(one *session) {
-	if one.placed {
-		one.placed = false
-		s.places--
-	}
-}
-
-// forget gives up a session's id too, once the ledger has its end or never heard of it.
-func (s *Server) forget(one *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.vacateLocked(one)
-	delete(s.sessions, one.id)
 }
 
 // end records the end of a session that the ledger knows. Where that fails its id stays taken: it would be served anew.
@@ -220,6 +180,7 @@ func (s *Server) addPeer(one *session, h *wire.Hello, opened payments.Opened) er
 	}
 	inner.SetTick(payments.WakeEvery(one.terms.Tick))
 	s.cfg.Payee.Attach(one.id, func() payments.Usage { return usageOf(inner) })
+	inner.Pause(one.rests)
 	s.cfg.Host.Keep(one.remote, one.tag())
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -40,9 +40,9 @@ type Config struct {
 
 	// Offer is what is sold now.
 	Offer func() registry.Signed
-	// Sessions is how many are served at once, Rate what one may move, both directions together, in bit/s; 0: no bound.
-	Sessions int
-	Rate     uint64
+	// Places are what sessions share, Rate what one may move, both directions together, in bit/s; 0: no bound.
+	Places Places
+	Rate   uint64
 	// Private says that the network is one for development: all of it may be on one machine.
 	Private bool
 	// Endpoints are where consumers reach the exit's WireGuard, best first; empty: its port where they reached the host.
@@ -70,7 +70,7 @@ type Server struct {
 	// sessions has each session from the first look at its Hello until its end is in the ledger: an id that is here, or
 	// there, opens nothing.
 	sessions map[payments.SessionID]*session
-	places   int // of cfg.Sessions, that sessions hold
+	places   // who has one of cfg.Sessions, who rests
 	stopping bool
 	serving  sync.WaitGroup
 }
@@ -83,7 +83,7 @@ func New(cfg Config) *Server {
 		cfg.Endpoints = []wire.Endpoint{{Transport: wire.TransportUDP, Address: here.String()}}
 	}
 	return &Server{
-		cfg: cfg, log: cfg.Log, sessions: map[payments.SessionID]*session{}, doubts: newDoubts(),
+		cfg: cfg, log: cfg.Log, sessions: map[payments.SessionID]*session{}, places: places{of: cfg.Places.withDefaults()}, doubts: newDoubts(),
 		hellos: newHellos(HelloStreams, HelloLooks), releases: newHellos(releaseStreams, releaseLooks),
 	}
 }
@@ -204,15 +204,25 @@ func (s *Server) served() (list []*session) {
 	return list
 }
 
-// Use is what of a server's room is taken.
+// Use is what of a server's room is taken: sessions that have a place, those that rest, and how many have one at most.
 type Use struct {
-	Sessions, SessionsMost int
-	Hellos, Releases       HelloUse
+	Sessions, Resting, SessionsMost int
+	Hellos, Releases                HelloUse
 }
 
 // Use says what of the server's room is taken.
 func (s *Server) Use() Use {
-	return Use{
-		Sessions: len(s.served()), SessionsMost: s.cfg.Sessions, Hellos: s.hellos.use(), Releases: s.releases.use(),
+	use := Use{SessionsMost: s.cfg.Places.Sessions, Hellos: s.hellos.use(), Releases: s.releases.use()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.sessions {
+		switch {
+		case !one.servedLocked():
+		case one.rests:
+			use.Resting++
+		default:
+			use.Sessions++
+		}
 	}
+	return use
 }

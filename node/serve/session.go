@@ -39,9 +39,11 @@ type session struct {
 	terms      payments.Terms
 	ciphertext []byte
 
+	turned chan struct{} // something has become of its place
+
 	// Guarded by server.mu.
-	placed bool            // holds a place
-	inner  *tunnel.Session // nil until the peer is added, and the same from then on
+	seat
+	inner *tunnel.Session // nil until the peer is added, and the same from then on
 
 	stream    wire.Stream
 	frames    <-chan wire.Incoming
@@ -64,13 +66,13 @@ type attachment struct {
 
 func newSession(server *Server, id payments.SessionID, remote peer.ID) *session {
 	return &session{
-		server: server, id: id, remote: remote, placed: true, started: time.Now(), attach: make(chan attachment),
-		ended: make(chan struct{}),
+		server: server, id: id, remote: remote, started: time.Now(), attach: make(chan attachment),
+		ended: make(chan struct{}), turned: make(chan struct{}, 1),
 	}
 }
 
 // servedLocked reports whether the session's peer is in the tunnel. server.mu is held.
-func (s *session) servedLocked() bool { return s != nil && s.placed && s.inner != nil }
+func (s *session) servedLocked() bool { return s != nil && (s.placed || s.rests) && s.inner != nil }
 
 // tag is what the session's peer is kept for.
 func (s *session) tag() string { return "byway-session-" + s.id.String() }
@@ -81,7 +83,7 @@ func (s *session) welcome(latest *payments.Promise) *wire.Welcome {
 	w := &wire.Welcome{
 		Version: s.version, WireGuard: exit.PublicKey(), Endpoints: s.server.cfg.Endpoints,
 		Inner4: v4.AsSlice(), Inner6: v6.AsSlice(), DNS: exit.DNS().AsSlice(), MTU: uint16(exit.MTU()),
-		Ciphertext: s.ciphertext, Tick: s.terms.Tick, Window: s.terms.Window,
+		Ciphertext: s.ciphertext, Tick: s.terms.Tick, Window: s.terms.Window, Resting: s.server.rests(s),
 	}
 	if latest != nil {
 		told := wire.NewPromise(*latest)
@@ -96,7 +98,11 @@ func (s *session) run(ctx context.Context, stream wire.Stream) {
 	s.move(wire.StateOpen)
 	s.use(stream)
 	s.server.log.Info("session opened", "session", s.id)
-	err := s.serve(ctx)
+	s.server.want(s)
+	err := s.turn()
+	if err == nil {
+		err = s.serve(ctx)
+	}
 	s.finish(ctx, err)
 }
 
@@ -110,6 +116,7 @@ func (s *session) use(stream wire.Stream) {
 var (
 	errConsumerCloses = errors.New("consumer closed the session") // which is how a session should end
 	errUnpaid         = fmt.Errorf("no promise for %s while the gate was shut", grace)
+	errGaveWay        = errors.New("others that pay more have all places, and those that wait for one are too many")
 	errGone           = errors.New("the stream broke and did not come back")
 	errUnsettled      = fmt.Errorf("no last promise within %s", wire.FinalPatience)
 )
@@ -133,6 +140,8 @@ func ending(cause error) (wire.CloseCode, string) {
 		return wire.ClosedStopping, reason
 	case errors.Is(cause, errUnpaid), errors.Is(cause, errGone), errors.Is(cause, errUnsettled):
 		return wire.ClosedUnpaid, reason
+	case errors.Is(cause, errGaveWay):
+		return wire.ClosedGaveWay, reason + ": connect again, or to another provider"
 	case errors.Is(cause, errExitClosed):
 		return wire.ClosedExit, reason
 	case errors.As(cause, &unfunded), errors.As(cause, &newcomer), errors.Is(cause, payments.ErrExiting):
@@ -178,6 +187,10 @@ func (s *session) serve(ctx context.Context) error {
 			s.report(false)
 		case <-broken:
 			return errGone
+		case <-s.turned:
+			if err := s.turn(); err != nil {
+				return err
+			}
 		case <-s.inner.Notify():
 			if err := s.watch(); err != nil {
 				return err
@@ -198,6 +211,9 @@ func (s *session) handle(ctx context.Context, f wire.Frame) error {
 	case *wire.Pay:
 		if err := s.accept(ctx, f, false); err != nil {
 			return err
+		}
+		if f.Wake {
+			s.server.want(s)
 		}
 		s.report(false)
 		return nil
@@ -234,7 +250,9 @@ func (s *session) watch() error {
 	case time.Since(s.troubleAt) > TroubleGrace:
 		return errExitClosed
 	}
+	s.server.beat(s)
 	switch held := s.inner.Held(); {
+	case s.resting():
 	case held && s.heldAt.IsZero():
 		s.heldAt = time.Now()
 		s.move(wire.StateHeld)
@@ -265,7 +283,7 @@ func (s *session) report(final bool) {
 	s.mu.Lock()
 	status := &wire.Status{
 		Rx: usage.Rx, Tx: usage.Tx, Promised: promised.Bytes(), Left: s.inner.Left(), Window: window, Held: s.state == wire.StateHeld,
-		Final: final,
+		Resting: s.state == wire.StateResting, Final: final,
 	}
 	s.mu.Unlock()
 	if err := s.stream.Send(status); err != nil {

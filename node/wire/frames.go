@@ -74,6 +74,7 @@ type Welcome struct {
 	// its disk recovers its total.
 	Latest     *Promise   `cbor:"11,keyasint,omitempty"`
 	Extensions Extensions `cbor:"12,keyasint,omitempty"`
+	Resting    bool       `cbor:"13,keyasint,omitempty"` // all places are taken: it waits for one
 }
 
 // Refused ends a session that never began.
@@ -95,6 +96,7 @@ type Reserve struct {
 // Pay carries the next promise.
 type Pay struct {
 	Promise Promise `cbor:"1,keyasint"`
+	Wake    bool    `cbor:"2,keyasint,omitempty"` // a session that rests asks for a place
 }
 
 // Status reports the provider's view of the session.
@@ -108,6 +110,7 @@ type Status struct {
 	Held       bool                       `cbor:"6,keyasint,omitempty"`
 	Final      bool                       `cbor:"7,keyasint,omitempty"` // the counters will not move again
 	Extensions Extensions                 `cbor:"8,keyasint,omitempty"`
+	Resting    bool                       `cbor:"9,keyasint,omitempty"` // has no place now
 }
 
 // Close asks for the end, says that it has come, or confirms it.

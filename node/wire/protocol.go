@@ -19,7 +19,11 @@
 //	           ◀───────────────────────────  Status, final
 //	  Pay      ───────────────────────────▶  what is still owed, exactly (left out where nothing is)
 //	  (end of its side)                      records the end
-//	           ◀───────────────────────────  Close
+//	           ◀───────────────────────────  Close, settled
+//
+// Where all places are taken, Welcome or a Status says that the session rests: nothing is forwarded, and with the next
+// packet that it has to send the consumer asks for a place, by a Pay with its latest promise, until a Status says that it
+// has one.
 //
 // The provider may send Close of its own accord after a final Status; the consumer then pays what it owes and ends its
 // side. A consumer whose stream broke opens another one and sends Resume instead of Hello.

@@ -8,14 +8,15 @@ import (
 
 // State is where a session stands, on either side.
 //
-//	opening ──▶ open ◀──▶ held
+//	opening ──▶ open ◀──▶ held, resting
 //	   │          │         │
 //	   │          ▼         ▼
 //	   │        closing ◀───┘
 //	   ▼          │
 //	closed ◀──────┘
 //
-// A session is held while the gate is shut for want of a promise: the peering stays and nothing is forwarded. While it
+// A session is held while the gate is shut for want of a promise: the peering stays and nothing is forwarded. It rests
+// while others have the places that are sold, until it has something to send and a place is free or less used. While it
 // is closing no traffic flows and only the last promise is still to come.
 type State uint8
 
@@ -24,11 +25,12 @@ const (
 	StateOpening State = iota
 	StateOpen
 	StateHeld
+	StateResting
 	StateClosing
 	StateClosed
 )
 
-var stateNames = [...]string{"opening", "open", "held", "closing", "closed"}
+var stateNames = [...]string{"opening", "open", "held", "resting", "closing", "closed"}
 
 // String returns the state's name, the one in the diagram.
 func (s State) String() string {
@@ -59,8 +61,10 @@ func (s State) Transition(next State) (State, error) {
 	case StateOpening:
 		ok = next == StateOpen || next == StateClosed
 	case StateOpen:
-		ok = next == StateHeld || next == StateClosing
+		ok = next == StateHeld || next == StateResting || next == StateClosing
 	case StateHeld:
+		ok = next == StateOpen || next == StateResting || next == StateClosing
+	case StateResting:
 		ok = next == StateOpen || next == StateClosing
 	case StateClosing:
 		ok = next == StateClosed

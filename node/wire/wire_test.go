@@ -338,7 +338,8 @@ func TestSessionStateFollowsItsDiagram(t *testing.T) {
 	arrows := map[[2]State]bool{
 		{StateOpening, StateOpen}: true, {StateOpening, StateClosed}: true,
 		{StateOpen, StateHeld}: true, {StateHeld, StateOpen}: true,
-		{StateOpen, StateClosing}: true, {StateHeld, StateClosing}: true,
+		{StateOpen, StateResting}: true, {StateHeld, StateResting}: true, {StateResting, StateOpen}: true,
+		{StateResting, StateClosing}: true, {StateOpen, StateClosing}: true, {StateHeld, StateClosing}: true,
 		{StateClosing, StateClosed}: true,
 	}
 	for from := StateOpening; from <= StateClosed; from++ {
