@@ -34,6 +34,8 @@ func (e env) connectCommand() *cli.Command {
 		Flags: append(append(criteriaFlags(), proxyFlags()...),
 			&cli.StringFlag{Name: "spend", Value: "1", Usage: "the most that this session may cost, in `TOKENS`"},
 			engineFlag(),
+			&cli.BoolFlag{Name: "one-way-udp", Usage: "take UDP streams that are seldom answered (RTP, IPTV): what an exit sends on a " +
+				"UDP flow that was opened once is then billed, answered or not"},
 			&cli.BoolFlag{Name: "tun", Usage: "send the whole machine through the session, behind a kill switch; needs root or CAP_NET_ADMIN"},
 			&cli.BoolFlag{Name: "lan", Usage: "with --tun: let the local network be reached directly"},
 			&cli.StringSliceFlag{Name: "exclude", Usage: "with --tun: `PREFIX` that goes past the tunnel"},
@@ -192,7 +194,7 @@ func (e env) openConsumer(c *cli.Context) (*consumer, error) {
 	}
 	out.Consumer, err = node.OpenConsumer(c.Context, node.ConsumerConfig{
 		Home: home, Network: network, Key: owner, Session: session, SpendCap: out.spend, Engine: engine,
-		Machine: machine, Log: log,
+		OneWayUDP: c.Bool("one-way-udp"), Machine: machine, Log: log,
 	})
 	if err == nil {
 		e.tellClock(out.ClockTrouble(c.Context))

@@ -153,6 +153,29 @@ func TestConnectEndsWithAReceiptWhenItsProviderStops(t *testing.T) {
 	}
 }
 
+// Whether datagrams are paid for that nobody answers is the command line's word, and the status repeats it.
+func TestConnectTakesOneWayUDPWhereItIsTold(t *testing.T) {
+	t.Parallel()
+	sellerDir, seller := funded(t)
+	startProvider(t, seller)
+	_, buyer := funded(t)
+	only := onlyFrom(t, sellerDir)
+	for _, more := range [][]string{nil, {"--one-way-udp"}} {
+		c := start(t, with(with(buyer, "connect", "--json", "--proxy", "127.0.0.1:0"), append(only, more...)...)...)
+		if _, err := c.line(60*time.Second, `"event":"connected"`); err != nil {
+			t.Fatal(err)
+		}
+		status := must(t, with(buyer, "status", "--json")...)
+		if told := strings.Contains(status, `"one_way_udp":true`); told != (more != nil) {
+			t.Errorf("connect %v: %s", more, status)
+		}
+		must(t, with(buyer, "disconnect")...)
+		if code := c.end(t, time.Minute); code != exitOK {
+			t.Errorf("connect %v ended with %d: %s", more, code, &c.err)
+		}
+	}
+}
+
 // resolveBy makes a small UDP server that answers every DNS question for an A record with one address.
 func resolveBy(t *testing.T, answer net.IP) string {
 	t.Helper()

@@ -44,6 +44,9 @@ type ConsumerConfig struct {
 	SpendCap contracts.Amount
 	// Engine is the WireGuard implementation; empty: upstream's.
 	Engine tunnel.Engine
+	// OneWayUDP takes, and pays for, what an exit sends on a UDP flow that was opened once, answered or not: see
+	// [tunnel.ClientConfig].
+	OneWayUDP bool
 	// Machine sends the whole machine through the sessions; nil offers them to single programs. The machine is locked from
 	// the opening of the consumer until its Close, and after its Abandon.
 	Machine *route.Config
@@ -402,6 +405,7 @@ func (c *Consumer) open(
 		}
 	}
 	cfg.Private, cfg.Preshared, cfg.Engine, cfg.Log = private, psk, c.cfg.Engine, c.log
+	cfg.OneWayUDP = c.cfg.OneWayUDP
 	carrier, shake, err := c.raise(ctx, cfg, offer.Offer.Tick)
 	if err != nil {
 		return nil, err

@@ -177,7 +177,7 @@ func (s *Session) pay(ctx context.Context) error {
 		}
 		if err := s.tunnel.Offence(); err != nil {
 			s.consumer.market.observe(choose.Observation{Provider: s.offer.Offer.Provider, At: time.Now(), Lied: true})
-			return &OffenceError{err}
+			return &OffenceError{err, s.consumer.cfg.OneWayUDP}
 		}
 		promise, due, err := s.payer.Due(ctx, s.usage(), s.short())
 		if due {
@@ -226,11 +226,18 @@ func (s *Session) heard(f *wire.Status) {
 
 // OffenceError says that a session was left because its exit sent what nobody had asked for, to be paid for it. Its provider
 // is not chosen again.
-type OffenceError struct{ Err error }
+type OffenceError struct {
+	Err       error
+	OneWayUDP bool // datagrams that this side never answers were wanted: what came was something else
+}
 
-// Error implements error.
+// Error implements error. An honest exit is taken for such a one where a program only listens to a stream of datagrams.
 func (e *OffenceError) Error() string {
-	return fmt.Sprintf("left the exit, and won't choose it again: %v; none of it was paid for: connect to another provider", e.Err)
+	text := fmt.Sprintf("left the exit, and won't choose it again: %v; none of it was paid for: connect to another provider", e.Err)
+	if !e.OneWayUDP {
+		text += ", with --one-way-udp if a program was listening to a UDP stream that it seldom answers, such as RTP or IPTV"
+	}
+	return text
 }
 
 // Unwrap returns what the exit did.
@@ -491,6 +498,9 @@ type ConsumerStatus struct {
 	Blocked string  `json:"blocked,omitempty"` // what keeps the machine's traffic from the session, or did a moment ago
 	Session Receipt `json:"session"`
 
+	// OneWayUDP says that datagrams are paid for whether this side answers them or not.
+	OneWayUDP bool `json:"one_way_udp,omitempty"`
+
 	Chain    []ChainStatus    `json:"chain"`
 	ProxyUse *tunnel.ProxyUse `json:"proxy_use,omitempty"` // nil: there is no proxy
 }
@@ -515,7 +525,7 @@ func (s *Session) ServeAPI(ctx context.Context, proxy string, ready func()) erro
 			answer(w, ConsumerStatus{
 				Schema: "byway.status/1", Role: "consumer", Token: s.consumer.token, Country: s.offer.Offer.Country,
 				Proxy: proxy, ProxyUse: s.proxyUse(), Machine: s.Machine(), Blocked: s.Blocked(), Session: s.Receipt(),
-				Chain: s.consumer.chainStatus(),
+				OneWayUDP: s.consumer.cfg.OneWayUDP, Chain: s.consumer.chainStatus(),
 			}, nil)
 		},
 		"GET /v1/vault": func(w http.ResponseWriter, r *http.Request) {
