@@ -162,6 +162,7 @@ func TestAdversaryUnavailableIsNeverZero(t *testing.T) {
 		"chain refuses, ledger locked":          both(gone, locked),
 		"chain refuses, ledger spoilt":          both(gone, spoil("ledger.db", "ledger.db-wal")),
 		"chain refuses, funds and token spoilt": both(gone, spoil("funds.json", "token.json")),
+		"chain refuses, chain_time.json spoilt": both(gone, spoil("chain_time.json")),
 		"chain refuses, funds gone": both(gone, func(t *testing.T, dir string) []string {
 			if err := os.Remove(filepath.Join(dir, "funds.json")); err != nil && !os.IsNotExist(err) {
 				t.Fatal(err)

@@ -17,17 +17,18 @@ const clockSlack = 5 * time.Minute
 
 // chainTimes are what this node knows of the chain's time.
 type chainTimes struct {
-	// now is the newest block's time, with what has gone by since it was heard of; this machine's clock where none was.
+	// now is the newest block's time, with what has gone by since it was heard of. Where none was it is this machine's
+	// clock, as far as that may be believed: see [lastTime].
 	now time.Time
 	// next is what a block that comes now may say. On a private network the newest one may be days old, since blocks are
 	// made of transactions there, and the next one has the clock's time.
 	next time.Time
 }
 
-func chainTimesOf(c *chain.Client, n Network) chainTimes {
+func chainTimesOf(c *chain.Client, n Network, last lastTime) chainTimes {
 	now, ok := c.Time()
 	if !ok {
-		now = time.Now()
+		now = last.now(time.Now().Round(0), n.Private)
 	}
 	t := chainTimes{now.Round(0), now.Round(0)}
 	if clock := time.Now().Round(0); n.Private && t.next.Before(clock) {
@@ -59,7 +60,7 @@ func (p *parts) hearTime(ctx context.Context) chainTimes {
 	return p.chainTimes()
 }
 
-func (p *parts) chainTimes() chainTimes { return chainTimesOf(p.chain, p.network) }
+func (p *parts) chainTimes() chainTimes { return chainTimesOf(p.chain, p.network, p.last) }
 
 // Time is the chain's time, as offers are held against it.
-func (m *Market) Time() time.Time { return chainTimesOf(m.chain, m.network).now }
+func (m *Market) Time() time.Time { return chainTimesOf(m.chain, m.network, m.last).now }

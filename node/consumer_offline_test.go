@@ -2,12 +2,15 @@ package node_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"byway/contracts"
 	"byway/node"
+	"byway/node/wire"
 	"byway/payments"
 )
 
@@ -71,6 +74,47 @@ func TestSessionOpensAndPaysWhileTheChainIsDown(t *testing.T) {
 	}
 }
 
+// TestSessionOpensWhileTheChainIsDownAndTheClockIsDaysOff: a provider takes no Hello of another day, so the home remembers
+// how far this machine's clock is off.
+func TestSessionOpensWhileTheChainIsDownAndTheClockIsDaysOff(t *testing.T) {
+	t.Parallel()
+	for _, ahead := range []time.Duration{-72 * time.Hour, 72 * time.Hour} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			t.Parallel()
+			deposit := tokens("0.002") // pays for 20 MiB
+			m := startMarket(t, marketConfig{deposit: "0.002", ahead: ahead})
+			before := m.metBefore()
+			m.cfg.Network.RPC, m.cfg.Network.Bootstrap = []string{"http://127.0.0.1:1"}, nil
+			if ahead > 0 { // on a private network a chain that is behind may rest: this machine's clock is taken then too
+				m.refusedWithoutMemory()
+			}
+			m.openConsumer()
+			for l, err := range m.consumer.Offers(m.ctx) {
+				if err != nil || l.Offer.Provider != m.offer().Offer.Provider {
+					t.Error(l.Offer.Provider, err)
+				}
+			}
+			s := m.connect()
+			check(t, m.download(s.Tunnel(), 3<<20))
+			second := m.settled(s)
+
+			// Whatever time it is, no more is promised than was known to be deposited.
+			s = m.connect()
+			if err := m.download(s.Tunnel(), 60<<20); err == nil {
+				t.Error("60 MiB went through a deposit for 20")
+			}
+			select {
+			case <-s.Done():
+			case <-m.ctx.Done():
+				t.Fatal("the session goes on without money")
+			}
+			if total := sum(t, before.Paid, second.Paid, s.Receipt().Paid); deposit.Less(total) {
+				t.Errorf("promised %s of a deposit of %s", total, deposit)
+			}
+		})
+	}
+}
+
 // TestSessionOpensWhileTheChainIsDownForBothSides: a provider serves a consumer whose channel it has read a moment ago.
 func TestSessionOpensWhileTheChainIsDownForBothSides(t *testing.T) {
 	t.Parallel()
@@ -123,6 +167,20 @@ func TestAdversaryEndpointsThatContradictEachOtherAreCalledThat(t *testing.T) {
 	m.settled(s)
 	t.Logf("adversary: one of two endpoints lies about the channel | bound: nothing is deposited, both are named, what was "+
 		"set aside can be spent | seen: %v", err)
+}
+
+// refusedWithoutMemory makes sure that a home that does not know how far its clock is off is refused.
+func (m *market) refusedWithoutMemory() {
+	m.t.Helper()
+	file := filepath.Join(m.cfg.Home.Dir(), "chain_time.json")
+	check(m.t, os.Rename(file, file+".kept"))
+	m.openConsumer()
+	var refused *wire.RefusedError
+	if _, err := m.consumer.Connect(m.ctx, m.offer()); !errors.As(err, &refused) || refused.Code != wire.RefusedClock {
+		m.t.Errorf("a Hello of days ago: %v", err)
+	}
+	check(m.t, m.consumer.Close())
+	check(m.t, os.Rename(file+".kept", file))
 }
 
 // metBefore lists the market, runs one session and closes the consumer.

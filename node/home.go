@@ -26,6 +26,7 @@ import (
 //	payees                 the providers that money was ever set aside for
 //	host.key               the libp2p identity
 //	ledger.db              sessions, promises and claims
+//	chain_time.json        what the chain's clock showed last, and this machine's then
 //	chain.db               transactions in flight, and how far the chain was read
 //	blocks/                offers, content-addressed
 //	offer.cbor             a provider's offer as it was published last

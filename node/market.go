@@ -58,6 +58,7 @@ type Market struct {
 	token    Token
 	log      *slog.Logger
 	chain    *chain.Client
+	last     lastTime // of the chain's clock, before this market was opened
 	ipfs     *ipfs.Node
 	registry *registry.Registry
 	book     *choose.Book
@@ -100,6 +101,9 @@ func OpenMarket(ctx context.Context, cfg MarketConfig) (_ *Market, err error) {
 		return nil, err
 	}
 	m.onClose(func() error { m.chain.Close(); return nil })
+	if cfg.Home != nil {
+		m.last = recallTime(*cfg.Home, cfg.Network, cfg.Log)
+	}
 	if m.token, err = rememberToken(ctx, m.chain, cfg.Network, cfg.Home); err != nil {
 		return nil, err
 	}
@@ -126,7 +130,7 @@ func OpenMarket(ctx context.Context, cfg MarketConfig) (_ *Market, err error) {
 
 // openMarket is the market of a consumer whose home is locked and whose parts are open. It keeps what it learns.
 func openMarket(ctx context.Context, p *parts) (_ *Market, err error) {
-	m := &Market{network: p.network, token: p.token, log: p.log, chain: p.chain, ipfs: p.ipfs, collects: true}
+	m := &Market{network: p.network, token: p.token, log: p.log, chain: p.chain, last: p.last, ipfs: p.ipfs, collects: true}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.Close())

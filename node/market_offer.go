@@ -61,7 +61,7 @@ func (d OfferDesk) Facts(ctx context.Context, provider common.Address) (OfferFac
 	if _, err := client.Head(ctx); err != nil {
 		return facts, fmt.Errorf("read head: %w", err)
 	}
-	facts.Now = chainTimesOf(client, d.Network).now
+	facts.Now = chainTimesOf(client, d.Network, lastTime{}).now
 	return facts, nil
 }
 

@@ -31,6 +31,7 @@ type parts struct {
 	token    Token
 	log      *slog.Logger
 	chain    *chain.Client
+	last     lastTime            // of the chain's clock, before these parts were opened
 	view     *payments.ChainView // of channels, for decisions about the home's own money
 	journal  *chain.Journal
 	sender   *chain.Sender // sends the account's transactions
@@ -110,6 +111,7 @@ func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 		return nil, err
 	}
 	p.closers = append(p.closers, closerFunc(unlock))
+	p.last = recallTime(cfg.Home, cfg.Network, cfg.Log)
 
 	// A provider that has sold before serves what it knows.
 	lazy := cfg.Client
@@ -125,6 +127,7 @@ func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 		return nil, err
 	}
 	p.closers = append(p.closers, closerFunc(func() error { p.chain.Close(); return nil }))
+	p.keepTime()
 	if p.token, err = rememberToken(ctx, p.chain, cfg.Network, &cfg.Home); err != nil {
 		return nil, err
 	}
@@ -141,6 +144,7 @@ func openMoney(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 	}
 	if down := p.chain.Down(); down != nil {
 		p.log.Warn("no endpoint of the chain can be relied on: going on with what this home knows", "error", down)
+		p.warnTime()
 	} else if err := p.online(ctx); err != nil && (!lazy || !chain.IsOutage(err) || p.chain.Reset() != nil) {
 		return nil, err
 	}

@@ -79,6 +79,7 @@ func openView(ctx context.Context, cfg partsConfig) (_ *parts, err error) {
 		return nil, err
 	}
 	p.closers = append(p.closers, closerFunc(func() error { p.chain.Close(); return nil }))
+	p.last = recallTime(cfg.Home, cfg.Network, cfg.Log)
 	p.view = payments.NewChainView(p.chain.Agreed().OrAlone(), cfg.Network.Deployment)
 	if p.token, err = viewToken(looking, p.chain, cfg.Network, cfg.Home); err != nil {
 		return nil, err

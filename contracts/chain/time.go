@@ -17,3 +17,10 @@ func (c *Client) Time() (at time.Time, ok bool) {
 	}
 	return c.newest.block.Time.Add(max(time.Since(c.newest.at), 0)), true
 }
+
+// Newest is the block that Time goes by, and when it was heard of, by this machine's clock; ok is false where none was.
+func (c *Client) Newest() (b Block, at time.Time, ok bool) {
+	c.newest.mu.Lock()
+	defer c.newest.mu.Unlock()
+	return c.newest.block, c.newest.at, c.newest.block.Hash != (common.Hash{})
+}
