@@ -99,6 +99,8 @@ type Claimer struct {
 	vain  map[common.Address]vain // by payer; guarded by turn
 	noted map[common.Hash]bool    // postings that vain knows; guarded by turn
 
+	asides asides // newcomers' reserves
+
 	skippedMu sync.Mutex
 	skipped   []Skipped
 	left      []Unclaimed // by the last round that Run made
@@ -123,6 +125,7 @@ func NewClaimer(cfg ClaimerConfig) (*Claimer, error) {
 	return &Claimer{
 		cfg: cfg, claimant: claimant, contract: channels.NewChannels(), log: cfg.Log, turn: cfg.Ledger.turn(claimant),
 		wake: make(chan struct{}, 1), vain: map[common.Address]vain{}, noted: map[common.Hash]bool{},
+		asides: newAsides(),
 	}, nil
 }
 
@@ -144,6 +147,7 @@ func (c *Claimer) Run(ctx context.Context) error {
 		group.Go(func() error { return c.follow(ctx) })
 	}
 	group.Go(func() error { return c.loop(ctx) })
+	group.Go(func() error { return c.admit(ctx) })
 	return group.Wait()
 }
 

@@ -196,7 +196,6 @@ func (c *Claimer) postReserves(ctx context.Context, list []owing) error {
 		return err // a session goes on within what its consumer is trusted with
 	}
 	var chosen []posting
-	var rows []byte
 	for _, o := range list {
 		exposure := o.account.Total.SubFloor(o.state.Ceiling)
 		if exposure.IsZero() || exposure.Less(c.cfg.Policy.ReserveAbove) || o.state.Exiting() || len(chosen) == c.cfg.Policy.Batch {
@@ -225,21 +224,18 @@ func (c *Claimer) postReserves(ctx context.Context, list []owing) error {
 			continue
 		}
 		chosen = append(chosen, p)
-		row := r.Row()
-		rows = append(rows, row[:]...)
 	}
 	if len(chosen) == 0 {
 		return nil
 	}
-	data, err := c.contract.TryPackReserveSigned(c.claimant.Token, c.claimant.Payee, rows)
+	base, data, err := c.pack(chosen)
 	if err != nil {
-		return fmt.Errorf("encode reserves: %w", err)
+		return err
 	}
 	readAt := chosen[0].state.Block
 	for _, p := range chosen {
 		readAt = min(readAt, p.state.Block)
 	}
-	base := "reserve/" + hex.EncodeToString(crypto.Keccak256(rows)[:16])
 	for id := base; ; {
 		r, err := c.cfg.Sender.Send(ctx, chain.Intent{ID: id, To: &c.claimant.Domain.Contract, Data: data})
 		var reverted *chain.RevertError
@@ -261,6 +257,19 @@ func (c *Claimer) postReserves(ctx context.Context, list []owing) error {
 	}
 }
 
+// pack makes a transaction's data of the reserves that it posts, and its id of their rows.
+func (c *Claimer) pack(list []posting) (id string, data []byte, err error) {
+	rows := make([]byte, 0, len(list)*ReserveRowSize)
+	for _, p := range list {
+		row := p.reserve.Row()
+		rows = append(rows, row[:]...)
+	}
+	if data, err = c.contract.TryPackReserveSigned(c.claimant.Token, c.claimant.Payee, rows); err != nil {
+		return "", nil, fmt.Errorf("encode reserves: %w", err)
+	}
+	return "reserve/" + hex.EncodeToString(crypto.Keccak256(rows)[:16]), data, nil
+}
+
 // secures reports whether setting that amount aside is worth its transaction, and the one that claims it.
 func (c *Claimer) secures(p posting, amount contracts.Amount, price *big.Int) bool {
 	switch {
@@ -275,8 +284,8 @@ func (c *Claimer) secures(p posting, amount contracts.Amount, price *big.Int) bo
 	return err == nil && !amount.Less(maxAmount(part, c.cfg.Policy.ReserveAbove))
 }
 
-// note keeps and logs, once, what a mined posting did, and reports whether it used all the reserves.
-func (c *Claimer) note(list []posting, r chain.Result, price *big.Int) bool {
+// usedBy reads the ceilings of the channels whose reserves a mined posting has used.
+func (c *Claimer) usedBy(r chain.Result) map[contracts.Channel]contracts.Amount {
 	ceilings := map[contracts.Channel]contracts.Amount{}
 	for _, log := range r.Logs {
 		if log.Address != c.claimant.Domain.Contract {
@@ -292,6 +301,12 @@ func (c *Claimer) note(list []posting, r chain.Result, price *big.Int) bool {
 			}] = ceiling
 		}
 	}
+	return ceilings
+}
+
+// note keeps and logs, once, what a mined posting did, and reports whether it used all the reserves.
+func (c *Claimer) note(list []posting, r chain.Result, price *big.Int) bool {
+	ceilings := c.usedBy(r)
 	if c.noted[r.TxHash] {
 		return len(ceilings) == len(list)
 	}
