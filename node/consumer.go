@@ -290,10 +290,10 @@ func (c *Consumer) Connect(ctx context.Context, offer registry.Signed) (*Session
 }
 
 // setAside reserves on chain what a provider asks of a newcomer, out of the vault's free balance and no more than a session
-// may cost. Where that can't be done the refusal stands.
+// may cost. A cold account's provider does it with the signed reserve. Where that can't be done the refusal stands.
 func (c *Consumer) setAside(ctx context.Context, channel contracts.Channel, refused *wire.RefusedError) error {
-	if _, cold := c.cfg.Key.(coldSigner); cold {
-		return refused
+	if c.cold() {
+		return c.awaitAside(ctx, channel, refused)
 	}
 	state, err := c.readFunds(ctx, channel)
 	if err != nil {
@@ -365,6 +365,7 @@ func (c *Consumer) open(
 	if hello.Reserve, err = c.signedReserve(ctx, terms.Channel); err != nil {
 		return nil, err
 	}
+	hello.Extensions = c.extensions()
 	hello.Time = uint64(c.chainTimes().now.Unix())
 	hosts := wire.Hosts{Consumer: c.ipfs.Host().ID(), Provider: offer.Offer.Host.Peer}
 	if err := hello.Sign(c.domain, terms.Channel.Payee, hosts, c.cfg.Session); err != nil {

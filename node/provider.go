@@ -194,7 +194,7 @@ func OpenProvider(ctx context.Context, cfg ProviderConfig) (_ *Provider, err err
 			t := p.hearTime(ctx)
 			return t.now, t.next
 		},
-		SecureAbove: secure, Secure: p.claimer.Wake, Log: p.log,
+		SecureAbove: secure, Secure: p.claimer.Wake, SetAside: p.claimer.SetAside, Log: p.log,
 	})
 	return p, nil
 }

@@ -99,7 +99,7 @@ func (s *Server) open(ctx context.Context, knock *hello, one *session, h *wire.H
 		s.doubts.failed(place)
 	}
 	if err != nil {
-		return none, refusal(err)
+		return none, s.setAside(ctx, place, h, reserve, err)
 	}
 	return opened, nil
 }

@@ -55,6 +55,9 @@ type Config struct {
 	// the signed reserve should be posted.
 	SecureAbove contracts.Amount
 	Secure      func()
+	// SetAside has the reserve posted that came with a refused newcomer's Hello, so that need is guaranteed, and does not wait
+	// for that: see [payments.Claimer.SetAside].
+	SetAside func(ctx context.Context, from string, r payments.Reserve, need contracts.Amount) error
 
 	Log *slog.Logger
 }

@@ -40,6 +40,8 @@
 //	   1  hops: a session that begins inside another one        reserved, not spoken yet
 //	   2  reachability: candidates of a host behind a router    reserved, not spoken yet
 //	   3  leases: ports of the exit that are the consumer's     reserved, not spoken yet
+//	   4  elsewhere: the account's key is, so that it can       in Hello, without a body: where the provider refuses a
+//	      send no transaction                                   newcomer it posts the Hello's reserve
 //
 // An extension that a side does not speak is ignored, and one of those that is critical ends the session.
 package wire

@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Versions are the versions of the session protocol that a program speaks, From and To included.
@@ -56,7 +57,15 @@ type Extension struct {
 // Extensions are those of one frame, their kinds strictly ascending.
 type Extensions []Extension
 
-// reserved names the kinds that are assigned.
+// KindElsewhere is the extension of a Hello whose account can send no transaction. It has no body.
+const KindElsewhere = 4
+
+// Has reports whether one of that kind is among them.
+func (list Extensions) Has(kind uint16) bool {
+	return slices.ContainsFunc(list, func(e Extension) bool { return e.Kind == kind })
+}
+
+// reserved names the kinds that are assigned and not spoken yet.
 var reserved = map[uint16]string{1: "hops", 2: "reachability", 3: "leases"}
 
 func (list Extensions) check() error {
@@ -74,10 +83,10 @@ func (list Extensions) check() error {
 	return nil
 }
 
-// understood says which of the extensions is critical and not spoken by this program, which speaks none yet.
+// understood says which of the extensions is critical and not spoken by this program.
 func (list Extensions) understood() error {
 	for _, e := range list {
-		if !e.Critical {
+		if !e.Critical || e.Kind == KindElsewhere {
 			continue
 		}
 		name := reserved[e.Kind]

@@ -173,6 +173,7 @@ func TestDecodeRefusesWhatIsBeyondTheBounds(t *testing.T) {
 		"kinds that fall":              {hello(Extensions{{Kind: 7}, {Kind: 6}}), false},
 		"hops, critical":               {hello(Extensions{{Kind: 1, Critical: true}}), false},
 		"hops, by the way":             {hello(Extensions{{Kind: 1, Body: []byte{1}}}), true},
+		"elsewhere, critical":          {hello(Extensions{{Kind: KindElsewhere, Critical: true}}), true},
 		"nobody's kind, critical":      {hello(Extensions{{Kind: 7}, {Kind: 65535, Critical: true}}), false},
 		"a critical one in a Status":   {&Status{Extensions: Extensions{{Kind: 3, Critical: true}}}, false},
 		"another one in a Status":      {&Status{Extensions: Extensions{{Kind: 3}}}, true},
