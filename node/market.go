@@ -396,7 +396,7 @@ func (m *Market) Offers(ctx context.Context) iter.Seq2[registry.Listing, error] 
 				yield(registry.Listing{}, errors.Join(failure, err))
 				return
 			}
-			m.log.Debug("listing from the index", "offers", state.Offers, "synced", state.Synced, "err", failure)
+			m.log.Debug("listing from the index", "offers", state.Offers, "synced", state.Synced, "error", failure)
 		}
 		for l, err := range m.registry.Known(ctx) {
 			if _, twice := seen[l.Registration.Provider]; twice {

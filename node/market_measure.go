@@ -107,6 +107,6 @@ func (m *Market) failed(provider common.Address, err error) {
 // observe writes into the book. A measurement that is lost costs a worse choice and nothing else.
 func (m *Market) observe(o choose.Observation) {
 	if err := m.book.Observe(context.Background(), o); err != nil {
-		m.log.Warn("a measurement was lost", "provider", o.Provider, "err", err)
+		m.log.Warn("a measurement was lost", "provider", o.Provider, "error", err)
 	}
 }

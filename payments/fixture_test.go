@@ -241,3 +241,14 @@ func forge(t testing.TB, tx *sql.Tx) {
 		must(tx.Exec(fmt.Sprintf("UPDATE %s SET sum = byway_row_sum('%[1]s', %s)", table, columns)))(t)
 	}
 }
+
+// Credit returns what a session may have forwarded now.
+func (p *Payee) Credit(ctx context.Context, id SessionID) (Credit, error) {
+	s, err := p.find(ctx, id)
+	if err != nil {
+		return Credit{}, err
+	}
+	s.channel.mu.Lock()
+	defer s.channel.mu.Unlock()
+	return s.channel.creditLocked(s), nil
+}

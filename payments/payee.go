@@ -299,17 +299,6 @@ func (ch *payeeChannel) takeLocked(s *payeeSession, promise Promise) (
 	return a, share, rises
 }
 
-// Credit returns what a session may have forwarded now.
-func (p *Payee) Credit(ctx context.Context, id SessionID) (Credit, error) {
-	s, err := p.find(ctx, id)
-	if err != nil {
-		return Credit{}, err
-	}
-	s.channel.mu.Lock()
-	defer s.channel.mu.Unlock()
-	return s.channel.creditLocked(s), nil
-}
-
 // Exposure is what is promised above what is set aside on a session's channel, in base units; nothing where the session is
 // not known.
 func (p *Payee) Exposure(id SessionID) contracts.Amount {
