@@ -498,7 +498,7 @@ func (c *Consumer) reach(ctx context.Context, o registry.Offer) (peer.ID, error)
 func (c *Consumer) readWelcome(
 	ctx context.Context, over wire.Stream, payer *payments.Payer, channel contracts.Channel,
 ) (*wire.Welcome, error) {
-	for recalled, signed := false, false; ; {
+	for recalled, signed := 0, false; ; {
 		reply, err := over.Receive(welcomeTimeout)
 		if errors.Is(err, io.EOF) {
 			err = errors.New("the provider hung up")
@@ -524,18 +524,13 @@ func (c *Consumer) readWelcome(
 				}
 				continue
 			}
-			if f.Code != wire.RefusedStale || f.Latest == nil || recalled {
+			if f.Code != wire.RefusedStale || f.Latest == nil {
 				return nil, f.Err()
 			}
-			recalled = true
-			if err := payer.Adopt(ctx, f.Latest.On(channel)); err != nil {
-				return nil, fmt.Errorf("the provider claims a later promise of ours: %w", err)
-			}
-			c.log.Warn("this home had forgotten promises that the provider still holds, as one does that was restored from a "+
-				"copy, or where another machine pays with the same key: the total was recovered", "forgotten", payer.Restored().String())
-			first, err := payer.First(ctx)
+			recalled++
+			first, err := c.recall(ctx, payer, f.Latest.On(channel), recalled)
 			if err != nil {
-				return nil, err
+				return nil, errors.Join(f.Err(), err)
 			}
 			if err := over.Send(&wire.Pay{Promise: wire.NewPromise(first)}); err != nil {
 				return nil, err
@@ -544,6 +539,27 @@ func (c *Consumer) readWelcome(
 			return nil, &wire.ProtocolError{Err: fmt.Errorf("%s does not answer Hello", wire.Name(reply))}
 		}
 	}
+}
+
+// recall catches up with what a provider knows of our promises, and returns the one that opens the session then. Where it
+// was told all of them before, another machine has used what this home has as unused.
+func (c *Consumer) recall(ctx context.Context, payer *payments.Payer, latest payments.Promise, times int) (payments.Promise, error) {
+	before := payer.Restored()
+	if err := payer.Adopt(ctx, latest); err != nil {
+		return payments.Promise{}, fmt.Errorf("the provider claims a later promise of ours: %w", err)
+	}
+	switch {
+	case before != payer.Restored():
+		c.log.Warn("this home had forgotten promises that the provider still holds, as one does that was restored from a "+
+			"copy, or where another machine pays with the same key: the total was recovered", "forgotten", payer.Restored().String())
+	case times > 1:
+		if err := payer.GiveUp(ctx); err != nil {
+			return payments.Promise{}, err
+		}
+		c.log.Warn("the provider has counted as used what this home had paid ahead: another machine pays with the same key, or " +
+			"this home is a copy")
+	}
+	return payer.First(ctx)
 }
 
 // Budget says how many bytes an amount buys at an offer's price.

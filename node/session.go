@@ -359,31 +359,29 @@ func (s *Session) settle(ctx context.Context, cause error) error {
 		s.stream.Reset()
 		return err
 	}
-	_, _, err := s.payer.Final(ctx, s.usage())
+	_, _, unpaid := s.payer.Final(ctx, s.usage()) // beyond the cap, as a rule: what it covers is sent all the same
 	// The provider may have left one that brought little for the last to bring.
+	var sent error
 	if last := s.payer.Last(); last.Channel != (contracts.Channel{}) {
-		err = errors.Join(err, s.stream.Send(&wire.Pay{Promise: wire.NewPromise(last)}))
+		sent = s.stream.Send(&wire.Pay{Promise: wire.NewPromise(last)})
 	}
-	if closeErr := s.stream.CloseWrite(); closeErr != nil || err != nil {
-		s.stream.Reset()
-		return errors.Join(err, closeErr)
-	}
+	sent = errors.Join(sent, s.stream.CloseWrite()) // where it hears no more, it has said why
 	// The provider confirms when the end is on its disk. A Close that says less may have crossed ours, or says why not.
 	var told *wire.Close
-	err = s.await(func(f wire.Frame) bool {
+	err := s.await(func(f wire.Frame) bool {
 		if end, ok := f.(*wire.Close); ok {
 			told = end
 		}
 		return told != nil && told.Settled
 	})
 	s.stream.Close()
-	if err != nil && told != nil {
-		err = errors.Join(&wire.ClosedError{Code: told.Code, Reason: told.Reason}, err)
+	if err == nil {
+		return unpaid
 	}
-	if err != nil {
-		return fmt.Errorf("the provider did not confirm the last promise: %w", err)
+	if told != nil {
+		err = &wire.ClosedError{Code: told.Code, Reason: told.Reason}
 	}
-	return nil
+	return errors.Join(unpaid, fmt.Errorf("the provider did not confirm the last promise: %w", errors.Join(err, sent)))
 }
 
 // drain waits until what the provider has sent has arrived, or nothing arrives any more.

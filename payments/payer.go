@@ -134,48 +134,6 @@ func (p *Payer) First(ctx context.Context) (Promise, error) {
 	return p.last, nil
 }
 
-// Adopt takes the payee's word for our latest promise, which is checked by our own signature: a ledger that was lost or
-// restored from a backup catches up. What it knew to be unused counts as used: the sessions that it has lost may have used
-// it. Ask [Payer.First] for the promise to send then. A promise that the ledger knows, or knows to be outdated, changes
-// nothing.
-func (p *Payer) Adopt(ctx context.Context, latest Promise) error {
-	if latest.Channel != p.cfg.Terms.Channel {
-		return fmt.Errorf("adopt promise: %w: %s", ErrWrongChannel, latest.Channel)
-	}
-	if err := p.cfg.Domain.Verify(latest); err != nil {
-		return fmt.Errorf("adopt promise: %w", err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return ErrSessionClosed
-	}
-	p.ch.mu.Lock()
-	defer p.ch.mu.Unlock()
-	a := p.ch.account
-	if !a.Total.Less(latest.Cumulative) {
-		return nil
-	}
-	up := latest.Cumulative.SubFloor(a.Total)
-	a.Total, a.Sig = latest.Cumulative, latest.Sig
-	a.Other, a.Credit = addFloor(a.Other, addFloor(up, a.Credit)), contracts.Amount{}
-	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.StoreAccount(a) }); err != nil {
-		return err
-	}
-	p.ch.account = a
-	p.restored = addFloor(p.restored, up)
-	p.book.commit(p.ch, a.Total)
-	return nil
-}
-
-// Restored is how much of the channel's total, in base units, this ledger did not know of: it was restored from a copy, is
-// new, or another machine pays with the same key.
-func (p *Payer) Restored() contracts.Amount {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.restored
-}
-
 // Due returns the next promise where one is due ([TickDue]). It is stored before it is returned. Short says that the
 // provider forwards little or nothing ahead of what it is paid: then up to a tick is prepaid. At the cap it pays what the
 // cap still covers; once that is used up it returns [ErrSpendCap]. The same holds for the funds.

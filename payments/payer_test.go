@@ -332,3 +332,38 @@ func signedAs(t testing.TB, p Promise, key contracts.Key) Promise {
 	p.Sig = sig
 	return p
 }
+
+// A provider that has every promise of ours says each time that it holds no tick for us, and serves nothing or little: what
+// is given up in the life of a channel is a tick and 3 % of what was billed.
+func TestAdversaryWhatIsGivenUpIsBounded(t *testing.T) {
+	t.Parallel()
+	for name, served := range map[string]uint64{"nothing is served": 0, "a megabyte is served each time": mib} {
+		c, key := testChannel(1)
+		l := newLedger(t)
+		const times = 100
+		refused := 0
+		for range times {
+			terms := testTerms(c)
+			p := newPayer(t, l, key, terms, contracts.MaxAmount())
+			must(p.First(t.Context()))(t)
+			if p.GiveUp(t.Context()) != nil {
+				refused++
+			}
+			must(p.First(t.Context()))(t)
+			if _, _, err := p.Final(t.Context(), Usage{Rx: served}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		billed := cost(testPrice, times*served)
+		part := must(billed.MulDiv(givenUpPart, 100))(t)
+		// One tick more is the channel's credit.
+		tick := cost(testPrice, testTerms(c).Tick)
+		bound := addFloor(addFloor(billed, part), addFloor(tick, tick))
+		total := must(l.Promised(t.Context(), testDomain, c))(t)
+		if bound.Less(total) || refused < times*9/10 {
+			t.Errorf("%s: promised are %s for %s billed, at most %s; %d refused", name, total, billed, bound, refused)
+		}
+		t.Logf("adversary: a provider denies %d times what was prepaid, %s | bound: %s | seen: %s promised", times, name, bound, total)
+		checkSums(t, l)
+	}
+}

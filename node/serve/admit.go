@@ -88,7 +88,7 @@ func (s *Server) open(ctx context.Context, knock *hello, one *session, h *wire.H
 	first := h.First.On(one.terms.Channel)
 	opened, err := s.cfg.Payee.Open(ctx, one.terms, first, reserve)
 	var stale *payments.StaleError
-	if errors.As(err, &stale) && stale.Latest != nil {
+	for asked := 0; asked < recalls && errors.As(err, &stale) && stale.Latest != nil; asked++ {
 		if first, err = s.recall(ctx, knock, one.terms.Channel, *stale.Latest); err != nil {
 			return none, err
 		}
@@ -140,6 +140,10 @@ func (s *Server) welcome(knock *hello, h *wire.Hello, one *session, opened payme
 	}
 	return nil
 }
+
+// recalls is how often a consumer is told its latest promise before its session is refused: another machine that pays with
+// its key may go on meanwhile.
+const recalls = 3
 
 // recall tells a consumer that forgot its own promises the latest one, and takes the promise that rises above it. Its Hello
 // was signed by the vault's signer, so that nobody else learns what was promised.

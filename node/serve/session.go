@@ -142,6 +142,9 @@ func ending(cause error) (wire.CloseCode, string) {
 		return wire.ClosedUnpaid, reason
 	case errors.Is(cause, errGaveWay):
 		return wire.ClosedGaveWay, reason + ": connect again, or to another provider"
+	case errors.Is(cause, payments.ErrNotRising):
+		return wire.ClosedProtocol, text.Cut("another machine pays with the same key, or this home is a copy of one that went on: use one "+
+			"at a time and connect again, what was promised is made out then: "+reason, wire.MaxReason)
 	case errors.Is(cause, errExitClosed):
 		return wire.ClosedExit, reason
 	case errors.As(cause, &unfunded), errors.As(cause, &newcomer), errors.Is(cause, payments.ErrExiting):

@@ -66,6 +66,7 @@ type Account struct {
 
 	// The payee's books, see [byway/payments.Account]: they began at the total Base; Counted, Granted and Lost are in base
 	// units, Window in bytes. ForgivenAt is when a crash was last held against nobody.
+	// On the payer's side Lost is what was given up of it, see [byway/payments.Payer.GiveUp], and the others are zero.
 	Base, Counted, Granted, Lost contracts.Amount
 	Window                       uint64
 	ForgivenAt                   time.Time
