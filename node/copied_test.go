@@ -40,7 +40,7 @@ func TestAdversaryTwoMachinesPayWithOneKey(t *testing.T) {
 			check(t, err)
 			m.closeAtTheEnd(s)
 			sessions = append(sessions, s)
-			wait.Go(func() { one.download(s.Tunnel(), 4<<20) }) //nolint:errcheck // one of them is cut off
+			wait.Go(func() { one.download(s.Tunnel(), 4<<20) }) // one of them is cut off
 		}
 		wait.Wait()
 		for _, s := range sessions {

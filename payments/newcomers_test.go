@@ -101,7 +101,7 @@ func TestNewcomersReserveIsPostedOnlyWhereItAdmitsAndPays(t *testing.T) {
 		err := claimer.SetAside(t.Context(), "here", r, need)
 		var unfunded *UnfundedError
 		wanted := errors.Is(err, c.want) || c.want == nil
-		if _, vault := c.want.(*UnfundedError); vault {
+		if errors.As(c.want, &unfunded) {
 			wanted = errors.As(err, &unfunded)
 		}
 		if err == nil || !wanted {
