@@ -333,6 +333,36 @@ func TestAdversaryCrashesAreForgivenOnceADay(t *testing.T) {
 	checkSums(t, l)
 }
 
+// The sessions of a vault round up one by one, and so come to more than the gate let through. It has reserved what it was
+// asked for, and is no newcomer for a unit.
+func TestSessionsThatRoundUpAreNoNewcomers(t *testing.T) {
+	t.Parallel()
+	chain := &fakeChain{}
+	k := newTaker(t, nil, 1)
+	k.payee = gated(t, newLedger(t), chain, func(c *PayeeConfig) {
+		c.Trust, c.Budget = cost(testPrice, 16*mib), contracts.NewAmount(1)
+	})
+	chain.set(k.channel, ChannelState{Free: cost(testPrice, GiB), Ceiling: cost(testPrice, 17*mib), Block: 1})
+	pays := uint64(mib)
+	var gate *simGate
+	var counted [3]*uint64
+	for i := range counted {
+		_, g, n, err := k.open(pays)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gate, counted[i], pays = g, n, 0 // they share what was prepaid
+	}
+	for _, n := range counted[1:] { // three bytes cost a little more than a whole number of units
+		gate.passed += 3
+		*n += 3
+	}
+	k.take(gate, counted[0])
+	if _, _, _, err := k.open(0); err != nil {
+		t.Errorf("one more session: %v", err)
+	}
+}
+
 // An honest consumer closes a thousand sessions in the middle of a download, on a line that loses one packet in a hundred,
 // and its provider crashes twenty times: nobody is convicted of anything.
 func TestHonestSessionsKeepTheirWindow(t *testing.T) {

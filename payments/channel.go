@@ -202,6 +202,9 @@ func (p *Payee) granted(ch *payeeChannel, t Terms, a ledger.Account) (ledger.Acc
 	counted := ch.countedLocked()
 	a.Lost = minAmount(a.Lost, ch.booksLocked(ch.account, counted, counts).Stake(len(ch.sessions) > 0))
 	books := ch.booksLocked(a, counted, counts)
+	if len(ch.sessions) > 0 { // each session rounds up, and together they come to more than the gate let through
+		books.Counted = minAmount(books.Counted, books.Granted)
+	}
 	trust, limit := p.trust(t), p.budgetFor(t)
 	if room := minAmount(trust, counts.Free); room.Less(books.Unsecured) {
 		var blind error
