@@ -80,6 +80,7 @@ load: ## 5,000 paid sessions from 5,000 peers while connections and streams are 
 .PHONY: chaos
 chaos: ## Kill, cut the power, reorganise and cheat under the payment engine, over whole lives of providers
 	go test ./payments -run '^TestChaos$$' -count=1 -v -timeout 20m -args -chaos -kills 200 -cuts 200 -rapid.checks 1500
+	go test ./node -run '^TestChaosOfNodes$$' -count=1 -v -timeout 20m -args -lives 12 -ends 3
 
 .PHONY: interop-ipfs
 interop-ipfs: ## Exchange offers with stock kubo, both ways (builds it)

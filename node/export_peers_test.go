@@ -8,6 +8,7 @@ import (
 
 	"byway/contracts"
 	"byway/ipfs"
+	"byway/node/serve"
 	"byway/node/wire"
 	"byway/payments"
 	"byway/registry"
@@ -80,3 +81,6 @@ func NextFrame(stream network.Stream) error {
 
 // ExitSessions counts the peers in the provider's tunnel.
 func (p *Provider) ExitSessions() int { return p.exit.Sessions() }
+
+// Served is how each session stands that is served now.
+func (p *Provider) Served() []serve.SessionStatus { return p.server.Sessions() }

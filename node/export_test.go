@@ -54,6 +54,13 @@ func (cfg *ProviderConfig) Places(resting int, keep time.Duration) {
 // Trouble makes the provider's exit one that forwards nothing for that reason; for none, one that does again.
 func (p *Provider) Trouble(why string) { p.troubled.Store(&why) }
 
+// Crash does to a running provider what a power cut does, as far as one process can: its host is gone, then nothing is
+// stored any more, then the exit is gone, which has forwarded until then. Nobody is told, and no session is ended. Its
+// Run, which the caller stops, fails then.
+func (p *Provider) Crash() error {
+	return errors.Join(p.ipfs.Close(), p.ledger.Close(), p.exit.Close())
+}
+
 // Freeloader is a session that prepaid the first tick and never pays again.
 type Freeloader struct {
 	ID     payments.SessionID

@@ -174,14 +174,14 @@ func (p *Payee) grantLocked(ctx context.Context, ch *payeeChannel, s *payeeSessi
 		return granted, nil
 	}
 	// A session does not end for what was set aside a moment ago: the chain is asked again, once it may be.
-	if wait := stateRetry - time.Since(ch.triedAt); wait > 0 {
+	if wait := p.retry - time.Since(ch.triedAt); wait > 0 {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return a, err
 		}
 	}
-	if err := p.refreshLocked(ctx, ch, stateRetry); err != nil {
+	if err := p.refreshLocked(ctx, ch, p.retry); err != nil {
 		return a, err
 	}
 	var newcomer *NewcomerError

@@ -161,6 +161,7 @@ func TestChaos(t *testing.T) {
 	b := runLives(t)
 	row("whole lives: %d sessions, parallel, churned, refused, withdrawn\t%d\t%d refusals, %d withdrawals, %d crashes\t"+
 		"0 over bound\t%s", b.sessions, b.lives, b.refusals, b.withdrawals, b.crashes, took())
+	row("promises that a later one of another session overtook\t%d\t%d brought nothing\t0 refused\t", b.overtaken, b.again)
 	row("most unpaid to a provider by a vault\t\t%d bytes\t%d ‰ of one window and the tolerance\t", b.unpaidBytes, b.unpaid)
 	row("most that strangers cost in an hour\t\t\t%d ‰ of their budget\t", b.lost)
 	row("most overpaid by a consumer, beyond 3 %%\t\t%d bytes\tbound: one tick, %d\t", b.overpaid, uint64(MinTick))

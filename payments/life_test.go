@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 // bounds are the worst that random lives have seen, for the table of TestChaos.
 type bounds struct {
 	lives, sessions, crashes, refusals, withdrawals int
+	// Overtaken is how many promises came behind a later one of another session of their channel, Again how many brought
+	// nothing, most of them said a second time.
+	overtaken, again int
 	// Unpaid is the most, in thousandths of one window and the tolerance, that a provider had forwarded unpaid to a vault;
 	// UnpaidBytes that in bytes.
 	unpaid, unpaidBytes uint64
@@ -66,6 +70,9 @@ type lifeSession struct {
 	credit   Credit
 	count    uint64 // by the provider's meter
 	received uint64 // by the consumer's
+	// Sent is on its way to the provider, in order. What other sessions of the channel have sent may come before it.
+	sent   []Promise
+	ending bool // nothing is forwarded any more; the session is over when all that was sent has come
 }
 
 // simGate is a gate that counts what the test moves.
@@ -90,7 +97,7 @@ func (f *life) openPayee() {
 		Domain: testDomain, Ledger: f.ledger, Chain: f.chain, Payee: f.self, Token: testToken,
 		Trust: cost(testPrice, lifeTrust), Budget: cost(testPrice, lifeBudget), NewGate: func() Gate { return &simGate{} },
 	}))(f.t)
-	f.payee.now = func() time.Time { return f.now }
+	f.payee.now, f.payee.retry = func() time.Time { return f.now }, 0
 }
 
 func (f *life) show(v *lifeVault) {
@@ -180,6 +187,9 @@ func (f *life) final(payer *Payer, received uint64) (Promise, bool) {
 
 // move forwards bytes, as far as the gate is open, and some of them arrive.
 func (f *life) move(v *lifeVault, s *lifeSession) {
+	if s.ending {
+		return
+	}
 	n := rapid.Uint64Range(0, rapid.SampledFrom([]uint64{300_000, 3 * mib, 30 * mib}).Draw(f.r, "largest")).Draw(f.r, "bytes")
 	n = min(n, s.gate.limit-s.gate.passed)
 	before := cost(testPrice, s.count)
@@ -192,30 +202,47 @@ func (f *life) move(v *lifeVault, s *lifeSession) {
 	v.received = addFloor(v.received, cost(testPrice, s.received).SubFloor(before))
 }
 
-// pay has the consumer pay what is due, and the provider take it.
+// pay has the consumer send what is due. Where its stream breaks, what was on its way is lost, and the last is said again.
 func (f *life) pay(v *lifeVault, s *lifeSession) {
-	if !v.honest && rapid.Bool().Draw(f.r, "keeps its money") {
+	if s.ending || !v.honest && rapid.Bool().Draw(f.r, "keeps its money") {
 		return
 	}
-	short := s.credit.Left < s.terms.Tick
-	promise, due, err := s.payer.Due(f.t.Context(), Usage{Rx: s.received}, short)
+	promise, due, err := s.payer.Due(f.t.Context(), Usage{Rx: s.received}, s.credit.Left < s.terms.Tick)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	if !due || rapid.IntRange(0, 9).Draw(f.r, "lost on the way") == 0 {
-		return
+	if due {
+		s.sent = append(s.sent, promise)
 	}
-	f.take(v, s, promise, false)
+	if rapid.IntRange(0, 9).Draw(f.r, "stream breaks") == 0 {
+		s.sent = []Promise{s.payer.Last()}
+	}
 }
 
-// take has the provider take a promise; a session that can't be paid ends.
+// deliver has the provider take the next promises of a session, and end it behind the last one.
+func (f *life) deliver(v *lifeVault, i int) {
+	s := v.open[i]
+	for n := rapid.IntRange(0, 2).Draw(f.r, "delivered"); n >= 0 && len(s.sent) > 0; n-- {
+		promise := s.sent[0]
+		s.sent = s.sent[1:]
+		f.take(v, s, promise, s.ending && len(s.sent) == 0)
+	}
+	if s.ending && len(s.sent) == 0 {
+		f.close(v, i)
+	}
+}
+
+// take has the provider take a promise. An honest one is never behind what is known; a session that can't be paid goes on
+// with its next promise.
 func (f *life) take(v *lifeVault, s *lifeSession, promise Promise, last bool) {
+	before := f.account(v)
 	credit, err := f.payee.Accept(f.t.Context(), s.terms.Session, promise, last)
 	var unfunded *UnfundedError
 	var newcomer *NewcomerError
 	switch {
 	case err == nil:
 		s.credit = credit
+		f.b.seen(promise, before, f.account(v))
 	case errors.As(err, &unfunded), errors.As(err, &newcomer):
 	case errors.Is(err, ErrNotRising) && !v.honest:
 	default:
@@ -223,14 +250,34 @@ func (f *life) take(v *lifeVault, s *lifeSession, promise Promise, last bool) {
 	}
 }
 
-// end closes a session, in order or by going away.
+// seen counts what a promise that was taken has brought.
+func (b *bounds) seen(promise Promise, before, after ledger.Account) {
+	switch {
+	case after == before:
+		b.again++
+	case promise.Cumulative.Less(before.Total):
+		b.overtaken++
+	}
+}
+
+// end has a consumer stop: it says its last promise, again where it said it before, or just goes away.
 func (f *life) end(v *lifeVault, i int) {
 	s := v.open[i]
-	v.open = append(v.open[:i:i], v.open[i+1:]...)
-	promise, ok := f.final(s.payer, s.received)
-	if ok && v.honest && rapid.IntRange(0, 4).Draw(f.r, "goes away") > 0 {
-		f.take(v, s, promise, true)
+	if s.ending {
+		return
 	}
+	f.final(s.payer, s.received)
+	if !v.honest || rapid.IntRange(0, 4).Draw(f.r, "goes away") == 0 {
+		f.close(v, i)
+		return
+	}
+	s.ending, s.sent = true, append(s.sent, s.payer.Last())
+}
+
+// close has the provider record a session's end.
+func (f *life) close(v *lifeVault, i int) {
+	s := v.open[i]
+	v.open = append(v.open[:i:i], v.open[i+1:]...)
 	if err := f.payee.Close(f.t.Context(), s.terms.Session, Usage{Tx: s.count}); err != nil {
 		f.t.Fatal(err)
 	}
@@ -262,11 +309,16 @@ func (f *life) crash() {
 
 // books is what the provider has stored of a vault.
 func (f *life) books(v *lifeVault) Account {
+	a := f.account(v)
+	return Account{Promised: a.Total.SubFloor(a.Base), Counted: a.Counted, Granted: a.Granted, Window: a.Window}
+}
+
+func (f *life) account(v *lifeVault) ledger.Account {
 	a, _, err := f.ledger.Account(f.t.Context(), ledger.Payee, ledger.Domain(testDomain), v.channel)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return Account{Promised: a.Total.SubFloor(a.Base), Counted: a.Counted, Granted: a.Granted, Window: a.Window}
+	return a
 }
 
 // withdraw takes a vault's free balance away before anything is claimed from it.
@@ -327,19 +379,28 @@ func parts(a, b contracts.Amount) uint64 {
 
 func (f *life) run() {
 	f.newVault()
+	v := f.vaults[0]
 	for range rapid.IntRange(1, 60).Draw(f.r, "steps") {
 		f.now = f.now.Add(time.Duration(rapid.IntRange(0, 300).Draw(f.r, "ms")) * time.Millisecond)
-		v := f.vaults[rapid.IntRange(0, len(f.vaults)-1).Draw(f.r, "vault")]
+		if rapid.IntRange(0, 2).Draw(f.r, "another") == 0 {
+			v = f.vaults[rapid.IntRange(0, len(f.vaults)-1).Draw(f.r, "vault")]
+		}
 		step := rapid.IntRange(0, 99).Draw(f.r, "step")
 		switch {
 		case step < 4 && len(f.vaults) < 8:
 			f.newVault()
 		case step < 20 && len(v.open) < 4 || len(v.open) == 0:
 			f.connect(v)
-		case step < 58:
-			f.move(v, v.open[rapid.IntRange(0, len(v.open)-1).Draw(f.r, "session")])
+		case step < 50:
+			for _, s := range v.open {
+				f.move(v, s)
+			}
+		case step < 70:
+			for _, s := range v.open {
+				f.pay(v, s)
+			}
 		case step < 88:
-			f.pay(v, v.open[rapid.IntRange(0, len(v.open)-1).Draw(f.r, "session")])
+			f.deliver(v, rapid.IntRange(0, len(v.open)-1).Draw(f.r, "session"))
 		case step < 95:
 			f.end(v, rapid.IntRange(0, len(v.open)-1).Draw(f.r, "session"))
 		case step < 98:
@@ -350,8 +411,11 @@ func (f *life) run() {
 		f.check()
 	}
 	for _, v := range f.vaults {
+		for i := range slices.Backward(v.open) {
+			f.end(v, i)
+		}
 		for len(v.open) > 0 {
-			f.end(v, 0)
+			f.deliver(v, rapid.IntRange(0, len(v.open)-1).Draw(f.r, "session"))
 		}
 	}
 	f.check()
@@ -400,7 +464,8 @@ func TestBoundsHoldOverWholeLives(t *testing.T) {
 
 // String is a line of TestChaos's table.
 func (b bounds) String() string {
-	return fmt.Sprintf("%d lives, %d sessions, %d crashes, %d refusals, %d withdrawals: at most %d bytes unpaid (%d ‰ of "+
-		"window and tolerance), %d bytes overpaid beyond 3 %% (a tick is %d), strangers cost %d ‰ of their budget",
-		b.lives, b.sessions, b.crashes, b.refusals, b.withdrawals, b.unpaidBytes, b.unpaid, b.overpaid, MinTick, b.lost)
+	return fmt.Sprintf("%d lives, %d sessions, %d crashes, %d refusals, %d withdrawals, %d promises overtaken, %d that brought "+
+		"nothing: at most %d bytes unpaid (%d ‰ of window and tolerance), %d bytes overpaid beyond 3 %% (a tick is %d), "+
+		"strangers cost %d ‰ of their budget", b.lives, b.sessions, b.crashes, b.refusals, b.withdrawals, b.overtaken, b.again,
+		b.unpaidBytes, b.unpaid, b.overpaid, MinTick, b.lost)
 }

@@ -84,6 +84,7 @@ type Payee struct {
 	separator common.Hash // of the domain
 	log       *slog.Logger
 	now       func() time.Time // paces sessions
+	retry     time.Duration    // stateRetry, save in tests
 
 	mu        sync.Mutex // taken after payeeChannel.mu
 	sessions  map[SessionID]*payeeSession
@@ -132,7 +133,7 @@ func NewPayee(cfg PayeeConfig) (*Payee, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Payee{
-		cfg: cfg, separator: cfg.Domain.Separator(), log: cfg.Log, now: time.Now,
+		cfg: cfg, separator: cfg.Domain.Separator(), log: cfg.Log, now: time.Now, retry: stateRetry,
 		sessions:  map[SessionID]*payeeSession{},
 		channels:  map[contracts.Channel]*payeeChannel{},
 		strangers: newBudget(),
