@@ -313,9 +313,9 @@ func TestAdversaryCrashesAreForgivenOnceADay(t *testing.T) {
 		}
 	}
 	gap := left[0]
-	bound := oneWindow(3*mib) + gap + 64 // each promise rounds
-	t.Logf("adversary: a provider crashes three times a day between forwarding and the next promise | bound: one window, and one "+
-		"that the provider bears itself, %d bytes unpaid | seen: %d", bound, k.unpaid())
+	bound := oneWindow(3*mib) + gap + 2*mib + 64 // each promise rounds
+	t.Logf("adversary: a provider crashes three times a day between forwarding and the next promise | bound: one window, one "+
+		"that the provider bears itself, and a tick for each crash after the first, %d bytes unpaid | seen: %d", bound, k.unpaid())
 	if k.unpaid() > bound {
 		t.Errorf("%d bytes are unpaid", k.unpaid())
 	}
@@ -331,6 +331,24 @@ func TestAdversaryCrashesAreForgivenOnceADay(t *testing.T) {
 		t.Errorf("the day's first crash is held against the payer: %s, was %s", after, before)
 	}
 	checkSums(t, l)
+}
+
+// What a payer has prepaid is served, however often its provider crashes before it is: the payer prepays no second tick for
+// one that has not served the last.
+func TestPrepaidTickIsServedAfterCrashes(t *testing.T) {
+	t.Parallel()
+	mine, theirs := newLedger(t), newLedger(t)
+	c, key := testChannel(1)
+	for crashes := range 5 {
+		payee, terms := gated(t, theirs, rich(), nil), testTerms(c)
+		payer := newPayer(t, mine, key, terms, contracts.MaxAmount())
+		o := must(payee.Open(t.Context(), terms, must(payer.First(t.Context()))(t), nil))(t)
+		payee.Attach(terms.Session, func() Usage { return Usage{} })
+		if o.Credit.Left < terms.Tick {
+			t.Errorf("after %d crashes %d bytes of the prepaid tick are served", crashes, o.Credit.Left)
+		}
+		must(theirs.EndSessions(t.Context()))(t) // as the next start does
+	}
 }
 
 // The sessions of a vault round up one by one, and so come to more than the gate let through. It has reserved what it was

@@ -188,7 +188,7 @@ func (l *Ledger) EndSessions(ctx context.Context) (int, error) {
 			}
 			if s.Received && !torn[s.Account] {
 				torn[s.Account] = true
-				if err := tx.forgive(s.Account, time.Now()); err != nil {
+				if err := tx.forgive(s, time.Now()); err != nil {
 					return err
 				}
 			}
@@ -200,8 +200,8 @@ func (l *Ledger) EndSessions(ctx context.Context) (int, error) {
 // forgiveEvery is how often a crash between forwarding and its promise is held against nobody.
 const forgiveEvery = 24 * time.Hour
 
-func (tx *Tx) forgive(account int64, now time.Time) error {
-	a, err := scanAccount(tx.row("SELECT "+accountColumns+" FROM channel WHERE id = ?", account).Scan)
+func (tx *Tx) forgive(s Session, now time.Time) error {
+	a, err := scanAccount(tx.row("SELECT "+accountColumns+" FROM channel WHERE id = ?", s.Account).Scan)
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,17 @@ func (tx *Tx) forgive(account int64, now time.Time) error {
 		return nil
 	}
 	if now.Sub(a.ForgivenAt) < forgiveEvery { // also by a clock that was set back since
-		a.Counted = a.Granted
+		// What is prepaid counts as not forwarded, a tick at most: its payer prepays no other before it has come.
+		tick, err := s.Terms.PricePerGiB.MulDivCeil(s.Terms.Tick, 1<<30)
+		if err != nil {
+			return err
+		}
+		if a.Credit.Less(tick) {
+			tick = a.Credit
+		}
+		if charged := a.Granted.SubFloor(tick); a.Counted.Less(charged) {
+			a.Counted = charged
+		}
 		return tx.StoreAccount(a)
 	}
 	a.ForgivenAt = now
