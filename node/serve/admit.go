@@ -184,11 +184,9 @@ func (s *Server) addPeer(one *session, h *wire.Hello, opened payments.Opened) er
 	}
 	inner.SetTick(payments.WakeEvery(one.terms.Tick))
 	s.cfg.Payee.Attach(one.id, func() payments.Usage { return usageOf(inner) })
-	inner.Pause(one.rests)
 	s.cfg.Host.Keep(one.remote, one.tag())
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	one.inner, one.ciphertext, one.credit = inner, ciphertext, opened.Credit
+	s.paid(one, inner)
 	return nil
 }
 

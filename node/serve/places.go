@@ -9,6 +9,7 @@ import (
 
 	"byway/node/wire"
 	"byway/payments"
+	"byway/tunnel"
 )
 
 // A server serves so many sessions at once, and a place among them is for those who use it. Where all are taken, a session
@@ -22,8 +23,9 @@ const (
 	usePeriod = time.Minute
 	useMarks  = 6
 	inUse     = 1 << 20
-	// Beside a quarter of the places so many may rest.
-	leastResting = 64
+	// Beside a quarter of the places so many may rest, and no more for each place than have their turn, of keepTime each,
+	// before one who waits loses its patience.
+	leastResting, turnsToRest = 64, 2
 	// lookEvery is how often the places are looked through for those who wait.
 	lookEvery = 250 * time.Millisecond
 )
@@ -31,12 +33,12 @@ const (
 // Places bounds who is served, and who rests meanwhile.
 type Places struct {
 	Sessions int           // served at once
-	Resting  int           // sessions that rest; 0: 64 and a quarter of Sessions
+	Resting  int           // sessions that rest; 0: 64 and a quarter of Sessions, and at most twice Sessions
 	Keep     time.Duration // how long a session keeps a place whatever it does with it; 0: ten seconds
 }
 
 func (p Places) withDefaults() Places {
-	p.Resting = cmp.Or(p.Resting, leastResting+p.Sessions/4)
+	p.Resting = cmp.Or(p.Resting, min(leastResting+p.Sessions/4, turnsToRest*p.Sessions))
 	p.Keep = cmp.Or(p.Keep, keepTime)
 	return p
 }
@@ -49,21 +51,27 @@ type places struct {
 	of      Places
 	taken   int        // places
 	resting int        // sessions that have none
-	asked   int        // sessions that have one and were asked to give way
 	queue   []*session // that rest and wait for a place, in their order
-	looked  time.Time  // when somebody was last asked
+	looked  time.Time  // when sessions were last looked through for those that wait
 }
 
 // seat is where a session stands among the places. It is guarded by Server.mu.
 type seat struct {
-	placed bool      // has a place
-	rests  bool      // has none
-	wants  bool      // waits for one
-	asked  bool      // to give way; of one that rests, to end
-	since  time.Time // when it got its place
+	traffic traffic   // nil until it has paid, and its peer is added
+	placed  bool      // has a place
+	rests   bool      // has none
+	wants   bool      // waits for one
+	ends    bool      // rests, and was asked to end
+	since   time.Time // when it got its latest place, or had paid for the first; zero: it has had none
 
 	marks  [useMarks]uint64 // bytes that it had moved, at the end of each of the latest parts of usePeriod
 	marked time.Time        // when the latest was set
+}
+
+// traffic is a session's peer in the tunnel. It is paused while the session rests.
+type traffic interface {
+	Counters() tunnel.Counters
+	Pause(on bool)
 }
 
 // mark notes what the session has moved until now.
@@ -79,8 +87,8 @@ func (s *seat) mark(total uint64, now time.Time) {
 
 // reserve takes an id, and a place among those that are served at once, for a peer, before anything else is done for
 // it. Of two Hellos with one id the second finds it taken, whatever becomes of the first, and leaves the first alone.
-// Where all places are taken, it is let in to rest if one of them is used little: it gives way, or ends, and goes to who
-// waits before anybody who comes later.
+// Where all places are taken, it is let in to rest if one of them is used little, or not paid for yet: that one gives way,
+// or ends, and the place goes to who waits before anybody who comes later.
 func (s *Server) reserve(id payments.SessionID, remote peer.ID) (*session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,11 +96,10 @@ func (s *Server) reserve(id payments.SessionID, remote peer.ID) (*session, error
 		return nil, errKnown
 	}
 	one := newSession(s, id, remote)
-	one.marked = one.started
 	switch {
 	case s.taken < s.of.Sessions:
 		s.seatLocked(one)
-	case s.anyLocked(func(other *session) bool { return other.placed && other.idleLocked() }) && s.roomToRestLocked():
+	case s.anyLocked((*session).littleUsedLocked) && s.roomToRestLocked():
 		one.rests = true
 		s.resting++
 	default:
@@ -102,33 +109,94 @@ func (s *Server) reserve(id payments.SessionID, remote peer.ID) (*session, error
 	return one, nil
 }
 
+// paid lets the traffic of a session that has paid begin, if it has a place.
+func (s *Server) paid(one *session, peer traffic) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	one.traffic, one.marked = peer, now
+	if one.placed {
+		one.since = now
+	}
+	peer.Pause(!one.placed)
+}
+
+// seatLocked gives a session a place.
 func (s *Server) seatLocked(one *session) {
-	one.placed, one.since = true, time.Now()
+	one.placed = true
 	s.taken++
+	if one.traffic != nil {
+		one.since = time.Now()
+		one.traffic.Pause(false)
+	}
+	one.tell()
 }
 
-// roomToRestLocked reports whether one more may rest: while their Hellos are looked at
-// those for whom another will end.
+// restLocked takes a session's place away. Nothing passes any more when it returns, whatever its goroutine is busy with.
+func (s *Server) restLocked(one *session) {
+	one.placed, one.rests = false, true
+	s.taken--
+	s.resting++
+	if one.traffic != nil {
+		one.traffic.Pause(true)
+	}
+	one.tell()
+}
+
+// roomToRestLocked reports whether one more may rest: beyond Resting, while its Hello is looked at, one for each that may
+// end for it.
 func (s *Server) roomToRestLocked() bool {
-	return s.resting < s.of.Resting || s.resting < s.of.Resting+HelloLooks && s.anyLocked(s.mayEndLocked)
+	stay := 0
+	for _, one := range s.sessions {
+		if one.rests && !one.ends && !s.mayEndLocked(one) {
+			stay++
+		}
+	}
+	return stay < s.of.Resting && s.resting < s.of.Resting+HelloLooks
 }
 
+// mayEndLocked reports whether a session may end for another: it has had a place.
 func (s *Server) mayEndLocked(one *session) bool {
-	return one.rests && time.Since(one.started) >= s.of.Keep
+	return one.rests && !one.ends && !one.since.IsZero() && time.Since(one.started) >= s.of.Keep
+}
+
+// mayRestLocked reports whether a session's place may go to who has paid and waits.
+func (s *Server) mayRestLocked(one *session) bool {
+	return one.littleUsedLocked() && (one.traffic == nil || time.Since(one.since) >= s.of.Keep)
+}
+
+// littleUsedLocked reports whether a session has a place and uses it little, as who has not paid yet does.
+func (s *session) littleUsedLocked() bool {
+	return s.placed && (s.traffic == nil || s.traffic.Counters().Total()-s.marks[0] < min(inUse, s.terms.Tick))
 }
 
 func (s *Server) anyLocked(is func(*session) bool) bool {
 	for _, one := range s.sessions {
-		if one.inner != nil && !one.asked && is(one) {
+		if is(one) {
 			return true
 		}
 	}
 	return false
 }
 
-// idleLocked reports whether a session that is served uses its place little.
-func (s *session) idleLocked() bool {
-	return s.inner.Counters().Total()-s.marks[0] < min(inUse, s.terms.Tick)
+// leastLocked are the sessions of which that holds, those of least use first, n of them at most.
+func (s *Server) leastLocked(n int, is func(*session) bool) (least []*session) {
+	worths := map[*session]float64{}
+	for _, one := range s.sessions {
+		if is(one) {
+			least, worths[one] = append(least, one), one.worthLocked()
+		}
+	}
+	slices.SortFunc(least, func(a, b *session) int { return cmp.Compare(worths[a], worths[b]) })
+	return least[:min(n, len(least))]
+}
+
+// worthLocked is how many bytes an hour the session has moved in its life.
+func (s *session) worthLocked() float64 {
+	if s.traffic == nil {
+		return -1 // who has not paid is worth less than who has
+	}
+	return float64(s.traffic.Counters().Total()) / max(time.Since(s.started), time.Second).Hours()
 }
 
 // rests reports whether a session has no place.
@@ -138,20 +206,17 @@ func (s *Server) rests(one *session) bool {
 	return one.rests
 }
 
-// want has a session that rests wait for a place. It has paid. Where too many rest already, the one that was of least use
-// ends for it.
+// want has a session that rests wait for a place. It has paid.
 func (s *Server) want(one *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !one.rests || one.wants {
+	if !one.rests || one.wants || one.ends {
 		return
 	}
 	one.wants = true
 	s.queue = append(s.queue, one)
-	s.lookLocked()
-	if s.resting > s.of.Resting {
-		s.askLocked(s.mayEndLocked)
-	}
+	s.handLocked() // one may have become free while nobody waited
+	s.lookLocked(time.Now())
 }
 
 // beat notes how a session uses its place, and looks for places while somebody waits.
@@ -159,76 +224,62 @@ func (s *Server) beat(one *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	one.mark(one.inner.Counters().Total(), now)
-	if len(s.queue) > 0 && now.Sub(s.looked) >= lookEvery {
-		s.lookLocked()
-	}
+	one.mark(one.traffic.Counters().Total(), now)
+	s.lookLocked(now)
 }
 
-// lookLocked asks as many sessions to give way as wait for a place.
-func (s *Server) lookLocked() {
-	s.looked = time.Now()
-	for s.asked < len(s.queue) {
-		if !s.askLocked(func(one *session) bool {
-			return one.placed && one.idleLocked() && s.looked.Sub(one.since) >= s.of.Keep
-		}) {
-			return
-		}
-		s.asked++
+// lookLocked has as many sessions give way as wait for a place. Where too many rest then, those that were of least use end.
+func (s *Server) lookLocked(now time.Time) {
+	if len(s.queue) == 0 || now.Sub(s.looked) < lookEvery {
+		return
 	}
+	s.looked = now
+	for _, one := range s.leastLocked(len(s.queue), s.mayRestLocked) {
+		s.restLocked(one)
+		s.handLocked()
+	}
+	s.thinLocked()
 }
 
-// askLocked asks the session of least use among those that may be asked to give way, if there is one.
-func (s *Server) askLocked(may func(*session) bool) bool {
-	var least *session
+// thinLocked asks sessions to end where more of those that have paid rest than may.
+func (s *Server) thinLocked() {
+	paid := 0
 	for _, one := range s.sessions {
-		if one.inner != nil && !one.asked && may(one) && (least == nil || one.worthLocked() < least.worthLocked()) {
-			least = one
+		if one.rests && one.traffic != nil && !one.ends {
+			paid++
 		}
 	}
-	if least == nil {
-		return false
+	for _, one := range s.leastLocked(max(0, paid-s.of.Resting), s.mayEndLocked) {
+		one.ends = true
+		s.unwantLocked(one)
+		one.tell()
 	}
-	least.asked = true
-	least.tell()
-	return true
-}
-
-// worthLocked is how many bytes an hour the session has moved in its life.
-func (s *session) worthLocked() float64 {
-	return float64(s.inner.Counters().Total()) / time.Since(s.started).Hours()
 }
 
 // handLocked gives free places to those who wait.
 func (s *Server) handLocked() {
 	for s.taken < s.of.Sessions && len(s.queue) > 0 {
 		one := s.queue[0]
-		s.queue = s.queue[1:]
-		one.wants, one.rests = false, false
+		s.unwantLocked(one)
+		one.rests = false
 		s.resting--
 		s.seatLocked(one)
-		one.tell()
 	}
 }
 
-// turn resolves what a session was asked for. It reports whether it has a place from now on, and whether it is to end.
-func (s *Server) turn(one *session) (placed, ends bool) {
+// unwantLocked takes a session out of those that wait.
+func (s *Server) unwantLocked(one *session) {
+	if one.wants {
+		one.wants = false
+		s.queue = slices.DeleteFunc(s.queue, func(other *session) bool { return other == one })
+	}
+}
+
+// stands reports whether a session has a place, and whether it is to end.
+func (s *Server) stands(one *session) (placed, ends bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case one.asked && one.rests:
-		return false, true
-	case one.asked:
-		one.asked = false
-		s.asked--
-		if one.idleLocked() && len(s.queue) > 0 {
-			one.placed, one.rests = false, true
-			s.taken--
-			s.resting++
-			s.handLocked()
-		}
-	}
-	return one.placed, false
+	return one.placed, one.ends
 }
 
 // vacate gives the session's place to others. It may be called twice.
@@ -242,14 +293,9 @@ func (s *Server) vacateLocked(one *session) {
 	switch {
 	case one.placed:
 		s.taken--
-		if one.asked {
-			s.asked--
-		}
 	case one.rests:
 		s.resting--
-		if one.wants {
-			s.queue = slices.DeleteFunc(s.queue, func(other *session) bool { return other == one })
-		}
+		s.unwantLocked(one)
 	}
 	one.seat = seat{}
 	s.handLocked()
@@ -277,14 +323,12 @@ func (s *session) resting() bool {
 	return s.state == wire.StateResting
 }
 
-// turn acts on what has become of the session's place: nothing passes any more before another has it.
+// turn has the session's state, and its consumer, follow what has become of its place.
 func (s *session) turn() error {
-	s.inner.Pause(true)
-	placed, ends := s.server.turn(s)
+	placed, ends := s.server.stands(s)
 	if ends {
 		return errGaveWay
 	}
-	s.inner.Pause(!placed)
 	if placed == !s.resting() {
 		return nil
 	}

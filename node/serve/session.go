@@ -39,11 +39,10 @@ type session struct {
 	terms      payments.Terms
 	ciphertext []byte
 
-	turned chan struct{} // something has become of its place
+	inner *tunnel.Session // set before seat.traffic, and the same from then on
 
-	// Guarded by server.mu.
-	seat
-	inner *tunnel.Session // nil until the peer is added, and the same from then on
+	turned chan struct{} // something has become of its place
+	seat                 // guarded by server.mu
 
 	stream    wire.Stream
 	frames    <-chan wire.Incoming
@@ -72,7 +71,7 @@ func newSession(server *Server, id payments.SessionID, remote peer.ID) *session 
 }
 
 // servedLocked reports whether the session's peer is in the tunnel. server.mu is held.
-func (s *session) servedLocked() bool { return s != nil && (s.placed || s.rests) && s.inner != nil }
+func (s *session) servedLocked() bool { return s != nil && s.traffic != nil }
 
 // tag is what the session's peer is kept for.
 func (s *session) tag() string { return "byway-session-" + s.id.String() }
