@@ -218,3 +218,87 @@ func inUse(m *market, c *tunnel.Client) (stop func()) {
 		<-done
 	}
 }
+
+// Whoever has paid a tick may say its promise again as often as it likes: it costs the provider some frames a second.
+func TestAdversaryPromiseIsSaidAMillionTimes(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{deposit: "0"})
+	payer, host, p := m.vaults(1)[0], m.hostOf(), someone(t)
+	check(t, p.Connect(m.ctx, host))
+	stream, err := node.GreetOver(func() (network.Stream, error) {
+		return p.Open(m.ctx, host.ID, wire.SessionProtocol)
+	}, m.consumer.Domain(), m.offer(), payer)
+	check(t, err)
+	tick, err := payments.Cost(m.offer().Offer.PricePerGiB, m.offer().Offer.Tick)
+	check(t, err)
+	over, said := wire.NewStream(stream), make(chan int)
+	began := time.Now()
+	go func() {
+		n, pay := 0, &wire.Pay{Promise: wire.NewPromise(payments.Promise{Cumulative: tick}), Wake: true}
+		for n < 1e6 && over.Send(pay) == nil {
+			n++
+		}
+		said <- n
+	}()
+	answers := 0
+	for ; time.Since(began) < 3*time.Second; answers++ {
+		if _, err := over.Receive(time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seconds := time.Since(began).Seconds()
+	check(t, stream.Reset())
+	seen := fmt.Sprintf("%d said, %d answered in %.1f s", <-said, answers, seconds)
+	if float64(answers) > 100*(seconds+1) {
+		t.Error(seen)
+	}
+	m.held("one promise is said again as fast as the stream takes it", "100 a second are looked at", seen)
+}
+
+// A session that is held for want of a promise stays held where an old one is said again: it ends if no new one comes.
+func TestPromiseThatWasSaidBeforeLeavesTheSessionHeld(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{})
+	f, err := m.consumer.OpenFreeloader(m.ctx, m.offer())
+	check(t, err)
+	done := make(chan error, 1)
+	go func() { done <- m.download(f.Tunnel, 32<<20) }()
+	state := func() wire.State {
+		_, _, state := m.provider.Counted(f.ID)
+		return state
+	}
+	eventually(t, time.Minute, "the gate shuts", func() bool { return state() == wire.StateHeld })
+	for range 100 {
+		check(t, f.SendPromise(f.Last()))
+		time.Sleep(5 * time.Millisecond)
+		if now := state(); now != wire.StateHeld {
+			t.Fatalf("the session is %s after a promise that was said before", now)
+		}
+	}
+	check(t, f.PayFor(m.ctx, payments.Usage{Rx: 64 << 20}))
+	eventually(t, time.Minute, "a new promise opens the session", func() bool { return state() == wire.StateOpen })
+	check(t, f.Tunnel.Close())
+	<-done
+	check(t, f.Stream.Reset())
+}
+
+// A session has one stream: who takes it up on another one while the first stands loses the first.
+func TestResumeEndsTheStreamBefore(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{})
+	f, err := m.consumer.OpenFreeloader(m.ctx, m.offer())
+	check(t, err)
+	stream, err := m.consumer.Host().NewStream(m.ctx, m.provider.Host().ID(), wire.SessionProtocol)
+	check(t, err)
+	over := wire.NewStream(stream)
+	check(t, over.Send(&wire.Resume{Session: f.ID}))
+	if reply, err := over.Receive(time.Minute); err != nil || wire.Name(reply) != "Status" {
+		t.Fatalf("Resume is answered with %v, %v", reply, err)
+	}
+	eventually(t, time.Minute, "the stream before ends", func() bool { return f.SendPromise(f.Last()) != nil })
+	if n := m.provider.Sessions(); n != 1 {
+		t.Errorf("the provider serves %d sessions, want the one", n)
+	}
+	check(t, f.Tunnel.Close())
+	check(t, stream.Reset())
+}

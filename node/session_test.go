@@ -5,6 +5,7 @@ import (
 	"crypto/mlkem"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"byway/node"
 	"byway/node/wire"
 	"byway/payments"
+	"byway/payments/ledger"
 	"byway/registry"
 	"byway/tunnel"
 )
@@ -475,6 +477,48 @@ func TestPromisesThatBringNothingChangeNothing(t *testing.T) {
 	if _, _, state := m.provider.Counted(f.ID); state != wire.StateOpen {
 		t.Errorf("the session is %s", state)
 	}
+}
+
+// After its end a session may say a last promise, however little that brings, but not any number of them.
+func TestAdversaryPromisesOfAUnitAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	m := startMarket(t, marketConfig{})
+	f, err := m.consumer.OpenFreeloader(m.ctx, m.offer())
+	check(t, err)
+	defer f.Stream.Reset()
+	defer f.Tunnel.Close()
+	total := func() contracts.Amount {
+		a, found, err := m.provider.Ledger().Account(m.ctx, ledger.Payee, ledger.Domain(m.consumer.Domain()),
+			m.consumer.Channel(m.offer().Offer))
+		check(t, err)
+		if !found {
+			t.Fatal("the provider has no account for the channel")
+		}
+		return a.Total
+	}
+	before := total()
+	check(t, wire.NewStream(f.Stream).Send(&wire.Close{}))
+	const times, most = 1000, 64
+	promise := f.Last()
+	for range times {
+		promise.Cumulative, err = promise.Cumulative.Add(contracts.NewAmount(1))
+		check(t, err)
+		promise, err = m.consumer.Domain().Sign(promise, m.cfg.Session)
+		check(t, err)
+		if f.SendPromise(promise) != nil {
+			break // it hears no more
+		}
+	}
+	eventually(t, time.Minute, "the session ends", func() bool {
+		r, err := m.provider.Ledger().Session(m.ctx, f.ID, true)
+		return errors.Is(err, payments.ErrUnknownSession) || err == nil && !r.Closed.IsZero()
+	})
+	stored := total().SubFloor(before)
+	if contracts.NewAmount(most).Less(stored) {
+		t.Errorf("%s promises of a unit were stored", stored)
+	}
+	m.held(fmt.Sprintf("%d promises of a unit each after a session's Close", times), fmt.Sprintf("%d are looked at", most),
+		fmt.Sprintf("%s stored", stored))
 }
 
 func TestGarbageOnTheSessionStreamHarmsNobodyElse(t *testing.T) {

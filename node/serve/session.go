@@ -25,6 +25,14 @@ const grace = 30 * time.Second
 // counters that the consumer pays its uploads by.
 const statusInterval = 250 * time.Millisecond
 
+// vainPays is how many promises that bring nothing a session may say between two looks at its meter: they cost nothing, and
+// each is answered. The next frame waits for the next look.
+const vainPays = 16
+
+// finalPays bounds the promises after a session's end, of which each is looked at however little it brings: one is due, and
+// some of a fast session may be on their way.
+const finalPays = 64
+
 // session is one session as its provider sees it, from the first look at its Hello on. Whoever admits it owns it until
 // it runs; then one goroutine, in run, owns everything but what is guarded.
 type session struct {
@@ -46,6 +54,7 @@ type session struct {
 
 	stream    wire.Stream
 	frames    <-chan wire.Incoming
+	vain      int       // Pays that brought nothing since the latest tick
 	secured   bool      // the consumer's reserve has been seen to
 	heldAt    time.Time // when the gate shut; zero while it is open
 	troubleAt time.Time // since when the exit forwards nothing; zero while it does
@@ -117,6 +126,7 @@ var (
 	errUnpaid         = fmt.Errorf("no promise for %s while the gate was shut", grace)
 	errGaveWay        = errors.New("others that pay more have all places, and those that wait for one are too many")
 	errGone           = errors.New("the stream broke and did not come back")
+	errManyPays       = fmt.Errorf("%d promises since the session's end, of which one is due", finalPays)
 	errUnsettled      = fmt.Errorf("no last promise within %s", wire.FinalPatience)
 )
 
@@ -166,8 +176,12 @@ func (s *session) serve(ctx context.Context) error {
 	}
 	defer release()
 	for {
+		frames := s.frames
+		if s.vain >= vainPays {
+			frames = nil
+		}
 		select {
-		case in := <-s.frames:
+		case in := <-frames:
 			if in.Err != nil {
 				var protocol *wire.ProtocolError
 				if errors.As(in.Err, &protocol) {
@@ -182,6 +196,7 @@ func (s *session) serve(ctx context.Context) error {
 				return err
 			}
 		case next := <-s.attach:
+			s.stream.Reset() // the consumer takes it for broken
 			wire.Drain(s.frames)
 			release()
 			s.use(next.stream)
@@ -198,6 +213,7 @@ func (s *session) serve(ctx context.Context) error {
 				return err
 			}
 		case <-tick.C:
+			s.vain = 0
 			if err := s.watch(); err != nil {
 				return err
 			}
@@ -231,15 +247,24 @@ func (s *session) accept(ctx context.Context, f *wire.Pay, last bool) error {
 	if err != nil {
 		return err
 	}
+	if credit.Promised == s.credit.Promised && credit.Paid == s.credit.Paid {
+		s.vain++
+	}
 	s.mu.Lock()
 	s.credit = credit
 	s.mu.Unlock()
 	s.secure()
-	if !s.heldAt.IsZero() {
+	s.unhold()
+	return nil
+}
+
+// unhold ends the wait for a promise once the gate has been opened further, by this session or another one of its vault.
+// A promise that was said before doesn't.
+func (s *session) unhold() {
+	if !s.heldAt.IsZero() && !s.inner.Held() {
 		s.heldAt = time.Time{}
 		s.move(wire.StateOpen)
 	}
-	return nil
 }
 
 // watch looks at the meter: it tells the consumer what it counted, and ends a session that has been held too long.
@@ -253,6 +278,7 @@ func (s *session) watch() error {
 		return errExitClosed
 	}
 	s.server.beat(s)
+	s.unhold()
 	switch held := s.inner.Held(); {
 	case s.resting():
 	case held && s.heldAt.IsZero():
@@ -300,6 +326,7 @@ func (s *session) report(final bool) {
 // owes; then the end is recorded; and only then is it confirmed.
 func (s *session) finish(ctx context.Context, cause error) {
 	s.move(wire.StateClosing)
+	s.heldAt = time.Time{}
 	s.server.removePeer(s)
 	// The last promise is worth taking even while the provider stops.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wire.FinalPatience+wire.FrameTimeout)
@@ -335,7 +362,7 @@ func (s *session) settle(ctx context.Context, cause error) *wire.Close {
 		return last
 	}
 	timeout := time.After(wire.FinalPatience)
-	for {
+	for pays := 0; ; {
 		select {
 		case in := <-s.frames:
 			pay, isPay := in.Frame.(*wire.Pay)
@@ -351,6 +378,9 @@ func (s *session) settle(ctx context.Context, cause error) *wire.Close {
 					return closeFor(err)
 				}
 				s.report(true)
+				if pays++; pays >= finalPays {
+					return closeFor(errManyPays)
+				}
 			}
 		case <-timeout:
 			return closeFor(errUnsettled)
