@@ -279,7 +279,7 @@ func (c *Consumer) Connect(ctx context.Context, offer registry.Signed) (*Session
 	// The session outlives the call that opened it; Close and the provider end it.
 	go s.run(context.WithoutCancel(ctx))
 	if opened.rests {
-		c.log.Info("all of the provider's places are taken: waiting until one is free or used little", "patience", placePatience)
+		c.log.Warn("all of the provider's places are taken: waiting until one is free or used little", "patience", placePatience)
 		if err := s.awaitPlace(ctx); err != nil {
 			_, closeErr := s.Close(context.WithoutCancel(ctx))
 			c.market.failed(offer.Offer.Provider, err)
@@ -312,7 +312,7 @@ func (c *Consumer) setAside(ctx context.Context, channel contracts.Channel, refu
 	if err := c.known.expect(channel.Vault, takesFree(missing)); err != nil {
 		return errors.Join(refused, err)
 	}
-	c.log.Info("the provider asks newcomers for a reserve: setting it aside", "base_units", missing.String())
+	c.log.Warn("the provider asks newcomers for a reserve: setting it aside", "base_units", missing.String())
 	if _, err := c.funding.Reserve(ctx, "", channel.Signer, channel.Payee, refused.Need); err != nil {
 		return errors.Join(refused, err)
 	}

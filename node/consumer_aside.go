@@ -55,7 +55,7 @@ func (c *Consumer) awaitAside(ctx context.Context, channel contracts.Channel, re
 	if err := c.home.addPayee(channel.Payee); err != nil {
 		return errors.Join(refused, err)
 	}
-	c.log.Info("the provider asks newcomers for a reserve: waiting for it to post the one that was signed",
+	c.log.Warn("the provider asks newcomers for a reserve: waiting for it to post the one that was signed",
 		"base_units", missing.String())
 	waiting, cancel := context.WithTimeout(ctx, asidePatience)
 	defer cancel()
