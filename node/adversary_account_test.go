@@ -109,14 +109,9 @@ func TestAdversaryRefusalsAreNotPaidFor(t *testing.T) {
 // The budget for strangers is used up by others: a newcomer sets something aside, by itself, and is served.
 func TestNewcomerIsServedThoughTheBudgetIsUsedUp(t *testing.T) {
 	t.Parallel()
-	m := startMarket(t, marketConfig{deposit: "0"})
-	check(t, m.stop())
-	m.startProviderWith(func(cfg *node.ProviderConfig) { cfg.Budget = contracts.NewAmount(1) })
+	m := newcomer(t, "1", func(*node.ProviderConfig) {})
 	w, err := m.consumer.Wallet()
 	check(t, err)
-	if _, err := w.Deposit(m.ctx, tokens("1")); err != nil {
-		t.Fatal(err)
-	}
 	from, err := m.Client().Head(m.ctx)
 	check(t, err)
 	s := m.connect()

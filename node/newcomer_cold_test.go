@@ -18,8 +18,8 @@ import (
 	"byway/payments"
 )
 
-// coldMarket has a provider whose budget for strangers is used up, and a consumer with a deposit and no key of its account.
-func coldMarket(t *testing.T, deposit string, change func(*node.ProviderConfig)) *market {
+// newcomer is a market whose consumer has a deposit, and whose provider trusts no stranger.
+func newcomer(t *testing.T, deposit string, change func(*node.ProviderConfig)) *market {
 	t.Helper()
 	m := startMarket(t, marketConfig{deposit: "0"})
 	check(t, m.stop())
@@ -32,6 +32,13 @@ func coldMarket(t *testing.T, deposit string, change func(*node.ProviderConfig))
 	if _, err := w.Deposit(m.ctx, tokens(deposit)); err != nil {
 		t.Fatal(err)
 	}
+	return m
+}
+
+// coldMarket has a provider whose budget for strangers is used up, and a consumer with a deposit and no key of its account.
+func coldMarket(t *testing.T, deposit string, change func(*node.ProviderConfig)) *market {
+	t.Helper()
+	m := newcomer(t, deposit, change)
 	check(t, m.consumer.Close())
 	m.cfg.Key = node.ColdSigner(m.cfg.Key.Address())
 	m.openConsumer()
@@ -78,14 +85,7 @@ func TestColdNewcomerIsServedThoughTheBudgetIsUsedUp(t *testing.T) {
 // What a newcomer can reserve by itself costs the provider no gas.
 func TestProviderPostsNoReserveOfAnAccountThatCanSendItself(t *testing.T) {
 	t.Parallel()
-	m := startMarket(t, marketConfig{deposit: "0"})
-	check(t, m.stop())
-	m.startProviderWith(func(cfg *node.ProviderConfig) { cfg.Budget = contracts.NewAmount(1) })
-	w, err := m.consumer.Wallet()
-	check(t, err)
-	if _, err := w.Deposit(m.ctx, tokens("1")); err != nil {
-		t.Fatal(err)
-	}
+	m := newcomer(t, "1", func(*node.ProviderConfig) {})
 	payee, payer := m.offer().Offer.Payee, m.cfg.Key.Address()
 	sent, mine := m.sentBy(payee), m.sentBy(payer)
 	m.settled(m.connect())

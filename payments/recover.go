@@ -36,10 +36,9 @@ func (p *Payer) Adopt(ctx context.Context, latest Promise) error {
 	up := latest.Cumulative.SubFloor(a.Total)
 	a.Total, a.Sig = latest.Cumulative, latest.Sig
 	a.Other, a.Credit = addFloor(a.Other, addFloor(up, a.Credit)), contracts.Amount{}
-	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.StoreAccount(a) }); err != nil {
+	if err := p.keepLocked(ctx, a); err != nil {
 		return err
 	}
-	p.ch.account = a
 	p.restored = addFloor(p.restored, up)
 	p.book.commit(p.ch, a.Total)
 	return nil
@@ -78,6 +77,11 @@ func (p *Payer) GiveUp(ctx context.Context) error {
 			"used, and it has said so before, for %s of %s billed: choose another provider", a.Credit, a.Lost, billed)
 	}
 	a.Lost, a.Other, a.Credit = addFloor(a.Lost, a.Credit), addFloor(a.Other, a.Credit), contracts.Amount{}
+	return p.keepLocked(ctx, a)
+}
+
+// keepLocked makes a the channel's account, on the disk first. p.ch.mu is held.
+func (p *Payer) keepLocked(ctx context.Context, a ledger.Account) error {
 	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.StoreAccount(a) }); err != nil {
 		return err
 	}

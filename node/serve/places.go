@@ -199,13 +199,6 @@ func (s *session) worthLocked() float64 {
 	return float64(s.traffic.Counters().Total()) / max(time.Since(s.started), time.Second).Hours()
 }
 
-// rests reports whether a session has no place.
-func (s *Server) rests(one *session) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return one.rests
-}
-
 // want has a session that rests wait for a place. It has paid.
 func (s *Server) want(one *session) {
 	s.mu.Lock()

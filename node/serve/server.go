@@ -73,7 +73,7 @@ type Server struct {
 	// sessions has each session from the first look at its Hello until its end is in the ledger: an id that is here, or
 	// there, opens nothing.
 	sessions map[payments.SessionID]*session
-	places   // who has one of cfg.Sessions, who rests
+	places   // who has one, who waits, who rests
 	stopping bool
 	serving  sync.WaitGroup
 }
@@ -86,7 +86,8 @@ func New(cfg Config) *Server {
 		cfg.Endpoints = []wire.Endpoint{{Transport: wire.TransportUDP, Address: here.String()}}
 	}
 	return &Server{
-		cfg: cfg, log: cfg.Log, sessions: map[payments.SessionID]*session{}, places: places{of: cfg.Places.withDefaults()}, doubts: newDoubts(),
+		cfg: cfg, log: cfg.Log, doubts: newDoubts(),
+		sessions: map[payments.SessionID]*session{}, places: places{of: cfg.Places.withDefaults()},
 		hellos: newHellos(HelloStreams, HelloLooks), releases: newHellos(releaseStreams, releaseLooks),
 	}
 }

@@ -88,10 +88,11 @@ func (s *session) tag() string { return "byway-session-" + s.id.String() }
 func (s *session) welcome(latest *payments.Promise) *wire.Welcome {
 	exit := s.server.cfg.Exit
 	v4, v6 := s.inner.Addrs()
+	placed, _ := s.server.stands(s)
 	w := &wire.Welcome{
 		Version: s.version, WireGuard: exit.PublicKey(), Endpoints: s.server.cfg.Endpoints,
 		Inner4: v4.AsSlice(), Inner6: v6.AsSlice(), DNS: exit.DNS().AsSlice(), MTU: uint16(exit.MTU()),
-		Ciphertext: s.ciphertext, Tick: s.terms.Tick, Window: s.terms.Window, Resting: s.server.rests(s),
+		Ciphertext: s.ciphertext, Tick: s.terms.Tick, Window: s.terms.Window, Resting: !placed,
 	}
 	if latest != nil {
 		told := wire.NewPromise(*latest)
@@ -136,6 +137,7 @@ func closeFor(cause error) *wire.Close {
 	return &wire.Close{Code: code, Reason: reason}
 }
 
+// ending is its code, and its reason in words.
 func ending(cause error) (wire.CloseCode, string) {
 	reason := text.Cut(cause.Error(), wire.MaxReason)
 	var unfunded *payments.UnfundedError
