@@ -18,8 +18,9 @@ import (
 // with the longest path holds. ARCHITECTURE.md has the reasons.
 var allowed = map[string][]string{
 	"contracts":       {"contracts"},
-	"ipfs":            {"ipfs"},
+	"ipfs":            {"ipfs", "contracts/disk"},
 	"tunnel":          {"tunnel"},
+	"tunnel/route":    {"tunnel", "contracts/disk"},
 	"registry":        {"registry", "contracts"},
 	"payments":        {"payments", "contracts"},
 	"payments/ledger": {"contracts"},

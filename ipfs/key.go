@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
+
+	"byway/contracts/disk"
 )
 
 // maxKeyFile bounds what is read of a host key file; an Ed25519 key takes 93 bytes.
@@ -32,7 +34,7 @@ func LoadKey(path string) (crypto.PrivKey, error) {
 	if err := writeKey(path, key); errors.Is(err, fs.ErrExist) {
 		return readKey(path) // another process was first; its key is the node's
 	} else if err != nil {
-		return nil, fmt.Errorf("write host key %s: %w", path, err)
+		return nil, fmt.Errorf("make host key: %w", err)
 	}
 	return key, nil
 }
@@ -100,38 +102,14 @@ func encodeKey(key crypto.PrivKey) ([]byte, error) {
 	return append([]byte(base64.StdEncoding.EncodeToString(raw)), '\n'), nil
 }
 
-// writeKey makes the file in one step: it is written and synced under another name and then linked, which fails with
-// fs.ErrExist instead of replacing a key that is there.
-func writeKey(path string, key crypto.PrivKey) (err error) {
+// writeKey makes the file in one step, and fails with fs.ErrExist instead of replacing a key that is there.
+func writeKey(path string, key crypto.PrivKey) error {
 	text, err := encodeKey(key)
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(dir, ".host-key-*") // CreateTemp makes it with mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	if _, err := tmp.Write(text); err != nil {
-		return errors.Join(err, tmp.Close())
-	}
-	if err := errors.Join(tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(tmp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return disk.NewFile(path, text, 0o600)
 }

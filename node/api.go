@@ -16,6 +16,7 @@ import (
 	"os"
 	"time"
 
+	"byway/contracts/disk"
 	"byway/contracts/text"
 )
 
@@ -83,7 +84,7 @@ func serveAPI(ctx context.Context, home Home, listener net.Listener, routes map[
 	if err != nil {
 		return fmt.Errorf("local API: %w", err)
 	}
-	if err := writeFileSynced(home.path("api.json"), where); err != nil {
+	if err := disk.WriteFile(home.path("api.json"), where, 0o600); err != nil {
 		listener.Close()
 		return fmt.Errorf("local API: %w", err)
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+
+	"byway/contracts/disk"
 )
 
 // A home remembers what the chain's clock showed last, and this machine's then: where this one's is days off, a start
@@ -136,7 +138,7 @@ func (k *timekeeper) look(end bool) {
 	}
 	text, err := json.Marshal(lastTimeJSON{k.network.ChainID, k.network.Channels, next})
 	if err == nil {
-		err = writeFileSynced(k.home.path(lastTimeFile), text)
+		err = disk.WriteFile(k.home.path(lastTimeFile), text, 0o600)
 	}
 	if err != nil {
 		k.log.Debug("the chain's time is not remembered", "error", err)

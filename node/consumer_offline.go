@@ -16,6 +16,7 @@ import (
 
 	"byway/contracts"
 	"byway/contracts/chain"
+	"byway/contracts/disk"
 	"byway/payments"
 )
 
@@ -206,7 +207,7 @@ func (k *knownFunds) writeLocked() error {
 	if err != nil {
 		return err
 	}
-	return writeFileSynced(k.home.path(fundsFile), text)
+	return disk.WriteFile(k.home.path(fundsFile), text, 0o600)
 }
 
 func (k *knownFunds) recall(c contracts.Channel) (knownState, bool) {

@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts/deploy"
+	"byway/contracts/disk"
 )
 
 // exitDelayFile remembers how long the contract's exits run, for starts while the chain is down. The delay is a constant
@@ -59,5 +60,5 @@ func (p *parts) exitDelay(ctx context.Context) (time.Duration, error) {
 	if text, err = json.Marshal(next); err != nil {
 		return 0, err
 	}
-	return read.ExitDelay, writeFileSynced(path, text)
+	return read.ExitDelay, disk.WriteFile(path, text, 0o600)
 }

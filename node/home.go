@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"byway/contracts"
+	"byway/contracts/disk"
 )
 
 // Home is a node's folder: everything that the node knows and owns.
@@ -147,7 +148,7 @@ func (h Home) NewColdAccount(owner common.Address, password string, strength Str
 	if err := h.writeKey(sessionAccount, session, password, strength); err != nil {
 		return err
 	}
-	return writeFileSynced(h.coldPath(), []byte(owner.Hex()+"\n"))
+	return disk.WriteFile(h.coldPath(), []byte(owner.Hex()+"\n"), 0o600)
 }
 
 // vacant makes sure that no account would be overwritten.
@@ -192,7 +193,7 @@ func (h Home) writeKey(account string, key contracts.Key, password string, stren
 	if err != nil {
 		return fmt.Errorf("encrypt %s key: %w", account, err)
 	}
-	return writeFileSynced(h.keyPath(account), file)
+	return disk.WriteFile(h.keyPath(account), file, 0o600)
 }
 
 // Accounts lists the addresses in the keystore: the account first, then its session key. It asks for no password.
@@ -281,29 +282,4 @@ func keystoreAddress(file []byte) (common.Address, error) {
 		return common.Address{}, errors.New("it states no address")
 	}
 	return common.HexToAddress(hex), nil
-}
-
-// writeFileSynced replaces a file whole: after a crash there is the old content or the new one, on disk.
-func writeFileSynced(path string, content []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer os.Remove(tmp.Name())
-	defer tmp.Close()
-	if _, err := tmp.Write(content); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := tmp.Sync(); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer dir.Close()
-	return dir.Sync()
 }

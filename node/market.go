@@ -22,6 +22,7 @@ import (
 
 	"byway/contracts"
 	"byway/contracts/chain"
+	"byway/contracts/disk"
 	"byway/ipfs"
 	"byway/registry"
 	"byway/registry/choose"
@@ -349,7 +350,7 @@ func saveToken(home Home, n Network, token Token) error {
 	if old, err := os.ReadFile(home.path(tokenFile)); err == nil && string(old) == string(text) {
 		return nil
 	}
-	return writeFileSynced(home.path(tokenFile), text)
+	return disk.WriteFile(home.path(tokenFile), text, 0o600)
 }
 
 // Known lists what the index holds, at once, with neither chain nor peers. A provider's last good offer is marked stale

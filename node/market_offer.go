@@ -11,6 +11,7 @@ import (
 	"github.com/ipfs/go-cid"
 
 	"byway/contracts"
+	"byway/contracts/disk"
 	"byway/ipfs"
 	"byway/registry"
 )
@@ -119,7 +120,7 @@ func (d OfferDesk) Publish(ctx context.Context, signed registry.Signed, stake co
 	if err != nil {
 		return registry.Receipt{}, p.token.inTokens(err)
 	}
-	if err := writeFileSynced(p.home.path("offer.cbor"), signed.Block); err != nil {
+	if err := disk.WriteFile(p.home.path("offer.cbor"), signed.Block, 0o600); err != nil {
 		return receipt, err
 	}
 	return receipt, p.letGo(ctx, signed.CID)

@@ -22,6 +22,7 @@ import (
 	"byway/contracts/chain"
 	"byway/contracts/deploy"
 	"byway/contracts/devchain"
+	"byway/contracts/disk"
 	"byway/ipfs"
 )
 
@@ -159,7 +160,7 @@ func (n Network) Write(path string) error {
 	if err != nil {
 		return fmt.Errorf("network file: %w", err)
 	}
-	return writeFileSynced(path, text)
+	return disk.WriteFile(path, text, 0o600)
 }
 
 // chainConfig is how the network's chain is reached. No endpoint is believed whose contracts are not the ones this binary

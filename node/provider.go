@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"byway/contracts"
+	"byway/contracts/disk"
 	"byway/ipfs"
 	"byway/node/serve"
 	"byway/node/wire"
@@ -249,7 +250,7 @@ func (p *Provider) publish(ctx context.Context) (registry.Receipt, error) {
 	if err != nil {
 		return registry.Receipt{}, fmt.Errorf("publish offer: %w", p.token.inTokens(err))
 	}
-	if err := writeFileSynced(p.home.path("offer.cbor"), signed.Block); err != nil {
+	if err := disk.WriteFile(p.home.path("offer.cbor"), signed.Block, 0o600); err != nil {
 		return registry.Receipt{}, err
 	}
 	p.mu.Lock()

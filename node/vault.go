@@ -21,6 +21,7 @@ import (
 	"byway/contracts"
 	"byway/contracts/bindings/channels"
 	"byway/contracts/chain"
+	"byway/contracts/disk"
 	"byway/payments"
 )
 
@@ -302,7 +303,7 @@ func (h Home) addPayee(payee common.Address) error {
 	for _, a := range append(list, payee) {
 		fmt.Fprintln(&b, a)
 	}
-	return writeFileSynced(h.path("payees"), b.Bytes())
+	return disk.WriteFile(h.path("payees"), b.Bytes(), 0o600)
 }
 
 // Deposit moves tokens from the account into the vault.

@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
+	"byway/contracts/disk"
 	"byway/registry"
 )
 
@@ -34,7 +35,7 @@ func (d OfferDesk) UnsignedPublish(ctx context.Context, signed registry.Signed, 
 		if _, err := p.registry.Publish(ctx, sender, signed, stake); err != nil {
 			return p.token.inTokens(err)
 		}
-		return writeFileSynced(p.home.path("offer.cbor"), signed.Block)
+		return disk.WriteFile(p.home.path("offer.cbor"), signed.Block, 0o600)
 	})
 }
 

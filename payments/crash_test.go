@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"byway/contracts"
-	"byway/contracts/chain/faultdisk"
+	"byway/contracts/disk/faultdisk"
 	"byway/payments/ledger"
 )
 

@@ -7,15 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	_ "modernc.org/sqlite" // the driver, which database/sql finds by name
 
 	"byway/contracts"
+	"byway/contracts/disk"
 )
 
 // indexFormats are the steps from an empty file to the present format; user_version counts those that were made.
@@ -94,22 +93,13 @@ func openIndex(path string) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	db, err := disk.Open(path, disk.Database{
+		Access: disk.Create, Commit: disk.Late, Wait: 5 * time.Second, Immediate: true,
+		Conns: 4, // readers beside the one writer
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)"},
-		"_txlock": {"immediate"},
-	}.Encode()}
-	db, err := sql.Open("sqlite", dsn.String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(4) // readers beside the one writer
 	x := &Index{db, path}
 	if err := x.migrate(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -123,14 +113,7 @@ func CopyIndex(ctx context.Context, from, to string) error {
 	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	path, err := filepath.Abs(from)
-	if err != nil {
-		return fmt.Errorf("copy offer index: %w", err)
-	}
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
-		"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"},
-	}.Encode()}
-	db, err := sql.Open("sqlite", dsn.String())
+	db, err := disk.Open(from, disk.Database{Access: disk.Read, Wait: 5 * time.Second})
 	if err != nil {
 		return fmt.Errorf("copy offer index %s: %w", from, err)
 	}

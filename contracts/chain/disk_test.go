@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"byway/contracts/chain/faultdisk"
 	"byway/contracts/devchain"
+	"byway/contracts/disk/faultdisk"
 )
 
 // What a sender has promised to remember, its journal has after a power cut: at any step the transaction is sent

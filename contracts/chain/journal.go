@@ -5,11 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
 	"path/filepath"
+	"time"
 
-	_ "modernc.org/sqlite" // the database driver
+	"byway/contracts/disk"
 )
 
 // migrations bring a journal from the version that is their index to the next. They are never edited, only added to.
@@ -94,7 +93,7 @@ type Journal struct {
 func OpenJournal(path string) (*Journal, error) {
 	j, err := openJournal(path, "")
 	if err != nil {
-		return nil, fmt.Errorf("open journal %s: %w", path, DiskError(err))
+		return nil, fmt.Errorf("open journal %s: %w", path, disk.Advise(err))
 	}
 	return j, nil
 }
@@ -105,27 +104,13 @@ func openJournal(path, vfs string) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Made here for its permissions: what somebody sends and when is nobody else's business.
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	db, err := disk.Open(path, disk.Database{
+		Access: disk.Create, Commit: disk.Synced, Wait: 5 * time.Second, Conns: 1,
+		ForeignKeys: true, Immediate: true, VFS: vfs,
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	query := url.Values{
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
-		"_txlock": {"immediate"},
-	}
-	if vfs != "" {
-		query.Set("vfs", vfs)
-	}
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
-	db, err := sql.Open("sqlite", dsn.String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
 	j := &Journal{db: db, path: path}
 	if err := j.migrate(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -161,15 +146,15 @@ func (j *Journal) migrate() error {
 func (j *Journal) update(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := j.db.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
-		return fmt.Errorf("journal %s: %w", j.path, DiskError(err))
+		return fmt.Errorf("journal %s: %w", j.path, disk.Advise(err))
 	}
 	if err := f(tx); err != nil {
 		// SQLite may have rolled back by itself already: then this says nothing new.
 		_ = tx.Rollback()
-		return fmt.Errorf("journal %s: %w", j.path, DiskError(err))
+		return fmt.Errorf("journal %s: %w", j.path, disk.Advise(err))
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("journal %s: commit: %w", j.path, DiskError(err))
+		return fmt.Errorf("journal %s: commit: %w", j.path, disk.Advise(err))
 	}
 	return nil
 }

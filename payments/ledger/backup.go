@@ -8,11 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
-	"byway/contracts/chain"
+	"byway/contracts/disk"
 )
 
 // Backup writes a consistent copy of the ledger to a new file while the ledger goes on; it is on the disk when Backup
@@ -44,7 +42,7 @@ func (l *Ledger) backup(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer f.Close()
-	db, err := openDB(l.path, "")
+	db, err := openDB(l.path, disk.Database{Wait: patience})
 	if err != nil {
 		return err
 	}
@@ -52,7 +50,7 @@ func (l *Ledger) backup(ctx context.Context, path string) (err error) {
 	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", part); err != nil {
 		return err
 	}
-	return finishFile(f, part, path)
+	return disk.Finish(f, path)
 }
 
 // Restore puts a backup in the place of a ledger that is gone: it verifies the copy, with those checks, and never
@@ -108,12 +106,12 @@ func restore(ctx context.Context, backup, path string, checks Checks) (err error
 	if len(report.Problems) > 0 {
 		return fmt.Errorf("the backup is damaged: %s", report.Problems[0])
 	}
-	return finishFile(f, part, path)
+	return disk.Finish(f, path)
 }
 
 // migrateFile brings a ledger that nobody uses to this program's schema.
 func migrateFile(ctx context.Context, path string) (err error) {
-	db, err := openDB(path, "")
+	db, err := openDB(path, disk.Database{Wait: patience})
 	if err != nil {
 		return err
 	}
@@ -126,24 +124,13 @@ func migrateFile(ctx context.Context, path string) (err error) {
 	return migrate(ctx, conn)
 }
 
-// finishFile gives a file that has been written its name, durably.
-func finishFile(f *os.File, part, path string) error {
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(part, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
 // View opens a ledger for looking at it, also while another process holds it: what it says is then what that
 // process has stored. One that an older program made is brought to this program's schema first, which a process that
 // holds it forbids ([ErrInUse]). There must be a file: [fs.ErrNotExist] says that nothing was ever promised here.
 func View(ctx context.Context, path string) (*Ledger, error) {
 	l, err := view(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("look at ledger %s: %w", path, chain.DiskError(err))
+		return nil, fmt.Errorf("look at ledger %s: %w", path, disk.Advise(err))
 	}
 	return l, nil
 }
@@ -161,7 +148,7 @@ func view(ctx context.Context, path string) (*Ledger, error) {
 		var version int
 		err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
 		switch {
-		case locked(err):
+		case disk.Busy(err):
 			return nil, errors.Join(fmt.Errorf("%w: %w", ErrInUse, err), db.Close())
 		case err != nil:
 		case version > len(migrations):
@@ -192,11 +179,5 @@ func readOnlyDB(path string) (*sql.DB, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
-	return openDB(path, "", "query_only(1)", "busy_timeout(3000)") // who only looks does not wait long
-}
-
-// locked reports whether another process keeps a ledger to itself, which says nothing of what is in it.
-func locked(err error) bool {
-	e := (*sqlite.Error)(nil)
-	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
+	return openDB(path, disk.Database{Access: disk.Query, Wait: 3 * time.Second}) // who only looks does not wait long
 }

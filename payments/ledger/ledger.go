@@ -10,19 +10,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
-	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
 
-	"byway/contracts/chain"
+	"byway/contracts/disk"
 )
 
 var (
@@ -75,7 +71,7 @@ type Tx struct {
 func Open(path, vfs string) (*Ledger, error) {
 	l, err := open(path, vfs)
 	if err != nil {
-		return nil, fmt.Errorf("open ledger %s: %w", path, chain.DiskError(err))
+		return nil, fmt.Errorf("open ledger %s: %w", path, disk.Advise(err))
 	}
 	return l, nil
 }
@@ -104,18 +100,12 @@ func open(path, vfs string) (_ *Ledger, err error) {
 			err = errors.Join(err, l.release())
 		}
 	}()
-	// The file is made here, and not by SQLite, for its mode.
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	l.write, err = openDB(path, disk.Database{
+		Access: disk.Create, Commit: disk.Synced, Wait: patience, Conns: 1, ForeignKeys: true, VFS: vfs,
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	if l.write, err = openDB(path, vfs, "journal_mode(wal)", "synchronous(full)", "foreign_keys(1)"); err != nil {
-		return nil, err
-	}
-	l.write.SetMaxOpenConns(1)
 	ctx := context.Background()
 	conn, err := l.write.Conn(ctx)
 	if err != nil {
@@ -125,29 +115,25 @@ func open(path, vfs string) (_ *Ledger, err error) {
 		return nil, err
 	}
 	// SQLite syncs what it writes; that the file has a name is for the folder to remember.
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := disk.SyncFolder(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	if l.read, err = openDB(path, vfs, "query_only(1)"); err != nil {
+	l.read, err = openDB(path, disk.Database{Access: disk.Query, Wait: patience, Conns: 4, VFS: vfs})
+	if err != nil {
 		return nil, err
 	}
-	l.read.SetMaxOpenConns(4)
 	go l.writeLoop(&Tx{conn: conn, stmts: map[string]*sql.Stmt{}})
 	return l, nil
 }
 
-func openDB(path, vfs string, pragmas ...string) (*sql.DB, error) {
+// patience is how long a statement waits while another process keeps the ledger to itself.
+const patience = 10 * time.Second
+
+func openDB(path string, how disk.Database) (*sql.DB, error) {
 	if err := registerRowSum(); err != nil {
 		return nil, fmt.Errorf("register %s: %w", rowSumFunc, err)
 	}
-	if !slices.ContainsFunc(pragmas, func(p string) bool { return strings.HasPrefix(p, "busy_timeout") }) {
-		pragmas = append(pragmas, "busy_timeout(10000)")
-	}
-	q := url.Values{"_pragma": pragmas}
-	if vfs != "" {
-		q.Set("vfs", vfs)
-	}
-	return sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
+	return disk.Open(path, how)
 }
 
 func migrate(ctx context.Context, conn *sql.Conn) error {
@@ -223,7 +209,7 @@ func (l *Ledger) Do(ctx context.Context, run func(*Tx) error) error {
 	if err == nil {
 		return nil
 	}
-	advice := chain.DiskError(err)
+	advice := disk.Advise(err)
 	named := fmt.Errorf("%w: %s: %w", ErrStore, l.path, advice)
 	if !errors.Is(err, advice) { // it has got something to say
 		select {
@@ -361,14 +347,6 @@ func (tx *Tx) insert(query string, args ...any) (int64, error) {
 		return 0, err
 	}
 	return r.LastInsertId()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func nowMillis() int64 { return time.Now().UnixMilli() }

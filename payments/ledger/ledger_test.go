@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"byway/contracts"
-	"byway/contracts/chain/faultdisk"
+	"byway/contracts/disk"
+	"byway/contracts/disk/faultdisk"
 )
 
 func TestLedgerServesOneProcess(t *testing.T) {
@@ -356,7 +357,7 @@ func TestDaysAddUpWhatEnded(t *testing.T) {
 func old(t *testing.T, steps int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	db := must(openDB(path, "", "journal_mode(wal)"))(t)
+	db := must(openDB(path, disk.Database{Access: disk.Create, Commit: disk.Synced, Wait: patience}))(t)
 	exec := func(query string, args ...any) {
 		t.Helper()
 		if _, err := db.Exec(query, args...); err != nil {
@@ -402,7 +403,7 @@ func TestBackupOfAnOlderProgramIsRestored(t *testing.T) {
 func TestChangeOfSchemaMakesNoWrongChecksumRight(t *testing.T) {
 	t.Parallel()
 	damaged := old(t, 3)
-	db := must(openDB(damaged, ""))(t)
+	db := must(openDB(damaged, disk.Database{Wait: patience}))(t)
 	if _, err := db.Exec("UPDATE channel SET changed_at = 2"); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
+	"byway/contracts/disk"
 )
 
 // Verification is what a check of a ledger found.
@@ -88,7 +89,7 @@ func Verify(ctx context.Context, path string, checks Checks) (Verification, erro
 
 func (v *Verification) structure(ctx context.Context, db *sql.DB) error {
 	var version int
-	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); locked(err) {
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); disk.Busy(err) {
 		return fmt.Errorf("%w, and nothing in it can be looked at: %w", ErrInUse, err)
 	} else if err != nil {
 		v.Problem("the file is no ledger: %v", err)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"byway/contracts/disk"
 )
 
 var turns = flag.Int("turns", 150, "how many bits TestVerifyFindsEveryTurnedBit turns")
@@ -94,7 +96,7 @@ func TestVerifyNamesTheRowOfEveryAlteredColumn(t *testing.T) {
 			if err := l.Backup(t.Context(), path); err != nil {
 				t.Fatal(err)
 			}
-			db := must(openDB(path, ""))(t)
+			db := must(openDB(path, disk.Database{Wait: patience}))(t)
 			if column == "role" && len(key) == 1 { // the other side's row is in the way
 				must(db.Exec("DELETE FROM "+table.name+" WHERE id <> ?", key...))(t)
 			}

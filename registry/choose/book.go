@@ -6,14 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	_ "modernc.org/sqlite" // the driver, which database/sql finds by name
+
+	"byway/contracts/disk"
 )
 
 const bookFormat = 1
@@ -47,14 +47,7 @@ func LoadBook(path string) (*Book, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return b, nil
 	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fmt.Errorf("read book of measurements %s: %w", path, err)
-	}
-	dsn := url.URL{Scheme: "file", Path: abs, RawQuery: url.Values{
-		"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"},
-	}.Encode()}
-	db, err := sql.Open("sqlite", dsn.String())
+	db, err := disk.Open(path, disk.Database{Access: disk.Read, Wait: 5 * time.Second})
 	if err != nil {
 		return nil, fmt.Errorf("read book of measurements %s: %w", path, err)
 	}
@@ -70,21 +63,12 @@ func openBook(path string) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	db, err := disk.Open(path, disk.Database{
+		Access: disk.Create, Commit: disk.Late, Wait: 5 * time.Second, Conns: 1,
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)"},
-	}.Encode()}
-	db, err := sql.Open("sqlite", dsn.String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
 	b := &Book{db: db, path: path, beliefs: map[common.Address]belief{}}
 	if err := b.load(); err != nil {
 		return nil, errors.Join(err, db.Close())

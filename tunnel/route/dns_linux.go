@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"byway/contracts/disk"
 )
 
 // resolvConf is where programs read which resolver to ask (resolv.conf(5)).
@@ -47,7 +49,7 @@ type dnsState struct {
 	Missing bool        `json:"missing,omitempty"`
 	Content []byte      `json:"content,omitempty"`
 	Mode    fs.FileMode `json:"mode,omitempty"`
-	Owner   owner       `json:"owner"`
+	Owner   disk.Owner  `json:"owner"`
 }
 
 // planDNS finds out who manages DNS on this machine, and remembers what will have to be put back. It changes nothing.
@@ -83,7 +85,7 @@ func planDNS(ctx context.Context, link string) (*dnsState, error) {
 		if !ok {
 			return nil, fmt.Errorf("read owner of %s", resolvConf)
 		}
-		s.Content, s.Mode, s.Owner = content, info.Mode().Perm(), owner{int(stat.Uid), int(stat.Gid)}
+		s.Content, s.Mode, s.Owner = content, info.Mode().Perm(), disk.Owner{UID: int(stat.Uid), GID: int(stat.Gid)}
 	}
 	return s, nil
 }
@@ -187,8 +189,13 @@ func (s *dnsState) revertFile() error {
 }
 
 // replaceFile replaces a file atomically, or writes it where it is a mount of its own, as in containers.
-func replaceFile(path string, b []byte, mode fs.FileMode, who *owner) error {
-	err := writeFile(path, b, mode, who)
+func replaceFile(path string, b []byte, mode fs.FileMode, who *disk.Owner) error {
+	var err error
+	if who == nil {
+		err = disk.WriteFile(path, b, mode)
+	} else {
+		err = disk.WriteFileOf(*who, path, b, mode)
+	}
 	if !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.EXDEV) {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"byway/contracts/disk"
 )
 
 func TestConfigIsCheckedBeforeAnythingIsChanged(t *testing.T) {
@@ -68,7 +70,7 @@ func TestFileIsReplacedWithItsModeAndOwner(t *testing.T) {
 	if err := os.WriteFile(path, []byte("longer than what replaces it"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	who := owner{os.Getuid(), os.Getgid()}
+	who := disk.Owner{UID: os.Getuid(), GID: os.Getgid()}
 	if err := replaceFile(path, []byte("short"), 0o640, &who); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +127,7 @@ func TestStateSurvivesItsOwnEncoding(t *testing.T) {
 		Sysctls: map[string]string{srcValidMark: "0"},
 		DNS: &dnsState{
 			Method: dnsFile, Interface: "byway0", Index: 3, Server: netip.MustParseAddr("10.213.0.1"),
-			Content: []byte("nameserver \xff\n"), Mode: 0o640, Owner: owner{1, 2},
+			Content: []byte("nameserver \xff\n"), Mode: 0o640, Owner: disk.Owner{UID: 1, GID: 2},
 		},
 	}
 	if err := want.write(dir); err != nil {

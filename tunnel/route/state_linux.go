@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"byway/contracts/disk"
 )
 
 const (
@@ -180,7 +182,7 @@ func (s *state) leftDNS(boot string) *dnsState {
 func (s *state) write(dir string) error {
 	b, err := json.MarshalIndent(s, "", "\t")
 	if err == nil {
-		err = writeFile(filepath.Join(dir, stateName), b, 0o644, nil)
+		err = disk.WriteFile(filepath.Join(dir, stateName), b, 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("write state of routes: %w", err)
@@ -193,56 +195,5 @@ func removeState(dir string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove state of routes: %w", err)
 	}
-	return syncDir(dir)
-}
-
-// owner of a file.
-type owner struct {
-	UID int `json:"uid"`
-	GID int `json:"gid"`
-}
-
-// writeFile replaces a file atomically and durably.
-func writeFile(path string, b []byte, mode fs.FileMode, who *owner) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(b); err != nil {
-		return err
-	}
-	if err = f.Chmod(mode); err != nil {
-		return err
-	}
-	if who != nil {
-		if err = f.Chown(who.UID, who.GID); err != nil {
-			return err
-		}
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return disk.SyncFolder(dir)
 }

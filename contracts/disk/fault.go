@@ -1,4 +1,4 @@
-package chain
+package disk
 
 import (
 	"errors"
@@ -10,15 +10,12 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// DiskError says of an error what a person can do about it where the disk is at fault, and returns any other as it is.
-func DiskError(err error) error {
+// Advise says of an error what a person can do about it where the disk is at fault, and returns any other as it is.
+func Advise(err error) error {
 	if err == nil {
 		return nil
 	}
-	var code int
-	if e := (*sqlite.Error)(nil); errors.As(err, &e) {
-		code = e.Code() & 0xff // without the detail
-	}
+	code := codeOf(err)
 	switch {
 	case code == sqlite3.SQLITE_FULL || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w: the disk is full: free some space on it, then start again", err)
@@ -29,4 +26,18 @@ func DiskError(err error) error {
 		return fmt.Errorf("%w: the disk fails: see what the system's log says of it, then start again", err)
 	}
 	return err
+}
+
+// Busy reports whether a database is kept by another process for itself, which says nothing of what is in it.
+func Busy(err error) bool {
+	code := codeOf(err)
+	return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_LOCKED
+}
+
+// codeOf is SQLite's code of an error, without the detail; 0 where it is not SQLite's.
+func codeOf(err error) int {
+	if e := (*sqlite.Error)(nil); errors.As(err, &e) {
+		return e.Code() & 0xff
+	}
+	return 0
 }
