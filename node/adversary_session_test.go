@@ -270,7 +270,7 @@ func TestAdversaryReplaysLearnNothing(t *testing.T) {
 	}
 	elsewhere := func(h wire.Hello, sign contracts.Signer) error { return m.replayFrom(other, h, sign) }
 	fresh := hello
-	fresh.Session, fresh.Signature = payments.NewSessionID(), payments.Signature{}
+	fresh.Session, fresh.Signature = payments.NewSessionID(), contracts.Signature{}
 	for name, c := range map[string]struct {
 		say  func() error
 		want wire.RefusalCode

@@ -644,7 +644,7 @@ func TestAdversaryKeptReserveIsPostedWhenExposureDeservesIt(t *testing.T) {
 	}
 	forged := good
 	forged.Ceiling = contracts.MaxAmount()
-	wantErr(t, payee.CheckReserve(t.Context(), forged), ErrBadSignature)
+	wantErr(t, payee.CheckReserve(t.Context(), forged), contracts.ErrBadSignature)
 	n.serve(t, mine, theirs, key, 5*mib, &good)
 	post := func(p Policy) ChannelState {
 		t.Helper()

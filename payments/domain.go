@@ -28,12 +28,6 @@ var (
 	promiseTypeHash   = crypto.Keccak256Hash([]byte(promiseType))
 	reserveTypeHash   = crypto.Keccak256Hash([]byte(reserveType))
 	releaseTypeHash   = crypto.Keccak256Hash([]byte(releaseType))
-
-	// halfOrder is half the order of secp256k1: a larger s is a second form of the same signature.
-	halfOrder = func() (h uint256.Int) {
-		h.SetFromBig(crypto.S256().Params().N)
-		return *h.Rsh(&h, 1)
-	}()
 )
 
 // Domain is the Channels contract that signatures are made for: one contract on one chain. The same message signed
@@ -88,7 +82,7 @@ func (d Domain) Sign(p Promise, s contracts.Signer) (Promise, error) {
 	return p, nil
 }
 
-// Verify checks that p is signed by its channel's signer: [ErrBadSignature] where not.
+// Verify checks that p is signed by its channel's signer: [contracts.ErrBadSignature] where not.
 func (d Domain) Verify(p Promise) error { return verifyPromise(d.Separator(), p) }
 
 // verifyPromise recovers the signer although it is known which key it must be: the cheaper check against a known key says
@@ -113,7 +107,7 @@ func (d Domain) SignReserve(r Reserve, s contracts.Signer) (Reserve, error) {
 	return r, nil
 }
 
-// VerifyReserve checks that r is signed by its channel's signer: [ErrBadSignature] where not.
+// VerifyReserve checks that r is signed by its channel's signer: [contracts.ErrBadSignature] where not.
 func (d Domain) VerifyReserve(r Reserve) error {
 	if err := verify(d.ReserveDigest(r), r.Sig, r.Signer); err != nil {
 		return fmt.Errorf("reserve: %w", err)
@@ -134,8 +128,8 @@ func (d Domain) SignRelease(r Release, s contracts.Signer) (Release, error) {
 	return r, nil
 }
 
-// VerifyRelease checks that r is signed by its payee, a plain key: [ErrBadSignature] where not. A payee that is a smart
-// wallet is for the contract to check.
+// VerifyRelease checks that r is signed by its payee, a plain key: [contracts.ErrBadSignature] where not. A payee that
+// is a smart wallet is for the contract to check.
 func (d Domain) VerifyRelease(r Release) error {
 	if err := verify(d.ReleaseDigest(r), r.Sig, r.Payee); err != nil {
 		return fmt.Errorf("release: %w", err)
@@ -154,56 +148,22 @@ func typedDigest(separator, structHash common.Hash) common.Hash {
 	return crypto.Keccak256Hash(b[:])
 }
 
-func sign(digest common.Hash, s contracts.Signer, want common.Address) (Signature, error) {
+func sign(digest common.Hash, s contracts.Signer, want common.Address) (contracts.Signature, error) {
 	if s.Address() != want {
-		return Signature{}, fmt.Errorf("%w: key is %s, message names %s", ErrSecondSigner, s.Address(), want)
+		return contracts.Signature{}, fmt.Errorf("%w: key is %s, message names %s", ErrSecondSigner, s.Address(), want)
 	}
-	raw, err := s.SignDigest(digest)
-	if err != nil {
-		return Signature{}, err
-	}
-	if len(raw) != crypto.SignatureLength || raw[64] > 1 {
-		return Signature{}, fmt.Errorf("%w: signer returned %d bytes of another form", ErrBadSignature, len(raw))
-	}
-	sig := Signature(raw[:64])
-	if !lowS(raw[32:64]) {
-		return Signature{}, fmt.Errorf("%w: signer returned s in the upper half", ErrBadSignature)
-	}
-	sig[32] |= raw[64] << 7
-	return sig, nil
+	return contracts.Sign(digest, s)
 }
 
-func verify(digest common.Hash, sig Signature, want common.Address) error {
-	got, err := recoverSigner(digest, sig)
+func verify(digest common.Hash, sig contracts.Signature, want common.Address) error {
+	got, err := sig.Recover(digest)
 	if err != nil {
 		return err
 	}
 	if got != want {
-		return fmt.Errorf("%w: not made by %s", ErrBadSignature, want)
+		return fmt.Errorf("%w: not made by %s", contracts.ErrBadSignature, want)
 	}
 	return nil
-}
-
-// recoverSigner is the contract's ecrecover: the upper half of s is refused before the curve is asked.
-func recoverSigner(digest common.Hash, sig Signature) (common.Address, error) {
-	var raw [crypto.SignatureLength]byte
-	copy(raw[:], sig[:])
-	raw[64] = sig[32] >> 7
-	raw[32] &= 0x7f
-	if !lowS(raw[32:64]) {
-		return common.Address{}, fmt.Errorf("%w: s is in the upper half", ErrBadSignature)
-	}
-	public, err := crypto.Ecrecover(digest[:], raw[:])
-	if err != nil {
-		return common.Address{}, fmt.Errorf("%w: %w", ErrBadSignature, err)
-	}
-	return common.BytesToAddress(crypto.Keccak256(public[1:])[12:]), nil
-}
-
-func lowS(s []byte) bool {
-	var u uint256.Int
-	u.SetBytes(s)
-	return !u.Gt(&halfOrder)
 }
 
 func hashWords(words ...common.Hash) common.Hash {

@@ -97,7 +97,7 @@ func TestSignatureHoldsForItsMessageOnly(t *testing.T) {
 		"another signer":   func(p Promise) (Domain, Promise) { p.Signer[0]++; return testDomain, p },
 		"another chain":    func(p Promise) (Domain, Promise) { return Domain{1, testDomain.Contract}, p },
 		"another contract": func(p Promise) (Domain, Promise) { return Domain{31337, testToken}, p },
-		"no signature":     func(p Promise) (Domain, Promise) { p.Sig = Signature{}; return testDomain, p },
+		"no signature":     func(p Promise) (Domain, Promise) { p.Sig = contracts.Signature{}; return testDomain, p },
 		"flipped parity":   func(p Promise) (Domain, Promise) { p.Sig[32] ^= 0x80; return testDomain, p },
 		"upper half of s": func(p Promise) (Domain, Promise) {
 			s := new(big.Int).SetBytes(append([]byte{p.Sig[32] & 0x7f}, p.Sig[33:]...))
@@ -113,13 +113,13 @@ func TestSignatureHoldsForItsMessageOnly(t *testing.T) {
 		if err := d.Verify(q); err == nil {
 			t.Errorf("%s: the signature still holds", name)
 		} else {
-			wantErr(t, err, ErrBadSignature)
+			wantErr(t, err, contracts.ErrBadSignature)
 		}
 	}
 	// The same bytes under another type are worth nothing.
-	wantErr(t, testDomain.VerifyReserve(Reserve{Channel: c, Ceiling: p.Cumulative, Sig: p.Sig}), ErrBadSignature)
+	wantErr(t, testDomain.VerifyReserve(Reserve{Channel: c, Ceiling: p.Cumulative, Sig: p.Sig}), contracts.ErrBadSignature)
 	c.Payee = c.Signer
-	wantErr(t, testDomain.VerifyRelease(Release{Channel: c, Ceiling: p.Cumulative, Sig: p.Sig}), ErrBadSignature)
+	wantErr(t, testDomain.VerifyRelease(Release{Channel: c, Ceiling: p.Cumulative, Sig: p.Sig}), contracts.ErrBadSignature)
 	_, err := testDomain.Sign(p, testKey(2))
 	wantErr(t, err, ErrSecondSigner)
 }
@@ -133,7 +133,7 @@ func TestReserveAndReleaseSignatures(t *testing.T) {
 	}
 	later := r
 	later.Epoch++
-	wantErr(t, testDomain.VerifyReserve(later), ErrBadSignature)
+	wantErr(t, testDomain.VerifyReserve(later), contracts.ErrBadSignature)
 	payee := testKey(9)
 	c.Payee = payee.Address()
 	rel := must(testDomain.SignRelease(Release{Channel: c, Epoch: 3, ValidUntil: 1 << 33}, payee))(t)

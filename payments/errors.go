@@ -14,8 +14,6 @@ var (
 	ErrNotRising = errors.New("promise does not rise above the latest one of its channel")
 	// ErrWrongChannel says that a promise or session names another token, payer or payee than it must.
 	ErrWrongChannel = errors.New("wrong channel")
-	// ErrBadSignature says that a signature is malformed, in a second form of itself, or made by another key.
-	ErrBadSignature = errors.New("bad signature")
 	// ErrSecondSigner says that a session tried to go on with another session key than it was opened with.
 	ErrSecondSigner = errors.New("second signer: a session is paid by the one key that it was opened with")
 	// ErrUnknownSession says that no such session was opened.

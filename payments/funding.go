@@ -185,7 +185,7 @@ func (f *Funding) Close(ctx context.Context, id string, last *Promise, r Release
 	data, err := f.contract.TryPackCloseAndWithdraw(channels.IChannelsClosing{
 		Token: f.token, Signer: r.Signer, Payee: r.Payee, Rows: rows, Ceiling: r.Ceiling.Big(),
 		Epoch: new(big.Int).SetUint64(uint64(r.Epoch)), ValidUntil: new(big.Int).SetUint64(r.ValidUntil),
-		Signature: fullSignature(r.Sig), To: to,
+		Signature: r.Sig.Full(), To: to,
 	})
 	return f.send(ctx, "close channel", intentID(id), data, err)
 }
@@ -284,13 +284,4 @@ func intentID(id string) string {
 		return "funding/" + rand.Text()
 	}
 	return id
-}
-
-// fullSignature is the 65-byte form r || s || v, with v 27 or 28, which wallets and OpenZeppelin's checker take.
-func fullSignature(sig Signature) []byte {
-	b := make([]byte, 65)
-	copy(b, sig[:])
-	b[32] &= 0x7f
-	b[64] = 27 + sig[32]>>7
-	return b
 }

@@ -23,16 +23,16 @@ func (d Domain) HelloDigest(c contracts.Channel, hello common.Hash) common.Hash 
 }
 
 // SignHello returns the signature of a Hello by s, which must be the channel's signer.
-func (d Domain) SignHello(c contracts.Channel, hello common.Hash, s contracts.Signer) (Signature, error) {
+func (d Domain) SignHello(c contracts.Channel, hello common.Hash, s contracts.Signer) (contracts.Signature, error) {
 	sig, err := sign(d.HelloDigest(c, hello), s, c.Signer)
 	if err != nil {
-		return Signature{}, fmt.Errorf("sign hello: %w", err)
+		return contracts.Signature{}, fmt.Errorf("sign hello: %w", err)
 	}
 	return sig, nil
 }
 
-// VerifyHello checks that the channel's signer has signed a Hello: [ErrBadSignature] where not.
-func (d Domain) VerifyHello(c contracts.Channel, hello common.Hash, sig Signature) error {
+// VerifyHello checks that the channel's signer has signed a Hello: [contracts.ErrBadSignature] where not.
+func (d Domain) VerifyHello(c contracts.Channel, hello common.Hash, sig contracts.Signature) error {
 	if err := verify(d.HelloDigest(c, hello), sig, c.Signer); err != nil {
 		return fmt.Errorf("hello: %w", err)
 	}

@@ -80,8 +80,8 @@ func TestHelloOfAnythingElseIsNotSigned(t *testing.T) {
 	} {
 		d, c, hello := d, c, hello
 		change(&d, &c, &hello)
-		if err := d.VerifyHello(c, hello, sig); !errors.Is(err, ErrBadSignature) {
-			t.Errorf("with another %s: %v, want %v", name, err, ErrBadSignature)
+		if err := d.VerifyHello(c, hello, sig); !errors.Is(err, contracts.ErrBadSignature) {
+			t.Errorf("with another %s: %v, want %v", name, err, contracts.ErrBadSignature)
 		}
 	}
 	// What is signed for the contract opens no session, and the other way round, whatever the numbers in it.
@@ -98,11 +98,11 @@ func TestHelloOfAnythingElseIsNotSigned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.VerifyHello(c, hello, other); !errors.Is(err, ErrBadSignature) {
+		if err := d.VerifyHello(c, hello, other); !errors.Is(err, contracts.ErrBadSignature) {
 			t.Errorf("the signature of a %s opens a session: %v", name, err)
 		}
 	}
-	if err := d.Verify(Promise{Channel: c, Cumulative: sum, Sig: sig}); !errors.Is(err, ErrBadSignature) {
+	if err := d.Verify(Promise{Channel: c, Cumulative: sum, Sig: sig}); !errors.Is(err, contracts.ErrBadSignature) {
 		t.Errorf("the signature of a Hello is a promise's: %v", err)
 	}
 	if _, err := d.SignHello(contracts.Channel{Vault: contracts.Vault{Signer: stranger}}, hello, key); !errors.Is(err, ErrSecondSigner) {

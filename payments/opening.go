@@ -22,9 +22,9 @@ type Opened struct {
 // channel must then hold the price of a tick that no session has been billed for: what an earlier session prepaid and was
 // not served counts. Reserve, which may be nil, was checked by [Payee.CheckReserve] and is kept with them.
 //
-// The errors: [ErrWrongChannel], [ErrBadSignature], [ErrSessionExists] and [ErrSessionClosed] (ids are used once),
-// [ErrExiting], a [*StaleError] where the promise does not bring a tick, an [*UnfundedError] where the channel could not
-// pay for it, a [*NewcomerError] where the payee trusts no more strangers for now.
+// The errors: [ErrWrongChannel], [contracts.ErrBadSignature], [ErrSessionExists] and [ErrSessionClosed] (ids are used
+// once), [ErrExiting], a [*StaleError] where the promise does not bring a tick, an [*UnfundedError] where the channel
+// could not pay for it, a [*NewcomerError] where the payee trusts no more strangers for now.
 func (p *Payee) Open(ctx context.Context, terms Terms, first Promise, reserve *Reserve) (Opened, error) {
 	terms, err := withDefaults(terms)
 	if err != nil {
@@ -91,7 +91,8 @@ func (p *Payee) open(ctx context.Context, s *payeeSession, first Promise, reserv
 	before := ch.account
 	first.Share = contracts.Amount{} // nothing was billed yet
 	a, _, rises := ch.takeLocked(s, first)
-	again := first.Cumulative == before.Total && (first.Sig == Signature(before.Sig) || s.terms.PricePerGiB.IsZero())
+	again := first.Cumulative == before.Total &&
+		(first.Sig == contracts.Signature(before.Sig) || s.terms.PricePerGiB.IsZero())
 	if !rises && !again || a.Credit.Less(s.tick) {
 		return Opened{}, &StaleError{Latest: promiseOf(before), Settled: ch.state.Settled, Credit: before.Credit}
 	}

@@ -212,8 +212,8 @@ func (p *Payee) find(ctx context.Context, id SessionID) (*payeeSession, error) {
 // has passed since the one before.
 //
 // The errors: [ErrUnknownSession], [ErrSessionClosed], [ErrWrongChannel], [ErrSecondSigner], [ErrNotRising],
-// [ErrBadSignature], an [*UnfundedError], a [*NewcomerError], [ErrLedger]: nothing has changed then. With [ErrExiting] the
-// promise has been stored, since it is money, but the credit does not grow.
+// [contracts.ErrBadSignature], an [*UnfundedError], a [*NewcomerError], [ErrLedger]: nothing has changed then. With
+// [ErrExiting] the promise has been stored, since it is money, but the credit does not grow.
 func (p *Payee) Accept(ctx context.Context, id SessionID, promise Promise, last bool) (Credit, error) {
 	s, err := p.find(ctx, id)
 	if err != nil {

@@ -53,8 +53,8 @@ func TestBadPromisesAreRefusedAndChangeNothing(t *testing.T) {
 	}{
 		"other channel":     {id, signed(t, foreign, foreignKey, more), ErrWrongChannel},
 		"second signer":     {id, signed(t, second, testKey(3), more), ErrSecondSigner},
-		"forged":            {id, signedAs(t, signed(t, c, key, more), testKey(3)), ErrBadSignature},
-		"no signature":      {id, Promise{Channel: c, Cumulative: more}, ErrBadSignature},
+		"forged":            {id, signedAs(t, signed(t, c, key, more), testKey(3)), contracts.ErrBadSignature},
+		"no signature":      {id, Promise{Channel: c, Cumulative: more}, contracts.ErrBadSignature},
 		"unknown session":   {SessionID{1}, good, ErrUnknownSession},
 		"more than it pays": {id, signed(t, c, key, must(can.Add(contracts.NewAmount(1)))(t)), nil},
 		"the most there is": {id, signed(t, c, key, contracts.MaxAmount()), nil},

@@ -11,19 +11,13 @@ import (
 
 // Sizes in bytes of the fixed-width forms.
 const (
-	// SignatureSize is an EIP-2098 compact signature: r, then yParity in the top bit of s.
-	SignatureSize = 64
 	// RowSize is one promise in a claim transaction.
 	RowSize = 96
 	// PromiseSize is one promise on the wire.
-	PromiseSize = channelSize + 2*contracts.AmountSize + SignatureSize
+	PromiseSize = channelSize + 2*contracts.AmountSize + contracts.SignatureSize
 
 	channelSize = 4 * common.AddressLength
 )
-
-// Signature is an EIP-2098 compact signature: r || (yParity << 255 | s), with s in the lower half of the curve's order.
-// Any other form of the same signature is invalid.
-type Signature [SignatureSize]byte
 
 // Promise is a signed lifetime total owed on a channel.
 type Promise struct {
@@ -34,7 +28,7 @@ type Promise struct {
 	// the payer splits one total among its sessions of one channel, so that promises which overtake each other credit
 	// the right one. The payee never grants more than the totals signed.
 	Share contracts.Amount
-	Sig   Signature
+	Sig   contracts.Signature
 }
 
 // Row is the promise as a claim transaction carries it: [payer:160|cumulative:96][r][yParity<<255|s]. Token and payee
@@ -47,8 +41,8 @@ func (p Promise) Row() (row [RowSize]byte) {
 	return row
 }
 
-// ParseRow reads a claim row for that token and payee, recovering the signer. The error is [ErrBadSignature] where
-// there is none to recover; that the channel exists is for the chain to say.
+// ParseRow reads a claim row for that token and payee, recovering the signer. The error is [contracts.ErrBadSignature]
+// where there is none to recover; that the channel exists is for the chain to say.
 func (d Domain) ParseRow(token, payee common.Address, row []byte) (Promise, error) {
 	if len(row) != RowSize {
 		return Promise{}, fmt.Errorf("claim row has %d bytes, want %d", len(row), RowSize)
@@ -57,8 +51,8 @@ func (d Domain) ParseRow(token, payee common.Address, row []byte) (Promise, erro
 	p.Token = token
 	p.Payer = common.BytesToAddress(row[:20])
 	p.Cumulative, _ = contracts.AmountFromBytes(row[20:32])
-	p.Sig = Signature(row[32:])
-	signer, err := recoverSigner(d.PromiseDigest(p), p.Sig)
+	p.Sig = contracts.Signature(row[32:])
+	signer, err := p.Sig.Recover(d.PromiseDigest(p))
 	if err != nil {
 		return Promise{}, fmt.Errorf("claim row of %s: %w", p.Payer, err)
 	}
@@ -84,7 +78,7 @@ func (p *Promise) UnmarshalBinary(b []byte) error {
 	q.Channel, b = cutChannel(b)
 	q.Cumulative, b = cutAmount(b)
 	q.Share, b = cutAmount(b)
-	q.Sig = Signature(b)
+	q.Sig = contracts.Signature(b)
 	*p = q
 	return nil
 }

@@ -17,7 +17,7 @@ const (
 const ReserveRowSize = 128
 
 // ReserveSize is a [Reserve] or [Release] in bytes on the wire.
-const ReserveSize = channelSize + contracts.AmountSize + 3 + 5 + SignatureSize
+const ReserveSize = channelSize + contracts.AmountSize + 3 + 5 + contracts.SignatureSize
 
 var errTermRange = errors.New("epoch or time does not fit the contract's field")
 
@@ -33,7 +33,7 @@ type Reserve struct {
 	// ValidUntil is the last second, of the Unix clock (40 bits), at which it may be posted.
 	ValidUntil uint64
 	// Sig is by the channel's signer.
-	Sig Signature
+	Sig contracts.Signature
 }
 
 // Release is the payee's signed consent to give up the part of the channel's reserve above a ceiling at once, so that
@@ -47,7 +47,7 @@ type Release struct {
 	// ValidUntil is the last second, of the Unix clock (40 bits), at which it may be posted.
 	ValidUntil uint64
 	// Sig is by the channel's payee.
-	Sig Signature
+	Sig contracts.Signature
 }
 
 // Row is the reserve as a transaction carries it: [payer:160|ceiling:96][0:192|epoch:24|validUntil:40][r][yParity|s].
@@ -86,7 +86,7 @@ func (r *Reserve) UnmarshalBinary(b []byte) error {
 	epoch, b = cutUint(b, 3)
 	q.Epoch = uint32(epoch)
 	q.ValidUntil, b = cutUint(b, 5)
-	q.Sig = Signature(b)
+	q.Sig = contracts.Signature(b)
 	*r = q
 	return nil
 }

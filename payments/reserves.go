@@ -29,8 +29,8 @@ var ErrReserveEpoch = fmt.Errorf("%w: its epoch is over", ErrStaleReserve)
 
 // CheckReserve checks a reserve that a payer has signed: [Payee.Open] keeps it with the session that it came with, and the
 // [Claimer] posts it when the channel's exposure deserves that. Of one epoch the highest that can still be posted is kept:
-// the contract takes one of them. The errors: [ErrWrongChannel], [ErrBadSignature], [ErrExiting], [ErrStaleReserve],
-// [ErrReserveEpoch].
+// the contract takes one of them. The errors: [ErrWrongChannel], [contracts.ErrBadSignature], [ErrExiting],
+// [ErrStaleReserve], [ErrReserveEpoch].
 func (p *Payee) CheckReserve(ctx context.Context, r Reserve) error {
 	if err := p.owns(r.Channel); err != nil {
 		return fmt.Errorf("check reserve: %w", err)

@@ -205,19 +205,13 @@ func (s Signed) verifySignature(ctx context.Context, code bind.ContractCaller, d
 }
 
 // recoverSigner returns who made a 65-byte signature in its one canonical form: v is 27 or 28, s in the lower half.
-func recoverSigner(digest common.Hash, sig []byte) (common.Address, bool) {
-	var raw [crypto.SignatureLength]byte
-	copy(raw[:], sig)
-	raw[64] -= 27
-	r, s := new(big.Int).SetBytes(raw[:32]), new(big.Int).SetBytes(raw[32:64])
-	if !crypto.ValidateSignatureValues(raw[64], r, s, true) {
+func recoverSigner(digest common.Hash, full []byte) (common.Address, bool) {
+	sig, err := contracts.Compact(full)
+	if err != nil || full[64] < 27 {
 		return common.Address{}, false
 	}
-	key, err := crypto.SigToPub(digest[:], raw[:])
-	if err != nil {
-		return common.Address{}, false
-	}
-	return crypto.PubkeyToAddress(*key), true
+	signer, err := sig.Recover(digest)
+	return signer, err == nil
 }
 
 // signingHash is the EIP-712 hash of an offer in normal form. It is written out, rather than taken from

@@ -111,7 +111,7 @@ func (v vector) channel() contracts.Channel {
 }
 
 // expect compares a digest and a compact signature with the vector's.
-func (v vector) expect(t *testing.T, digest common.Hash, sig payments.Signature, err error) {
+func (v vector) expect(t *testing.T, digest common.Hash, sig contracts.Signature, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -235,7 +235,7 @@ func refusal(err error) error {
 		return errKnown
 	case errors.Is(err, payments.ErrSecondSigner):
 		code = wire.RefusedSigner
-	case errors.Is(err, payments.ErrBadSignature), errors.Is(err, payments.ErrWrongChannel):
+	case errors.Is(err, contracts.ErrBadSignature), errors.Is(err, payments.ErrWrongChannel):
 		code = wire.RefusedPromise
 	case errors.As(err, &unfunded), errors.Is(err, payments.ErrExiting):
 		code = wire.RefusedUnfunded

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"byway/contracts"
 	"byway/node/wire"
 	"byway/payments"
 )
@@ -24,7 +25,7 @@ func TestEveryEndHasItsCode(t *testing.T) {
 		{errExitClosed, wire.ClosedExit},
 		{fmt.Errorf("accept: %w", &payments.UnfundedError{}), wire.ClosedUnfunded},
 		{payments.ErrExiting, wire.ClosedUnfunded},
-		{payments.ErrBadSignature, wire.ClosedProtocol},
+		{contracts.ErrBadSignature, wire.ClosedProtocol},
 		{payments.ErrNotRising, wire.ClosedProtocol},
 		{&wire.ProtocolError{Err: errors.New("Welcome")}, wire.ClosedProtocol},
 	} {

@@ -27,7 +27,7 @@ type Frame interface{ frameType() frameType }
 type Promise struct {
 	Cumulative [contracts.AmountSize]byte `cbor:"1,keyasint"`
 	Share      [contracts.AmountSize]byte `cbor:"2,keyasint"` // what of it this session has paid
-	Signature  payments.Signature         `cbor:"3,keyasint"`
+	Signature  contracts.Signature        `cbor:"3,keyasint"`
 }
 
 // SignedReserve is the payer's signed consent to set funds aside for the payee, once.
@@ -35,7 +35,7 @@ type SignedReserve struct {
 	Ceiling    [contracts.AmountSize]byte `cbor:"1,keyasint"`
 	Epoch      uint32                     `cbor:"2,keyasint"`
 	ValidUntil uint64                     `cbor:"3,keyasint"` // seconds since 1970
-	Signature  payments.Signature         `cbor:"4,keyasint"`
+	Signature  contracts.Signature        `cbor:"4,keyasint"`
 }
 
 // Hello opens a session. The promise in it prepays the first tick.
@@ -53,9 +53,9 @@ type Hello struct {
 	First     Promise            `cbor:"9,keyasint"`
 	Reserve   *SignedReserve     `cbor:"10,keyasint,omitempty"`
 	// Time is the chain's as the consumer knows it, in Unix seconds. A machine's own clock may be days off.
-	Time       uint64             `cbor:"11,keyasint"`
-	Extensions Extensions         `cbor:"12,keyasint,omitempty"`
-	Signature  payments.Signature `cbor:"13,keyasint,omitzero"` // by the signer: see [Hello.Sign]
+	Time       uint64              `cbor:"11,keyasint"`
+	Extensions Extensions          `cbor:"12,keyasint,omitempty"`
+	Signature  contracts.Signature `cbor:"13,keyasint,omitzero"` // by the signer: see [Hello.Sign]
 }
 
 // Welcome accepts a session.

@@ -23,7 +23,7 @@ func (h *Hello) Channel(payee common.Address) contracts.Channel {
 // each with its length before it (four bytes, big-endian).
 func (h *Hello) hash(hosts Hosts) (common.Hash, error) {
 	unsigned := *h
-	unsigned.Signature = payments.Signature{}
+	unsigned.Signature = contracts.Signature{}
 	body, err := encode(&unsigned)
 	if err != nil {
 		return common.Hash{}, err
@@ -47,11 +47,11 @@ func (h *Hello) Sign(d payments.Domain, payee common.Address, hosts Hosts, key c
 }
 
 // Verify checks that the signer that a Hello names has signed it, to that payee and from host to host:
-// [payments.ErrBadSignature] where not.
+// [contracts.ErrBadSignature] where not.
 func (h *Hello) Verify(d payments.Domain, payee common.Address, hosts Hosts) error {
 	hash, err := h.hash(hosts)
 	if err != nil {
-		return fmt.Errorf("%w: %w", payments.ErrBadSignature, err)
+		return fmt.Errorf("%w: %w", contracts.ErrBadSignature, err)
 	}
 	return d.VerifyHello(h.Channel(payee), hash, h.Signature)
 }

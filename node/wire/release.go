@@ -27,11 +27,11 @@ const ReleaseProtocol protocol.ID = "/byway/release/1"
 
 // AskRelease asks a provider to give the reserve above what was promised back.
 type AskRelease struct {
-	Payer     [20]byte           `cbor:"1,keyasint"`
-	Signer    [20]byte           `cbor:"2,keyasint"`
-	Token     [20]byte           `cbor:"3,keyasint"`
-	Time      uint64             `cbor:"4,keyasint"` // the chain's, in Unix seconds
-	Signature payments.Signature `cbor:"5,keyasint"` // by the signer, EIP-2098
+	Payer     [20]byte            `cbor:"1,keyasint"`
+	Signer    [20]byte            `cbor:"2,keyasint"`
+	Token     [20]byte            `cbor:"3,keyasint"`
+	Time      uint64              `cbor:"4,keyasint"` // the chain's, in Unix seconds
+	Signature contracts.Signature `cbor:"5,keyasint"` // by the signer, EIP-2098
 }
 
 func (*AskRelease) frameType() frameType { return typeAskRelease }
@@ -53,12 +53,12 @@ func NewRelease(r payments.Release) *Release {
 
 // On puts a release back on its channel. A signature of another length is a [*ProtocolError].
 func (f *Release) On(c contracts.Channel) (payments.Release, error) {
-	if len(f.Signature) != payments.SignatureSize {
+	if len(f.Signature) != contracts.SignatureSize {
 		return payments.Release{}, &ProtocolError{errors.New("the release's signature has a wrong length")}
 	}
 	return payments.Release{
 		Channel: c, Ceiling: amountOf(f.Ceiling), Epoch: f.Epoch, ValidUntil: f.ValidUntil,
-		Sig: payments.Signature(f.Signature),
+		Sig: contracts.Signature(f.Signature),
 	}, nil
 }
 
@@ -79,24 +79,18 @@ func (f *AskRelease) digest(d payments.Domain, payee common.Address, hosts Hosts
 
 // Sign signs the request to a payee by the channel's session key.
 func (f *AskRelease) Sign(d payments.Domain, payee common.Address, hosts Hosts, key contracts.Signer) error {
-	sig, err := key.SignDigest(f.digest(d, payee, hosts))
+	sig, err := contracts.Sign(f.digest(d, payee, hosts), key)
 	if err != nil {
 		return fmt.Errorf("sign request: %w", err)
 	}
-	copy(f.Signature[:], sig[:64]) // r || s || v, into the compact form of EIP-2098
-	f.Signature[32] |= sig[64] << 7
+	f.Signature = sig
 	return nil
 }
 
 // Verify checks that the signer that the request names has signed it to that payee, from host to host.
 func (f *AskRelease) Verify(d payments.Domain, payee common.Address, hosts Hosts) error {
-	var full [65]byte
-	copy(full[:], f.Signature[:])
-	full[64] = f.Signature[32] >> 7
-	full[32] &= 0x7f
-	digest := f.digest(d, payee, hosts)
-	key, err := crypto.SigToPub(digest[:], full[:])
-	if err != nil || crypto.PubkeyToAddress(*key) != common.Address(f.Signer) {
+	signer, err := f.Signature.Recover(f.digest(d, payee, hosts))
+	if err != nil || signer != common.Address(f.Signer) {
 		return errors.New("the request is not signed by the channel's session key")
 	}
 	return nil

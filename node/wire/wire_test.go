@@ -19,14 +19,14 @@ import (
 
 // sampleFrames holds one filled frame of each type, and more of those that may leave things out.
 func sampleFrames() []Frame {
-	promise := Promise{Cumulative: [12]byte{11: 7}, Share: [12]byte{11: 6}, Signature: payments.Signature{1, 2, 3}}
+	promise := Promise{Cumulative: [12]byte{11: 7}, Share: [12]byte{11: 6}, Signature: contracts.Signature{1, 2, 3}}
 	more := Extensions{{Kind: 4}, {Kind: 9, Body: []byte{1}}}
 	return []Frame{
 		&Hello{
 			Versions: Versions{2, 4}, Session: payments.SessionID{8}, Offer: []byte{1, 0x71}, Payer: [20]byte{1}, Signer: [20]byte{2},
 			Token: [20]byte{3}, WireGuard: [32]byte{4}, KEM: bytes.Repeat([]byte{5}, 1184), First: promise,
 			Reserve: &SignedReserve{Ceiling: [12]byte{1}, Epoch: 2, ValidUntil: 3}, Time: 1 << 31, Extensions: more,
-			Signature: payments.Signature{6},
+			Signature: contracts.Signature{6},
 		},
 		&Hello{Versions: Versions{2, 2}, Offer: []byte{}, KEM: []byte{}},
 		&Welcome{
@@ -46,7 +46,7 @@ func sampleFrames() []Frame {
 		&Reserve{},
 		&Reserve{Reserve: &SignedReserve{Ceiling: [12]byte{1}, Epoch: 2, ValidUntil: 3}},
 		&Resume{Session: payments.SessionID{9}},
-		&AskRelease{Payer: [20]byte{1}, Signer: [20]byte{2}, Token: [20]byte{3}, Time: 4, Signature: payments.Signature{5}},
+		&AskRelease{Payer: [20]byte{1}, Signer: [20]byte{2}, Token: [20]byte{3}, Time: 4, Signature: contracts.Signature{5}},
 	}
 }
 
@@ -152,7 +152,7 @@ func TestDecodeRefusesWhatIsBeyondTheBounds(t *testing.T) {
 		return &Welcome{Inner4: []byte{1}, Inner6: []byte{1}, DNS: []byte{1}, Ciphertext: []byte{1}, Endpoints: e}
 	}
 	largest := hello(extensions(maxExtensions))
-	largest.KEM, largest.Reserve, largest.Signature = make([]byte, 1184), &SignedReserve{}, payments.Signature{1}
+	largest.KEM, largest.Reserve, largest.Signature = make([]byte, 1184), &SignedReserve{}, contracts.Signature{1}
 	for i := range largest.Extensions {
 		largest.Extensions[i].Body = make([]byte, maxExtensionBody)
 	}
@@ -287,29 +287,31 @@ func TestAHelloIsSignedForItsHostsAndAllThatItSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*Hello, *payments.Domain, *common.Address, *Hosts){
-		"contract":         func(_ *Hello, d *payments.Domain, _ *common.Address, _ *Hosts) { d.Contract[0] ^= 1 },
-		"payee":            func(_ *Hello, _ *payments.Domain, p *common.Address, _ *Hosts) { p[0] ^= 1 },
-		"consumer's host":  func(_ *Hello, _ *payments.Domain, _ *common.Address, h *Hosts) { h.Consumer = "another" },
-		"provider's host":  func(_ *Hello, _ *payments.Domain, _ *common.Address, h *Hosts) { h.Provider = "another" },
-		"border of hosts":  func(_ *Hello, _ *payments.Domain, _ *common.Address, h *Hosts) { *h = Hosts{"consumerp", "rovider"} },
-		"versions":         func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Versions.To++ },
-		"session":          func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Session[0] ^= 1 },
-		"offer":            func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Offer = []byte{9} },
-		"payer":            func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Payer[0] ^= 1 },
-		"signer":           func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Signer[0] ^= 1 },
-		"token":            func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Token[0] ^= 1 },
-		"WireGuard key":    func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.WireGuard[0] ^= 1 },
-		"ML-KEM key":       func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.KEM = h.KEM[1:] },
-		"first promise":    func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.First.Share[0] ^= 1 },
-		"reserve":          func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Reserve = nil },
-		"time":             func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Time++ },
-		"extensions":       func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Extensions = nil },
-		"signature":        func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Signature[3] ^= 1 },
-		"signature's lack": func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Signature = payments.Signature{} },
+		"contract":        func(_ *Hello, d *payments.Domain, _ *common.Address, _ *Hosts) { d.Contract[0] ^= 1 },
+		"payee":           func(_ *Hello, _ *payments.Domain, p *common.Address, _ *Hosts) { p[0] ^= 1 },
+		"consumer's host": func(_ *Hello, _ *payments.Domain, _ *common.Address, h *Hosts) { h.Consumer = "another" },
+		"provider's host": func(_ *Hello, _ *payments.Domain, _ *common.Address, h *Hosts) { h.Provider = "another" },
+		"border of hosts": func(_ *Hello, _ *payments.Domain, _ *common.Address, h *Hosts) { *h = Hosts{"consumerp", "rovider"} },
+		"versions":        func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Versions.To++ },
+		"session":         func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Session[0] ^= 1 },
+		"offer":           func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Offer = []byte{9} },
+		"payer":           func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Payer[0] ^= 1 },
+		"signer":          func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Signer[0] ^= 1 },
+		"token":           func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Token[0] ^= 1 },
+		"WireGuard key":   func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.WireGuard[0] ^= 1 },
+		"ML-KEM key":      func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.KEM = h.KEM[1:] },
+		"first promise":   func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.First.Share[0] ^= 1 },
+		"reserve":         func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Reserve = nil },
+		"time":            func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Time++ },
+		"extensions":      func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Extensions = nil },
+		"signature":       func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) { h.Signature[3] ^= 1 },
+		"signature's lack": func(h *Hello, _ *payments.Domain, _ *common.Address, _ *Hosts) {
+			h.Signature = contracts.Signature{}
+		},
 	} {
 		h, d, payee, hosts := signed, d, payee, hosts
 		change(&h, &d, &payee, &hosts)
-		if err := h.Verify(d, payee, hosts); !errors.Is(err, payments.ErrBadSignature) {
+		if err := h.Verify(d, payee, hosts); !errors.Is(err, contracts.ErrBadSignature) {
 			t.Errorf("with another %s: %v", name, err)
 		}
 	}
