@@ -15,16 +15,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/gorilla/websocket"
+
+	"byway/contracts/text"
 )
 
-// maxQuote bounds what is quoted of an endpoint's words, in characters.
+// maxQuote bounds what is quoted of an endpoint's words, in bytes.
 const maxQuote = 240
 
 // endpoint is one JSON-RPC server and what is known of its health.
@@ -322,7 +323,7 @@ func notJSONRPC(err error) string {
 	return fmt.Sprintf("what it answers is not JSON-RPC (%v): is that the URL of a JSON-RPC endpoint?", err)
 }
 
-// clean removes access keys, bounds the text and replaces what could play with a terminal.
+// clean removes access keys, bounds the text and makes it safe to show.
 func (e *endpoint) clean(s string) string {
 	const most = 64 << 10
 	if len(s) > most {
@@ -334,14 +335,5 @@ func (e *endpoint) clean(s string) string {
 	for _, secret := range e.secrets {
 		s = strings.ReplaceAll(s, secret, "…")
 	}
-	runes := []rune(strings.ToValidUTF8(s, "�"))
-	if len(runes) > maxQuote {
-		runes = append(runes[:maxQuote], '…')
-	}
-	for i, r := range runes {
-		if !unicode.IsPrint(r) {
-			runes[i] = '�'
-		}
-	}
-	return string(runes)
+	return text.Cut(s, maxQuote)
 }
