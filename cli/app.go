@@ -99,8 +99,19 @@ func outcome(ctx context.Context, args []string, s Streams) int {
 		return code
 	}
 	// Errors that were joined come on lines of their own.
-	fmt.Fprintln(s.Err, "byway:", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+	fmt.Fprintln(s.Err, "byway:", strings.ReplaceAll(strings.TrimSpace(hinted(err)), "\n", "; "))
 	return code
+}
+
+// hinted is what an error says, with what to do where a contract is not this version's and nobody has said that yet.
+func hinted(err error) string {
+	var foreign *deploy.MismatchError
+	if said := (*plain)(nil); !errors.As(err, &foreign) || errors.As(err, &said) {
+		return err.Error()
+	}
+	fact := foreign.Error()
+	return strings.Replace(err.Error(), fact, fact+"; check the address and the RPC endpoint, use the byway version that the "+
+		"network runs, or deploy this version's contracts with `byway contracts deploy`", 1)
 }
 
 func run(ctx context.Context, args []string, s Streams) error {

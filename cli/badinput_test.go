@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -8,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"byway/contracts/deploy"
 	"byway/contracts/devchain"
 	"byway/node"
 )
@@ -253,4 +256,16 @@ func TestPortsThatAreTakenAreNamedWithTheirFlag(t *testing.T) {
 	}
 	_, flags := funded(t)
 	refusal{"provider up --json --listen 127.0.0.1:" + udpPort, 1, []string{udpPort, "--listen"}}.check(t, flags...)
+}
+
+func TestForeignContractIsToldWithWhatToDo(t *testing.T) {
+	t.Parallel()
+	fact := &deploy.MismatchError{Contract: "Channels", ChainID: 5, Reason: "is not there"}
+	for err, want := range map[error]bool{
+		fmt.Errorf("look: %w", fact): true, plainly(fact, "%v: do that", fact): false, errors.New("other"): false,
+	} {
+		if got := hinted(err); strings.Contains(got, "byway contracts deploy") != want || !strings.HasPrefix(got, err.Error()) {
+			t.Errorf("%v: %s", err, got)
+		}
+	}
 }

@@ -1,13 +1,6 @@
 package deploy
 
 import (
-	_ "embed"
-	"encoding/json"
-	"fmt"
-	"maps"
-	"slices"
-	"strconv"
-	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -59,39 +52,4 @@ func Addresses(chainID uint64, exitDelay, unbondDelay time.Duration, minStake co
 		Registry: planRegistry(token, unbondDelay, minStake).address,
 		Token:    token,
 	}
-}
-
-//go:embed book.json
-var bookFile []byte
-
-var book = sync.OnceValue(func() map[uint64]contracts.Deployment {
-	var entries []contracts.Deployment
-	if err := json.Unmarshal(bookFile, &entries); err != nil {
-		panic(fmt.Sprintf("deploy: embedded address book: %v", err))
-	}
-	byChain := make(map[uint64]contracts.Deployment, len(entries))
-	for _, d := range entries {
-		byChain[d.ChainID] = d
-	}
-	return byChain
-})
-
-// Known returns the deployment that this version's address book names for a chain.
-func Known(chainID uint64) (contracts.Deployment, error) {
-	d, ok := book()[chainID]
-	if !ok {
-		return contracts.Deployment{}, &UnknownChainError{ChainID: chainID, Known: slices.Sorted(maps.Keys(book()))}
-	}
-	return d, nil
-}
-
-// UnknownChainError says that the address book has no entry for a chain.
-type UnknownChainError struct {
-	ChainID uint64
-	Known   []uint64
-}
-
-func (e *UnknownChainError) Error() string {
-	return "no contracts are known on chain " + strconv.FormatUint(e.ChainID, 10) +
-		fmt.Sprintf(" (known: %v): name their addresses, or deploy them with `byway contracts deploy`", e.Known)
 }

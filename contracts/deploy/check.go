@@ -26,9 +26,7 @@ type MismatchError struct {
 }
 
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("%s at %s on chain %d %s; check the address and the RPC endpoint, use the byway version that the "+
-		"network runs, or deploy this version's contracts with `byway contracts deploy`",
-		e.Contract, e.Address, e.ChainID, e.Reason)
+	return fmt.Sprintf("%s at %s on chain %d %s", e.Contract, e.Address, e.ChainID, e.Reason)
 }
 
 // Parameters are what a deployment was given when it was created.

@@ -242,7 +242,7 @@ func TestCheckRefusesContractsOfAnotherChain(t *testing.T) {
 	if !errors.As(err, &mismatch) {
 		t.Fatalf("error %v, want a mismatch", err)
 	}
-	for _, part := range []string{"Channels", d.Channels.Hex(), "31337", "byway contracts deploy"} {
+	for _, part := range []string{"Channels", d.Channels.Hex(), "31337"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q does not name %q", err, part)
 		}
@@ -287,14 +287,10 @@ func TestAddressBookIsWhatTheCodeGives(t *testing.T) {
 		}
 		return
 	}
-	for _, d := range want {
-		if got, err := deploy.Known(d.ChainID); err != nil || got != d {
-			t.Errorf("the book says %+v (%v), the code gives %+v: run make -C contracts generate", got, err, d)
-		}
-	}
-	var unknown *deploy.UnknownChainError
-	if _, err := deploy.Known(424242); !errors.As(err, &unknown) {
-		t.Errorf("unknown chain: %v", err)
+	var book []contracts.Deployment
+	b, err := os.ReadFile("book.json")
+	if err = errors.Join(err, json.Unmarshal(b, &book)); err != nil || !slices.Equal(book, want) {
+		t.Errorf("the book says %+v (%v), the code gives %+v: run make -C contracts generate", book, err, want)
 	}
 }
 

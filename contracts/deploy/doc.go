@@ -5,5 +5,5 @@
 // deploying once, and who deployed does not matter. Nobody keeps any power over the contracts afterwards.
 //
 // The folder artifacts holds what the pinned compiler made of the Solidity sources, and the compiler's standard JSON
-// input for verifying them elsewhere. The file book.json names the deployments that a node knows without being told.
+// input for verifying them elsewhere. The file book.json says where development deployments are.
 package deploy
