@@ -407,7 +407,7 @@ func (n *Node) exchangePart(ctx context.Context, p *part) {
 			patience = min(2*patience, sessionPatienceMax)
 		}
 		if err != nil {
-			n.log.Debug("bitswap session failed", "err", err)
+			n.log.Debug("bitswap session failed", "error", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(findAgain):
@@ -447,7 +447,7 @@ func (n *Node) session(ctx context.Context, p *part, patience time.Duration) err
 				return nil
 			}
 			if err := n.accept(ctx, p.batch, block.Cid(), block.RawData()); err != nil {
-				n.log.Debug("block refused", "cid", block.Cid(), "err", err)
+				n.log.Debug("block refused", "cid", block.Cid(), "error", err)
 			}
 			timer.Reset(patience)
 		case <-check.C:
@@ -525,6 +525,6 @@ func (n *Node) connect(ctx context.Context, info peer.AddrInfo) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	if err := n.host.Connect(ctx, info); err != nil {
-		n.log.Debug("provider not reached", "peer", info.ID, "err", err)
+		n.log.Debug("provider not reached", "peer", info.ID, "error", err)
 	}
 }

@@ -227,7 +227,7 @@ func (n *Node) offer(ctx context.Context, c cid.Cid, block []byte) {
 		err = n.exchange.NotifyNewBlocks(ctx, b)
 	}
 	if err != nil {
-		n.log.Debug("block not offered to waiting peers", "cid", c, "err", err)
+		n.log.Debug("block not offered to waiting peers", "cid", c, "error", err)
 	}
 }
 
@@ -314,7 +314,7 @@ func (n *Node) dialBootstrap(ctx context.Context) {
 		}
 		wg.Go(func() {
 			if err := n.host.Connect(ctx, info); err != nil {
-				n.log.Debug("bootstrap node not reached", "peer", info.ID, "err", err)
+				n.log.Debug("bootstrap node not reached", "peer", info.ID, "error", err)
 			}
 		})
 	}

@@ -156,7 +156,7 @@ func (p *provider) provide(ctx context.Context, c cid.Cid) {
 		return
 	}
 	if err != nil {
-		p.log.Debug("block not announced, will retry", "cid", c, "err", err)
+		p.log.Debug("block not announced, will retry", "cid", c, "error", err)
 	} else {
 		p.log.Debug("block announced", "cid", c, "peers", peers)
 	}

@@ -147,7 +147,7 @@ func (n *Node) fetchSeeds(ctx context.Context, b *batch, want []cid.Cid) {
 				pause.fail()
 			}
 			n.counts.giveUp(err)
-			n.log.Debug("seed given up", "peer", info.ID, "err", err)
+			n.log.Debug("seed given up", "peer", info.ID, "error", err)
 		})
 	}
 	wg.Wait()

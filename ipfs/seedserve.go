@@ -37,7 +37,7 @@ func (n *Node) serveSeeds() {
 			unhook := context.AfterFunc(ctx, func() { s.Reset() })
 			defer unhook()
 			if err := n.serveSeed(ctx, s); err != nil {
-				n.log.Debug("seed stream ended", "peer", from, "err", err)
+				n.log.Debug("seed stream ended", "peer", from, "error", err)
 				s.Reset()
 				return
 			}

@@ -247,6 +247,6 @@ func (n *Node) fetchGateway(ctx context.Context, b *batch, c cid.Cid) {
 		if err == nil {
 			return
 		}
-		n.log.Debug("gateway gave no block", "gateway", e.base, "cid", c, "err", err)
+		n.log.Debug("gateway gave no block", "gateway", e.base, "cid", c, "error", err)
 	}
 }
