@@ -28,7 +28,7 @@ func TestLimitsFollowFromSessions(t *testing.T) {
 	for _, private := range []bool{false, true} {
 		for _, client := range []bool{false, true} {
 			for _, sessions := range []int{0, 1, 100, 5000, 65533} {
-				b := boundsOf(Config{Client: client, Sessions: sessions, Network: Network{Private: private}})
+				b := boundsOf(hostPart{Client: client, Sessions: sessions, Private: private})
 				low, high := b.marks()
 				most := b.sessions + b.strangers
 				limits := b.limits()

@@ -57,16 +57,24 @@ type bounds struct {
 	pools                map[protocol.ID]Pool
 }
 
-func boundsOf(cfg Config) bounds {
+// hostPart says what a node is, as far as its bounds follow from it.
+type hostPart struct {
+	Client   bool // it serves nobody
+	Private  bool // every peer may have the same address
+	Sessions int  // at a time
+	Pools    map[protocol.ID]Pool
+}
+
+func boundsOf(p hostPart) bounds {
 	b := bounds{
-		sessions: cfg.Sessions, strangers: serverStrangers, handshakes: handshakes, pools: cfg.Pools,
+		sessions: p.Sessions, strangers: serverStrangers, handshakes: handshakes, pools: p.Pools,
 		perAddress: strangersPerAddress, perPrefix: strangersPerPrefix,
 		handshakesPerAddress: handshakesPerAddress, handshakesPerPrefix: handshakesPerPrefix,
 	}
-	if cfg.Client {
+	if p.Client {
 		b.strangers = clientStrangers
 	}
-	if cfg.Network.Private {
+	if p.Private {
 		b.perAddress, b.perPrefix, b.handshakesPerAddress, b.handshakesPerPrefix = 0, 0, 0, 0
 	}
 	// Where the system grants few descriptors, strangers must not take those of the ledger and of the chain. The three

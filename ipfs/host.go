@@ -68,7 +68,9 @@ func parseListen(cfg Config) ([]ma.Multiaddr, error) {
 // newHost starts the libp2p host: QUIC and TCP, no relay, no metrics; on a private network fenced in, on the public one
 // with AutoNAT and port mapping, by which a provider behind a home router learns and announces its address.
 func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (host.Host, *admission, error) {
-	limits := boundsOf(cfg)
+	limits := boundsOf(hostPart{
+		Client: cfg.Client, Private: cfg.Network.Private, Sessions: cfg.Sessions, Pools: cfg.Pools,
+	})
 	low, high := limits.marks()
 	conns, err := connmgr.NewConnManager(low, high, connmgr.WithGracePeriod(connGrace))
 	if err != nil {
