@@ -2,7 +2,6 @@ package ipfs
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 
 	"github.com/ipfs/go-cid"
@@ -11,38 +10,6 @@ import (
 
 // MaxBlock is the greatest size of a block in bytes. Larger ones are neither put nor accepted from a peer.
 const MaxBlock = 4096
-
-var (
-	// ErrTooLarge says that a block has more than MaxBlock bytes.
-	ErrTooLarge = fmt.Errorf("block is larger than %d bytes", MaxBlock)
-	// ErrEmpty says that a block has no bytes, which is no dag-cbor.
-	ErrEmpty = errors.New("block is empty")
-	// ErrForm says that a CID is not a CIDv1 of dag-cbor under SHA-256, the only form that this package carries.
-	ErrForm = errors.New("not a CIDv1 of dag-cbor under SHA-256")
-	// ErrHash says that the bytes of a block are not those which its CID names.
-	ErrHash = errors.New("block does not have the hash that its cid names")
-	// ErrClosed says that the node has been closed.
-	ErrClosed = errors.New("ipfs node is closed")
-	// ErrDisk says that the block store has ended, since the disk takes nothing more. All else of the node goes on.
-	ErrDisk = errors.New("the block store cannot write")
-	// ErrNotProvided says that nobody who was asked had the block.
-	ErrNotProvided = errors.New("nobody who was asked has the block")
-)
-
-// NotFoundError says that a wanted block could not be had, and why.
-type NotFoundError struct {
-	CID   cid.Cid // the wanted block
-	Cause error   // never nil: a refusal such as ErrTooLarge, ErrNotProvided, or the context's error
-}
-
-// Error implements error.
-func (e *NotFoundError) Error() string { return fmt.Sprintf("fetch block %s: %v", e.CID, e.Cause) }
-
-// Unwrap gives the cause.
-func (e *NotFoundError) Unwrap() error { return e.Cause }
-
-// Missing gives the CID of the block that is missing.
-func (e *NotFoundError) Missing() cid.Cid { return e.CID }
 
 // CID makes the CID of a block from its SHA-256 digest: CIDv1, dag-cbor (multicodec 0x71), sha2-256 (0x12).
 func CID(digest [32]byte) cid.Cid {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"regexp"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/gologshim"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
@@ -173,4 +175,74 @@ func newDHT(cfg Config, h host.Host, data ds.Batching, bootstrap []peer.AddrInfo
 
 func connected(h host.Host, p peer.ID) bool {
 	return h.Network().Connectedness(p) == network.Connected
+}
+
+// Network says which IPFS a node belongs to. The zero value is the public one.
+type Network struct {
+	// Name sets a private network's DHT apart: its protocols start with /byway/<name>. Lower-case letters, digits and
+	// hyphens, 32 at most. Required when Private, unless LAN.
+	Name string
+	// Private keeps the node on loopback and, when Listen or Bootstrap name an address beyond loopback, on the local
+	// network. It never dials a public address except one that Bootstrap spells out.
+	Private bool
+	// LAN makes a private node join the DHT that stock IPFS nodes run on a local network (/ipfs/lan/kad/1.0.0) instead
+	// of one of its own.
+	LAN bool
+	// Bootstrap lists the nodes to enter the DHT through, as multiaddrs that end in /p2p/<peer id>. On the public
+	// network nil stands for the well-known bootstrap nodes.
+	Bootstrap []string
+	// Routers lists delegated routing services, as https addresses, which are asked beside the DHT for providers of a
+	// block. They learn which blocks are looked for. On the public network nil stands for a well-known one; empty but
+	// not nil for none.
+	Routers []string
+	// Gateways lists trustless gateways, as https addresses, which are asked for a block that no peer gives. They learn
+	// the same. Nil and empty are as in Routers.
+	Gateways []string
+}
+
+var networkName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+// validate checks what cannot be checked by parsing addresses.
+func (n Network) validate() error {
+	switch {
+	case !n.Private && n.LAN:
+		return fmt.Errorf("network: LAN is for private networks only")
+	case n.Private && !n.LAN && !networkName.MatchString(n.Name):
+		return fmt.Errorf("network name %q: want 1 to 32 lower-case letters, digits or hyphens", n.Name)
+	}
+	return nil
+}
+
+// dhtPrefix is the start of the DHT's protocol names; the DHT appends /kad/1.0.0.
+func (n Network) dhtPrefix() protocol.ID {
+	switch {
+	case !n.Private:
+		return dht.DefaultPrefix
+	case n.LAN:
+		return "/ipfs/lan"
+	}
+	return protocol.ID("/byway/" + n.Name)
+}
+
+// bootstrap parses the bootstrap addresses and joins those of one peer.
+func (n Network) bootstrap() ([]peer.AddrInfo, error) {
+	if n.Bootstrap == nil && !n.Private {
+		return dht.GetDefaultBootstrapPeerAddrInfos(), nil
+	}
+	var addrs []ma.Multiaddr
+	for _, s := range n.Bootstrap {
+		a, err := ma.NewMultiaddr(s)
+		if err != nil {
+			return nil, fmt.Errorf("bootstrap address %q: %w", s, err)
+		}
+		if _, err := a.ValueForProtocol(ma.P_P2P); err != nil {
+			return nil, fmt.Errorf("bootstrap address %q does not end in /p2p/<peer id>", s)
+		}
+		addrs = append(addrs, a)
+	}
+	infos, err := peer.AddrInfosFromP2pAddrs(addrs...)
+	if err != nil {
+		return nil, fmt.Errorf("bootstrap addresses: %w", err)
+	}
+	return infos, nil
 }

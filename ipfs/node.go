@@ -398,3 +398,12 @@ func (n *Node) Close() error {
 
 // isPublic reports whether an address can be reached from anywhere.
 func isPublic(a ma.Multiaddr) bool { return manet.IsPublicAddr(a) }
+
+// Keep holds a peer's connections open when the host runs short of room, for the reason tag, until LetGo takes it back.
+func (n *Node) Keep(p peer.ID, tag string) { n.admission.keep(p, tag) }
+
+// LetGo makes a peer a stranger again, unless another tag keeps it.
+func (n *Node) LetGo(p peer.ID, tag string) { n.admission.letGo(p, tag) }
+
+// Use says what of the host's connections and streams is in use.
+func (n *Node) Use() Use { return n.admission.use() }
