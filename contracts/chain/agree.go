@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,38 +16,6 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 )
-
-// ErrAlone says that an answer needs two endpoints and only one can be relied on.
-var ErrAlone = errors.New("two endpoints must agree and fewer than two can be relied on")
-
-// AloneError is [ErrAlone], with what is wrong with the others.
-type AloneError struct {
-	URL    string  // the one that can be relied on
-	Others []error // each names its endpoint
-}
-
-// Error implements error.
-func (e *AloneError) Error() string {
-	return fmt.Sprintf("%v, %s: %s. Mend that endpoint, give another instead, or take it out of the network's rpc list",
-		ErrAlone, e.URL, e.others())
-}
-
-func (e *AloneError) others() string {
-	if len(e.Others) == 0 {
-		return "the others were not asked"
-	}
-	var b strings.Builder
-	for i, err := range e.Others {
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		b.WriteString(err.Error())
-	}
-	return b.String()
-}
-
-// Is makes every AloneError an [ErrAlone].
-func (e *AloneError) Is(target error) bool { return target == ErrAlone }
 
 // Agreed is a view of the chain for decisions about money. Where the client has two endpoints or more, whatever it
 // reads of the state is what two of them said of the same block; with one endpoint it is that one's word. It can stand
@@ -104,99 +71,6 @@ func (c *Client) noteAlone(err *AloneError) {
 type pair struct {
 	header
 	on []*endpoint
-}
-
-// answer is what one endpoint said.
-type answer[T any] struct {
-	on  *endpoint
-	v   T
-	err error
-}
-
-// askAll asks endpoints side by side and returns what they said, in order.
-func askAll[T any](ctx context.Context, c *Client, on []*endpoint, f func(context.Context, *endpoint) (T, error),
-) []answer[T] {
-	return gather(ctx, c, on, 0, f)
-}
-
-// gather is askAll that waits no longer than patience for the others once one has answered, be it that it does not have
-// what was asked for; zero: as long as it takes. Where ctx ends before, nobody has said anything: that the caller has no
-// more time makes no endpoint the only one that can be relied on.
-func gather[T any](ctx context.Context, c *Client, on []*endpoint, patience time.Duration,
-	f func(context.Context, *endpoint) (T, error),
-) []answer[T] {
-	type placed struct {
-		at int
-		a  answer[T]
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan placed, len(on))
-	all := make([]answer[T], len(on))
-	for i, e := range on {
-		all[i] = answer[T]{on: e, err: &EndpointError{e.name, errNoAnswer}}
-		go func() {
-			var v T
-			err := c.onOne(ctx, e, func(ctx context.Context, e *endpoint) (err error) {
-				v, err = f(ctx, e)
-				return err
-			})
-			done <- placed{i, answer[T]{e, v, err}}
-		}()
-	}
-	var enough <-chan time.Time
-	good, without := 0, 0
-	waiting := make(map[int]bool, len(on))
-	for i := range on {
-		waiting[i] = true
-	}
-	for range on {
-		select {
-		case p := <-done:
-			all[p.at] = p.a
-			delete(waiting, p.at)
-			switch {
-			case p.a.err == nil:
-				good++
-			case isMissing(p.a.err) || isAnswer(p.a.err):
-				without++
-			default:
-				continue
-			}
-			if patience == 0 {
-				continue
-			}
-			if good == 2 || without == 2 {
-				enough = time.After(settleTime) // two suffice
-			} else if good+without == 1 {
-				enough = time.After(patience)
-			}
-		case <-enough:
-			for i := range waiting {
-				if good+without == 1 {
-					on[i].isSlow(true) // and not waited for again, until it answers soon
-				}
-			}
-			return all
-		case <-ctx.Done():
-			for i := range waiting {
-				all[i].err = &EndpointError{on[i].name, ctx.Err()}
-			}
-			return inTime(ctx, all, patience)
-		}
-	}
-	return inTime(ctx, all, patience)
-}
-
-// inTime takes everybody's word away where one of them is missing because the caller had no more time.
-func inTime[T any](ctx context.Context, all []answer[T], patience time.Duration) []answer[T] {
-	if patience == 0 || ctx.Err() == nil || !slices.ContainsFunc(all, func(a answer[T]) bool { return a.err != nil }) {
-		return all
-	}
-	for i, a := range all {
-		all[i] = answer[T]{on: a.on, err: &EndpointError{a.on.name, ctx.Err()}}
-	}
-	return all
 }
 
 // asked are the endpoints to ask for something that two must say, and what is wrong with those that are not asked.
@@ -348,30 +222,6 @@ func sameBlock(x, y header) bool {
 	return x.block == y.block && x.ParentHash == y.ParentHash
 }
 
-// sorted keeps those that answered, and the errors of the others.
-func sorted[T any](all []answer[T]) (kept []answer[T], errs []error) {
-	for _, a := range all {
-		if a.err != nil {
-			errs = append(errs, a.err)
-		} else {
-			kept = append(kept, a)
-		}
-	}
-	return kept, errs
-}
-
-var errLagging = errors.New("it is behind the others")
-
-// laggingError says that an endpoint is behind.
-type laggingError struct {
-	url    string
-	blocks uint64
-}
-
-func (e *laggingError) Error() string {
-	return fmt.Sprintf("endpoint %s is %d blocks behind", e.url, e.blocks)
-}
-
 // clockSlack is by how much a block's time may be off the time that this machine has.
 const clockSlack = 15 * time.Minute
 
@@ -427,23 +277,6 @@ func (c *Client) judge(ctx context.Context, same, found []answer[header]) {
 				d.v.block.Hash, on[0].name, on[1].name, deep[0].v.block.Hash)})
 		}
 	}
-}
-
-// agreeing returns the largest set of at least two answers that are the same, nil where there is none.
-func agreeing[T any](all []answer[T], same func(x, y T) bool) []answer[T] {
-	var best []answer[T]
-	for _, x := range all {
-		var set []answer[T]
-		for _, y := range all {
-			if same(x.v, y.v) {
-				set = append(set, y)
-			}
-		}
-		if len(set) >= 2 && len(set) > len(best) {
-			best = set
-		}
-	}
-	return best
 }
 
 // agreed reads something of one block's state from the endpoints that share it.

@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/big"
@@ -116,4 +117,48 @@ func receiptFields(r *types.Receipt) []field {
 		all = append(all, field{fmt.Sprintf("log %d:", i+1), fmt.Sprintf("%s of %s", of, l.Address)})
 	}
 	return all
+}
+
+// ErrAlone says that an answer needs two endpoints and only one can be relied on.
+var ErrAlone = errors.New("two endpoints must agree and fewer than two can be relied on")
+
+// AloneError is [ErrAlone], with what is wrong with the others.
+type AloneError struct {
+	URL    string  // the one that can be relied on
+	Others []error // each names its endpoint
+}
+
+// Error implements error.
+func (e *AloneError) Error() string {
+	return fmt.Sprintf("%v, %s: %s. Mend that endpoint, give another instead, or take it out of the network's rpc list",
+		ErrAlone, e.URL, e.others())
+}
+
+func (e *AloneError) others() string {
+	if len(e.Others) == 0 {
+		return "the others were not asked"
+	}
+	var b strings.Builder
+	for i, err := range e.Others {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(err.Error())
+	}
+	return b.String()
+}
+
+// Is makes every AloneError an [ErrAlone].
+func (e *AloneError) Is(target error) bool { return target == ErrAlone }
+
+var errLagging = errors.New("it is behind the others")
+
+// laggingError says that an endpoint is behind.
+type laggingError struct {
+	url    string
+	blocks uint64
+}
+
+func (e *laggingError) Error() string {
+	return fmt.Sprintf("endpoint %s is %d blocks behind", e.url, e.blocks)
 }

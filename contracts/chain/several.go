@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"time"
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
@@ -228,4 +229,126 @@ func (c *Client) receipt(ctx context.Context, e *endpoint, hash common.Hash) (*t
 			r.BlockNumber, r.BlockHash, h.block.Hash)
 	}
 	return r, nil
+}
+
+// answer is what one endpoint said.
+type answer[T any] struct {
+	on  *endpoint
+	v   T
+	err error
+}
+
+// askAll asks endpoints side by side and returns what they said, in order.
+func askAll[T any](ctx context.Context, c *Client, on []*endpoint, f func(context.Context, *endpoint) (T, error),
+) []answer[T] {
+	return gather(ctx, c, on, 0, f)
+}
+
+// gather is askAll that waits no longer than patience for the others once one has answered, be it that it does not have
+// what was asked for; zero: as long as it takes. Where ctx ends before, nobody has said anything: that the caller has no
+// more time makes no endpoint the only one that can be relied on.
+func gather[T any](ctx context.Context, c *Client, on []*endpoint, patience time.Duration,
+	f func(context.Context, *endpoint) (T, error),
+) []answer[T] {
+	type placed struct {
+		at int
+		a  answer[T]
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan placed, len(on))
+	all := make([]answer[T], len(on))
+	for i, e := range on {
+		all[i] = answer[T]{on: e, err: &EndpointError{e.name, errNoAnswer}}
+		go func() {
+			var v T
+			err := c.onOne(ctx, e, func(ctx context.Context, e *endpoint) (err error) {
+				v, err = f(ctx, e)
+				return err
+			})
+			done <- placed{i, answer[T]{e, v, err}}
+		}()
+	}
+	var enough <-chan time.Time
+	good, without := 0, 0
+	waiting := make(map[int]bool, len(on))
+	for i := range on {
+		waiting[i] = true
+	}
+	for range on {
+		select {
+		case p := <-done:
+			all[p.at] = p.a
+			delete(waiting, p.at)
+			switch {
+			case p.a.err == nil:
+				good++
+			case isMissing(p.a.err) || isAnswer(p.a.err):
+				without++
+			default:
+				continue
+			}
+			if patience == 0 {
+				continue
+			}
+			if good == 2 || without == 2 {
+				enough = time.After(settleTime) // two suffice
+			} else if good+without == 1 {
+				enough = time.After(patience)
+			}
+		case <-enough:
+			for i := range waiting {
+				if good+without == 1 {
+					on[i].isSlow(true) // and not waited for again, until it answers soon
+				}
+			}
+			return all
+		case <-ctx.Done():
+			for i := range waiting {
+				all[i].err = &EndpointError{on[i].name, ctx.Err()}
+			}
+			return inTime(ctx, all, patience)
+		}
+	}
+	return inTime(ctx, all, patience)
+}
+
+// inTime takes everybody's word away where one of them is missing because the caller had no more time.
+func inTime[T any](ctx context.Context, all []answer[T], patience time.Duration) []answer[T] {
+	if patience == 0 || ctx.Err() == nil || !slices.ContainsFunc(all, func(a answer[T]) bool { return a.err != nil }) {
+		return all
+	}
+	for i, a := range all {
+		all[i] = answer[T]{on: a.on, err: &EndpointError{a.on.name, ctx.Err()}}
+	}
+	return all
+}
+
+// sorted keeps those that answered, and the errors of the others.
+func sorted[T any](all []answer[T]) (kept []answer[T], errs []error) {
+	for _, a := range all {
+		if a.err != nil {
+			errs = append(errs, a.err)
+		} else {
+			kept = append(kept, a)
+		}
+	}
+	return kept, errs
+}
+
+// agreeing returns the largest set of at least two answers that are the same, nil where there is none.
+func agreeing[T any](all []answer[T], same func(x, y T) bool) []answer[T] {
+	var best []answer[T]
+	for _, x := range all {
+		var set []answer[T]
+		for _, y := range all {
+			if same(x.v, y.v) {
+				set = append(set, y)
+			}
+		}
+		if len(set) >= 2 && len(set) > len(best) {
+			best = set
+		}
+	}
+	return best
 }
