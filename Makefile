@@ -55,7 +55,7 @@ bench-tunnel: ## Measure the tunnel in network namespaces (root; BENCH_QUICK=1 f
 
 .PHONY: test-net
 test-net: ## The long tests in network namespaces (root; nftables, iproute2, ethtool, tcpdump, ping, dig, curl)
-	BYWAY_NET_TEST=1 go test -count=1 -v -run TestNet -timeout 30m ./tunnel/... ./node ./cli
+	BYWAY_NET_TEST=1 go test -count=1 -v -run TestNet -parallel 4 -timeout 30m ./tunnel ./node ./cli ./tunnel/...
 
 .PHONY: adversary
 adversary: ## Attack the product, as every test named TestAdversary does: attack, bound, seen (root: in namespaces too)

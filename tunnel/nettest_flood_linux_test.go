@@ -132,7 +132,7 @@ func (n network) flooder(t *testing.T, public Key) (aim func(port uint16) int64)
 }
 
 func TestNetFloodOfHandshakesLeavesASessionItsGoodput(t *testing.T) {
-	inNetwork(t, func(t *testing.T, n network) {
+	inQuietNetwork(t, func(t *testing.T, n network) {
 		run(t, "ip", "netns", "exec", n.ns("i"), "sysctl", "-qw", "net.ipv4.ip_nonlocal_bind=1")
 		phase, rounds := 700*time.Millisecond, 3
 		if long() {

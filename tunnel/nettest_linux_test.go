@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,8 +55,19 @@ type network struct{ prefix string }
 
 func (n network) ns(name string) string { return n.prefix + name }
 
-// inNetwork runs f in the provider's namespace of a fresh network.
+// networks counts them, for their names.
+var networks atomic.Int64
+
+// inNetwork runs f in the provider's namespace of a fresh network, beside others.
 func inNetwork(t *testing.T, f func(t *testing.T, n network)) {
+	if os.Getenv(netEnv) == "" {
+		t.Parallel()
+	}
+	inQuietNetwork(t, f)
+}
+
+// inQuietNetwork is inNetwork for what measures how much passes: no other test of the package runs meanwhile.
+func inQuietNetwork(t *testing.T, f func(t *testing.T, n network)) {
 	if prefix := os.Getenv(netEnv); prefix != "" {
 		f(t, network{prefix})
 		return
@@ -68,7 +80,7 @@ func inNetwork(t *testing.T, f func(t *testing.T, n network)) {
 			t.Skipf("needs the program %s (packages iproute2 and nftables)", tool)
 		}
 	}
-	n := network{fmt.Sprintf("bw%d%s", os.Getpid(), randomName())}
+	n := network{fmt.Sprintf("bw%d-%d", os.Getpid(), networks.Add(1))}
 	n.make(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
@@ -86,8 +98,6 @@ func inNetwork(t *testing.T, f func(t *testing.T, n network)) {
 		t.Fatalf("in the provider's namespace: %v", err)
 	}
 }
-
-func randomName() string { return fmt.Sprintf("%x", time.Now().UnixNano()&0xfff) }
 
 // run runs a program and returns what it says.
 func run(t testing.TB, args ...string) string {

