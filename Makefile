@@ -10,6 +10,8 @@ FUZZTIME ?= 60s
 BENCH ?= .
 BENCH_COUNT ?= 3
 PKGS ?= ./...
+# What is smaller, or left out, under the race detector.
+LARGE := ^Test(AdversaryManyConnections|RangesCloseExactly|TenThousandMutated|HundredThousandJunk)
 
 .PHONY: help
 help: ## List the tasks
@@ -28,9 +30,9 @@ devnet: build ## Start a devnet (chain, contracts, IPFS) that other processes jo
 	@bin/byway devnet up
 
 .PHONY: test
-test: ## Run every test with the race detector, and one at the size that its build is too slow for
+test: ## Run every test with the race detector, and some at the size that its build is too slow for
 	go test -race -timeout 40m $(PKGS)
-	go test -count=1 -timeout 10m -run '^TestAdversaryManyConnections' ./tunnel
+	go test -count=1 -timeout 10m -run '$(LARGE)' ./tunnel ./registry
 
 .PHONY: lint
 lint: $(LINT) ## Check style, the import rules and go.mod

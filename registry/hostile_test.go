@@ -58,7 +58,10 @@ func hostile(t *testing.T, p *pages, blobs *shelf) (registry.Stats, uint64) {
 // that everything up to the signature has to find them out.
 func TestTenThousandMutatedBlocksAreRefusedByName(t *testing.T) {
 	// Alone, as the next one, since it looks at the heap.
-	const offers = 10_000
+	offers := 10_000
+	if slowBuild {
+		offers /= 5
+	}
 	blobs, p := newShelf(), &pages{}
 	dice := rand.New(rand.NewPCG(1, 2))
 	for i := range offers {
@@ -97,7 +100,10 @@ func TestTenThousandMutatedBlocksAreRefusedByName(t *testing.T) {
 
 // TestHundredThousandJunkRegistrationsCostBoundedMemory registers digests of blocks that nobody has.
 func TestHundredThousandJunkRegistrationsCostBoundedMemory(t *testing.T) {
-	const junk = 100_000
+	junk := 100_000
+	if slowBuild {
+		junk /= 5
+	}
 	p := &pages{rows: make([]registryabi.IRegistryRegistration, junk)}
 	for i := range p.rows {
 		digest := sha256.Sum256(fmt.Appendf(nil, "junk %d", i))
@@ -107,7 +113,7 @@ func TestHundredThousandJunkRegistrationsCostBoundedMemory(t *testing.T) {
 	}
 	stats, grown := hostile(t, p, newShelf())
 	t.Logf("%d junk registrations: %v, heap +%d KiB", junk, stats.Skipped, grown>>10)
-	if stats.Skipped["missing"] != junk {
+	if stats.Skipped["missing"] != uint64(junk) {
 		t.Errorf("counted %v", stats.Skipped)
 	}
 }

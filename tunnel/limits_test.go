@@ -140,7 +140,7 @@ func TestAdversaryDatagramsOfEverySizeAreWholeOrDropped(t *testing.T) {
 					sent[size] = true
 				}
 				for len(sent) > 0 {
-					conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+					conn.SetReadDeadline(time.Now().Add(3 * time.Second))
 					n, err := conn.Read(in)
 					if err != nil {
 						break
