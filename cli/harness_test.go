@@ -126,7 +126,7 @@ func byway(t *testing.T, args ...string) (code int, out, errOut string) {
 	t.Helper()
 	r := launch(args...)
 	defer r.stop()
-	r.end(t, 60*time.Second)
+	r.end(t, 3*time.Minute)
 	return r.code, r.out.String(), r.err.String()
 }
 

@@ -12,7 +12,7 @@ import (
 
 // Sessions that open all the connections they may leave the kernel's table room for the host, and for each other.
 func TestNetAdversaryConnectionsOfManySessionsLeaveOthersTheKernelsTable(t *testing.T) {
-	inNetwork(t, func(t *testing.T, n network) {
+	inQuietNetwork(t, func(t *testing.T, n network) {
 		const attackers, table = 4, 2000
 		e := n.exit(t, ExitConfig{Mode: Privileged, Limits: Limits{Flows: 1000, NewFlows: 400}, tracks: table})
 		stop, end := context.WithCancel(t.Context())

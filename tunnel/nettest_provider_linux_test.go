@@ -329,7 +329,7 @@ func connections(t *testing.T, of netip.Addr) int {
 }
 
 func TestNetLimitsOfASessionHoldInTheKernel(t *testing.T) {
-	inNetwork(t, func(t *testing.T, n network) {
+	inQuietNetwork(t, func(t *testing.T, n network) {
 		const flows, rate = 100, 50
 		e := n.exit(t, ExitConfig{Mode: Privileged, Limits: Limits{Flows: flows, NewFlows: rate}})
 		p, q := n.client(t, e, math.MaxUint64), n.client(t, e, math.MaxUint64)
