@@ -6,6 +6,8 @@ SHELL := bash
 
 GOLANGCI_LINT_VERSION := 2.15.0
 LINT := build/tools/golangci-lint-$(GOLANGCI_LINT_VERSION)
+DEADCODE := go run golang.org/x/tools/cmd/deadcode@v0.52.0
+PROGRAMS := ./cli/byway ./cli/bench ./tunnel/bench
 BUILD_FLAGS ?= -trimpath -ldflags '-s -w'
 FUZZTIME ?= 60s
 BENCH ?= .
@@ -41,11 +43,12 @@ devnet: build ## Start a devnet (chain, contracts, IPFS) that other processes jo
 .PHONY: test
 test: ## Run every test with the race detector, and some at the size that its build is too slow for
 	go test $(RACE) -p $(AT_ONCE) -timeout 40m $(PKGS)
-	go test -count=1 -timeout 10m -run '$(LARGE)' ./tunnel ./registry
+	go test -count=1 -timeout 10m -run '$(LARGE)' ./tunnel/... ./registry/...
 
 .PHONY: lint
-lint: $(LINT) ## Check style, the import rules and go.mod
+lint: $(LINT) ## Check style, the import rules, dead code and go.mod
 	$(LINT) run ./...
+	@dead=$$($(DEADCODE) $(PROGRAMS) && $(DEADCODE) -test ./...); if [ -n "$$dead" ]; then echo "$$dead"; exit 1; fi
 	go mod verify >/dev/null
 
 .PHONY: bench
@@ -90,7 +93,7 @@ load: ## 5,000 paid sessions from 5,000 peers while connections and streams are 
 
 .PHONY: chaos
 chaos: ## Kill, cut the power, reorganise and cheat under the payment engine, over whole lives of providers
-	go test ./payments -run '^TestChaos$$' -count=1 -v -timeout 20m -args -chaos -kills 200 -cuts 200 -rapid.checks 1500
+	go test ./payments/payee -run '^TestChaos$$' -count=1 -v -timeout 20m -args -chaos -kills 200 -cuts 200 -rapid.checks 1500
 	go test ./node -run '^TestChaosOfNodes$$' -count=1 -v -timeout 20m -args -lives 12 -ends 3
 
 .PHONY: interop-ipfs

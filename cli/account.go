@@ -14,7 +14,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts/text"
-	"byway/node"
+	"byway/node/account"
+	"byway/node/home"
 )
 
 func (e env) accountCommand() *cli.Command {
@@ -64,9 +65,9 @@ func lightFlag() cli.Flag {
 }
 
 // vacantHome opens the folder of a home that has no account yet.
-func (e env) vacantHome(c *cli.Context) (node.Home, error) {
+func (e env) vacantHome(c *cli.Context) (home.Home, error) {
 	if err := noArgs(c); err != nil {
-		return node.Home{}, err
+		return home.Home{}, err
 	}
 	home, err := e.home(c)
 	if err != nil {
@@ -80,18 +81,18 @@ func (e env) vacantHome(c *cli.Context) (node.Home, error) {
 }
 
 func (e env) accountNew(c *cli.Context) error {
-	home, err := e.vacantHome(c)
+	folder, err := e.vacantHome(c)
 	if err != nil {
 		return err
 	}
 	if c.IsSet("owner") {
-		return e.accountCold(c, home)
+		return e.accountCold(c, folder)
 	}
 	password, err := e.password(c, true)
 	if err != nil {
 		return err
 	}
-	phrase := node.NewPhrase()
+	phrase := home.NewPhrase()
 	note := "New account. Only its key file and your password together open it: keep copies of both."
 	switch path := c.String("phrase-file"); {
 	case path != "":
@@ -105,17 +106,17 @@ func (e env) accountNew(c *cli.Context) error {
 		}
 		note = "New account. The phrase brings it back; it is not kept here."
 	}
-	if _, err := home.RestoreAccount(phrase, password, node.Strength(c.Bool("light"))); err != nil {
+	if _, err := folder.RestoreAccount(phrase, password, home.Strength(c.Bool("light"))); err != nil {
 		return err
 	}
 	if !c.Bool("json") {
 		fmt.Fprintln(e.Err, note)
 	}
-	return e.showAccount(c, home)
+	return e.showAccount(c, folder)
 }
 
 // accountCold makes a home for an account whose key is elsewhere.
-func (e env) accountCold(c *cli.Context, home node.Home) error {
+func (e env) accountCold(c *cli.Context, folder home.Home) error {
 	owner, err := parseAddress("--owner", c.String("owner"))
 	if err != nil {
 		return err
@@ -127,18 +128,18 @@ func (e env) accountCold(c *cli.Context, home node.Home) error {
 	if err != nil {
 		return err
 	}
-	if err := home.NewColdAccount(owner, password, node.Strength(c.Bool("light"))); err != nil {
+	if err := folder.NewColdAccount(owner, password, home.Strength(c.Bool("light"))); err != nil {
 		return err
 	}
 	if !c.Bool("json") {
 		fmt.Fprintln(e.Err, "New session key. It can spend what the account deposits for it, and no more.\n"+
 			"Next: byway vault deposit AMOUNT --unsigned")
 	}
-	return e.showAccount(c, home)
+	return e.showAccount(c, folder)
 }
 
 func (e env) accountRestore(c *cli.Context) error {
-	home, err := e.vacantHome(c)
+	folder, err := e.vacantHome(c)
 	if err != nil {
 		return err
 	}
@@ -146,7 +147,7 @@ func (e env) accountRestore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	phrase, err := node.ParsePhrase(text)
+	phrase, err := home.ParsePhrase(text)
 	if err != nil {
 		return fmt.Errorf("phrase: %w", err)
 	}
@@ -154,10 +155,10 @@ func (e env) accountRestore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := home.RestoreAccount(phrase, password, node.Strength(c.Bool("light"))); err != nil {
+	if _, err := folder.RestoreAccount(phrase, password, home.Strength(c.Bool("light"))); err != nil {
 		return err
 	}
-	return e.showAccount(c, home)
+	return e.showAccount(c, folder)
 }
 
 // readPhrase reads a phrase from --phrase-file, else from the terminal.
@@ -181,7 +182,7 @@ func (e env) readPhrase(c *cli.Context) (string, error) {
 }
 
 // writePhrase writes a phrase to a file that this user alone can read; it never overwrites one.
-func writePhrase(path string, phrase node.Phrase) error {
+func writePhrase(path string, phrase home.Phrase) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("phrase file: %w", err)
@@ -195,7 +196,7 @@ func writePhrase(path string, phrase node.Phrase) error {
 
 // showPhrase shows a phrase once and makes sure that it was written down: two of its words are asked for. Nothing is
 // made before.
-func showPhrase(w io.Writer, in io.Reader, phrase node.Phrase) error {
+func showPhrase(w io.Writer, in io.Reader, phrase home.Phrase) error {
 	words := phrase.Reveal()
 	fmt.Fprintln(w, "Write these words down, in this order. Whoever has them has the account; they are never shown again.")
 	fmt.Fprintln(w)
@@ -232,7 +233,7 @@ func (e env) accountList(c *cli.Context) error {
 	return e.showAccount(c, home)
 }
 
-func (e env) showAccount(c *cli.Context, home node.Home) error {
+func (e env) showAccount(c *cli.Context, home home.Home) error {
 	owner, session, err := home.Accounts()
 	if err != nil {
 		return err
@@ -254,7 +255,7 @@ type balanceJSON struct {
 	Address  common.Address `json:"address"`
 	Token    string         `json:"token"`
 	Decimals uint8          `json:"decimals"`
-	node.Balance
+	account.Balance
 }
 
 func (e env) accountBalance(c *cli.Context) error {
@@ -269,7 +270,7 @@ func (e env) accountBalance(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	balance, token, err := node.ReadBalance(c.Context, network, owner, session)
+	balance, token, err := account.ReadBalance(c.Context, network, owner, session)
 	if err != nil {
 		return notUp(network, err)
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"byway/contracts"
-	"byway/node"
+	"byway/node/token"
 )
 
 // significant is how many digits of an amount a person is shown. Six tell a millionth of the sum apart, and a price per
@@ -15,7 +15,7 @@ const significant = 6
 // show writes an amount for people: "0.05 BYW" where that is the whole truth, else rounded to six significant digits
 // and marked, "≈ 0.0000465661 BYW". Whole tokens are never rounded. Every screen of this package uses it; --json, and
 // the block of figures that must be equal, have all digits.
-func show(t node.Token, a contracts.Amount) string {
+func show(t token.Token, a contracts.Amount) string {
 	return shorten(a.Tokens(t.Decimals)) + " " + t.Symbol
 }
 

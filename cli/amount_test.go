@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"byway/contracts"
-	"byway/node"
-	"byway/registry"
+	"byway/node/token"
+	"byway/registry/directory"
 )
 
 func TestAmountsAreShortAndSayWhenTheyAreRounded(t *testing.T) {
@@ -35,14 +35,14 @@ func TestAmountsAreShortAndSayWhenTheyAreRounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := show(node.Token{Symbol: "BYW", Decimals: 18}, a); got != want+" BYW" {
+		if got := show(token.Token{Symbol: "BYW", Decimals: 18}, a); got != want+" BYW" {
 			t.Errorf("%s is shown as %q", exact, got)
 		}
 		if got := showEther(a.Big()); got != want+" ETH" {
 			t.Errorf("%s is shown as %q", exact, got)
 		}
 	}
-	if got := show(node.Token{Symbol: "CENT"}, contracts.NewAmount(12345678)); got != "12345678 CENT" {
+	if got := show(token.Token{Symbol: "CENT"}, contracts.NewAmount(12345678)); got != "12345678 CENT" {
 		t.Error(got)
 	}
 	if got := showEther(new(big.Int)); got != "0 ETH" {
@@ -52,16 +52,16 @@ func TestAmountsAreShortAndSayWhenTheyAreRounded(t *testing.T) {
 
 func TestWhatComesBackOfAStakeIsTold(t *testing.T) {
 	t.Parallel()
-	token := node.Token{Symbol: "BYW", Decimals: 18}
+	token := token.Token{Symbol: "BYW", Decimals: 18}
 	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	for name, test := range map[string]struct {
-		u          registry.Unbonding
+		u          directory.Unbonding
 		has, hasNo string
 	}{
-		"nothing": {registry.Unbonding{}, "", "stake"},
-		"due":     {registry.Unbonding{Withdrawable: amount(t, "2")}, "2 BYW of earlier stakes can be had back now", "locked"},
-		"locked":  {registry.Unbonding{Locked: amount(t, "3"), ReleaseAt: at}, "3 BYW of stake are locked", "now"},
-		"both":    {registry.Unbonding{Withdrawable: amount(t, "2"), Locked: amount(t, "3"), ReleaseAt: at}, "after " + day(at), "5 BYW"},
+		"nothing": {directory.Unbonding{}, "", "stake"},
+		"due":     {directory.Unbonding{Withdrawable: amount(t, "2")}, "2 BYW of earlier stakes can be had back now", "locked"},
+		"locked":  {directory.Unbonding{Locked: amount(t, "3"), ReleaseAt: at}, "3 BYW of stake are locked", "now"},
+		"both":    {directory.Unbonding{Withdrawable: amount(t, "2"), Locked: amount(t, "3"), ReleaseAt: at}, "after " + day(at), "5 BYW"},
 	} {
 		var out output
 		env{Streams: Streams{Out: &out}}.comesBack(token, test.u)

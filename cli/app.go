@@ -17,18 +17,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/adrg/xdg"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
 
-	"byway/contracts/chain"
-	"byway/contracts/deploy"
 	"byway/contracts/text"
-	"byway/node"
+	"byway/node/api"
+	"byway/node/home"
 	"byway/node/wire"
-	"byway/registry"
+	"byway/registry/directory"
 )
 
 // Exit codes: a script can tell these apart.
@@ -42,7 +40,7 @@ const (
 	exitInterrupted = 130
 )
 
-// Streams are what a command reads from and writes to.
+// Streams connect a command to whoever runs it.
 type Streams struct {
 	In       *os.File // nil: nothing to ask a person with
 	Out, Err io.Writer
@@ -54,22 +52,10 @@ type Streams struct {
 // usageError is a mistake on the command line.
 type usageError struct{ error }
 
+// Unwrap returns what was wrong.
+func (e usageError) Unwrap() error { return e.error }
+
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
-// plain is an error in words for people; what it stands for decides the exit code.
-type plain struct {
-	text  string
-	cause error
-}
-
-func plainly(cause error, format string, args ...any) error {
-	return &plain{fmt.Sprintf(format, args...), cause}
-}
-
-func (e *plain) Error() string { return e.text }
-
-// Unwrap returns the error that the words stand for.
-func (e *plain) Unwrap() error { return e.cause }
 
 // Run carries out one command line and returns the process's exit code.
 func Run(ctx context.Context, args []string, s Streams) int {
@@ -103,17 +89,6 @@ func outcome(ctx context.Context, args []string, s Streams) int {
 	return code
 }
 
-// hinted is what an error says, with what to do where a contract is not this version's and nobody has said that yet.
-func hinted(err error) string {
-	var foreign *deploy.MismatchError
-	if said := (*plain)(nil); !errors.As(err, &foreign) || errors.As(err, &said) {
-		return err.Error()
-	}
-	fact := foreign.Error()
-	return strings.Replace(err.Error(), fact, fact+"; check the address and the RPC endpoint, use the byway version that the "+
-		"network runs, or deploy this version's contracts with `byway contracts deploy`", 1)
-}
-
 func run(ctx context.Context, args []string, s Streams) error {
 	app := newApp(s)
 	line, err := arrange(app, args)
@@ -140,14 +115,14 @@ func run(ctx context.Context, args []string, s Streams) error {
 
 func exitCode(ctx context.Context, err error) int {
 	var usage usageError
-	var noOffer *registry.NoOfferError
-	var refused *wire.RefusedError
+	var noOffer *directory.NoOfferError
+	var refused *wire.RefusalError
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.Is(err, node.ErrNotRunning):
+	case errors.Is(err, api.ErrNotRunning):
 		return exitNotRunning
 	case errors.As(err, &noOffer):
 		return exitNoOffer
@@ -157,7 +132,7 @@ func exitCode(ctx context.Context, err error) int {
 	return exitFailure
 }
 
-// env is what every command gets beside its flags.
+// env gives every command its streams, beside its flags.
 type env struct {
 	Streams
 }
@@ -178,7 +153,7 @@ func newApp(s Streams) *cli.App {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "home", Value: defaultHome(), EnvVars: []string{"BYWAY_HOME"},
 				Usage: "`FOLDER` that holds everything this node knows and owns"},
-			&cli.StringFlag{Name: "network", Value: node.DevnetName, EnvVars: []string{"BYWAY_NETWORK"},
+			&cli.StringFlag{Name: "network", Value: home.DevnetName, EnvVars: []string{"BYWAY_NETWORK"},
 				Usage: "network: devnet, or the `FILE` that describes one"},
 			&cli.StringSliceFlag{Name: "rpc", EnvVars: []string{"BYWAY_RPC"},
 				Usage: "chain endpoint `URL` instead of the network's; give it again for a second one to fall back on"},
@@ -228,70 +203,49 @@ func (e env) logger(c *cli.Context) (*slog.Logger, error) {
 }
 
 // home opens the folder that --home names, and makes it where it is missing.
-func (e env) home(c *cli.Context) (node.Home, error) {
+func (e env) home(c *cli.Context) (home.Home, error) {
 	if c.String("home") == "" {
-		return node.Home{}, usagef("--home is empty: give a folder")
+		return home.Home{}, usagef("--home is empty: give a folder")
 	}
-	return node.OpenHome(c.String("home"))
+	return home.Open(c.String("home"))
 }
 
 // account opens the folder that --home names for what needs an account there; it makes nothing.
-func (e env) account(c *cli.Context) (home node.Home, owner, session common.Address, err error) {
-	if home, err = e.lookHome(c, node.ErrNoAccount, "make one with byway account new"); err != nil {
-		return home, owner, session, err
+func (e env) account(c *cli.Context) (folder home.Home, owner, session common.Address, err error) {
+	if folder, err = e.lookHome(c, home.ErrNoAccount); err != nil {
+		return folder, owner, session, err
 	}
-	owner, session, err = home.Accounts()
-	return home, owner, session, err
+	owner, session, err = folder.Accounts()
+	return folder, owner, session, err
 }
 
 // daemon finds the daemon that runs on the folder that --home names, and asks it for its status. It makes nothing.
-func (e env) daemon(c *cli.Context) (home node.Home, api *node.API, status json.RawMessage, err error) {
-	const next = "start one with byway provider up or byway connect, or name its --home"
-	if home, err = e.lookHome(c, node.ErrNotRunning, next); err != nil {
+func (e env) daemon(c *cli.Context) (home home.Home, daemon *api.Client, status json.RawMessage, err error) {
+	if home, err = e.lookHome(c, api.ErrNotRunning); err != nil {
 		return home, nil, nil, err
 	}
-	if api, err = node.DialAPI(home); err == nil {
-		err = api.Get(c.Context, "/v1/status", &status)
+	if daemon, err = api.Dial(home); err == nil {
+		err = daemon.Get(c.Context, "/v1/status", &status)
 	}
-	if errors.Is(err, node.ErrNotRunning) {
+	if errors.Is(err, api.ErrNotRunning) {
 		// Also where it was killed, and its address stayed behind.
-		err = fmt.Errorf("%s: %w: %s", home.Dir(), node.ErrNotRunning, next)
+		err = fmt.Errorf("%s: %w", home.Dir(), api.ErrNotRunning)
 	}
-	return home, api, status, err
+	return home, daemon, status, err
 }
 
 // lookHome opens a folder that must be there; missing is what is missing where it is not.
-func (e env) lookHome(c *cli.Context, missing error, next string) (node.Home, error) {
+func (e env) lookHome(c *cli.Context, missing error) (home.Home, error) {
 	dir := c.String("home")
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) && dir != "" {
-		return node.Home{}, fmt.Errorf("%s: %w: %s", dir, missing, next)
+		return home.Home{}, fmt.Errorf("%s: %w", dir, missing)
 	}
 	return e.home(c)
 }
 
-// notUp adds to an error of a devnet's chain how the devnet is started.
-func notUp(n node.Network, err error) error {
-	var missing *deploy.MismatchError
-	switch {
-	case err == nil || !n.Private:
-		return err
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: start the devnet with byway devnet up", err)
-	case errors.As(err, &missing):
-		by := ""
-		if out := (*chain.LeftOutError)(nil); errors.As(err, &out) {
-			by = "endpoint " + out.URL + ": "
-		}
-		return plainly(err, "%s%s at %s on chain %d %s: if the chain was started anew, byway devnet up, with --rpc and "+
-			"--funder-key for it, puts the contracts there; else give another endpoint", by, missing.Contract, missing.Address,
-			missing.ChainID, missing.Reason)
-	}
-	return err
-}
-
 // network loads what --network names, with --rpc in the place of its endpoints.
-func (e env) network(c *cli.Context) (node.Network, error) {
-	n, err := node.LoadNetwork(c.String("network"))
+func (e env) network(c *cli.Context) (home.Network, error) {
+	n, err := home.LoadNetwork(c.String("network"))
 	if err != nil {
 		return n, err
 	}

@@ -35,8 +35,8 @@ var idle = map[string][]string{
 	"tx submit":       {"home", "password-file"},
 }
 
-// commandLine is what was typed, in the order that the parser of flags wants: global flags, then each command with its
-// flags, then what is left. People put flags anywhere, and mean the same.
+// commandLine holds the typed words in the order that the parser of flags wants: global flags, then each command with
+// its flags, then what is left. People put flags anywhere, and mean the same.
 type commandLine struct {
 	program string
 	globals []string

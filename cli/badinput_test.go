@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -10,9 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"byway/contracts/deploy"
 	"byway/contracts/devchain"
-	"byway/node"
+	"byway/node/home"
 )
 
 // refusal is a command line that fails, with what it answers.
@@ -213,7 +210,7 @@ func TestWrongPricesPasswordsAndHomesOfOthers(t *testing.T) {
 	refusal{"provider up --password-file " + wrong, 1, []string{"wrong password"}}.check(t, flags[:4]...)
 	refusal{"provider up", 2, []string{"no terminal", "--password-file"}}.check(t, flags[:4]...)
 
-	home, err := node.OpenHome(dir)
+	home, err := home.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,16 +253,4 @@ func TestPortsThatAreTakenAreNamedWithTheirFlag(t *testing.T) {
 	}
 	_, flags := funded(t)
 	refusal{"provider up --json --listen 127.0.0.1:" + udpPort, 1, []string{udpPort, "--listen"}}.check(t, flags...)
-}
-
-func TestForeignContractIsToldWithWhatToDo(t *testing.T) {
-	t.Parallel()
-	fact := &deploy.MismatchError{Contract: "Channels", ChainID: 5, Reason: "is not there"}
-	for err, want := range map[error]bool{
-		fmt.Errorf("look: %w", fact): true, plainly(fact, "%v: do that", fact): false, errors.New("other"): false,
-	} {
-		if got := hinted(err); strings.Contains(got, "byway contracts deploy") != want || !strings.HasPrefix(got, err.Error()) {
-			t.Errorf("%v: %s", err, got)
-		}
-	}
 }

@@ -11,6 +11,10 @@ import (
 
 	"byway/contracts"
 	"byway/node"
+	"byway/node/home"
+	"byway/node/path"
+	"byway/node/token"
+	"byway/node/vault"
 )
 
 func (e env) channelCommand() *cli.Command {
@@ -74,12 +78,12 @@ func (e env) channelCommand() *cli.Command {
 
 // channelJSON is byway.channel/1: the channels of a vault, or the one that something was done with.
 type channelJSON struct {
-	Schema   string               `json:"schema"`
-	Sent     *node.Sent           `json:"sent,omitempty"`
-	Token    node.Token           `json:"token"`
-	Channel  *node.ChannelStatus  `json:"channel,omitempty"`
-	Channels []node.ChannelStatus `json:"channels,omitempty"`
-	Next     string               `json:"next,omitempty"` // the command to type next
+	Schema   string                `json:"schema"`
+	Sent     *vault.Receipt        `json:"sent,omitempty"`
+	Token    token.Token           `json:"token"`
+	Channel  *vault.ChannelStatus  `json:"channel,omitempty"`
+	Channels []vault.ChannelStatus `json:"channels,omitempty"`
+	Next     string                `json:"next,omitempty"` // the command to type next
 }
 
 const channelSchema = "byway.channel/1"
@@ -100,8 +104,8 @@ func (e env) channelList(c *cli.Context) error {
 	if c.Bool("json") {
 		return e.printJSON(struct {
 			channelJSON
-			Channels    []node.ChannelStatus `json:"channels"` // also where there is none
-			Unavailable string               `json:"unavailable,omitempty"`
+			Channels    []vault.ChannelStatus `json:"channels"` // also where there is none
+			Unavailable string                `json:"unavailable,omitempty"`
 		}{channelJSON{Schema: channelSchema, Token: v.Token}, v.Channels, v.Unavailable})
 	}
 	if len(v.Channels) == 0 && v.Unavailable == "" {
@@ -115,7 +119,7 @@ func (e env) channelList(c *cli.Context) error {
 	return nil
 }
 
-func (e env) channelRows(token node.Token, c node.ChannelStatus) {
+func (e env) channelRows(token token.Token, c vault.ChannelStatus) {
 	if c.Unavailable != "" {
 		e.rows(e.Out,
 			row{"provider", c.Provider.Hex()},
@@ -128,9 +132,9 @@ func (e env) channelRows(token node.Token, c node.ChannelStatus) {
 	}
 	exit := "none"
 	switch c.Exit {
-	case node.ExitRunning:
+	case vault.NoticeRunning:
 		exit = "under way, to be finished from " + showTime(*c.ExitAt, c.Time)
-	case node.ExitReady:
+	case vault.NoticeOver:
 		exit = "over: byway channel exit " + c.Provider.Hex() + " finishes it"
 	}
 	e.rows(e.Out,
@@ -150,31 +154,31 @@ func (e env) channelOpen(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.act(c, func(w *node.Wallet) (node.Sent, error) {
-		amount, err := parseTokens(w.Token(), c.Args().Get(1))
+	return e.act(c, func(w *vault.Wallet) (vault.Receipt, error) {
+		amount, err := parseTokens(w.Token, c.Args().Get(1))
 		if err != nil {
-			return node.Sent{}, err
+			return vault.Receipt{}, err
 		}
 		return w.Reserve(c.Context, provider, amount)
-	}, func(w *node.Wallet, sent node.Sent) error {
+	}, func(w *vault.Wallet, sent vault.Receipt) error {
 		return e.channelAfter(c, w, provider, sent, "Set aside.", "byway connect --provider "+provider.Hex())
 	})
 }
 
 // channelAfter shows a transaction, the channel after it, and what comes next.
 func (e env) channelAfter(
-	c *cli.Context, w *node.Wallet, provider common.Address, sent node.Sent, said, next string,
+	c *cli.Context, w *vault.Wallet, provider common.Address, sent vault.Receipt, said, next string,
 ) error {
 	status, err := w.Channel(c.Context, provider)
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return e.printJSON(channelJSON{Schema: channelSchema, Sent: &sent, Token: w.Token(), Channel: &status, Next: next})
+		return e.printJSON(channelJSON{Schema: channelSchema, Sent: &sent, Token: w.Token, Channel: &status, Next: next})
 	}
 	fmt.Fprintln(e.Out, said)
-	e.rows(e.Out, append(sentRows(w.Token(), sent), row{})...)
-	e.channelRows(w.Token(), status)
+	e.rows(e.Out, append(sentRows(w.Token, sent), row{})...)
+	e.channelRows(w.Token, status)
 	fmt.Fprintf(e.Out, "\nNext: %s\n", next)
 	return nil
 }
@@ -189,16 +193,16 @@ func (e env) channelExit(c *cli.Context) error {
 	}
 	var said, next string
 	exit := "byway channel exit " + provider.Hex()
-	return e.act(c, func(w *node.Wallet) (node.Sent, error) {
+	return e.act(c, func(w *vault.Wallet) (vault.Receipt, error) {
 		status, err := w.Channel(c.Context, provider)
 		if err != nil {
-			return node.Sent{}, err
+			return vault.Receipt{}, err
 		}
 		if c.Bool("cancel") {
 			said, next = "The exit is cancelled: what is set aside stays so.", exit
 			return w.CancelExit(c.Context, provider)
 		}
-		if status.Exit == node.ExitNone {
+		if status.Exit == vault.NoticeNone {
 			said, next = "The exit is announced. The provider can claim what it was promised until it is over.", exit
 			if sent, err := w.StartExit(c.Context, provider); err != nil || !c.Bool("wait") {
 				return sent, err
@@ -208,7 +212,9 @@ func (e env) channelExit(c *cli.Context) error {
 		said = "The exit is finished: what the provider had not claimed is free in the vault."
 		next = "byway vault withdraw all"
 		return e.finishExit(c, w, provider)
-	}, func(w *node.Wallet, sent node.Sent) error { return e.channelAfter(c, w, provider, sent, said, next) })
+	}, func(w *vault.Wallet, sent vault.Receipt) error {
+		return e.channelAfter(c, w, provider, sent, said, next)
+	})
 }
 
 func (e env) channelRevoke(c *cli.Context) error {
@@ -216,8 +222,8 @@ func (e env) channelRevoke(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.act(c, func(w *node.Wallet) (node.Sent, error) { return w.RevokeReserves(c.Context, provider) },
-		func(w *node.Wallet, sent node.Sent) error {
+	return e.act(c, func(w *vault.Wallet) (vault.Receipt, error) { return w.RevokeReserves(c.Context, provider) },
+		func(w *vault.Wallet, sent vault.Receipt) error {
 			return e.channelAfter(c, w, provider, sent, "Revoked: the provider can set nothing aside any more by what you signed before.",
 				"byway vault withdraw all")
 		})
@@ -230,10 +236,10 @@ func (e env) waiting(c *cli.Context, text string) {
 }
 
 // finishExit finishes an exit, where it was told to wait once the chain lets it: when that is the chain's clock decides.
-func (e env) finishExit(c *cli.Context, w *node.Wallet, provider common.Address) (node.Sent, error) {
+func (e env) finishExit(c *cli.Context, w *vault.Wallet, provider common.Address) (vault.Receipt, error) {
 	for said := false; ; said = true {
 		sent, err := w.FinishExit(c.Context, provider)
-		var early *node.EarlyExitError
+		var early *vault.EarlyError
 		if !errors.As(err, &early) || !c.Bool("wait") {
 			return sent, err
 		}
@@ -281,8 +287,8 @@ func (e env) channelClose(c *cli.Context) (err error) {
 		return err
 	}
 	consumer, err := node.OpenConsumer(c.Context, node.ConsumerConfig{
-		Home: home, Network: network, Key: owner, Session: session, Log: log,
-		SpendCap: contracts.NewAmount(1), // it opens no session
+		Home: home, Network: network, Key: owner, Log: log,
+		Config: path.Config{Session: session, SpendCap: contracts.NewAmount(1)}, // it opens no session
 	})
 	if err != nil {
 		return notUp(network, err)
@@ -313,7 +319,7 @@ func (e env) channelClose(c *cli.Context) (err error) {
 }
 
 func closeError(err error, provider common.Address) error {
-	if errors.Is(err, node.ErrNoReserve) || errors.Is(err, node.ErrCold) {
+	if errors.Is(err, vault.ErrNoReserve) || errors.Is(err, home.ErrCold) {
 		return err
 	}
 	return fmt.Errorf("%w: byway channel exit %s needs nobody's consent", err, provider)

@@ -11,8 +11,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
-	"byway/node"
+	"byway/node/offer"
+	"byway/node/token"
+	"byway/node/vault"
 	"byway/registry"
+	"byway/registry/directory"
 )
 
 func (e env) txCommand() *cli.Command {
@@ -34,7 +37,7 @@ func (e env) txCommand() *cli.Command {
 type txJSON struct {
 	Schema string         `json:"schema"`
 	From   common.Address `json:"from"`
-	node.Sent
+	vault.Receipt
 }
 
 func (e env) txSubmit(c *cli.Context) error {
@@ -54,7 +57,7 @@ func (e env) txSubmit(c *cli.Context) error {
 		list = append(list, raw)
 	}
 	for _, raw := range list {
-		from, sent, err := node.SubmitSigned(c.Context, network, raw)
+		from, sent, err := vault.SubmitSigned(c.Context, network, raw)
 		if err != nil {
 			return notUp(network, err)
 		}
@@ -99,7 +102,7 @@ func readSigned(arg string) ([]byte, error) {
 type unstakedJSON struct {
 	Schema string           `json:"schema"`
 	Amount contracts.Amount `json:"amount"`
-	registry.Unbonding
+	directory.Unbonding
 }
 
 // offerUnstake takes the stake back, or prints what does.
@@ -122,7 +125,7 @@ func (e env) offerUnstake(c *cli.Context) error {
 		}
 		return e.printUnsigned(list, desk.Key.Address())
 	}
-	token, err := node.ReadToken(c.Context, desk.Network)
+	token, err := token.Read(c.Context, desk.Network)
 	if err != nil {
 		return notUp(desk.Network, err)
 	}
@@ -181,7 +184,7 @@ func (e env) offerAttach(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := node.CheckOffer(c.Context, network, signed); err != nil {
+	if err := offer.Check(c.Context, network, signed); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if err := os.WriteFile(path, signed.Block, 0o600); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/signer/core/apitypes"
 
 	"byway/contracts"
-	"byway/node"
+	"byway/node/home"
 )
 
 // TestColdProviderPublishesRetiresAndTakesItsStakeBack: the provider's key is in no home; it signs the offer and every
@@ -110,7 +110,7 @@ func TestColdProviderPublishesRetiresAndTakesItsStakeBack(t *testing.T) {
 func TestMoneyOfAHomeInUseIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	dir, flags := funded(t)
-	home, err := node.OpenHome(dir)
+	home, err := home.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,10 +14,16 @@ import (
 	"byway/contracts"
 	"byway/contracts/chain"
 	"byway/node"
-	"byway/payments"
+	"byway/node/api"
+	"byway/node/path"
+	"byway/node/probe"
+	"byway/node/token"
+	"byway/payments/payer"
 	"byway/registry"
 	"byway/registry/choose"
-	"byway/tunnel"
+	"byway/registry/directory"
+	"byway/tunnel/proxy"
+	"byway/tunnel/wireguard"
 )
 
 func (e env) connectCommand() *cli.Command {
@@ -63,7 +69,7 @@ type connectJSON struct {
 	Proxy   string       `json:"proxy,omitempty"`
 	Error   string       `json:"error,omitempty"`
 	Shut    *shutJSON    `json:"shut,omitempty"` // the end has left this machine shut
-	Session node.Receipt `json:"session"`
+	Session path.Receipt `json:"session"`
 }
 
 // shutJSON says that this machine stays shut, and how it is opened.
@@ -75,7 +81,7 @@ type shutJSON struct {
 	OpenWith string    `json:"open_with"`
 }
 
-func newShutJSON(s *node.ShutError) *shutJSON {
+func newShutJSON(s *path.ShutError) *shutJSON {
 	if s == nil {
 		return nil
 	}
@@ -107,7 +113,7 @@ func (e env) connect(c *cli.Context) (err error) {
 	if err != nil {
 		err = errors.Join(err, consumer.letGo(c.Context.Err() != nil, err))
 		if shut := e.leftShut(c); shut != nil {
-			fmt.Fprintln(e.Err, "byway: note:", safe(shut.Error()))
+			fmt.Fprintln(e.Err, "byway: note:", safe(hinted(shut)))
 		}
 		return err
 	}
@@ -120,17 +126,17 @@ func (c *consumer) letGo(user bool, err error) error {
 	if user {
 		return c.Close()
 	}
-	return c.Abandon(endReason(err, c.Token()))
+	return c.Abandon(endReason(err, c.Token))
 }
 
 // leftShut says whether the end of a connect has left this machine shut.
-func (e env) leftShut(c *cli.Context) *node.ShutError {
+func (e env) leftShut(c *cli.Context) *path.ShutError {
 	if !c.Bool("tun") {
 		return nil
 	}
-	shut, err := node.InspectMachine()
+	shut, err := path.InspectMachine()
 	if err != nil {
-		fmt.Fprintln(e.Err, "byway: note:", safe(err.Error()))
+		fmt.Fprintln(e.Err, "byway: note:", safe(hinted(err)))
 	}
 	return shut
 }
@@ -138,7 +144,7 @@ func (e env) leftShut(c *cli.Context) *node.ShutError {
 // consumer is an open consumer, with what the command line asked of it.
 type consumer struct {
 	*node.Consumer
-	want  registry.Criteria
+	want  directory.Criteria
 	spend contracts.Amount
 }
 
@@ -157,7 +163,7 @@ func (e env) openConsumer(c *cli.Context) (*consumer, error) {
 		return nil, err
 	}
 	// What this machine lacks is said before anybody is asked for a password, and long before anything is paid for.
-	engine, err := tunnel.ParseEngine(c.String("engine"))
+	engine, err := wireguard.Parse(c.String("engine"))
 	if err != nil {
 		return nil, usagef("--engine: %v", err)
 	}
@@ -166,11 +172,11 @@ func (e env) openConsumer(c *cli.Context) (*consumer, error) {
 		return nil, err
 	}
 	if machine == nil {
-		if shut, err := node.InspectMachine(); err == nil && shut != nil {
+		if shut, err := path.InspectMachine(); err == nil && shut != nil {
 			return nil, shut
 		}
 	}
-	token, err := node.KnownToken(c.Context, network, home)
+	token, err := token.Known(c.Context, network, home)
 	if err != nil {
 		return nil, notUp(network, err)
 	}
@@ -193,8 +199,10 @@ func (e env) openConsumer(c *cli.Context) (*consumer, error) {
 		return nil, err
 	}
 	out.Consumer, err = node.OpenConsumer(c.Context, node.ConsumerConfig{
-		Home: home, Network: network, Key: owner, Session: session, SpendCap: out.spend, Engine: engine,
-		OneWayUDP: c.Bool("one-way-udp"), Machine: machine, Log: log,
+		Home: home, Network: network, Key: owner, Machine: machine, Log: log,
+		Config: path.Config{
+			Session: session, SpendCap: out.spend, Engine: engine, OneWayUDP: c.Bool("one-way-udp"),
+		},
 	})
 	if err == nil {
 		e.tellClock(out.ClockTrouble(c.Context))
@@ -203,7 +211,7 @@ func (e env) openConsumer(c *cli.Context) (*consumer, error) {
 }
 
 // openSession goes from the list of offers to an open session, saying what it does.
-func (e env) openSession(c *cli.Context, consumer *consumer) (session *node.Session, err error) {
+func (e env) openSession(c *cli.Context, consumer *consumer) (session *path.Session, err error) {
 	ctx := c.Context
 	steps := e.newSteps(!c.Bool("json"))
 	defer func() { steps.end(err == nil) }()
@@ -214,24 +222,24 @@ func (e env) openSession(c *cli.Context, consumer *consumer) (session *node.Sess
 	}
 	ranked, err := consumer.Market().Rank(offers, consumer.want)
 	if err != nil {
-		return nil, explainNoOffer(err, consumer.want, consumer.Token(), len(skipped))
+		return nil, explainNoOffer(err, consumer.want, consumer.Token, len(skipped))
 	}
 	for i, chosen := range ranked[:min(len(ranked), attempts)] {
 		if i > 0 {
-			fmt.Fprintf(e.Err, "byway: note: %s; trying the next\n", safe(err.Error()))
+			fmt.Fprintf(e.Err, "byway: note: %s; trying the next\n", safe(hinted(err)))
 		}
 		if consumer.Probes() {
 			steps.begin("deposit")
 			if err = e.fund(ctx, consumer, chosen.Offer, consumer.FundProbe); err == nil {
 				steps.begin("check")
-				err = consumer.Inspect(ctx, chosen.Signed, signed(ranked[i+1:]))
+				err = consumer.Inspect(ctx, chosen.SignedOffer, signed(ranked[i+1:]))
 			}
-			if errors.As(err, new(*node.LieError)) {
+			if errors.As(err, new(*probe.LieError)) {
 				continue
 			}
 			if err != nil && ctx.Err() == nil && consumer.Market().Reach(ctx, chosen.Offer) == nil {
 				// Nothing is known against it: the targets may be down.
-				fmt.Fprintf(e.Err, "byway: note: not checked: %s\n", safe(err.Error()))
+				fmt.Fprintf(e.Err, "byway: note: not checked: %s\n", safe(hinted(err)))
 			}
 		}
 		steps.begin("deposit")
@@ -243,7 +251,7 @@ func (e env) openSession(c *cli.Context, consumer *consumer) (session *node.Sess
 			return nil, err
 		}
 		steps.begin("session")
-		session, err = consumer.Connect(ctx, chosen.Signed)
+		session, err = consumer.Connect(ctx, chosen.SignedOffer)
 		break
 	}
 	return session, explainEnd(err, consumer)
@@ -254,18 +262,18 @@ func (e env) fund(ctx context.Context, consumer *consumer, offer registry.Offer,
 	deposit func(context.Context, registry.Offer, contracts.Amount) (chain.Result, error),
 ) error {
 	_, err := deposit(ctx, offer, consumer.spend)
-	if offline := (*node.OfflineError)(nil); errors.As(err, &offline) && !offline.Can.IsZero() {
+	if offline := (*path.OfflineError)(nil); errors.As(err, &offline) && !offline.Can.IsZero() {
 		cause := safe(strings.ReplaceAll(offline.Cause.Error(), "\n", "; "))
 		fmt.Fprintf(e.Err, "byway: note: %s. Opening from what this node knows, as of %s: %s is left to pay with\n",
-			cause, day(offline.AsOf), show(consumer.Token(), offline.Can))
+			cause, day(offline.AsOf), show(consumer.Token, offline.Can))
 		return nil
 	}
 	return err
 }
 
-func signed(ranked []choose.Ranked) (out []registry.Signed) {
+func signed(ranked []choose.Candidate) (out []registry.SignedOffer) {
 	for _, r := range ranked {
-		out = append(out, r.Signed)
+		out = append(out, r.SignedOffer)
 	}
 	return out
 }
@@ -274,7 +282,7 @@ func signed(ranked []choose.Ranked) (out []registry.Signed) {
 const attempts = 3
 
 // carry runs the proxy and the local API until the session ends, by a signal, by byway disconnect or by itself.
-func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, listener *proxyListener) error {
+func (e env) carry(c *cli.Context, consumer *consumer, session *path.Session, listener *proxyListener) error {
 	log, err := e.logger(c)
 	if err != nil {
 		return err
@@ -285,13 +293,13 @@ func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, li
 	}
 	ctx, cancel := context.WithCancel(c.Context)
 	group, running := errgroup.WithContext(ctx)
+	var proxy *proxy.Proxy
 	if listener != nil {
-		proxy := listener.proxy(session.Tunnel(), log)
-		session.ShowProxy(proxy)
+		proxy = listener.proxy(session.Tunnel(), log)
 		group.Go(func() error { return proxy.Serve(running, listener.Listener) })
 	}
 	ready := make(chan struct{})
-	group.Go(func() error { return session.ServeAPI(running, address, func() { close(ready) }) })
+	group.Go(func() error { return consumer.ServeAPI(running, session, proxy, address, func() { close(ready) }) })
 	select {
 	case <-ready: // who reads that it is connected may disconnect at once
 		if c.Bool("json") {
@@ -299,13 +307,13 @@ func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, li
 				Schema: "byway.connect/1", Event: "connected", Proxy: address, Session: session.Receipt(),
 			})
 		} else {
-			err = e.connected(consumer.Token(), session, address)
+			err = e.connected(consumer.Token, session, address)
 		}
 	case <-running.Done():
 	}
 	group.Go(func() error {
 		defer cancel()
-		e.watchSession(running, consumer.Token(), session)
+		e.watchSession(running, consumer.Token, session)
 		return nil
 	})
 	err = errors.Join(err, group.Wait())
@@ -319,7 +327,7 @@ func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, li
 	if closeErr != nil {
 		log.Info("the session failed", "error", closeErr)
 	}
-	user := c.Context.Err() != nil || session.Disconnected()
+	user := c.Context.Err() != nil || consumer.Disconnected()
 	err = errors.Join(err, consumer.letGo(user, errors.Join(closeErr, err)), explainEnd(closeErr, consumer))
 	shut := e.leftShut(c)
 	if c.Bool("json") {
@@ -329,16 +337,16 @@ func (e env) carry(c *cli.Context, consumer *consumer, session *node.Session, li
 		}
 		return errors.Join(err, e.printJSON(last))
 	}
-	err = errors.Join(err, e.sessionReceipt(consumer.Token(), receipt))
+	err = errors.Join(err, e.sessionReceipt(consumer.Token, receipt))
 	if shut != nil {
-		fmt.Fprintln(e.Err, "byway: note:", safe(shut.Error()))
+		fmt.Fprintln(e.Err, "byway: note:", safe(hinted(shut)))
 	}
 	return err
 }
 
 // endReason says in a few words why a session has ended that its user has not ended: byway status will show them.
-func endReason(err error, token node.Token) string {
-	var capped *payments.SpendCapError
+func endReason(err error, token token.Token) string {
+	var capped *payer.SpendCapError
 	switch {
 	case err == nil:
 		return "the session ended by itself"
@@ -346,16 +354,16 @@ func endReason(err error, token node.Token) string {
 		return "the deposit is used up"
 	case errors.As(err, &capped):
 		return "the session has cost " + show(token, capped.Limit) + ", and might cost no more"
-	case errors.Is(err, node.ErrProviderGone):
+	case errors.Is(err, path.ErrProviderGone):
 		return "the provider went away"
 	}
-	return strings.ReplaceAll(safe(err.Error()), "\n", "; ")
+	return strings.ReplaceAll(safe(hinted(err)), "\n", "; ")
 }
 
 // explainEnd says for people why there is no session any more, and what they can do.
 func explainEnd(err error, consumer *consumer) error {
-	var capped *payments.SpendCapError
-	amount := func(a contracts.Amount) string { return show(consumer.Token(), a) }
+	var capped *payer.SpendCapError
+	amount := func(a contracts.Amount) string { return show(consumer.Token, a) }
 	switch {
 	case err == nil:
 		return nil
@@ -365,7 +373,7 @@ func explainEnd(err error, consumer *consumer) error {
 	case errors.As(err, &capped):
 		return plainly(err, "the session may cost %s, and that is used up: connect again, with a higher --spend for more",
 			amount(capped.Limit))
-	case errors.Is(err, node.ErrProviderGone):
+	case errors.Is(err, path.ErrProviderGone):
 		return plainly(err, "the provider went away in the middle of the session and can claim no more than it was "+
 			"promised: byway connect finds another one")
 	case strings.HasPrefix(err.Error(), "the provider closed the session"):
@@ -374,21 +382,21 @@ func explainEnd(err error, consumer *consumer) error {
 	return err
 }
 
-func (e env) connected(token node.Token, session *node.Session, address string) error {
+func (e env) connected(unit token.Token, session *path.Session, address string) error {
 	offer := session.Offer().Offer
-	perGB, err := node.PerGB(offer.PricePerGiB)
+	perGB, err := token.PerGB(offer.PricePerGiB)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(e.Out, "Connected. Ctrl-C, or byway disconnect, ends the session.")
 	fmt.Fprintln(e.Out)
-	rows := []row{{"provider", offer.Provider.Hex()}, {"price", show(token, perGB) + " per GB"}}
+	rows := []row{{"provider", offer.Provider.Hex()}, {"price", show(unit, perGB) + " per GB"}}
 	switch session.Machine() {
-	case node.MachineWhole:
+	case path.MachineWhole:
 		rows = append(rows, row{"this machine", "goes through the provider whole; nothing leaves past the tunnel"})
-	case node.MachinePrograms:
+	case path.MachinePrograms:
 		rows = append(rows, row{"programs", "go through the provider when started by: byway exec -- PROGRAM"})
-	case node.MachineSplit:
+	case path.MachineSplit:
 		rows = append(rows, row{"this machine", "goes through the provider, but for what --include and --exclude leave out"})
 	default:
 		rows = append(rows,
@@ -402,7 +410,7 @@ func (e env) connected(token node.Token, session *node.Session, address string) 
 }
 
 // watchSession keeps the live line, and says when the machine's traffic is blocked, until the session or the command ends.
-func (e env) watchSession(ctx context.Context, token node.Token, session *node.Session) {
+func (e env) watchSession(ctx context.Context, token token.Token, session *path.Session) {
 	live := e.newLive()
 	defer live.end()
 	tick := time.NewTicker(time.Second)
@@ -433,15 +441,15 @@ func (e env) watchSession(ctx context.Context, token node.Token, session *node.S
 	}
 }
 
-// sessionReceipt says what a session came to.
-func (e env) sessionReceipt(token node.Token, r node.Receipt) error {
+// sessionReceipt prints how a session ended.
+func (e env) sessionReceipt(token token.Token, r path.Receipt) error {
 	fmt.Fprintln(e.Out, "Receipt")
 	return e.sessionRows(token, r)
 }
 
-// sessionRows are what a session came to, or has come to so far.
-func (e env) sessionRows(token node.Token, r node.Receipt) error {
-	perMB, err := node.PerMB(r.Price)
+// sessionRows prints a session's receipt, or how it stands so far.
+func (e env) sessionRows(unit token.Token, r path.Receipt) error {
+	perMB, err := token.PerMB(r.Price)
 	if err != nil {
 		return err
 	}
@@ -449,8 +457,8 @@ func (e env) sessionRows(token node.Token, r node.Receipt) error {
 		row{"provider", r.Provider},
 		row{"time", fmt.Sprintf("%s, up in %s", formatDuration(r.Duration), formatDuration(r.Setup))},
 		row{"traffic", fmt.Sprintf("%s down, %s up", formatBytes(r.Rx), formatBytes(r.Tx))},
-		row{"price", show(token, perMB) + " per MB"},
-		row{"paid", fmt.Sprintf("%s in %s", show(token, r.Paid), plural(r.Promises, "promise"))},
+		row{"price", show(unit, perMB) + " per MB"},
+		row{"paid", fmt.Sprintf("%s in %s", show(unit, r.Paid), plural(r.Promises, "promise"))},
 	)
 	return nil
 }
@@ -459,9 +467,12 @@ func (e env) disconnect(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	home, api, raw, err := e.daemon(c)
-	if errors.Is(err, node.ErrNotRunning) {
-		restored, recoverErr := node.RecoverMachine()
+	home, daemon, raw, err := e.daemon(c)
+	if errors.Is(err, api.ErrNotRunning) {
+		restored, recoverErr := path.RecoverMachine()
+		if errors.As(recoverErr, new(*path.ShutError)) {
+			recoverErr = fmt.Errorf("%w; it is root's to open: sudo byway disconnect", recoverErr)
+		}
 		if restored && c.Bool("json") {
 			return e.printJSON(connectJSON{Schema: "byway.connect/1", Event: "restored"})
 		}
@@ -481,8 +492,8 @@ func (e env) disconnect(c *cli.Context) error {
 	if status.Role != "consumer" {
 		return fmt.Errorf("a %s runs on %s: only a consumer's session can be disconnected", status.Role, home.Dir())
 	}
-	var receipt node.Receipt
-	if err := api.Post(c.Context, "/v1/disconnect", &receipt); err != nil {
+	var receipt path.Receipt
+	if err := daemon.Post(c.Context, "/v1/disconnect", &receipt); err != nil {
 		return err
 	}
 	if c.Bool("json") {

@@ -17,9 +17,11 @@ import (
 
 	"byway/contracts"
 	"byway/node"
+	"byway/node/home"
+	"byway/node/path"
 )
 
-// closedJSON is what the tests read of the last line of connect --json, and of disconnect --json.
+// closedJSON holds what the tests read of the last line of connect --json, and of disconnect --json.
 type closedJSON struct {
 	Event   string
 	Proxy   string
@@ -69,7 +71,7 @@ func startProvider(t *testing.T, flags []string, more ...string) *running {
 // onlyFrom narrows a connect to the provider of a home: the other tests' providers are on the same devnet.
 func onlyFrom(t *testing.T, dir string) []string {
 	t.Helper()
-	home, err := node.OpenHome(dir)
+	home, err := home.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,13 +201,13 @@ func decodeText(t *testing.T, text string, v any) {
 func TestTheEndOfASessionIsOneSentence(t *testing.T) {
 	t.Parallel()
 	c := &consumer{Consumer: &node.Consumer{}}
-	long := fmt.Errorf("%w: %w", node.ErrProviderGone, errors.New("failed to dial:\n  * [/ip4/127.0.0.1/tcp/1] refused"))
+	long := fmt.Errorf("%w: %w", path.ErrProviderGone, errors.New("failed to dial:\n  * [/ip4/127.0.0.1/tcp/1] refused"))
 	got := explainEnd(long, c)
 	if text := got.Error(); strings.Contains(text, "\n") || !strings.Contains(text, "the provider went away") ||
 		!strings.Contains(text, "byway connect") {
 		t.Errorf("%q", text)
 	}
-	if !errors.Is(got, node.ErrProviderGone) {
+	if !errors.Is(got, path.ErrProviderGone) {
 		t.Error("the error does not stand for its cause any more")
 	}
 	if explainEnd(nil, c) != nil {

@@ -15,7 +15,7 @@ import (
 	"byway/contracts"
 	"byway/contracts/chain"
 	"byway/contracts/deploy"
-	"byway/node"
+	"byway/node/token"
 )
 
 func (e env) contractsCommand() *cli.Command {
@@ -151,16 +151,16 @@ func (e env) runDeploy(c *cli.Context) (out deploymentJSON, err error) {
 	}
 	leastStake := "none"
 	if strings.Trim(c.String("min-stake"), "0.") != "" {
-		token := devToken
+		unit := devToken
 		if at := cmp.Or(cfg.StakeToken, cfg.Token); at != (common.Address{}) {
-			if token, err = node.TokenAt(ctx, client.Agreed().OrAlone(), at); err != nil {
+			if unit, err = token.At(ctx, client.Agreed().OrAlone(), at); err != nil {
 				return out, err
 			}
 		}
-		if cfg.MinStake, err = tokenFlag(c, "min-stake", token); err != nil {
+		if cfg.MinStake, err = tokenFlag(c, "min-stake", unit); err != nil {
 			return out, err
 		}
-		leastStake = show(token, cfg.MinStake)
+		leastStake = show(unit, cfg.MinStake)
 	}
 	cfg.Backend, cfg.Sender = client.Agreed().OrAlone(), sender
 	before, err := client.PendingNonceAt(ctx, sender.Address())
@@ -188,4 +188,4 @@ func (e env) runDeploy(c *cli.Context) (out deploymentJSON, err error) {
 }
 
 // devToken is the development token, which need not be deployed yet.
-var devToken = node.Token{Symbol: "BYW", Decimals: 18}
+var devToken = token.Token{Symbol: "BYW", Decimals: 18}

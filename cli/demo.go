@@ -15,8 +15,8 @@ import (
 
 	"byway/contracts"
 	"byway/contracts/text"
-	"byway/node"
 	"byway/node/devnet"
+	"byway/node/token"
 )
 
 func (e env) demoCommand() *cli.Command {
@@ -188,11 +188,11 @@ func ownChain(c *cli.Context) (rpc []string, key *contracts.Key, err error) {
 
 // demoReceipt prints the receipt: who, how much, what it cost, and that every figure agrees.
 func (e env) demoReceipt(r devnet.DemoResult) error {
-	perMB, err := node.PerMB(r.Session.Price)
+	perMB, err := token.PerMB(r.Session.Price)
 	if err != nil {
 		return err
 	}
-	perGB, err := node.PerGB(r.Session.Price)
+	perGB, err := token.PerGB(r.Session.Price)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func flatten(t *testing.T, text string) map[string]any {
 	return flat
 }
 
-// kind is what a value of the schema is.
+// kind names the type of a value of the schema.
 func kind(name string, v any) string {
 	switch v := v.(type) {
 	case bool:

@@ -22,8 +22,9 @@ import (
 	"byway/contracts"
 	"byway/contracts/chain"
 	"byway/contracts/devchain"
-	"byway/node"
 	"byway/node/devnet"
+	"byway/node/home"
+	"byway/node/token"
 )
 
 func (e env) devnetCommand() *cli.Command {
@@ -42,10 +43,10 @@ func (e env) devnetCommand() *cli.Command {
 					"   byway --network second.toml offers list",
 				Flags: []cli.Flag{
 					&cli.BoolFlag{Name: "keep", Usage: "keep the chain in --home, to go on with it next time"},
-					&cli.StringFlag{Name: "listen", Value: node.DevnetRPC,
+					&cli.StringFlag{Name: "listen", Value: home.DevnetRPC,
 						Usage: "`ADDRESS:PORT` for JSON-RPC over HTTP and WebSocket, port 0 for any free one; " +
 							"the IPFS meeting point is at the same address"},
-					&cli.IntFlag{Name: "ipfs-port", Value: node.DevnetIPFSPort,
+					&cli.IntFlag{Name: "ipfs-port", Value: home.DevnetIPFSPort,
 						Usage: "`PORT` of the IPFS meeting point, TCP and UDP; 0 for any free one"},
 					&cli.DurationFlag{Name: "period",
 						Usage: "`TIME` between blocks, such as 2s; without it each transaction gets its block at once"},
@@ -130,7 +131,7 @@ func (e env) devnetConfig(c *cli.Context) (cfg devnet.Config, err error) {
 	listen, err := netip.ParseAddrPort(cfg.Listen)
 	switch {
 	case err != nil:
-		return cfg, usagef("--listen %q is no address:port, such as %s", cfg.Listen, node.DevnetRPC)
+		return cfg, usagef("--listen %q is no address:port, such as %s", cfg.Listen, home.DevnetRPC)
 	case cfg.Period < 0:
 		return cfg, usagef("--period %s is below zero", cfg.Period)
 	case len(cfg.RPC) > 0 && (c.IsSet("listen") || c.IsSet("period")):
@@ -155,7 +156,7 @@ func (e env) devnetConfig(c *cli.Context) (cfg devnet.Config, err error) {
 	if err != nil {
 		return cfg, err
 	}
-	cfg.HostKey, err = node.DevnetHostKey()
+	cfg.HostKey, err = home.DevnetHostKey()
 	return cfg, err
 }
 
@@ -195,7 +196,7 @@ func (e env) devnetIsUp(c *cli.Context, d *devnet.Devnet, written string) error 
 		row{"meeting point", n.Bootstrap[0]},
 	)
 	// The others find the devnet by themselves only where it is in its usual place.
-	usual, err := node.Devnet()
+	usual, err := home.Devnet()
 	if err != nil {
 		return err
 	}
@@ -249,7 +250,7 @@ func (e env) devnetFund(c *cli.Context) error {
 		return err
 	}
 	// This makes sure as well that the devnet's contracts are there: minting where there is no token would do nothing.
-	token, err := node.ReadToken(c.Context, network)
+	token, err := token.Read(c.Context, network)
 	if err != nil {
 		return notUp(network, err)
 	}
@@ -289,7 +290,7 @@ func (e env) fundTarget(c *cli.Context) (common.Address, error) {
 
 // fund pays from the funder's account, with a journal that lives as long as the command.
 func fund(
-	ctx context.Context, network node.Network, funder contracts.Key, to common.Address, tokens contracts.Amount,
+	ctx context.Context, network home.Network, funder contracts.Key, to common.Address, tokens contracts.Amount,
 ) error {
 	client, err := chain.Dial(ctx, chain.Config{URLs: network.RPC, ChainID: network.ChainID})
 	if err != nil {

@@ -8,7 +8,10 @@ import (
 
 	"byway/contracts"
 	"byway/node"
-	"byway/payments"
+	"byway/node/account"
+	"byway/node/api"
+	"byway/node/token"
+	"byway/payments/claim"
 )
 
 func (e env) earningsCommand() *cli.Command {
@@ -49,23 +52,23 @@ func (e env) earnings(c *cli.Context) error {
 }
 
 // leftRows tells what is owed and is not claimed.
-func (e env) leftRows(token node.Token, list []node.Left) {
+func (e env) leftRows(token token.Token, list []account.Left) {
 	for _, l := range list {
 		amount := show(token, l.Amount)
 		if l.Amount.IsZero() {
 			amount = "an amount that is not known"
 		}
-		fmt.Fprintf(e.Out, "  not claimed: %s on %s: %s\n", amount, plural(l.Channels, "channel"), safe(l.Why))
+		fmt.Fprintf(e.Out, "  not claimed: %s on %s: %s\n", amount, plural(l.Channels, "channel"), safe(hintedLeft(l)))
 	}
 }
 
-func (e env) readEarnings(c *cli.Context) (r node.EarningsReport, err error) {
+func (e env) readEarnings(c *cli.Context) (r account.EarningsReport, err error) {
 	home, _, _, err := e.account(c)
 	if err != nil {
 		return r, err
 	}
-	if api, err := node.DialAPI(home); err == nil {
-		if err = api.Get(c.Context, "/v1/earnings", &r); !errors.Is(err, node.ErrNotRunning) {
+	if daemon, err := api.Dial(home); err == nil {
+		if err = daemon.Get(c.Context, "/v1/earnings", &r); !errors.Is(err, api.ErrNotRunning) {
 			return r, err
 		}
 	}
@@ -105,7 +108,7 @@ func claimFlags() []cli.Flag {
 }
 
 // claimPolicy reads them.
-func claimPolicy(c *cli.Context, token node.Token, cfg *node.ProviderConfig) error {
+func claimPolicy(c *cli.Context, token token.Token, cfg *node.ProviderConfig) error {
 	for name, most := range map[string]uint64{"claim-gas": 1000, "claim-full": 1000, "claim-least": 1_000_000} {
 		if n := c.Uint64(name); n == 0 || n > most {
 			return usagef("--%s must be between 1 and %d", name, most)
@@ -123,7 +126,7 @@ func claimPolicy(c *cli.Context, token node.Token, cfg *node.ProviderConfig) err
 		return usagef("--depth must be between -1 and 100: nodes keep the state of 128 blocks")
 	}
 	cfg.Depth = c.Int("depth")
-	cfg.Claims = payments.Policy{
+	cfg.Claims = claim.Policy{
 		GasPerMille: c.Uint64("claim-gas"), CeilingPerMille: c.Uint64("claim-full"), MaxAge: c.Duration("claim-age"),
 		Batch: c.Int("claim-batch"), Interval: c.Duration("claim-interval"), Least: c.Uint64("claim-least"),
 	}

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"byway/contracts"
-	"byway/payments"
+	"byway/payments/ledger"
 )
 
 // stays is a process of the binary that stays until it is ended, with its streams where the test wants them.
@@ -185,7 +185,7 @@ func signals(list ...os.Signal) func(*testing.T, *stays) {
 func inOrder(t *testing.T, flags []string, consumer, provider string) (billed string) {
 	t.Helper()
 	for _, home := range []string{consumer, provider} {
-		ledger, err := payments.OpenLedger(filepath.Join(home, "ledger.db"))
+		ledger, err := ledger.Open(filepath.Join(home, "ledger.db"), "")
 		if err != nil {
 			t.Fatal(err)
 		}

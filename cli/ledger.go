@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/node"
+	"byway/node/home"
 )
 
 func (e env) ledgerCommand() *cli.Command {
@@ -116,9 +117,11 @@ func (e env) ledgerReport(r node.LedgerReport) {
 	)
 }
 
+var errNoFolder = errors.New("no such folder")
+
 // ledgerHome opens a folder that is there already.
-func (e env) ledgerHome(c *cli.Context) (node.Home, error) {
-	return e.lookHome(c, errors.New("no such folder"), "name the node's folder with --home")
+func (e env) ledgerHome(c *cli.Context) (home.Home, error) {
+	return e.lookHome(c, errNoFolder)
 }
 
 // fileJSON is byway.ledger/1 of a backup or a restoration.

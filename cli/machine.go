@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/node"
+	"byway/node/path"
 	"byway/tunnel/route"
 )
 
@@ -149,11 +150,11 @@ func (e env) exec(c *cli.Context) error {
 func joinSide(outside bool, status node.ConsumerStatus) error {
 	side := route.Inside
 	switch {
-	case outside && status.Machine != node.MachineWhole && status.Machine != node.MachineSplit:
+	case outside && status.Machine != path.MachineWhole && status.Machine != path.MachineSplit:
 		return usagef("--outside goes past a session of the whole machine: this one takes only what is sent to it")
 	case outside:
 		side = route.Outside
-	case status.Machine != node.MachinePrograms:
+	case status.Machine != path.MachinePrograms:
 		return nil
 	}
 	if os.Geteuid() != 0 {

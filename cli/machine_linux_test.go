@@ -202,7 +202,7 @@ func (m *machines) up(ns string, args ...string) *process {
 	return program{m.t, "ip"}.startWith(nil, m.within(ns, append([]string{m.path}, args...)...)...)
 }
 
-// network is what a session changes of the consumer's machine.
+// network lists everything that a session changes of the consumer's machine.
 func (m *machines) network() string {
 	m.t.Helper()
 	var b bytes.Buffer

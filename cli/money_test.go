@@ -16,13 +16,14 @@ import (
 
 	"byway/contracts"
 	"byway/contracts/devchain"
-	"byway/node"
+	"byway/node/home"
+	"byway/node/vault"
 )
 
-// moneyJSON is what the commands of this file have in common.
+// moneyJSON holds the keys that the commands of this file share.
 type moneyJSON struct {
 	Schema       string            `json:"schema"`
-	Sent         *node.Sent        `json:"sent"`
+	Sent         *vault.Receipt    `json:"sent"`
 	Next         string            `json:"next"`
 	Wallet       contracts.Amount  `json:"wallet"`
 	Free         contracts.Amount  `json:"free"`
@@ -30,7 +31,7 @@ type moneyJSON struct {
 	Transactions []json.RawMessage `json:"transactions"`
 	Channel      *struct {
 		Reserved contracts.Amount `json:"reserved"`
-		Exit     node.ExitState   `json:"exit"`
+		Exit     vault.Notice     `json:"exit"`
 		ExitAt   *time.Time       `json:"exit_at"`
 	} `json:"channel"`
 	Channels []json.RawMessage `json:"channels"`
@@ -85,14 +86,14 @@ func TestMoneyComesBackWithoutTheProvider(t *testing.T) {
 		t.Errorf("revoking what never was: %q", out)
 	}
 	c = money(t, "byway.channel/1", with(flags, "channel", "exit", provider)...)
-	if c.Channel.Exit != node.ExitRunning || c.Channel.ExitAt == nil || !strings.Contains(c.Next, "channel exit") {
+	if c.Channel.Exit != vault.NoticeRunning || c.Channel.ExitAt == nil || !strings.Contains(c.Next, "channel exit") {
 		t.Errorf("after the announcement: %+v", c)
 	}
 	code, _, errOut = byway(t, with(flags, "channel", "exit", provider)...)
 	if code != 1 || !strings.Contains(errOut, "not before") {
 		t.Errorf("finishing too early: %d, %q", code, errOut)
 	}
-	if c = money(t, "byway.channel/1", with(flags, "channel", "exit", provider, "--cancel")...); c.Channel.Exit != node.ExitNone {
+	if c = money(t, "byway.channel/1", with(flags, "channel", "exit", provider, "--cancel")...); c.Channel.Exit != vault.NoticeNone {
 		t.Errorf("after cancelling: %+v", c)
 	}
 	code, _, errOut = byway(t, with(flags, "channel", "close", provider)...)
@@ -141,7 +142,7 @@ func TestAccountComesBackFromItsPhrase(t *testing.T) {
 
 func TestPhraseIsShownOnceAndMadeSureOf(t *testing.T) {
 	t.Parallel()
-	phrase, err := node.ParsePhrase(devchain.Mnemonic)
+	phrase, err := home.ParsePhrase(devchain.Mnemonic)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts/text"
-	"byway/node"
-	"byway/registry"
+	"byway/node/token"
+	"byway/registry/directory"
 )
 
 const (
@@ -22,26 +22,26 @@ const (
 // final list takes its place. Elsewhere it shows nothing.
 type page struct {
 	env
-	token  node.Token
-	want   registry.Criteria
+	token  token.Token
+	want   directory.Criteria
 	order  offerOrder
-	top    []registry.Listing
+	top    []directory.Listing
 	seen   map[common.Address]struct{}
 	drawn  int // lines that stand on the terminal
 	redraw time.Time
 }
 
-func (e env) newPage(token node.Token, want registry.Criteria, order offerOrder) *page {
+func (e env) newPage(token token.Token, want directory.Criteria, order offerOrder) *page {
 	return &page{env: e, token: token, want: want, order: order, seen: map[common.Address]struct{}{}}
 }
 
-func (p *page) add(l registry.Listing, err error) {
+func (p *page) add(l directory.Listing, err error) {
 	if !p.Terminal || err != nil || p.want.Check(l) != "" {
 		return
 	}
 	p.seen[l.Offer.Provider] = struct{}{}
-	p.top = slices.DeleteFunc(p.top, func(x registry.Listing) bool { return x.Offer.Provider == l.Offer.Provider })
-	at, _ := slices.BinarySearchFunc(p.top, l, func(a, b registry.Listing) int { return p.order(&lines{}, a, b) })
+	p.top = slices.DeleteFunc(p.top, func(x directory.Listing) bool { return x.Offer.Provider == l.Offer.Provider })
+	at, _ := slices.BinarySearchFunc(p.top, l, func(a, b directory.Listing) int { return p.order(&lines{}, a, b) })
 	if at < pageRows {
 		p.top = slices.Insert(p.top, at, l)
 		p.top = p.top[:min(len(p.top), pageRows)]

@@ -13,8 +13,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
-	"byway/node"
+	"byway/node/home"
+	"byway/node/offer"
+	"byway/node/token"
 	"byway/registry"
+	"byway/registry/directory"
 )
 
 // providerOfferCommand prepares and publishes offers by hand; byway provider up does all of it by itself.
@@ -60,7 +63,7 @@ func (e env) providerOfferCommand() *cli.Command {
 }
 
 // desk opens the home's account for dealing with offers.
-func (e env) desk(c *cli.Context) (desk node.OfferDesk, err error) {
+func (e env) desk(c *cli.Context) (desk offer.Desk, err error) {
 	if desk.Log, err = e.logger(c); err != nil {
 		return desk, err
 	}
@@ -72,7 +75,7 @@ func (e env) desk(c *cli.Context) (desk node.OfferDesk, err error) {
 		return desk, err
 	}
 	if c.Bool("unsigned") {
-		desk.Key = node.Cold(owner)
+		desk.Key = home.Cold(owner)
 		return desk, nil
 	}
 	password, err := e.password(c, false)
@@ -83,7 +86,7 @@ func (e env) desk(c *cli.Context) (desk node.OfferDesk, err error) {
 	return desk, err
 }
 
-func draftPath(c *cli.Context, home node.Home) string {
+func draftPath(c *cli.Context, home home.Home) string {
 	if path := c.String("file"); path != "" {
 		return path
 	}
@@ -199,7 +202,7 @@ func (e env) offerHost(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	host, err := node.OfferDesk{Home: home, Network: network}.Host(owner, c.StringSlice("host-addr"))
+	host, err := offer.Desk{Home: home, Network: network}.Host(owner, c.StringSlice("host-addr"))
 	if err != nil {
 		return err
 	}
@@ -222,7 +225,7 @@ func (e env) offerHost(c *cli.Context) error {
 }
 
 // offerHostOf is the host that a new offer is to be served by.
-func offerHostOf(c *cli.Context, desk node.OfferDesk) (registry.Host, error) {
+func offerHostOf(c *cli.Context, desk offer.Desk) (registry.Host, error) {
 	path, addrs := c.String("host"), c.StringSlice("host-addr")
 	switch {
 	case path == "" && len(addrs) == 0:
@@ -243,11 +246,11 @@ func offerHostOf(c *cli.Context, desk node.OfferDesk) (registry.Host, error) {
 	return host, nil
 }
 
-// readSigned reads what byway provider offer sign wrote.
-func readSignedOffer(path string) (registry.Signed, error) {
+// readSignedOffer reads what byway provider offer sign wrote.
+func readSignedOffer(path string) (registry.SignedOffer, error) {
 	block, err := readOfferFile(path)
 	if err != nil {
-		return registry.Signed{}, err
+		return registry.SignedOffer{}, err
 	}
 	signed, err := registry.Decode(block)
 	if err != nil {
@@ -267,7 +270,7 @@ type offerDoneJSON struct {
 	GasUsed  uint64           `json:"gas_used,omitempty"`
 }
 
-func (e env) offerDone(c *cli.Context, event string, s registry.Signed, receipt *registry.Receipt) error {
+func (e env) offerDone(c *cli.Context, event string, s registry.SignedOffer, receipt *directory.Receipt) error {
 	out := offerDoneJSON{
 		Schema: "byway.provider-offer/1", Event: event, Provider: s.Offer.Provider, Offer: s.CID.String(),
 		Sequence: s.Offer.Sequence, Price: s.Offer.PricePerGiB,
@@ -298,7 +301,7 @@ func (e env) offerPublish(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	token, err := node.ReadToken(c.Context, desk.Network)
+	token, err := token.Read(c.Context, desk.Network)
 	if err != nil {
 		return notUp(desk.Network, err)
 	}
@@ -342,14 +345,14 @@ func (e env) offerRetire(c *cli.Context) error {
 	if c.Bool("json") {
 		return e.printJSON(struct {
 			Schema string `json:"schema"`
-			registry.Unbonding
+			directory.Unbonding
 		}{"byway.provider-offer-retired/1", unbonding})
 	}
 	fmt.Fprintln(e.Out, "The offer is retired: sessions that run go on, and new ones find nobody here.")
 	if unbonding.IsZero() {
 		return nil
 	}
-	token, err := node.ReadToken(c.Context, desk.Network)
+	token, err := token.Read(c.Context, desk.Network)
 	if err != nil {
 		return notUp(desk.Network, err)
 	}
@@ -358,7 +361,7 @@ func (e env) offerRetire(c *cli.Context) error {
 }
 
 // comesBack tells what of a provider's stakes can be had back, and when.
-func (e env) comesBack(token node.Token, u registry.Unbonding) {
+func (e env) comesBack(token token.Token, u directory.Unbonding) {
 	if !u.Withdrawable.IsZero() {
 		fmt.Fprintf(e.Out, "%s of earlier stakes can be had back now: byway provider offer unstake\n", show(token, u.Withdrawable))
 	}

@@ -9,9 +9,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"byway/node"
+	"byway/node/token"
 	"byway/registry"
 	"byway/registry/choose"
+	"byway/registry/directory"
 )
 
 func (e env) offersShow(c *cli.Context) error {
@@ -33,7 +34,7 @@ func (e env) offersShow(c *cli.Context) error {
 	}
 	defer market.Close()
 	for l, err := range market.Offers(c.Context) {
-		var skip *registry.Skipped
+		var skip *directory.Omission
 		switch {
 		case errors.As(err, &skip) && skip.Provider == provider:
 			return fmt.Errorf("%s has no valid offer: %s", provider, safe(skip.Reason.Error()))
@@ -48,20 +49,20 @@ func (e env) offersShow(c *cli.Context) error {
 					offerJSON
 				}{"byway.offer/1", o})
 			}
-			return e.offerRows(market.Token(), market.Book().Opinion(provider), hint.country(l.Offer), l)
+			return e.offerRows(market.Token, market.Book().Opinion(provider), hint.country(l.Offer), l)
 		}
 	}
-	return plainly(&registry.NoOfferError{}, "%s has no offer in this registry: byway offers list shows who has", provider)
+	return plainly(&directory.NoOfferError{}, "%s has no offer in this registry: byway offers list shows who has", provider)
 }
 
 // offerRows shows a whole offer. What the provider wrote is escaped: it ends up on a terminal.
-func (e env) offerRows(token node.Token, opinion choose.Opinion, hint string, l registry.Listing) error {
+func (e env) offerRows(unit token.Token, opinion choose.Opinion, hint string, l directory.Listing) error {
 	o := l.Offer
-	perMB, err := node.PerMB(o.PricePerGiB)
+	perMB, err := token.PerMB(o.PricePerGiB)
 	if err != nil {
 		return err
 	}
-	perGB, err := node.PerGB(o.PricePerGiB)
+	perGB, err := token.PerGB(o.PricePerGiB)
 	if err != nil {
 		return err
 	}
@@ -69,8 +70,8 @@ func (e env) offerRows(token node.Token, opinion choose.Opinion, hint string, l 
 		{"provider", o.Provider.Hex()}, {"payee", o.Payee.Hex()}, {"offer", l.CID.String()},
 		{"number", fmt.Sprintf("%d, registered since %s", o.Sequence, day(l.Registration.Since))},
 		{"valid", day(o.NotBefore) + " to " + day(o.Expires)},
-		{"stake", show(token, l.Registration.Stake)},
-		{"price", show(token, perMB) + " per MB, " + show(token, perGB) + " per GB"},
+		{"stake", show(unit, l.Registration.Stake)},
+		{"price", show(unit, perMB) + " per MB, " + show(unit, perGB) + " per GB"},
 		{"promise", fmt.Sprintf("each %s, at most %s unpaid", formatBytes(o.Tick), formatBytes(o.Window))},
 		{"sells", safe(strings.Join(o.Services, " ")) + " over " + safe(strings.Join(o.Transports, " "))},
 		{"features", safe(strings.Join(o.Features, " "))},

@@ -10,8 +10,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
 
-	"byway/node"
-	"byway/registry"
+	"byway/node/token"
+	"byway/registry/directory"
 )
 
 // offerEventJSON is byway.offer-event/1: one line for each change.
@@ -39,7 +39,7 @@ func (e env) offersWatch(c *cli.Context) error {
 		return err
 	}
 	defer market.Close()
-	tell := func(l registry.Listing, err error) error { return e.offerEvent(c, market.Token(), want, l, err) }
+	tell := func(l directory.Listing, err error) error { return e.offerEvent(c, market.Token, want, l, err) }
 	for l, err := range market.Known(c.Context) {
 		if err := tell(l, err); err != nil {
 			return err
@@ -51,7 +51,7 @@ func (e env) offersWatch(c *cli.Context) error {
 	for {
 		var lapse error
 		for l, err := range market.Refresh(c.Context) {
-			if skip := (*registry.Skipped)(nil); err != nil && !errors.As(err, &skip) {
+			if skip := (*directory.Omission)(nil); err != nil && !errors.As(err, &skip) {
 				lapse = err
 				break
 			}
@@ -66,7 +66,7 @@ func (e env) offersWatch(c *cli.Context) error {
 			lapsed = ""
 		case lapse.Error() != lapsed:
 			lapsed = lapse.Error()
-			if err := tell(registry.Listing{}, lapse); err != nil {
+			if err := tell(directory.Listing{}, lapse); err != nil {
 				return err
 			}
 		}
@@ -79,8 +79,8 @@ func (e env) offersWatch(c *cli.Context) error {
 }
 
 // offerEvent writes one line about one change.
-func (e env) offerEvent(c *cli.Context, token node.Token, want registry.Criteria, l registry.Listing, err error) error {
-	var skip *registry.Skipped
+func (e env) offerEvent(c *cli.Context, unit token.Token, want directory.Criteria, l directory.Listing, err error) error {
+	var skip *directory.Omission
 	event := offerEventJSON{Schema: "byway.offer-event/1", Provider: l.Registration.Provider}
 	var text string
 	switch {
@@ -90,18 +90,18 @@ func (e env) offerEvent(c *cli.Context, token node.Token, want registry.Criteria
 		}
 		o := newOfferJSON(l)
 		event.Event, event.Offer = "offer", &o
-		perGB, err := node.PerGB(l.Offer.PricePerGiB)
+		perGB, err := token.PerGB(l.Offer.PricePerGiB)
 		if err != nil {
 			return err
 		}
-		text = fmt.Sprintf("%s sells for %s per GB", l.Offer.Provider, show(token, perGB))
+		text = fmt.Sprintf("%s sells for %s per GB", l.Offer.Provider, show(unit, perGB))
 		if l.Offer.Country != "" {
 			text += " in " + safe(l.Offer.Country)
 		}
 		if l.Stale {
 			text += " (stale)"
 		}
-	case errors.Is(err, registry.ErrLeft):
+	case errors.Is(err, directory.ErrLeft):
 		event.Event = "left"
 		text = fmt.Sprintf("%s has left", l.Registration.Provider)
 	case errors.As(err, &skip):
@@ -111,7 +111,7 @@ func (e env) offerEvent(c *cli.Context, token node.Token, want registry.Criteria
 		return nil
 	default:
 		event.Event, event.Reason = "lapse", err.Error()
-		text = "not up to date: " + safe(err.Error())
+		text = "not up to date: " + safe(hinted(err))
 	}
 	if c.Bool("json") {
 		return e.printJSON(event)

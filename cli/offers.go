@@ -16,9 +16,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
-	"byway/node"
+	"byway/node/market"
+	"byway/node/token"
 	"byway/registry"
 	"byway/registry/choose"
+	"byway/registry/directory"
 )
 
 func (e env) offersCommand() *cli.Command {
@@ -73,8 +75,8 @@ func criteriaFlags() []cli.Flag {
 	}
 }
 
-func criteria(c *cli.Context, token node.Token) (registry.Criteria, error) {
-	out := registry.Criteria{
+func criteria(c *cli.Context, token token.Token) (directory.Criteria, error) {
+	out := directory.Criteria{
 		Features: c.StringSlice("feature"), Transport: c.String("transport"), MinAge: c.Duration("min-age"),
 		P2P: c.Bool("p2p"),
 	}
@@ -118,15 +120,15 @@ func addressArg(name, text string) (common.Address, error) {
 	return common.HexToAddress(text), nil
 }
 
-// explainNoOffer rewrites a [registry.NoOfferError] for people; other errors stay as they are.
-func explainNoOffer(err error, want registry.Criteria, token node.Token, skipped int) error {
-	var none *registry.NoOfferError
+// explainNoOffer rewrites a [directory.NoOfferError] for people; other errors stay as they are.
+func explainNoOffer(err error, want directory.Criteria, unit token.Token, skipped int) error {
+	var none *directory.NoOfferError
 	if !errors.As(err, &none) {
 		return err
 	}
 	text := none.Error()
-	if perGB, err := node.PerGB(want.MaxPricePerGiB); err == nil {
-		text = strings.ReplaceAll(text, want.MaxPricePerGiB.String()+" per GiB", show(token, perGB)+" per GB")
+	if perGB, err := token.PerGB(want.MaxPricePerGiB); err == nil {
+		text = strings.ReplaceAll(text, want.MaxPricePerGiB.String()+" per GiB", show(unit, perGB)+" per GB")
 	}
 	if skipped > 0 {
 		text += fmt.Sprintf(" (%d more skipped)", skipped)
@@ -182,10 +184,10 @@ type skippedJSON struct {
 
 // lines are the offers of a listing that fit, in the order asked for; ranked has the scores where they were asked for.
 type lines struct {
-	offers  []registry.Listing
-	ranked  map[common.Address]choose.Ranked
-	skipped []*registry.Skipped
-	state   node.MarketState
+	offers  []directory.Listing
+	ranked  map[common.Address]choose.Candidate
+	skipped []*directory.Omission
+	state   market.State
 	now     time.Time // the chain's
 	took    time.Duration
 	hint    *hints // nil without a file of the user's
@@ -224,7 +226,7 @@ func (e env) offersList(c *cli.Context) error {
 	if c.Bool("reachable") && len(fit) > 0 {
 		up := market.Reachable(c.Context, fit)
 		if len(up) == 0 {
-			none = &registry.NoOfferError{Considered: len(fit), Dropped: map[string]int{"do not answer": len(fit)}}
+			none = &directory.NoOfferError{Considered: len(fit), Dropped: map[string]int{"do not answer": len(fit)}}
 		}
 		fit = up
 	}
@@ -234,26 +236,26 @@ func (e env) offersList(c *cli.Context) error {
 			return err
 		}
 	}
-	slices.SortStableFunc(all.offers, func(a, b registry.Listing) int { return order(all, a, b) })
+	slices.SortStableFunc(all.offers, func(a, b directory.Listing) int { return order(all, a, b) })
 	if n := c.Int("limit"); n > 0 && n < len(all.offers) {
 		all.offers = all.offers[:n]
 	}
-	none = explainNoOffer(none, want, market.Token(), len(all.skipped))
+	none = explainNoOffer(none, want, market.Token, len(all.skipped))
 	if c.Bool("json") {
-		return errors.Join(e.printJSON(newOffersJSON(market.Token(), all)), none)
+		return errors.Join(e.printJSON(newOffersJSON(market.Token, all)), none)
 	}
 	if none != nil && !c.Bool("skipped") {
 		return none
 	}
-	if err := e.printOffers(c, market.Token(), all); err != nil {
+	if err := e.printOffers(c, market.Token, all); err != nil {
 		return err
 	}
 	return none
 }
 
 // openMarket opens the market with what the home remembers of it, where there is a home, and reads the criteria.
-func (e env) openMarket(c *cli.Context) (*node.Market, registry.Criteria, error) {
-	var want registry.Criteria
+func (e env) openMarket(c *cli.Context) (*market.Market, directory.Criteria, error) {
+	var want directory.Criteria
 	log, err := e.logger(c)
 	if err != nil {
 		return nil, want, err
@@ -262,7 +264,7 @@ func (e env) openMarket(c *cli.Context) (*node.Market, registry.Criteria, error)
 	if err != nil {
 		return nil, want, err
 	}
-	cfg := node.MarketConfig{Network: network, Log: log}
+	cfg := market.Config{Network: network, Log: log}
 	if _, err := os.Stat(c.String("home")); err == nil {
 		home, err := e.home(c)
 		if err != nil {
@@ -270,11 +272,11 @@ func (e env) openMarket(c *cli.Context) (*node.Market, registry.Criteria, error)
 		}
 		cfg.Home = &home
 	}
-	market, err := node.OpenMarket(c.Context, cfg)
+	market, err := market.Open(c.Context, cfg)
 	if err != nil {
 		return nil, want, notUp(network, err)
 	}
-	if want, err = criteria(c, market.Token()); err != nil {
+	if want, err = criteria(c, market.Token); err != nil {
 		return nil, want, errors.Join(err, market.Close())
 	}
 	want.Now = market.Time()
@@ -283,13 +285,13 @@ func (e env) openMarket(c *cli.Context) (*node.Market, registry.Criteria, error)
 
 // readMarket lists the market. On a terminal the first page stands there at once and grows better as offers come.
 func (e env) readMarket(
-	ctx context.Context, market *node.Market, want registry.Criteria, order offerOrder,
+	ctx context.Context, market *market.Market, want directory.Criteria, order offerOrder,
 ) (*lines, error) {
 	began := time.Now()
 	if !e.Terminal {
 		fmt.Fprintln(e.Err, "Reading the registry and fetching offers …")
 	}
-	page := e.newPage(market.Token(), want, order)
+	page := e.newPage(market.Token, want, order)
 	defer page.end()
 	if e.Terminal {
 		for l, err := range market.Known(ctx) {
@@ -298,7 +300,7 @@ func (e env) readMarket(
 	}
 	all := &lines{}
 	var err error
-	all.offers, all.skipped, err = collect(func(yield func(registry.Listing, error) bool) {
+	all.offers, all.skipped, err = collect(func(yield func(directory.Listing, error) bool) {
 		for l, err := range market.Offers(ctx) {
 			page.add(l, err)
 			if !yield(l, err) {
@@ -315,7 +317,7 @@ func (e env) readMarket(
 }
 
 // rank adds the scores, and drops who was caught lying.
-func (l *lines) rank(market *node.Market, want registry.Criteria) error {
+func (l *lines) rank(market *market.Market, want directory.Criteria) error {
 	if len(l.offers) == 0 {
 		return nil
 	}
@@ -323,7 +325,7 @@ func (l *lines) rank(market *node.Market, want registry.Criteria) error {
 	if err != nil {
 		return err
 	}
-	l.ranked, l.offers = map[common.Address]choose.Ranked{}, nil
+	l.ranked, l.offers = map[common.Address]choose.Candidate{}, nil
 	for _, r := range ranked {
 		l.ranked[r.Offer.Provider] = r
 		l.offers = append(l.offers, r.Listing)
@@ -332,17 +334,17 @@ func (l *lines) rank(market *node.Market, want registry.Criteria) error {
 }
 
 // offerOrder compares two offers of a listing.
-type offerOrder func(l *lines, a, b registry.Listing) int
+type offerOrder func(l *lines, a, b directory.Listing) int
 
 var offerOrders = map[string]offerOrder{
-	"price": func(_ *lines, a, b registry.Listing) int { return a.Offer.PricePerGiB.Cmp(b.Offer.PricePerGiB) },
-	"stake": func(_ *lines, a, b registry.Listing) int { return b.Registration.Stake.Cmp(a.Registration.Stake) },
-	"country": func(_ *lines, a, b registry.Listing) int {
+	"price": func(_ *lines, a, b directory.Listing) int { return a.Offer.PricePerGiB.Cmp(b.Offer.PricePerGiB) },
+	"stake": func(_ *lines, a, b directory.Listing) int { return b.Registration.Stake.Cmp(a.Registration.Stake) },
+	"country": func(_ *lines, a, b directory.Listing) int {
 		return cmp.Or(strings.Compare(a.Offer.Country, b.Offer.Country), a.Offer.PricePerGiB.Cmp(b.Offer.PricePerGiB))
 	},
-	"age":     func(_ *lines, a, b registry.Listing) int { return a.Registration.Since.Compare(b.Registration.Since) },
-	"expires": func(_ *lines, a, b registry.Listing) int { return a.Offer.Expires.Compare(b.Offer.Expires) },
-	"score": func(l *lines, a, b registry.Listing) int {
+	"age":     func(_ *lines, a, b directory.Listing) int { return a.Registration.Since.Compare(b.Registration.Since) },
+	"expires": func(_ *lines, a, b directory.Listing) int { return a.Offer.Expires.Compare(b.Offer.Expires) },
+	"score": func(l *lines, a, b directory.Listing) int {
 		x, y := l.ranked[a.Offer.Provider], l.ranked[b.Offer.Provider]
 		if x.Benched != y.Benched {
 			if x.Benched {
@@ -354,7 +356,7 @@ var offerOrders = map[string]offerOrder{
 	},
 }
 
-func (e env) printOffers(c *cli.Context, token node.Token, all *lines) error {
+func (e env) printOffers(c *cli.Context, token token.Token, all *lines) error {
 	if len(all.offers) > 0 {
 		text, err := offersTable(token, all.offers, all.now, all.hint)
 		if err != nil {
@@ -391,10 +393,10 @@ func (e env) printOffers(c *cli.Context, token node.Token, all *lines) error {
 
 // collect gathers a listing; an error of the chain itself ends it.
 func collect(
-	seq iter.Seq2[registry.Listing, error],
-) (offers []registry.Listing, skipped []*registry.Skipped, err error) {
+	seq iter.Seq2[directory.Listing, error],
+) (offers []directory.Listing, skipped []*directory.Omission, err error) {
 	for listing, listErr := range seq {
-		var skip *registry.Skipped
+		var skip *directory.Omission
 		switch {
 		case listErr == nil:
 			offers = append(offers, listing)
@@ -407,7 +409,7 @@ func collect(
 	return offers, skipped, nil
 }
 
-func newOffersJSON(token node.Token, all *lines) offersJSON {
+func newOffersJSON(token token.Token, all *lines) offersJSON {
 	out := offersJSON{
 		Schema: "byway.offers/1", Token: token.Symbol, Decimals: token.Decimals, Offers: []offerJSON{},
 		Skipped: []skippedJSON{},
@@ -432,7 +434,7 @@ func newOffersJSON(token node.Token, all *lines) offersJSON {
 	return out
 }
 
-func newOfferJSON(l registry.Listing) offerJSON {
+func newOfferJSON(l directory.Listing) offerJSON {
 	o := offerJSON{CID: l.CID.String(), Stake: l.Registration.Stake, Stale: l.Stale, Offer: l.Offer}
 	if since := l.Registration.Since; !since.IsZero() {
 		o.Since = &since
@@ -440,7 +442,7 @@ func newOfferJSON(l registry.Listing) offerJSON {
 	return o
 }
 
-func offersTable(token node.Token, offers []registry.Listing, now time.Time, hint *hints) (string, error) {
+func offersTable(unit token.Token, offers []directory.Listing, now time.Time, hint *hints) (string, error) {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Options.DrawBorder, t.Style().Options.SeparateColumns = false, false
@@ -450,11 +452,11 @@ func offersTable(token node.Token, offers []registry.Listing, now time.Time, hin
 	}
 	t.AppendHeader(header)
 	for _, l := range offers {
-		perMB, err := node.PerMB(l.Offer.PricePerGiB)
+		perMB, err := token.PerMB(l.Offer.PricePerGiB)
 		if err != nil {
 			return "", err
 		}
-		perGB, err := node.PerGB(l.Offer.PricePerGiB)
+		perGB, err := token.PerGB(l.Offer.PricePerGiB)
 		if err != nil {
 			return "", err
 		}
@@ -467,7 +469,7 @@ func offersTable(token node.Token, offers []registry.Listing, now time.Time, hin
 			expires += ", stale"
 		}
 		line := table.Row{
-			l.Offer.Provider.Hex(), country, show(token, perMB), show(token, perGB), show(token, l.Registration.Stake),
+			l.Offer.Provider.Hex(), country, show(unit, perMB), show(unit, perGB), show(unit, l.Registration.Stake),
 			expires,
 		}
 		if hint != nil {

@@ -20,12 +20,14 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
-	"byway/node"
+	"byway/node/market"
+	"byway/node/token"
 	"byway/registry"
 	"byway/registry/choose"
+	"byway/registry/directory"
 )
 
-// listJSON is what the tests read of byway.offers/1.
+// listJSON holds the keys of byway.offers/1 that the tests read.
 type listJSON struct {
 	Schema string
 	AsOf   *struct{ Block uint64 } `json:"as_of"`
@@ -154,7 +156,7 @@ func TestOfferByHandFromItsFileToItsEnd(t *testing.T) {
 
 	var retired struct {
 		Schema string
-		registry.Unbonding
+		directory.Unbonding
 	}
 	decodeText(t, must(t, with(desk, "provider", "offer", "retire", "--json")...), &retired)
 	if retired.Schema != "byway.provider-offer-retired/1" || !retired.IsZero() {
@@ -276,16 +278,16 @@ func flagged(t *testing.T, names ...string) *cli.Context {
 // TestStrangersTextIsHarmlessOnEveryScreen prints an offer that no decoder would let in, and errors that quote one.
 func TestStrangersTextIsHarmlessOnEveryScreen(t *testing.T) {
 	t.Parallel()
-	l := registry.Listing{Signed: registry.Signed{Offer: registry.Offer{
+	l := directory.Listing{SignedOffer: registry.SignedOffer{Offer: registry.Offer{
 		Country: nasty, Network: nasty, Contact: nasty, Services: []string{nasty}, Transports: []string{nasty},
 		Features: []string{nasty}, Protocols: []string{nasty}, PricePerGiB: contracts.NewAmount(1), ASN: 1,
 		Host: registry.Host{Peer: peer.ID("x"), Addrs: []string{nasty}}, Expires: time.Now().Add(time.Hour),
 	}}}
-	token := node.Token{Symbol: "BYW", Decimals: 18}
+	token := token.Token{Symbol: "BYW", Decimals: 18}
 	reason := errors.New("it says " + nasty)
-	skip := &registry.Skipped{Reason: reason}
+	skip := &directory.Omission{Reason: reason}
 	all := &lines{
-		offers: []registry.Listing{l}, skipped: []*registry.Skipped{skip}, state: node.MarketState{Lapse: reason},
+		offers: []directory.Listing{l}, skipped: []*directory.Omission{skip}, state: market.State{Lapse: reason},
 	}
 	for name, print := range map[string]func(e env) error{
 		"show":      func(e env) error { return e.offerRows(token, choose.Opinion{}, "", l) },
@@ -298,12 +300,12 @@ func TestStrangersTextIsHarmlessOnEveryScreen(t *testing.T) {
 		},
 		"rows": func(e env) error { return e.printOffers(flagged(t, "skipped"), token, all) },
 		"watch": func(e env) error {
-			c, want := flagged(t), registry.Criteria{Service: nasty, Transport: nasty}
+			c, want := flagged(t), directory.Criteria{Service: nasty, Transport: nasty}
 			return errors.Join(e.offerEvent(c, token, want, l, nil), e.offerEvent(c, token, want, l, skip),
 				e.offerEvent(c, token, want, l, reason))
 		},
 		"watch json": func(e env) error {
-			return e.offerEvent(flagged(t, "json"), token, registry.Criteria{}, l, reason)
+			return e.offerEvent(flagged(t, "json"), token, directory.Criteria{}, l, reason)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,8 +17,12 @@ import (
 	"byway/contracts"
 	"byway/contracts/chain"
 	"byway/node"
+	"byway/node/provide"
+	"byway/node/token"
 	"byway/registry"
+	"byway/registry/directory"
 	"byway/tunnel"
+	"byway/tunnel/wireguard"
 )
 
 func (e env) providerCommand() *cli.Command {
@@ -68,7 +72,7 @@ func providerFlags() []cli.Flag {
 			"from which the unpaid window follows (default: not said)"},
 		&cli.Uint64Flag{Name: "session-rate", Usage: "what one session may move at most, both directions together, in " +
 			"`MBIT/S`; 0 for no bound"},
-		&cli.IntFlag{Name: "max-sessions", Value: node.DefaultMaxSessions, Usage: "`NUMBER` of sessions at once"},
+		&cli.IntFlag{Name: "max-sessions", Value: provide.DefaultMaxSessions, Usage: "`NUMBER` of sessions at once"},
 	}
 }
 
@@ -100,7 +104,7 @@ func (e env) providerUp(c *cli.Context) error {
 	for said := false; chain.IsOutage(err) && ctx.Err() == nil; said = true {
 		if !said {
 			fmt.Fprintf(e.Err, "byway: note: %s. The offer can't be published, and none like it was before: waiting for the chain. "+
-				"Ctrl-C ends that\n", safe(strings.ReplaceAll(err.Error(), "\n", "; ")))
+				"Ctrl-C ends that\n", safe(strings.ReplaceAll(hinted(err), "\n", "; ")))
 		}
 		select {
 		case <-ctx.Done():
@@ -150,11 +154,11 @@ type providerJSON struct {
 	Unpublished string `json:"unpublished,omitempty"`
 }
 
-func newProviderJSON(p *node.Provider, published registry.Receipt) providerJSON {
-	offer, token := p.Offer(), p.Token()
+func newProviderJSON(p *node.Provider, published directory.Receipt) providerJSON {
+	offer, token := p.Offer(), p.Token
 	out := providerJSON{
 		Schema: "byway.provider/1", Event: "up", Provider: offer.Offer.Provider, Offer: offer.CID.String(),
-		Price: offer.Offer.PricePerGiB, Token: token.Symbol, Decimals: token.Decimals, Exit: p.ExitMode(), GasUsed: published.GasUsed,
+		Price: offer.Offer.PricePerGiB, Token: token.Symbol, Decimals: token.Decimals, Exit: p.Exit().Mode(), GasUsed: published.GasUsed,
 	}
 	if published.GasUsed > 0 {
 		out.TxHash = &published.TxHash
@@ -165,9 +169,9 @@ func newProviderJSON(p *node.Provider, published registry.Receipt) providerJSON 
 	return out
 }
 
-func (e env) providerIsUp(provider *node.Provider, published registry.Receipt) error {
+func (e env) providerIsUp(provider *node.Provider, published directory.Receipt) error {
 	offer := provider.Offer()
-	perGB, err := node.PerGB(offer.Offer.PricePerGiB)
+	perGB, err := token.PerGB(offer.Offer.PricePerGiB)
 	if err != nil {
 		return err
 	}
@@ -175,13 +179,13 @@ func (e env) providerIsUp(provider *node.Provider, published registry.Receipt) e
 	fmt.Fprintln(e.Out)
 	rows := []row{
 		{"provider", offer.Offer.Provider.Hex()},
-		{"price", show(provider.Token(), perGB) + " per GB"},
+		{"price", show(provider.Token, perGB) + " per GB"},
 		{"offer", offer.CID.String()},
-		{"exit", exitMode(provider.ExitMode())},
+		{"exit", exitMode(provider.Exit().Mode())},
 	}
 	if err := provider.Unpublished(); err != nil {
 		rows = append(rows, row{"registered", "before; the chain can't be read now, and known channels alone are served: " +
-			safe(strings.ReplaceAll(err.Error(), "\n", "; "))})
+			safe(strings.ReplaceAll(hinted(err), "\n", "; "))})
 	} else if published.GasUsed > 0 {
 		rows = append(rows, row{"registered", fmt.Sprintf("%s, %d gas", published.TxHash, published.GasUsed)})
 	} else {
@@ -202,7 +206,7 @@ func exitMode(m tunnel.Mode) string {
 
 // watchProvider keeps one live line on a terminal until the provider has ended.
 func (e env) watchProvider(ctx context.Context, provider *node.Provider, done <-chan error) error {
-	token := provider.Token()
+	token := provider.Token
 	live := e.newLive()
 	defer live.end()
 	tick := time.NewTicker(time.Second)
@@ -293,10 +297,10 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	if cfg.Mode, err = tunnel.ParseMode(mode); err != nil {
 		return cfg, usagef("--mode: %v", err)
 	}
-	if cfg.Engine, err = tunnel.ParseEngine(c.String("engine")); err != nil {
+	if cfg.Engine, err = wireguard.Parse(c.String("engine")); err != nil {
 		return cfg, usagef("--engine: %v", err)
 	}
-	token, err := node.KnownToken(c.Context, cfg.Network, cfg.Home)
+	token, err := token.Known(c.Context, cfg.Network, cfg.Home)
 	if err != nil {
 		return cfg, notUp(cfg.Network, err)
 	}
@@ -306,7 +310,7 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	if path := c.String("offer"); path == "" {
 		cfg.Terms, err = offerTerms(c, token)
 	} else {
-		var signed registry.Signed
+		var signed registry.SignedOffer
 		signed, err = readSignedOffer(path)
 		cfg.Offer = &signed
 	}
@@ -325,7 +329,7 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 }
 
 // offerTerms reads from the flags what an offer file says of an offer.
-func offerTerms(c *cli.Context, token node.Token) (terms registry.Draft, err error) {
+func offerTerms(c *cli.Context, token token.Token) (terms registry.Draft, err error) {
 	terms = registry.DefaultDraft()
 	if terms.Price, err = priceFlag(c, "price", token); err != nil {
 		return terms, err
@@ -363,20 +367,20 @@ func offerTerms(c *cli.Context, token node.Token) (terms registry.Draft, err err
 	line := c.Uint64("line") * 1_000_000
 	terms.Exit.Rate = c.Uint64("session-rate") * 1_000_000
 	sessions := c.Int("max-sessions")
-	if sessions < 1 || sessions > node.MostSessions {
-		return terms, usagef("--max-sessions must be between 1 and %d", node.MostSessions)
+	if sessions < 1 || sessions > provide.MostSessions {
+		return terms, usagef("--max-sessions must be between 1 and %d", provide.MostSessions)
 	}
 	terms.Capacity = registry.Capacity{Down: line, Up: line, Sessions: uint32(sessions)}
 	return terms, nil
 }
 
 // priceFlag reads a price for a gigabyte and returns the one for 2^30 bytes.
-func priceFlag(c *cli.Context, name string, token node.Token) (contracts.Amount, error) {
-	perGB, err := tokenFlag(c, name, token)
+func priceFlag(c *cli.Context, name string, unit token.Token) (contracts.Amount, error) {
+	perGB, err := tokenFlag(c, name, unit)
 	if err != nil {
 		return perGB, err
 	}
-	price, err := node.PerGiB(perGB)
+	price, err := token.PerGiB(perGB)
 	if err != nil {
 		return price, usagef("--%s %q: %v", name, c.String(name), err)
 	}
@@ -395,7 +399,7 @@ func checkNumbers(c *cli.Context, names ...string) error {
 	return nil
 }
 
-func tokenFlag(c *cli.Context, name string, token node.Token) (contracts.Amount, error) {
+func tokenFlag(c *cli.Context, name string, token token.Token) (contracts.Amount, error) {
 	a, err := token.Parse(c.String(name))
 	if err != nil {
 		return a, usagef("--%s: %v", name, err)
@@ -422,21 +426,21 @@ func (e env) providerClaim(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var status node.ProviderStatus
+	var status provide.Status
 	if err := json.Unmarshal(raw, &status); err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
 	if status.Role != "provider" {
 		return fmt.Errorf("a %s runs on %s: claims are a provider's, name its --home", status.Role, home.Dir())
 	}
-	var claimed node.Claimed
+	var claimed provide.Proceeds
 	if err := api.Post(c.Context, "/v1/claim", &claimed); err != nil {
 		return err
 	}
 	if c.Bool("json") {
 		return e.printJSON(struct {
 			Schema string `json:"schema"`
-			node.Claimed
+			provide.Proceeds
 		}{"byway.claim/1", claimed})
 	}
 	if claimed.Channels == 0 {
@@ -449,6 +453,6 @@ func (e env) providerClaim(c *cli.Context) error {
 }
 
 func engineFlag() cli.Flag {
-	return &cli.StringFlag{Name: "engine", Value: string(tunnel.Upstream),
+	return &cli.StringFlag{Name: "engine", Value: string(wireguard.Upstream),
 		Usage: "WireGuard implementation: upstream or tailscale, as `ENGINE`; the two sides may differ"}
 }

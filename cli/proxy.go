@@ -17,7 +17,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"byway/tunnel"
+	"byway/tunnel/proxy"
 )
 
 func proxyFlags() []cli.Flag {
@@ -31,7 +31,7 @@ func proxyFlags() []cli.Flag {
 // proxyListener is the proxy's port, taken, and whom it will serve.
 type proxyListener struct {
 	net.Listener
-	cfg tunnel.ProxyConfig
+	cfg proxy.Config
 }
 
 // listenProxy takes the proxy's port and settles who is admitted, first: a session that nothing can use would be paid for
@@ -42,7 +42,7 @@ func (e env) listenProxy(c *cli.Context) (*proxyListener, error) {
 	if err != nil {
 		return nil, usagef("--proxy %q is no address:port, such as 127.0.0.1:1080", address)
 	}
-	var cfg tunnel.ProxyConfig
+	var cfg proxy.Config
 	if cfg.Users, err = proxyUsers(c.String("home")); err != nil {
 		return nil, err
 	}
@@ -70,10 +70,10 @@ func (e env) listenProxy(c *cli.Context) (*proxyListener, error) {
 }
 
 // proxy makes the proxy, which takes its flows through dialer.
-func (l *proxyListener) proxy(dialer tunnel.Dialer, log *slog.Logger) *tunnel.Proxy {
+func (l *proxyListener) proxy(dialer proxy.Dialer, log *slog.Logger) *proxy.Proxy {
 	cfg := l.cfg
 	cfg.Dialer, cfg.Log = dialer, log
-	return tunnel.NewProxy(cfg)
+	return proxy.New(cfg)
 }
 
 // proxyUsers are the users whose programs the proxy of a home serves: the owner of its folder, who pays; root, who may do
@@ -100,7 +100,7 @@ func proxyUsers(home string) ([]uint32, error) {
 
 // proxyPassword reads --proxy-auth. Who could read the file could use the proxy, so it must be closed to all but users, who
 // may use it anyway.
-func proxyPassword(path string, users []uint32) (*tunnel.ProxyPassword, error) {
+func proxyPassword(path string, users []uint32) (*proxy.Password, error) {
 	// A pipe that nobody writes to would be waited for.
 	f, err := os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {
@@ -132,11 +132,11 @@ func proxyPassword(path string, users []uint32) (*tunnel.ProxyPassword, error) {
 	if !ok || user == "" || password == "" || len(user) > 255 || len(password) > 255 {
 		return nil, fmt.Errorf("--proxy-auth %s: its first line must be user:password, each of 1 to 255 bytes", path)
 	}
-	return &tunnel.ProxyPassword{User: user, Password: password}, nil
+	return &proxy.Password{User: user, Password: password}, nil
 }
 
 // proxyUse says how much a proxy is used.
-func proxyUse(u tunnel.ProxyUse) string {
+func proxyUse(u proxy.Use) string {
 	text := fmt.Sprintf("%d of %d connections", u.Used, u.Limit)
 	if u.Silent > 0 {
 		text += fmt.Sprintf(", %d idle", u.Silent)

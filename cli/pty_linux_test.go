@@ -91,7 +91,7 @@ func (p *terminal) hold(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 }
 
-// close is what happens when the window is closed or the line is lost: the kernel hangs up.
+// close hangs up, as the kernel does when the window is closed or the line is lost.
 func (p *terminal) close(t *testing.T) {
 	t.Helper()
 	p.slave.Close()

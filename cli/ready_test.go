@@ -7,7 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"byway/node"
+	"byway/node/api"
+	"byway/node/home"
 )
 
 // onLine is a stdout whose reader acts before the line that it waits for is written whole: as quick as no program can be.
@@ -40,12 +41,12 @@ func TestLocalAPIAnswersBeforeADaemonSaysThatItIsUp(t *testing.T) {
 		}
 		asked := make(chan error, 1)
 		out := &onLine{text: as.event, act: func() {
-			home, err := node.OpenHome(as.dir)
+			home, err := home.Open(as.dir)
 			if err != nil {
 				asked <- err
 				return
 			}
-			api, err := node.DialAPI(home)
+			api, err := api.Dial(home)
 			var status struct{ Role string }
 			if err == nil {
 				err = api.Get(t.Context(), "/v1/status", &status)

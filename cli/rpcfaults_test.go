@@ -19,7 +19,7 @@ import (
 
 	"byway/contracts/chain/chaintest"
 	"byway/contracts/devchain"
-	"byway/node"
+	"byway/node/home"
 )
 
 // rpcfaultsDir is where `make rpc-faults` wants its table; empty: the short form, on the embedded chain.
@@ -84,7 +84,7 @@ func TestAdversaryRPCFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	network, err := node.LoadNetwork(net)
+	network, err := home.LoadNetwork(net)
 	if err != nil {
 		t.Fatal(err)
 	}

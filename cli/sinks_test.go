@@ -14,11 +14,11 @@ import (
 
 	"byway/contracts"
 	"byway/contracts/text"
-	"byway/node"
+	"byway/node/token"
 	"byway/node/wire"
 )
 
-// evil is what a stranger would like a terminal to obey, and a reader not to see.
+// evil holds text that a stranger would like a terminal to obey, and a reader not to see.
 const evil = "no\x1b[2J\x1b]0;owned\a\u202ekcab\u009b1A\u200b\r\b"
 
 // obeyed returns the first character of an output that is no visible one, line ends apart.
@@ -137,12 +137,12 @@ func TestAdversaryAnswersOfStrangersArePrintedSafely(t *testing.T) {
 	var out, errs strings.Builder
 	s := Streams{Out: &out, Err: &errs}
 	code := outcomeOf(s, func(e env) error {
-		token := node.Token{Symbol: evil, Decimals: 18}
+		token := token.Token{Symbol: evil, Decimals: 18}
 		e.rows(e.Out, row{"price", token.Format(contracts.NewAmount(1))}, row{"reason", "one\n  paid  1000000 BYW"})
 		if err := e.printJSON(map[string]string{"symbol": evil}); err != nil {
 			return err
 		}
-		return &wire.RefusedError{Code: wire.RefusedBusy, Reason: evil}
+		return &wire.RefusalError{Code: wire.RefusedBusy, Reason: evil}
 	})
 	if r, raw := obeyed(out.String() + errs.String()); raw || code == 0 {
 		t.Errorf("%d, %U: %q %q", code, r, out.String(), errs.String())

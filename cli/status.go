@@ -9,6 +9,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/node"
+	"byway/node/account"
+	"byway/node/api"
+	"byway/node/path"
+	"byway/node/provide"
+	"byway/node/token"
 	"byway/node/wire"
 	"byway/tunnel"
 )
@@ -26,11 +31,11 @@ func (e env) status(c *cli.Context) error {
 		return err
 	}
 	_, _, raw, err := e.daemon(c)
-	shut, shutErr := node.InspectMachine()
+	shut, shutErr := path.InspectMachine()
 	if shutErr != nil {
-		fmt.Fprintln(e.Err, "byway: note:", safe(shutErr.Error()))
+		fmt.Fprintln(e.Err, "byway: note:", safe(hinted(shutErr)))
 	}
-	if errors.Is(err, node.ErrNotRunning) && shut != nil {
+	if errors.Is(err, api.ErrNotRunning) && shut != nil {
 		return errors.Join(e.shutStatus(c, shut), err)
 	}
 	if err != nil {
@@ -46,7 +51,7 @@ func (e env) status(c *cli.Context) error {
 		return fmt.Errorf("status: %w", err)
 	}
 	if shut != nil {
-		fmt.Fprintln(e.Err, "byway: note:", safe(shut.Error()))
+		fmt.Fprintln(e.Err, "byway: note:", safe(hinted(shut)))
 	}
 	if head.Role == "provider" {
 		return e.providerStatus(raw)
@@ -76,7 +81,7 @@ func (e env) status(c *cli.Context) error {
 }
 
 // shutStatus says what a session has left of this machine where no daemon runs that could.
-func (e env) shutStatus(c *cli.Context, shut *node.ShutError) error {
+func (e env) shutStatus(c *cli.Context, shut *path.ShutError) error {
 	if c.Bool("json") {
 		return e.printJSON(struct {
 			Schema string    `json:"schema"`
@@ -100,11 +105,11 @@ func (e env) shutStatus(c *cli.Context, shut *node.ShutError) error {
 }
 
 func (e env) providerStatus(raw json.RawMessage) error {
-	var s node.ProviderStatus
+	var s provide.Status
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
-	perGB, err := node.PerGB(s.Price)
+	perGB, err := token.PerGB(s.Price)
 	if err != nil {
 		return err
 	}
@@ -119,7 +124,7 @@ func (e env) providerStatus(raw json.RawMessage) error {
 		{"not yet claimed", show(s.Token, s.Earnings.Unsettled)},
 		{"strangers", fmt.Sprintf("%s at stake on %s, %s lost in the last hour, of %s", show(s.Token, s.Strangers.AtStake),
 			plural(s.Strangers.Vaults, "vault"), show(s.Token, s.Strangers.Lost), show(s.Token, s.Strangers.Budget))},
-		{"claims", s.Claims},
+		{"claims", hintedRule(s)},
 		{"chain", chainLine(s.Chain)},
 	}, peersRows(s.Peers)...)...)
 	if s.Unpublished != "" {
@@ -141,7 +146,7 @@ func (e env) providerStatus(raw json.RawMessage) error {
 
 // withoutChain is for how long a session can be served should the chain be out of reach. What was read of it is as old
 // as the last promise that asked, so a session that rests may have to ask again.
-func withoutChain(until time.Time, chain []node.ChainStatus) string {
+func withoutChain(until time.Time, chain []account.ChainStatus) string {
 	if until.IsZero() {
 		return "ends"
 	}
@@ -156,7 +161,7 @@ func withoutChain(until time.Time, chain []node.ChainStatus) string {
 	return "takes no further promise until the chain answers"
 }
 
-// exitUse is what all sessions have of what they share.
+// exitUse prints how much all sessions together take of what they share.
 func exitUse(u tunnel.ExitUse) string {
 	text := fmt.Sprintf("%d of %d flows, %d of %d queries, %d of %d echoes, %d waiting", u.Flows, u.FlowsMax, u.Queries,
 		u.QueriesMax, u.Echoes, u.EchoesMax, u.Waiting)

@@ -5,11 +5,11 @@ import (
 	"strings"
 	"time"
 
-	"byway/node"
+	"byway/node/account"
 )
 
 // chainLine says in one line how the endpoints of the chain do: all is well, or which fails, how and since when.
-func chainLine(endpoints []node.ChainStatus) string {
+func chainLine(endpoints []account.ChainStatus) string {
 	var wrong []string
 	fine := 0
 	for _, c := range endpoints {

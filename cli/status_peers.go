@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"byway/node"
+	"byway/node/provide"
 )
 
 // peersRows say what a provider's peers hold of it, and what did not find room since the start.
-func peersRows(p node.PeersUse) []row {
+func peersRows(p provide.PeersUse) []row {
 	rows := []row{
 		{"connections", fmt.Sprintf("%d for sessions; strangers' %d of %d; being set up %d of %d", p.Kept, p.Strangers,
 			p.StrangersMost, p.Handshakes, p.HandshakesMost)},

@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"byway/ipfs"
-	"byway/node"
+	"byway/ipfs/admission"
+	"byway/node/account"
+	"byway/node/provide"
 	"byway/node/serve"
 )
 
@@ -14,8 +15,8 @@ func TestStatusSaysWhatPeersHoldAndWhatWasRefused(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
 	e := env{}
-	e.rows(&text, peersRows(node.PeersUse{
-		Use: ipfs.Use{
+	e.rows(&text, peersRows(provide.PeersUse{
+		Use: admission.Use{
 			Kept: 7, Strangers: 30, StrangersMost: 768, Handshakes: 2, HandshakesMost: 512, Streams: 12, Waiting: 1, WaitingMost: 1536,
 			Refused: map[string]uint64{"rate": 3}, Closed: map[string]uint64{"strangers": 9, "handshakes": 4},
 		},
@@ -30,17 +31,17 @@ func TestStatusSaysWhatPeersHoldAndWhatWasRefused(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, &text)
 		}
 	}
-	if quiet := peersRows(node.PeersUse{}); len(quiet) != 3 {
+	if quiet := peersRows(provide.PeersUse{}); len(quiet) != 3 {
 		t.Errorf("a provider that refused nothing says %v", quiet)
 	}
 }
 
 func TestStatusSaysForHowLongASessionNeedsNoChain(t *testing.T) {
 	t.Parallel()
-	up, down := []node.ChainStatus{{OK: false}, {OK: true}}, []node.ChainStatus{{OK: false}}
+	up, down := []account.ChainStatus{{OK: false}, {OK: true}}, []account.ChainStatus{{OK: false}}
 	for _, c := range []struct {
 		until time.Time
-		chain []node.ChainStatus
+		chain []account.ChainStatus
 		want  string
 	}{
 		{time.Now().Add(time.Hour), down, "goes on without the chain until "},

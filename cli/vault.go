@@ -12,7 +12,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
-	"byway/node"
+	"byway/node/api"
+	"byway/node/token"
+	"byway/node/vault"
 )
 
 func (e env) vaultCommand() *cli.Command {
@@ -64,24 +66,24 @@ func unsignedFlag() cli.Flag {
 
 // vaultJSON is byway.vault/1: what was done, if anything, and how the vault stands now.
 type vaultJSON struct {
-	Schema string     `json:"schema"`
-	Sent   *node.Sent `json:"sent,omitempty"`
-	node.VaultStatus
+	Schema string         `json:"schema"`
+	Sent   *vault.Receipt `json:"sent,omitempty"`
+	vault.Status
 }
 
 // unsignedJSON is byway.unsigned/1.
 type unsignedJSON struct {
-	Schema       string            `json:"schema"`
-	Transactions []node.UnsignedTx `json:"transactions"`
+	Schema       string             `json:"schema"`
+	Transactions []vault.UnsignedTx `json:"transactions"`
 }
 
 // openWallet opens the money of this home: with the account's key, or with --unsigned, or for looking, without.
-func (e env) openWallet(c *cli.Context, signs bool) (*node.Wallet, error) {
+func (e env) openWallet(c *cli.Context, signs bool) (*vault.Wallet, error) {
 	home, owner, session, err := e.account(c)
 	if err != nil {
 		return nil, err
 	}
-	cfg := node.WalletConfig{Home: home, Owner: owner, Session: session}
+	cfg := vault.Config{Home: home, Owner: owner, Session: session}
 	if cfg.Log, err = e.logger(c); err != nil {
 		return nil, err
 	}
@@ -97,7 +99,7 @@ func (e env) openWallet(c *cli.Context, signs bool) (*node.Wallet, error) {
 			return nil, err
 		}
 	}
-	w, err := node.OpenWallet(c.Context, cfg)
+	w, err := vault.Open(c.Context, cfg)
 	if err != nil {
 		return nil, notUp(cfg.Network, err)
 	}
@@ -106,7 +108,7 @@ func (e env) openWallet(c *cli.Context, signs bool) (*node.Wallet, error) {
 
 // act opens the wallet, does one thing, and shows what was sent, or with --unsigned what is to be signed. next says
 // what a person should know then.
-func (e env) act(c *cli.Context, do func(*node.Wallet) (node.Sent, error), next func(*node.Wallet, node.Sent) error,
+func (e env) act(c *cli.Context, do func(*vault.Wallet) (vault.Receipt, error), next func(*vault.Wallet, vault.Receipt) error,
 ) (err error) {
 	w, err := e.openWallet(c, true)
 	if err != nil {
@@ -114,9 +116,6 @@ func (e env) act(c *cli.Context, do func(*node.Wallet) (node.Sent, error), next 
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	sent, err := do(w)
-	if errors.Is(err, node.ErrNothingFree) {
-		return fmt.Errorf("%w: byway channel list shows what is set aside for providers", err)
-	}
 	if err != nil {
 		return err
 	}
@@ -131,14 +130,14 @@ func (e env) act(c *cli.Context, do func(*node.Wallet) (node.Sent, error), next 
 }
 
 // printUnsigned gives out what the account's key is to sign.
-func (e env) printUnsigned(list []node.UnsignedTx, owner common.Address) error {
+func (e env) printUnsigned(list []vault.UnsignedTx, owner common.Address) error {
 	fmt.Fprintf(e.Err, "%s to sign, in this order, with the key of %s; then: byway tx submit SIGNED\n",
 		plural(len(list), "transaction"), owner)
 	return e.printJSON(unsignedJSON{"byway.unsigned/1", list})
 }
 
-// sentRows are what a transaction did and cost.
-func sentRows(token node.Token, s node.Sent) []row {
+// sentRows prints a transaction's effect and its cost.
+func sentRows(token token.Token, s vault.Receipt) []row {
 	return []row{
 		{"amount", show(token, s.Amount)},
 		{"gas", fmt.Sprintf("%d, %s", s.Gas, showEther(orZero(s.Fee.Int)))},
@@ -153,7 +152,7 @@ func orZero(b *big.Int) *big.Int {
 	return b
 }
 
-// oneArg is what stands behind a command, exactly one word.
+// oneArg returns the one word behind a command; none or several are a usage error.
 func oneArg(c *cli.Context, what string) (string, error) {
 	if c.Args().Len() != 1 {
 		return "", usagef("%s takes one %s: see %[1]s --help", c.Command.HelpName, what)
@@ -177,7 +176,7 @@ func parseAddress(what, text string) (common.Address, error) {
 	return common.HexToAddress(text), nil
 }
 
-func parseTokens(token node.Token, text string) (contracts.Amount, error) {
+func parseTokens(token token.Token, text string) (contracts.Amount, error) {
 	amount, err := token.Parse(text)
 	if err != nil {
 		return amount, usagef("AMOUNT %q: %w", text, err)
@@ -193,13 +192,13 @@ func (e env) vaultDeposit(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.act(c, func(w *node.Wallet) (node.Sent, error) {
-		amount, err := parseTokens(w.Token(), text)
+	return e.act(c, func(w *vault.Wallet) (vault.Receipt, error) {
+		amount, err := parseTokens(w.Token, text)
 		if err != nil {
-			return node.Sent{}, err
+			return vault.Receipt{}, err
 		}
 		return w.Deposit(c.Context, amount)
-	}, func(w *node.Wallet, sent node.Sent) error { return e.vaultAfter(c, w, sent, "Deposited.") })
+	}, func(w *vault.Wallet, sent vault.Receipt) error { return e.vaultAfter(c, w, sent, "Deposited.") })
 }
 
 func (e env) vaultWithdraw(c *cli.Context) error {
@@ -211,20 +210,20 @@ func (e env) vaultWithdraw(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.act(c, func(w *node.Wallet) (node.Sent, error) {
+	return e.act(c, func(w *vault.Wallet) (vault.Receipt, error) {
 		if text == "" || text == "all" {
 			return w.Withdraw(c.Context, nil, to)
 		}
-		amount, err := parseTokens(w.Token(), text)
+		amount, err := parseTokens(w.Token, text)
 		if err != nil {
-			return node.Sent{}, err
+			return vault.Receipt{}, err
 		}
 		return w.Withdraw(c.Context, &amount, to)
-	}, func(w *node.Wallet, sent node.Sent) error { return e.vaultAfter(c, w, sent, "Withdrawn.") })
+	}, func(w *vault.Wallet, sent vault.Receipt) error { return e.vaultAfter(c, w, sent, "Withdrawn.") })
 }
 
 // vaultAfter shows a transaction and the vault after it.
-func (e env) vaultAfter(c *cli.Context, w *node.Wallet, sent node.Sent, said string) error {
+func (e env) vaultAfter(c *cli.Context, w *vault.Wallet, sent vault.Receipt, said string) error {
 	v, err := w.Vault(c.Context, nil)
 	if err != nil {
 		return err
@@ -238,7 +237,7 @@ func (e env) vaultAfter(c *cli.Context, w *node.Wallet, sent node.Sent, said str
 	return nil
 }
 
-func (e env) vaultRows(v node.VaultStatus) {
+func (e env) vaultRows(v vault.Status) {
 	e.rows(e.Out,
 		row{"in wallet", showKnown(v.Token, v.Wallet)},
 		row{"in vault", showKnown(v.Token, v.Free) + " free"},
@@ -255,14 +254,14 @@ func (e env) vaultRows(v node.VaultStatus) {
 }
 
 // showKnown writes an amount that may not be known.
-func showKnown(token node.Token, a *contracts.Amount) string {
+func showKnown(token token.Token, a *contracts.Amount) string {
 	if a == nil {
 		return "unavailable"
 	}
 	return show(token, *a)
 }
 
-func reservedOn(v node.VaultStatus) (n int) {
+func reservedOn(v vault.Status) (n int) {
 	for _, c := range v.Channels {
 		if !c.Reserved.IsZero() {
 			n++
@@ -288,21 +287,21 @@ func (e env) vaultShow(c *cli.Context) error {
 }
 
 // lookVault reads the vault: through the daemon that holds the home, where one runs, since it knows what was promised.
-func (e env) lookVault(c *cli.Context, since *uint64) (v node.VaultStatus, err error) {
+func (e env) lookVault(c *cli.Context, since *uint64) (v vault.Status, err error) {
 	home, _, _, err := e.account(c)
 	if err != nil {
 		return v, err
 	}
-	if api, err := node.DialAPI(home); err == nil {
+	if daemon, err := api.Dial(home); err == nil {
 		var raw json.RawMessage
-		err = api.Get(c.Context, "/v1/vault", &raw)
+		err = daemon.Get(c.Context, "/v1/vault", &raw)
 		switch {
 		case err == nil && since != nil:
 			return v, fmt.Errorf("a daemon runs on %s: end it with byway disconnect, then look with --since", home.Dir())
 		case err == nil:
 			return v, json.Unmarshal(raw, &v)
 		}
-		if !errors.Is(err, node.ErrNotRunning) {
+		if !errors.Is(err, api.ErrNotRunning) {
 			return v, fmt.Errorf("the daemon on %s: %w", home.Dir(), err)
 		}
 	}

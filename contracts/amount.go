@@ -116,6 +116,15 @@ func (a Amount) Sub(b Amount) (Amount, error) {
 	return Amount{u}, nil
 }
 
+// AddCap returns a+b, or the largest amount there is where that is more.
+func (a Amount) AddCap(b Amount) Amount {
+	sum, err := a.Add(b)
+	if err != nil {
+		return MaxAmount()
+	}
+	return sum
+}
+
 // SubFloor returns a-b, or nothing at all where b is the larger.
 func (a Amount) SubFloor(b Amount) Amount {
 	d, err := a.Sub(b)
@@ -177,6 +186,22 @@ func (a Amount) Cmp(b Amount) int { return a.u.Cmp(&b.u) }
 
 // Less reports whether a < b.
 func (a Amount) Less(b Amount) bool { return a.u.Lt(&b.u) }
+
+// Min returns the lesser of a and b.
+func (a Amount) Min(b Amount) Amount {
+	if b.Less(a) {
+		return b
+	}
+	return a
+}
+
+// Max returns the greater of a and b.
+func (a Amount) Max(b Amount) Amount {
+	if a.Less(b) {
+		return b
+	}
+	return a
+}
 
 // IsZero reports whether a is nothing at all.
 func (a Amount) IsZero() bool { return a.u.IsZero() }

@@ -37,7 +37,7 @@ func BenchmarkColdList(b *testing.B) {
 		want = append(want, c)
 		// Every block is held by three nodes, no node holds more than a third of the list.
 		for k := range 3 {
-			if err := nodes[(i+k)%holders].store.write(b.Context(), c, block); err != nil {
+			if err := nodes[(i+k)%holders].store.Write(b.Context(), c, block); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -30,6 +30,7 @@ import (
 	"byway/contracts/deploy"
 	"byway/contracts/devchain"
 	"byway/registry"
+	"byway/registry/directory"
 )
 
 // BenchmarkDiscovery measures what a person waits for: the list of a market whose offers are really registered, on the
@@ -256,7 +257,7 @@ func (m *benchMarket) publish(b *testing.B, i int, sequence uint64) common.Hash 
 		b.Fatal(err)
 	}
 	for k := range 3 {
-		if err := m.holders[(i+k)%len(m.holders)].store.write(b.Context(), s.CID, s.Block); err != nil {
+		if err := m.holders[(i+k)%len(m.holders)].store.Write(b.Context(), s.CID, s.Block); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -330,14 +331,14 @@ func (m *benchMarket) mined(b *testing.B, hash common.Hash) {
 	}
 }
 
-func (m *benchMarket) registry(b *testing.B, n *Node, index string) *registry.Registry {
+func (m *benchMarket) registry(b *testing.B, n *Node, index string) *directory.Directory {
 	b.Helper()
-	x, err := registry.OpenIndex(filepath.Join(m.dir, index+".db"))
+	x, err := directory.OpenIndex(filepath.Join(m.dir, index+".db"))
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { x.Close() })
-	r, err := registry.New(registry.Config{
+	r, err := directory.New(directory.Config{
 		Backend: m.client, Deployment: m.deployment, Blobs: n, Index: x,
 		Patience: time.Minute, // a busy machine is no dead provider
 	})
@@ -438,7 +439,7 @@ func (m *benchMarket) change(b *testing.B, count int, index string) uint64 {
 	}
 	changed := 0
 	for _, err := range m.registry(b, n, index).Refresh(b.Context()) {
-		var skip *registry.Skipped
+		var skip *directory.Omission
 		if err != nil && !errors.As(err, &skip) {
 			b.Fatal(err)
 		}

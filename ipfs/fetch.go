@@ -12,6 +12,8 @@ import (
 	ds "github.com/ipfs/go-datastore"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
+
+	"byway/ipfs/store"
 )
 
 const (
@@ -82,14 +84,14 @@ func (n *Node) Get(ctx context.Context, want []cid.Cid, admit func(block []byte)
 
 // local gives a block from the store; ds.ErrNotFound means that it may be had elsewhere.
 func (n *Node) local(ctx context.Context, c cid.Cid, admit func([]byte) error) ([]byte, error) {
-	if _, err := Digest(c); err != nil {
+	if _, err := store.Digest(c); err != nil {
 		return nil, err
 	}
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	block, err := n.store.read(ctx, c)
-	if errors.Is(err, ErrDisk) { // what is not stored here may be had elsewhere
+	block, err := n.store.Read(ctx, c)
+	if errors.Is(err, store.ErrDisk) { // what is not stored here may be had elsewhere
 		return nil, ds.ErrNotFound
 	}
 	if err != nil {
@@ -194,12 +196,12 @@ func (n *Node) accept(ctx context.Context, b *batch, c cid.Cid, block []byte) er
 	if !b.wants(c) {
 		return nil
 	}
-	err, refused := check(c, block), ""
+	err, refused := store.Check(c, block), ""
 	switch {
-	case errors.Is(err, ErrHash):
+	case errors.Is(err, store.ErrHash):
 		n.counts.refuse("hash")
 		return err
-	case errors.Is(err, ErrEmpty):
+	case errors.Is(err, store.ErrEmpty):
 		n.counts.refuse("empty")
 		return err
 	case err != nil:
@@ -213,8 +215,8 @@ func (n *Node) accept(ctx context.Context, b *batch, c cid.Cid, block []byte) er
 		return nil // another source was faster
 	}
 	if err == nil {
-		err = n.store.write(ctx, c, block)
-		if errors.Is(err, ErrDisk) { // whoever asked has use of it all the same
+		err = n.store.Write(ctx, c, block)
+		if errors.Is(err, store.ErrDisk) { // whoever asked has use of it all the same
 			err = nil
 		}
 		if err != nil {
@@ -380,18 +382,8 @@ func (n *Node) connect(ctx context.Context, info peer.AddrInfo) {
 }
 
 var (
-	// ErrTooLarge says that a block has more than MaxBlock bytes.
-	ErrTooLarge = fmt.Errorf("block is larger than %d bytes", MaxBlock)
-	// ErrEmpty says that a block has no bytes, which is no dag-cbor.
-	ErrEmpty = errors.New("block is empty")
-	// ErrForm says that a CID is not a CIDv1 of dag-cbor under SHA-256, the only form that this package carries.
-	ErrForm = errors.New("not a CIDv1 of dag-cbor under SHA-256")
-	// ErrHash says that the bytes of a block are not those which its CID names.
-	ErrHash = errors.New("block does not have the hash that its cid names")
 	// ErrClosed says that the node has been closed.
 	ErrClosed = errors.New("ipfs node is closed")
-	// ErrDisk says that the block store has ended, since the disk takes nothing more. All else of the node goes on.
-	ErrDisk = errors.New("the block store cannot write")
 	// ErrNotProvided says that nobody who was asked had the block.
 	ErrNotProvided = errors.New("nobody who was asked has the block")
 )
@@ -399,7 +391,7 @@ var (
 // NotFoundError says that a wanted block could not be had, and why.
 type NotFoundError struct {
 	CID   cid.Cid // the wanted block
-	Cause error   // never nil: a refusal such as ErrTooLarge, ErrNotProvided, or the context's error
+	Cause error   // never nil: a refusal of the store's, ErrNotProvided, or the context's error
 }
 
 // Error implements error.

@@ -16,23 +16,21 @@ import (
 	"github.com/libp2p/go-libp2p"
 	dht "github.com/libp2p/go-libp2p-kad-dht"
 	record "github.com/libp2p/go-libp2p-record"
-	connmgrcore "github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/gologshim"
-	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"byway/ipfs/admission"
+	"byway/ipfs/fence"
 )
 
-const (
-	connGrace   = 30 * time.Second // before the connection manager closes an idle connection
-	dialTimeout = 10 * time.Second
-)
+const dialTimeout = 10 * time.Second
 
 var (
 	loopbackListen = []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}
@@ -69,32 +67,28 @@ func parseListen(cfg Config) ([]ma.Multiaddr, error) {
 
 // newHost starts the libp2p host: QUIC and TCP, no relay, no metrics; on a private network fenced in, on the public one
 // with AutoNAT and port mapping, by which a provider behind a home router learns and announces its address.
-func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (host.Host, *admission, error) {
-	limits := boundsOf(hostPart{
+func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (host.Host, *admission.Admission, error) {
+	admitting, err := admission.New(admission.Part{
 		Client: cfg.Client, Private: cfg.Network.Private, Sessions: cfg.Sessions, Pools: cfg.Pools,
 	})
-	low, high := limits.marks()
-	conns, err := connmgr.NewConnManager(low, high, connmgr.WithGracePeriod(connGrace))
 	if err != nil {
 		return nil, nil, err
 	}
-	admission, err := newAdmission(limits, conns)
-	if err != nil {
-		return nil, nil, err
+	gate := fence.Public(bootstrap)
+	if cfg.Network.Private {
+		gate = fence.Private(listen, bootstrap)
 	}
-	opts := []libp2p.Option{
+	opts := append(admitting.Options(gate),
 		libp2p.Identity(cfg.Key),
 		libp2p.ListenAddrs(listen...),
 		libp2p.Transport(quic.NewTransport),
 		libp2p.DefaultSecurity,
 		libp2p.DefaultMuxers,
 		libp2p.UserAgent("byway"),
-		libp2p.ConnectionManager(conns),
-		libp2p.ResourceManager(admission),
 		libp2p.WithDialTimeout(dialTimeout),
 		libp2p.DisableMetrics(),
 		libp2p.DisableRelay(),
-	}
+	)
 	if cfg.Dialer == nil {
 		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport))
 	} else {
@@ -102,33 +96,26 @@ func newHost(cfg Config, listen []ma.Multiaddr, bootstrap []peer.AddrInfo) (host
 			libp2p.Transport(tcp.NewTCPTransport, tcp.WithDialerForAddr(func(ma.Multiaddr) (tcp.ContextDialer, error) {
 				return cfg.Dialer, nil
 			})),
-			libp2p.QUICReuse(quicreuse.NewConnManager, quicreuse.OverrideListenUDP(
+			libp2p.QUICReuse(quicreuse.NewConnManager, append(admitting.QUICOptions(), quicreuse.OverrideListenUDP(
 				func(network string, local *net.UDPAddr) (net.PacketConn, error) {
 					listen := net.ListenConfig{Control: cfg.Dialer.Control}
 					return listen.ListenPacket(context.Background(), network, local.String())
-				}),
-				// What the library sets by itself where nothing else is set.
-				quicreuse.ConnContext(admission.quicContext), quicreuse.VerifySourceAddress(admission.VerifySourceAddress)))
+				}))...))
 	}
-	gater := connmgrcore.ConnectionGater(newPublicFence(bootstrap))
 	if cfg.Network.Private {
-		gater = newFence(listen, bootstrap)
-		opts = append(opts,
-			libp2p.ForceReachabilityPublic(), // no AutoNAT: the DHT takes every server at its word here
-		)
+		opts = append(opts, libp2p.ForceReachabilityPublic()) // no AutoNAT: the DHT takes every server at its word here
 	} else {
 		opts = append(opts, libp2p.NonPublicAddrPublishing(false))
 		if !cfg.Client {
 			opts = append(opts, libp2p.NATPortMap(), libp2p.EnableAutoNATv2())
 		}
 	}
-	opts = append(opts, libp2p.ConnectionGater(gate{gater, admission}))
 	h, err := libp2p.New(opts...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("start libp2p host: %w", err)
 	}
-	h.Network().Notify(admission)
-	return h, admission, nil
+	h.Network().Notify(admitting)
+	return h, admitting, nil
 }
 
 // newDHT joins the network's DHT. Provider records that others leave here live in data, below /dht.

@@ -1,3 +1,14 @@
+// Package ipfs owns the node's place in IPFS: a libp2p host, bitswap and a DHT over a store of small content-addressed
+// blocks. A block that was put on one node is found and fetched by its CID from any other, which need not have been told
+// where it is. The package speaks the protocols of stock IPFS and adds nothing that another node would have to know.
+//
+// A block is what registry calls an offer: dag-cbor, CIDv1, SHA-256, at most [store.MaxBlock] bytes. Nothing that a peer
+// sends is stored before its size, its hash and the caller's own check have passed, so that a peer can withhold a block
+// but neither forge one nor fill the disk. The package knows nothing of what is inside a block.
+//
+// Life of a block: [Node.Put] writes it together with a pin in one synced batch, and the provider loop tells the DHT
+// again and again until [Node.Drop]. Blocks fetched by [Node.Get] are kept unpinned and are served to others, but are
+// never announced.
 package ipfs
 
 import (
@@ -22,6 +33,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"byway/ipfs/admission"
+	"byway/ipfs/store"
 )
 
 const (
@@ -60,7 +74,7 @@ type Config struct {
 	// Sessions is how many peers this node serves for pay at once; their connections have room beside those of
 	// strangers, see [Node.Keep]. Pools bounds the streams of protocols that others run on the host.
 	Sessions int
-	Pools    map[protocol.ID]Pool
+	Pools    map[protocol.ID]admission.Pool
 	// HTTP carries requests to routers and gateways; nil stands for a transport with the defaults of net/http. Close
 	// closes its idle connections.
 	HTTP http.RoundTripper
@@ -75,9 +89,9 @@ type Config struct {
 type Node struct {
 	cfg       Config
 	log       *slog.Logger
-	store     *store
+	store     *store.Store
 	host      host.Host
-	admission *admission
+	admission *admission.Admission
 	dht       *dht.IpfsDHT
 	exchange  *bitswap.Bitswap
 	provider  *provider
@@ -147,7 +161,7 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 			err = errors.Join(fmt.Errorf("open ipfs node: %w", err), n.Close())
 		}
 	}()
-	if n.store, err = openStore(cfg.Dir, cfg.Log); err != nil {
+	if n.store, err = store.Open(cfg.Dir, cfg.Log); err != nil {
 		return nil, err
 	}
 	if n.host, n.admission, err = newHost(cfg, listen, bootstrap); err != nil {
@@ -158,7 +172,7 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 			n.bootstrap = append(n.bootstrap, info)
 		}
 	}
-	if n.dht, err = newDHT(cfg, n.host, n.store.data, n.bootstrap); err != nil {
+	if n.dht, err = newDHT(cfg, n.host, n.store.Shared(), n.bootstrap); err != nil {
 		return nil, err
 	}
 	n.exchange = bitswap.New(n.ctx, bsnet.NewFromIpfsHost(n.host), nil, n.store,
@@ -174,7 +188,7 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	n.serveSeeds()
-	pins, err := n.store.pins(ctx)
+	pins, err := n.store.Pins(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read pins of block store %s: %w", cfg.Dir, err)
 	}
@@ -205,14 +219,14 @@ func (n *Node) Addrs() []string {
 // Put stores a block, pins it and has it announced to the DHT, at once and then regularly until [Node.Drop], for which
 // it does not wait. The block is on the disk when Put returns. It fails with [ErrTooLarge] or [ErrEmpty].
 func (n *Node) Put(ctx context.Context, block []byte) (cid.Cid, error) {
-	if err := checkSize(block); err != nil {
+	if err := store.CheckSize(block); err != nil {
 		return cid.Undef, fmt.Errorf("put block: %w", err)
 	}
 	if n.ctx.Err() != nil {
 		return cid.Undef, fmt.Errorf("put block: %w", ErrClosed)
 	}
-	c := CID(sha256.Sum256(block))
-	if err := n.store.pin(ctx, c, block); err != nil {
+	c := store.CID(sha256.Sum256(block))
+	if err := n.store.Pin(ctx, c, block); err != nil {
 		return cid.Undef, fmt.Errorf("put block %s: %w", c, err)
 	}
 	n.offer(ctx, c, block)
@@ -233,11 +247,11 @@ func (n *Node) offer(ctx context.Context, c cid.Cid, block []byte) {
 
 // Drop unpins a block, stops announcing it and deletes it. A block that is not there is no error.
 func (n *Node) Drop(ctx context.Context, c cid.Cid) error {
-	if _, err := Digest(c); err != nil {
+	if _, err := store.Digest(c); err != nil {
 		return fmt.Errorf("drop block: %w", err)
 	}
 	n.provider.remove(c)
-	if err := n.store.drop(ctx, c); err != nil {
+	if err := n.store.Drop(ctx, c); err != nil {
 		return fmt.Errorf("drop block %s: %w", c, err)
 	}
 	return nil
@@ -246,7 +260,7 @@ func (n *Node) Drop(ctx context.Context, c cid.Cid) error {
 // Collect deletes every block that is not pinned and that keep does not want, and returns how many. Pinned ones stay:
 // they are this node's own, see [Node.Drop].
 func (n *Node) Collect(ctx context.Context, keep func(cid.Cid) bool) (int, error) {
-	gone, err := n.store.collect(ctx, keep)
+	gone, err := n.store.Collect(ctx, keep)
 	if err != nil {
 		return gone, fmt.Errorf("collect blocks: %w", err)
 	}
@@ -257,7 +271,7 @@ func (n *Node) Collect(ctx context.Context, keep func(cid.Cid) bool) (int, error
 func (n *Node) Holds(ctx context.Context, c cid.Cid) (bool, error) { return n.store.Has(ctx, c) }
 
 // Pinned lists the blocks that were put and not dropped, of this life and earlier ones.
-func (n *Node) Pinned(ctx context.Context) ([]cid.Cid, error) { return n.store.pins(ctx) }
+func (n *Node) Pinned(ctx context.Context) ([]cid.Cid, error) { return n.store.Pins(ctx) }
 
 // WaitReady waits until at least one bootstrap node is in the routing table; with none configured it returns at once.
 func (n *Node) WaitReady(ctx context.Context) error {
@@ -388,7 +402,7 @@ func (n *Node) Close() error {
 		errs = append(errs, n.host.Close())
 	}
 	if n.store != nil {
-		errs = append(errs, n.store.close())
+		errs = append(errs, n.store.Close())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close ipfs node: %w", err)
@@ -400,10 +414,10 @@ func (n *Node) Close() error {
 func isPublic(a ma.Multiaddr) bool { return manet.IsPublicAddr(a) }
 
 // Keep holds a peer's connections open when the host runs short of room, for the reason tag, until LetGo takes it back.
-func (n *Node) Keep(p peer.ID, tag string) { n.admission.keep(p, tag) }
+func (n *Node) Keep(p peer.ID, tag string) { n.admission.Keep(p, tag) }
 
 // LetGo makes a peer a stranger again, unless another tag keeps it.
-func (n *Node) LetGo(p peer.ID, tag string) { n.admission.letGo(p, tag) }
+func (n *Node) LetGo(p peer.ID, tag string) { n.admission.LetGo(p, tag) }
 
 // Use says what of the host's connections and streams is in use.
-func (n *Node) Use() Use { return n.admission.use() }
+func (n *Node) Use() admission.Use { return n.admission.Use() }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +23,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"go.uber.org/goleak"
+
+	"byway/ipfs/store"
 )
+
+func sum(block []byte) cid.Cid { return store.CID(sha256.Sum256(block)) }
 
 func newKey(t testing.TB) crypto.PrivKey {
 	t.Helper()
@@ -277,13 +282,13 @@ func TestCorruptedBlockFromALyingPeerIsNotStored(t *testing.T) {
 
 func TestOversizedBlockIsRefusedBeforeItIsStored(t *testing.T) {
 	t.Parallel()
-	big := bytes.Repeat([]byte{1}, MaxBlock+1)
+	big := bytes.Repeat([]byte{1}, store.MaxBlock+1)
 	c := sum(big)
 	a, b := open(t, Config{}), open(t, Config{})
-	if _, err := a.Put(t.Context(), big); !errors.Is(err, ErrTooLarge) {
+	if _, err := a.Put(t.Context(), big); !errors.Is(err, store.ErrTooLarge) {
 		t.Errorf("Put gives %v, want ErrTooLarge", err)
 	}
-	if _, err := a.Put(t.Context(), nil); !errors.Is(err, ErrEmpty) {
+	if _, err := a.Put(t.Context(), nil); !errors.Is(err, store.ErrEmpty) {
 		t.Errorf("Put of nothing gives %v, want ErrEmpty", err)
 	}
 	// A peer that is not bound by Put serves it all the same.
@@ -297,7 +302,7 @@ func TestOversizedBlockIsRefusedBeforeItIsStored(t *testing.T) {
 	defer other.Close()
 	connect(t, b, host)
 	_, missing := get(t, b, t.Context(), []cid.Cid{c}, nil)
-	if !errors.Is(missing[c], ErrTooLarge) {
+	if !errors.Is(missing[c], store.ErrTooLarge) {
 		t.Errorf("Get gives %v, want ErrTooLarge", missing[c])
 	}
 	if ok, _ := b.store.Has(t.Context(), c); ok {
@@ -325,7 +330,7 @@ func TestCIDOfAnotherFormIsRefusedWithoutAsking(t *testing.T) {
 	n := open(t, Config{Timeout: time.Minute})
 	raw := cid.NewCidV1(cid.Raw, sum([]byte("x")).Hash())
 	_, missing := get(t, n, t.Context(), []cid.Cid{raw, cid.Undef}, nil)
-	if !errors.Is(missing[raw], ErrForm) || !errors.Is(missing[cid.Undef], ErrForm) {
+	if !errors.Is(missing[raw], store.ErrForm) || !errors.Is(missing[cid.Undef], store.ErrForm) {
 		t.Errorf("got %v, want ErrForm twice", missing)
 	}
 }
@@ -367,7 +372,7 @@ func TestRottenBlockOnDiskIsFetchedAgain(t *testing.T) {
 	t.Parallel()
 	a, b := open(t, Config{}), open(t, Config{})
 	c := put(t, a, testBlock(1))
-	if err := b.store.write(t.Context(), c, []byte("rot")); err != nil {
+	if err := b.store.Write(t.Context(), c, []byte("rot")); err != nil {
 		t.Fatal(err)
 	}
 	connect(t, b, a)

@@ -15,6 +15,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"byway/ipfs/store"
 )
 
 // Limits of the asking side.
@@ -153,8 +155,8 @@ func (n *Node) fetchSeeds(ctx context.Context, b *batch, want []cid.Cid) {
 	wg.Wait()
 }
 
-// asked is a request that waits for its answer.
-type asked struct {
+// request is a request that waits for its answer.
+type request struct {
 	kind byte
 	want []int // positions in seedRun.want
 }
@@ -186,9 +188,9 @@ func (n *Node) fetchSeed(ctx context.Context, run *seedRun, self int, info peer.
 			}
 		}
 	})
-	var waiting []asked
+	var waiting []request
 	defer func() { run.giveBack(self, waiting) }()
-	ask := func(a asked) error {
+	ask := func(a request) error {
 		want := make([]cid.Cid, len(a.want))
 		for i, at := range a.want {
 			want[i] = run.want[at]
@@ -204,7 +206,7 @@ func (n *Node) fetchSeed(ctx context.Context, run *seedRun, self int, info peer.
 
 	in := &patientReader{stream: s}
 	r := bufio.NewReaderSize(in, 64<<10)
-	block := new([MaxBlock]byte)
+	block := new([store.MaxBlock]byte)
 	next, haves, gets := 0, 0, 0 // next position to ask about; requests of either kind under way
 	for {
 		for ; haves < haveAhead && next < len(run.want); haves++ {
@@ -212,7 +214,7 @@ func (n *Node) fetchSeed(ctx context.Context, run *seedRun, self int, info peer.
 			for ; next < len(run.want) && len(about) < maxAsk; next++ {
 				about = append(about, next)
 			}
-			if err := ask(asked{askHave, about}); err != nil {
+			if err := ask(request{askHave, about}); err != nil {
 				return err
 			}
 		}
@@ -221,7 +223,7 @@ func (n *Node) fetchSeed(ctx context.Context, run *seedRun, self int, info peer.
 			if len(want) == 0 {
 				break
 			}
-			if err := ask(asked{askGet, want}); err != nil {
+			if err := ask(request{askGet, want}); err != nil {
 				return err
 			}
 		}
@@ -379,7 +381,7 @@ func (r *seedRun) settle(seed, at int, had bool) {
 }
 
 // giveBack frees positions that a seed was asked for and will not answer.
-func (r *seedRun) giveBack(seed int, waiting []asked) {
+func (r *seedRun) giveBack(seed int, waiting []request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, a := range waiting {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/network"
+
+	"byway/ipfs/store"
 )
 
 func testCIDs(from, to int) []cid.Cid {
@@ -24,7 +26,7 @@ func testCIDs(from, to int) []cid.Cid {
 func fill(t testing.TB, n *Node, from, to int) {
 	t.Helper()
 	for i := from; i <= to; i++ {
-		if err := n.store.write(t.Context(), sum(testBlock(i)), testBlock(i)); err != nil {
+		if err := n.store.Write(t.Context(), sum(testBlock(i)), testBlock(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -270,7 +272,7 @@ func FuzzReadRequest(f *testing.F) {
 		}
 		var want []cid.Cid
 		for _, digest := range digests {
-			want = append(want, CID(digest))
+			want = append(want, store.CID(digest))
 		}
 		again, err := appendRequest(nil, kind, want)
 		if err != nil || !bytes.Equal(again, raw[:len(raw)-r.Len()]) {
@@ -290,7 +292,7 @@ func FuzzReadAnswer(f *testing.F) {
 			}
 		}
 		rest := raw[len(raw)-r.Len():]
-		block, err := readBlock(r, new([MaxBlock]byte))
+		block, err := readBlock(r, new([store.MaxBlock]byte))
 		if err != nil {
 			return
 		}

@@ -13,6 +13,8 @@ import (
 	ds "github.com/ipfs/go-datastore"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"byway/ipfs/store"
 )
 
 // Limits of the serving side. A stream costs about 100 KiB.
@@ -81,7 +83,7 @@ func (n *Node) serveSeed(ctx context.Context, s network.Stream) error {
 		case askHave:
 			has := make([]bool, len(want))
 			for i, digest := range want {
-				if has[i], err = n.store.Has(ctx, CID(digest)); err != nil {
+				if has[i], err = n.store.Has(ctx, store.CID(digest)); err != nil {
 					return err
 				}
 			}
@@ -90,7 +92,7 @@ func (n *Node) serveSeed(ctx context.Context, s network.Stream) error {
 			}
 		case askGet:
 			for _, digest := range want {
-				block, err := n.store.read(ctx, CID(digest))
+				block, err := n.store.Read(ctx, store.CID(digest))
 				if err != nil && !errors.Is(err, ds.ErrNotFound) {
 					return err
 				}
@@ -170,7 +172,7 @@ func appendRequest(buf []byte, kind byte, want []cid.Cid) ([]byte, error) {
 	buf = append(buf, kind)
 	buf = binary.BigEndian.AppendUint16(buf, uint16(len(want)))
 	for _, c := range want {
-		digest, err := Digest(c)
+		digest, err := store.Digest(c)
 		if err != nil {
 			return nil, err
 		}
@@ -228,7 +230,7 @@ func appendBitmap(buf []byte, has []bool) []byte {
 }
 
 // readBlock reads one block of the answer to a get request into buf; nil means that the other side does not have it.
-func readBlock(r io.Reader, buf *[MaxBlock]byte) ([]byte, error) {
+func readBlock(r io.Reader, buf *[store.MaxBlock]byte) ([]byte, error) {
 	var head [2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, noEOF(err)
@@ -237,8 +239,8 @@ func readBlock(r io.Reader, buf *[MaxBlock]byte) ([]byte, error) {
 	if size == 0 {
 		return nil, nil
 	}
-	if size > MaxBlock {
-		return nil, fmt.Errorf("%w: %d", ErrTooLarge, size)
+	if size > store.MaxBlock {
+		return nil, fmt.Errorf("%w: %d", store.ErrTooLarge, size)
 	}
 	if _, err := io.ReadFull(r, buf[:size]); err != nil {
 		return nil, noEOF(err)

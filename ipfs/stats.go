@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+
+	"byway/ipfs/store"
 )
 
 // Stats counts what a node took from others and what it refused, since it was opened. It has a fixed size, whatever
@@ -56,7 +58,7 @@ func (c *counts) giveUp(err error) {
 
 // lied reports whether a seed sent what no honest one can have sent.
 func lied(err error) bool {
-	return errors.Is(err, ErrHash) || errors.Is(err, ErrTooLarge) || errors.Is(err, errBitmap)
+	return errors.Is(err, store.ErrHash) || errors.Is(err, store.ErrTooLarge) || errors.Is(err, errBitmap)
 }
 
 // Stats returns the counts so far.

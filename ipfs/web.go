@@ -16,6 +16,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/sync/errgroup"
+
+	"byway/ipfs/store"
 )
 
 // The web fall-backs of the public network. A router answers who has a block (IPFS delegated routing, /routing/v1), a
@@ -239,7 +241,7 @@ func (n *Node) fetchGateway(ctx context.Context, b *batch, c cid.Cid) {
 		if !e.pause.ready() {
 			continue
 		}
-		block, err := n.web.get(ctx, e, "/ipfs/"+c.String()+"?format=raw", "application/vnd.ipld.raw", MaxBlock)
+		block, err := n.web.get(ctx, e, "/ipfs/"+c.String()+"?format=raw", "application/vnd.ipld.raw", store.MaxBlock)
 		if err == nil {
 			err = n.accept(ctx, b, c, block)
 		}

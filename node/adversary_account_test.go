@@ -10,14 +10,15 @@ import (
 	"byway/node"
 	"byway/node/wire"
 	"byway/payments"
+	"byway/payments/pace"
 )
 
 // windowOf is how many bytes a vault may have unpaid on an offer's terms when so many were forwarded and paid.
-func windowOf(t *testing.T, m *market, paid uint64) uint64 {
+func windowOf(t *testing.T, m *world, paid uint64) uint64 {
 	t.Helper()
 	o := m.offer().Offer
 	terms := payments.Terms{Tick: o.Tick, Window: o.Window}
-	return payments.EarnedWindow(terms, paid, 0) + 2*o.Tick + paid/50
+	return pace.EarnedWindow(terms, paid, 0) + 2*o.Tick + paid/50
 }
 
 func TestAdversaryChurnOverTheWireBuysNoSecondWindow(t *testing.T) {
@@ -84,14 +85,14 @@ func TestAdversaryRefusalsAreNotPaidFor(t *testing.T) {
 	held := m.another().connect()
 	defer inUse(m, held.Tunnel())()
 	promised := func() contracts.Amount {
-		sum, err := m.consumer.Ledger().Promised(m.ctx, m.consumer.Domain(), m.consumer.Channel(m.offer().Offer))
+		sum, err := m.consumer.Ledger.Promised(m.ctx, m.consumer.Domain, m.consumer.Channel(m.offer().Offer))
 		check(t, err)
 		return sum
 	}
 	before := promised()
 	const times = 5
 	for range times {
-		var refused *wire.RefusedError
+		var refused *wire.RefusalError
 		if s, err := m.consumer.Connect(m.ctx, m.offer()); !errors.As(err, &refused) || refused.Code != wire.RefusedBusy {
 			if s != nil {
 				s.Close(m.ctx)
@@ -112,13 +113,13 @@ func TestNewcomerIsServedThoughTheBudgetIsUsedUp(t *testing.T) {
 	m := newcomer(t, "1", func(*node.ProviderConfig) {})
 	w, err := m.consumer.Wallet()
 	check(t, err)
-	from, err := m.Client().Head(m.ctx)
+	from, err := m.Client.Head(m.ctx)
 	check(t, err)
 	s := m.connect()
 	if err := m.download(s.Tunnel(), 1<<20); err != nil {
 		t.Fatal(err)
 	}
-	to, err := m.Client().Head(m.ctx)
+	to, err := m.Client.Head(m.ctx)
 	check(t, err)
 	m.settled(s)
 	c, err := w.Channel(m.ctx, m.offer().Offer.Payee)

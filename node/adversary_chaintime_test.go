@@ -9,8 +9,10 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/node"
+	"byway/node/home"
+	"byway/node/vault"
 	"byway/payments"
-	"byway/registry"
+	"byway/registry/directory"
 )
 
 // Whatever this machine's clock says: offers that live for hours are listed and used, a reserve that was signed is
@@ -29,7 +31,7 @@ func TestAdversaryClocksApartFromTheChains(t *testing.T) {
 				check(t, err)
 				cfg.Trust = trust
 			})
-			head, err := m.Client().Head(m.ctx)
+			head, err := m.Client.Head(m.ctx)
 			check(t, err)
 			if off := time.Until(head.Time); (off - ahead).Abs() > 2*time.Minute {
 				t.Fatalf("the chain's clock is %s ahead, want %s", off, ahead)
@@ -38,9 +40,9 @@ func TestAdversaryClocksApartFromTheChains(t *testing.T) {
 			if head.Time.Before(o.NotBefore) || !head.Time.Before(o.Expires) {
 				t.Errorf("the chain's time is %s, the offer is valid from %s to %s", head.Time, o.NotBefore, o.Expires)
 			}
-			var offers []registry.Listing
+			var offers []directory.Listing
 			for l, err := range m.consumer.Offers(m.ctx) {
-				if skip := (*registry.Skipped)(nil); err != nil && !errors.As(err, &skip) {
+				if skip := (*directory.Omission)(nil); err != nil && !errors.As(err, &skip) {
 					t.Fatal(err)
 				}
 				if err == nil && l.Offer.Provider == o.Provider {
@@ -50,7 +52,7 @@ func TestAdversaryClocksApartFromTheChains(t *testing.T) {
 			if len(offers) != 1 {
 				t.Errorf("%d offers of the provider are listed", len(offers))
 			}
-			if _, err := m.consumer.Market().Rank(offers, registry.Criteria{MinAge: 2 * time.Hour}); err == nil {
+			if _, err := m.consumer.Market().Rank(offers, directory.Criteria{MinAge: 2 * time.Hour}); err == nil {
 				t.Error("a registration of this moment passes for one of hours ago")
 			}
 
@@ -72,11 +74,11 @@ func TestAdversaryClocksApartFromTheChains(t *testing.T) {
 			if _, err := w.StartExit(m.ctx, o.Payee); err != nil {
 				t.Fatal(err)
 			}
-			var early *node.EarlyExitError
-			if _, err := w.FinishExit(m.ctx, o.Payee); !errors.As(err, &early) || early.At.Sub(early.Now) > node.DevnetExitDelay {
+			var early *vault.EarlyError
+			if _, err := w.FinishExit(m.ctx, o.Payee); !errors.As(err, &early) || early.At.Sub(early.Now) > home.DevnetExitDelay {
 				t.Errorf("an exit that was announced a moment ago: %v", err)
 			}
-			check(t, m.Chain().Advance(node.DevnetExitDelay+time.Minute))
+			check(t, m.Chain.Advance(home.DevnetExitDelay+time.Minute))
 			if _, err := w.FinishExit(m.ctx, o.Payee); err != nil {
 				t.Errorf("an exit that is over: %v", err)
 			}

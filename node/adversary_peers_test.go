@@ -35,7 +35,7 @@ import (
 )
 
 // hostOf gives the host of the provider's offer.
-func (m *market) hostOf() peer.AddrInfo {
+func (m *world) hostOf() peer.AddrInfo {
 	m.t.Helper()
 	info, err := m.offer().Offer.Host.AddrInfo()
 	if err != nil {
@@ -76,7 +76,7 @@ func crowdOf(t testing.TB, to peer.AddrInfo, n int) []*crowd.Peer {
 }
 
 // newcomer connects as a peer of its own and says Hello for a channel that has money; it returns how long that took.
-func (m *market) newcomer(payer contracts.Signer) (time.Duration, error) {
+func (m *world) newcomer(payer contracts.Signer) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(m.ctx, 30*time.Second)
 	defer cancel()
 	began := time.Now()
@@ -93,7 +93,7 @@ func (m *market) newcomer(payer contracts.Signer) (time.Duration, error) {
 
 // vaults deposits for many payers at once, who are their own signers. The money is that of one of the development chain's
 // accounts.
-func (m *market) vaults(n int) (payers []contracts.Key) {
+func (m *world) vaults(n int) (payers []contracts.Key) {
 	m.t.Helper()
 	rich := devchain.Account(6)
 	each := tokens("0.01")
@@ -104,7 +104,7 @@ func (m *market) vaults(n int) (payers []contracts.Key) {
 	if err := m.Fund(m.ctx, rich.Address(), all); err != nil {
 		m.t.Fatal(err)
 	}
-	client, net := m.Client(), m.Network
+	client, net := m.Client, m.Network
 	nonce, err := client.PendingNonceAt(m.ctx, rich.Address())
 	if err != nil {
 		m.t.Fatal(err)
@@ -167,7 +167,7 @@ func (m *market) vaults(n int) (payers []contracts.Key) {
 }
 
 // held asserts that a newcomer gets in, and prints what the attack came to.
-func (m *market) held(attack, bound, seen string) {
+func (m *world) held(attack, bound, seen string) {
 	m.t.Helper()
 	m.t.Logf("adversary: %s | bound: %s | seen: %s", attack, bound, seen)
 }
@@ -175,10 +175,10 @@ func (m *market) held(attack, bound, seen string) {
 func TestAdversaryIdleConnectionsDoNotKeepANewcomerOut(t *testing.T) {
 	m := startMarket(t, marketConfig{deposit: "0"})
 	payers := m.vaults(1)
-	most := m.provider.Peers().StrangersMost
+	most := m.provider.PeersUse().StrangersMost
 	idle := crowdOf(t, m.hostOf(), most+most/4)
 	eventually(t, time.Minute, "no more strangers than there is room for", func() bool {
-		return m.provider.Peers().Strangers <= most && len(m.provider.Host().Network().Conns()) <= most+8
+		return m.provider.PeersUse().Strangers <= most && len(m.provider.Host().Network().Conns()) <= most+8
 	})
 	took, err := m.newcomer(payers[0])
 	if err != nil {
@@ -186,9 +186,9 @@ func TestAdversaryIdleConnectionsDoNotKeepANewcomerOut(t *testing.T) {
 	}
 	// And the session outlives a second wave, which displaces the first.
 	crowdOf(t, m.hostOf(), most)
-	use := m.provider.Peers()
-	if m.provider.Sessions() != 1 || use.Kept < 1 || use.Strangers > most {
-		t.Errorf("%d sessions, %+v", m.provider.Sessions(), use)
+	use := m.provider.PeersUse()
+	if len(m.provider.Sessions()) != 1 || use.Kept < 1 || use.Strangers > most {
+		t.Errorf("%d sessions, %+v", len(m.provider.Sessions()), use)
 	}
 	m.held(strconv.Itoa(len(idle)+most)+" idle identities", strconv.Itoa(most)+" connections of strangers, the session stays",
 		strconv.Itoa(use.Strangers)+" held, newcomer served after "+took.Round(time.Millisecond).String())
@@ -226,7 +226,7 @@ func TestAdversaryHalfOpenStreamsDoNotShutTheProtocol(t *testing.T) {
 					s.Write([]byte{0, 0})
 					opened.Add(1)
 				}
-				use := m.provider.Peers().Hellos
+				use := m.provider.PeersUse().Hellos
 				most.Store(max(most.Load(), int64(use.Open)))
 				return nil
 			})
@@ -251,7 +251,7 @@ func TestAdversarySilentStreamsDoNotShutTheHost(t *testing.T) {
 	m := startMarket(t, marketConfig{deposit: "0"})
 	payers := m.vaults(1)
 	host := m.hostOf()
-	bound := m.provider.Peers().WaitingMost
+	bound := m.provider.PeersUse().WaitingMost
 	peers := crowdOf(t, host, bound/16+60)
 	opened := 0
 	for _, p := range peers {
@@ -266,7 +266,7 @@ func TestAdversarySilentStreamsDoNotShutTheHost(t *testing.T) {
 	if err != nil {
 		t.Fatalf("a newcomer was kept out: %v", err)
 	}
-	use := m.provider.Peers()
+	use := m.provider.PeersUse()
 	// Those that are being closed still count for a moment.
 	if use.Waiting > bound+bound/4 {
 		t.Errorf("%d streams wait, %d are the bound", use.Waiting, bound)
@@ -309,7 +309,7 @@ func TestAdversarySlowHelloIsCutOff(t *testing.T) {
 func TestAdversaryHalfOpenConnectionsDoNotKeepANewcomerOut(t *testing.T) {
 	m := startMarket(t, marketConfig{deposit: "0"})
 	payers := m.vaults(1)
-	bound := m.provider.Peers().HandshakesMost
+	bound := m.provider.PeersUse().HandshakesMost
 	var raw []net.Conn
 	defer func() {
 		for _, c := range raw {
@@ -328,7 +328,7 @@ func TestAdversaryHalfOpenConnectionsDoNotKeepANewcomerOut(t *testing.T) {
 	if err != nil {
 		t.Fatalf("a newcomer was kept out: %v", err)
 	}
-	use := m.provider.Peers()
+	use := m.provider.PeersUse()
 	if use.Handshakes > bound {
 		t.Errorf("%d handshakes are open, %d are the bound", use.Handshakes, bound)
 	}
@@ -337,7 +337,7 @@ func TestAdversaryHalfOpenConnectionsDoNotKeepANewcomerOut(t *testing.T) {
 }
 
 // tcpAddress is the provider's libp2p address for TCP.
-func (m *market) tcpAddress() string {
+func (m *world) tcpAddress() string {
 	m.t.Helper()
 	for _, a := range m.hostOf().Addrs {
 		if _, err := a.ValueForProtocol(ma.P_TCP); err == nil {
@@ -373,7 +373,7 @@ func TestAdversaryHellosWithoutMoneyAreLookedAtAFewAtATime(t *testing.T) {
 					s, err = p.Open(dial, host.ID, wire.SessionProtocol)
 					return s, err
 				}, payments.DomainOf(m.Network.Deployment), m.offer(), key)
-				if refused := (*wire.RefusedError)(nil); errors.As(err, &refused) {
+				if refused := (*wire.RefusalError)(nil); errors.As(err, &refused) {
 					said.Add(1)
 				}
 				if s != nil {
@@ -556,14 +556,14 @@ func TestAdversaryPaidSessionsFromAsManyPeers(t *testing.T) {
 		readers.Wait()
 	}()
 	if err != nil {
-		t.Fatalf("%d sessions after %s, then: %v; %+v", m.provider.Sessions(), took, err, m.provider.Peers())
+		t.Fatalf("%d sessions after %s, then: %v; %+v", len(m.provider.Sessions()), took, err, m.provider.PeersUse())
 	}
 	// They stay while the attack goes on: for as long as a session waits for a broken stream and more.
 	hold := time.Now()
 	for time.Since(hold) < min(35*time.Second, time.Duration(n)*50*time.Millisecond) && broken.Load() == 0 {
 		time.Sleep(100 * time.Millisecond)
 	}
-	use := m.provider.Peers()
+	use := m.provider.PeersUse()
 	runtime.GC()
 	after := rss(t)
 	if use.Sessions != n || broken.Load() != 0 {
@@ -587,19 +587,19 @@ func TestAdversaryPaidSessionsFromAsManyPeers(t *testing.T) {
 }
 
 // newcomerWhileFull says Hello once more, without money: the answer shows that the provider still listens.
-func (m *market) newcomerWhileFull() (time.Duration, error) {
+func (m *world) newcomerWhileFull() (time.Duration, error) {
 	key, err := contracts.GenerateKey()
 	if err != nil {
 		return 0, err
 	}
 	took, err := m.newcomer(key)
-	if refused := (*wire.RefusedError)(nil); errors.As(err, &refused) {
+	if refused := (*wire.RefusalError)(nil); errors.As(err, &refused) {
 		return took, nil
 	}
 	return took, err
 }
 
-// rss is what the process holds of memory, in bytes.
+// rss returns the process's resident memory, in bytes.
 func rss(t testing.TB) int64 {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/statm")

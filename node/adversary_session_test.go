@@ -28,7 +28,7 @@ func codeOf(t *testing.T, err error) wire.RefusalCode {
 	if errors.As(err, &told) {
 		t.Errorf("the refusal carries a promise: %v", err)
 	}
-	var refused *wire.RefusedError
+	var refused *wire.RefusalError
 	if err != nil && !errors.As(err, &refused) {
 		t.Errorf("neither welcomed nor refused: %v", err)
 		return wire.RefusedInternal
@@ -40,9 +40,9 @@ func codeOf(t *testing.T, err error) wire.RefusalCode {
 }
 
 // rows are the sessions that the provider's ledger has ever had.
-func (m *market) rows() int {
+func (m *world) rows() int {
 	m.t.Helper()
-	list, err := m.provider.Ledger().Sessions(m.ctx, math.MaxInt32)
+	list, err := m.provider.Ledger.Sessions(m.ctx, math.MaxInt32)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func (m *market) rows() int {
 }
 
 // above is a greeting of the consumer's whose promise rises by a tick above the total so far.
-func (m *market) above(t *testing.T, total contracts.Amount) node.Greeting {
+func (m *world) above(t *testing.T, total contracts.Amount) node.Greeting {
 	t.Helper()
 	return m.greeting(t, m.cfg.Session, func(p *payments.Promise) {
 		sum, err := total.Add(p.Cumulative)
@@ -95,11 +95,11 @@ func TestAdversaryStreamsThatRaceOneSessionID(t *testing.T) {
 		}
 		welcomed += won
 	}
-	if n := m.provider.Sessions(); n != rounds {
+	if n := len(m.provider.Sessions()); n != rounds {
 		t.Errorf("%d sessions are served, want %d", n, rounds)
 	}
 	m.held(fmt.Sprintf("%d streams race one session id, %d times", streams, rounds), "one session an id",
-		fmt.Sprintf("%d welcomed, %d served, %d rows", welcomed, m.provider.Sessions(), m.rows()))
+		fmt.Sprintf("%d welcomed, %d served, %d rows", welcomed, len(m.provider.Sessions()), m.rows()))
 }
 
 func TestAdversarySessionIDAfterClose(t *testing.T) {
@@ -119,7 +119,7 @@ func TestAdversarySessionIDAfterClose(t *testing.T) {
 		}
 	}
 	m.paidExactly(receipt, s.ID())
-	if n := m.provider.Sessions(); n != 0 || m.rows() != rows {
+	if n := len(m.provider.Sessions()); n != 0 || m.rows() != rows {
 		t.Errorf("%d sessions are served, %d rows, want none and %d", n, m.rows(), rows)
 	}
 	m.held("a closed session's id is opened again with a promise that rises", "refused, the record stays",
@@ -147,12 +147,12 @@ func TestAdversarySessionIDAgainAndAgain(t *testing.T) {
 			defer stream.Reset()
 		}
 	}
-	use := m.provider.Peers()
-	if welcomed != 1 || use.Sessions != 1 || m.provider.ExitSessions() != 1 {
-		t.Errorf("%d welcomed, %d sessions, %d peers in the tunnel, want one of each", welcomed, use.Sessions, m.provider.ExitSessions())
+	use := m.provider.PeersUse()
+	if welcomed != 1 || use.Sessions != 1 || m.provider.Exit().Sessions() != 1 {
+		t.Errorf("%d welcomed, %d sessions, %d peers in the tunnel, want one of each", welcomed, use.Sessions, m.provider.Exit().Sessions())
 	}
 	m.held("40 Hellos with one session id at two sessions at most", "one session, one peer",
-		fmt.Sprintf("%d welcomed, %d peers", welcomed, m.provider.ExitSessions()))
+		fmt.Sprintf("%d welcomed, %d peers", welcomed, m.provider.Exit().Sessions()))
 }
 
 func TestAdversaryMoreSessionsThanAreSold(t *testing.T) {
@@ -191,7 +191,7 @@ func TestAdversaryMoreSessionsThanAreSold(t *testing.T) {
 		}
 	}
 	// As many may wait for a place, and for a moment a few more where some have rested for long.
-	use := m.provider.Peers()
+	use := m.provider.PeersUse()
 	if welcomed < most || use.Sessions != most || use.Resting > most+serve.HelloLooks {
 		t.Errorf("%d welcomed, %d sessions, %d rest, want %d sessions", welcomed, use.Sessions, use.Resting, most)
 	}
@@ -249,13 +249,13 @@ func TestAdversaryReplaysLearnNothing(t *testing.T) {
 	hello.Payer, hello.Signer, hello.Token = recorded.Promise.Payer, recorded.Promise.Signer, recorded.Promise.Token
 	hello.First = wire.NewPromise(recorded.Promise)
 	hosts := wire.Hosts{Consumer: m.consumer.Host().ID(), Provider: m.provider.Host().ID()}
-	check(t, hello.Sign(m.consumer.Domain(), offer.Offer.Payee, hosts, m.cfg.Session))
+	check(t, hello.Sign(m.consumer.Domain, offer.Offer.Payee, hosts, m.cfg.Session))
 	// A later promise, which is nobody's business.
 	later := m.above(t, tokens("0.0123")).Promise
 	later.Share = later.Cumulative
 	check(t, wire.NewStream(stream).Send(&wire.Pay{Promise: wire.NewPromise(later)}))
 	eventually(t, time.Minute, "the later promise is taken", func() bool {
-		r, err := m.provider.Ledger().Session(m.ctx, recorded.Session, true)
+		r, err := m.provider.Ledger.Session(m.ctx, recorded.Session, true)
 		return err == nil && !r.Amount.IsZero() && recorded.Promise.Cumulative.Less(r.Amount)
 	})
 	rows := m.rows()
@@ -300,7 +300,7 @@ func withSignature(h, of wire.Hello) wire.Hello {
 }
 
 // replayFrom says a Hello from a peer's host: as it is, or signed by somebody under the name that it gives.
-func (m *market) replayFrom(p *crowd.Peer, h wire.Hello, sign contracts.Signer) error {
+func (m *world) replayFrom(p *crowd.Peer, h wire.Hello, sign contracts.Signer) error {
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(m.ctx, 30*time.Second)
 	defer cancel()
@@ -313,14 +313,14 @@ func (m *market) replayFrom(p *crowd.Peer, h wire.Hello, sign contracts.Signer) 
 		own := h
 		own.Signer = sign.Address()
 		hosts := wire.Hosts{Consumer: stream.Conn().LocalPeer(), Provider: stream.Conn().RemotePeer()}
-		check(m.t, own.Sign(m.consumer.Domain(), m.offer().Offer.Payee, hosts, sign))
+		check(m.t, own.Sign(m.consumer.Domain, m.offer().Offer.Payee, hosts, sign))
 		h.Signature = own.Signature
 	}
 	return node.AnswerTo(stream, &h)
 }
 
 // replay says a Hello from the consumer's host, as it is.
-func (m *market) replay(h wire.Hello) error {
+func (m *world) replay(h wire.Hello) error {
 	m.t.Helper()
 	stream, err := m.consumer.Host().NewStream(m.ctx, m.hostOf().ID, wire.SessionProtocol)
 	if err != nil {
@@ -336,7 +336,7 @@ func TestAdversaryReplayAfterTheEndIsOfAKnownSession(t *testing.T) {
 	g := m.greeting(t, m.cfg.Session, nil)
 	g.Payer, g.Signer, g.Token, g.First = g.Promise.Payer, g.Promise.Signer, g.Promise.Token, wire.NewPromise(g.Promise)
 	hosts := wire.Hosts{Consumer: m.consumer.Host().ID(), Provider: m.provider.Host().ID()}
-	check(t, g.Hello.Sign(m.consumer.Domain(), m.offer().Offer.Payee, hosts, m.cfg.Session))
+	check(t, g.Hello.Sign(m.consumer.Domain, m.offer().Offer.Payee, hosts, m.cfg.Session))
 	stream, err := m.consumer.Host().NewStream(m.ctx, m.hostOf().ID, wire.SessionProtocol)
 	if err != nil {
 		t.Fatal(err)
@@ -367,7 +367,7 @@ func TestAdversaryReplayAfterTheEndIsOfAKnownSession(t *testing.T) {
 	if code := codeOf(t, m.replayFrom(other, g.Hello, nil)); code != wire.RefusedPromise {
 		t.Errorf("from another host: code %d, want %d", code, wire.RefusedPromise)
 	}
-	if n := m.provider.Sessions(); n != 0 || m.rows() != rows {
+	if n := len(m.provider.Sessions()); n != 0 || m.rows() != rows {
 		t.Errorf("%d sessions are served, %d rows, want none and %d", n, m.rows(), rows)
 	}
 	m.held("a Hello is said again after its session, from its own host and from another one",
@@ -426,7 +426,7 @@ func TestProgramsOfAnotherProtocolAreTold(t *testing.T) {
 	}
 	g := m.greeting(t, m.cfg.Session, nil)
 	g.Versions = wire.Versions{From: 3, To: 4}
-	var refused *wire.RefusedError
+	var refused *wire.RefusalError
 	err := m.consumer.Greet(m.ctx, m.offer().Offer, g)
 	if !errors.As(err, &refused) || refused.Versions != wire.Spoken() || !strings.Contains(refused.Reason, "speaks versions 2 to 2") ||
 		!strings.Contains(refused.Reason, "consumer 3 to 4") {

@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"byway/node"
+	"byway/node/provide"
 	"byway/node/serve"
 	"byway/node/wire"
 )
@@ -16,8 +17,10 @@ import (
 // ones are refused; and both the state and its end show.
 func TestAdversaryAnExitInTroubleSellsNothing(t *testing.T) {
 	t.Parallel()
-	m := startMarket(t, marketConfig{})
-	status := func() node.ProviderStatus {
+	var trouble atomic.Value
+	trouble.Store("")
+	m := startMarket(t, marketConfig{trouble: func() string { return trouble.Load().(string) }})
+	status := func() provide.Status {
 		s, err := m.provider.Status(m.ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -30,19 +33,19 @@ func TestAdversaryAnExitInTroubleSellsNothing(t *testing.T) {
 	}
 	const why = "its nftables table was removed"
 	// Trouble that passes at once ends nothing: the firewall was reloaded, and is back.
-	m.provider.Trouble(why)
+	trouble.Store(why)
 	if got := status().Trouble; got != why {
 		t.Errorf("status says %q of the exit's trouble", got)
 	}
-	m.provider.Trouble("")
+	trouble.Store("")
 	if err := m.download(s.Tunnel(), 1<<20); err != nil {
 		t.Errorf("after a trouble that passed: %v", err)
 	}
 
 	began := time.Now()
-	m.provider.Trouble(why)
+	trouble.Store(why)
 	_, err := m.consumer.Connect(m.ctx, m.offer())
-	var refused *wire.RefusedError
+	var refused *wire.RefusalError
 	if !errors.As(err, &refused) || refused.Code != wire.RefusedBusy || !strings.Contains(refused.Reason, "forwards nothing") {
 		t.Errorf("a new session: %v", err)
 	}
@@ -61,11 +64,11 @@ func TestAdversaryAnExitInTroubleSellsNothing(t *testing.T) {
 	}
 	receipt, _ := s.Close(m.ctx)
 	m.paidExactly(receipt, s.ID())
-	if n := m.provider.Sessions(); n != 0 {
+	if n := len(m.provider.Sessions()); n != 0 {
 		t.Errorf("%d sessions are left", n)
 	}
 
-	m.provider.Trouble("")
+	trouble.Store("")
 	again := m.connect()
 	if err := m.download(again.Tunnel(), 1<<20); err != nil {
 		t.Errorf("after the trouble: %v", err)

@@ -17,9 +17,13 @@ import (
 
 	"byway/contracts"
 	"byway/node"
+	"byway/node/home"
+	"byway/node/path"
+	"byway/node/vault"
 	"byway/node/wire"
 	"byway/payments"
 	"byway/payments/ledger"
+	"byway/payments/payee"
 	"byway/registry"
 	"byway/tunnel"
 )
@@ -41,7 +45,7 @@ type nodesSeen struct {
 	overpaid uint64
 }
 
-// String is what the test prints.
+// String is the line that the test prints.
 func (s nodesSeen) String() string {
 	return fmt.Sprintf("%d lives, %d crashes, %d stops, %d sessions, %d MiB forwarded: at most %d bytes unpaid (%d ‰ of window "+
 		"and tolerance), %d bytes torn by a crash, %d bytes overpaid beyond 3 %%", s.lives, s.crashes, s.stops, s.sessions,
@@ -51,7 +55,7 @@ func (s nodesSeen) String() string {
 // nodeLife is a provider's life among consumers of every kind: whole nodes, a real chain, real tunnels. What was forwarded
 // is read from the exit's meters while they run, not from the books alone.
 type nodeLife struct {
-	*market
+	*world
 	r      *rand.Rand
 	seen   *nodesSeen
 	cfg    node.ProviderConfig
@@ -73,7 +77,7 @@ type nodeVault struct {
 	live     func(v *nodeVault, r *rand.Rand)
 
 	mu       sync.Mutex
-	receipts []node.Receipt
+	receipts []path.Receipt
 
 	most contracts.Amount // the largest window and tolerance that it was ever granted
 	torn contracts.Amount // forwarded between a promise and a crash: the provider's own loss, once a day
@@ -101,7 +105,7 @@ func TestChaosOfNodes(t *testing.T) {
 
 func liveAndDie(t *testing.T, r *rand.Rand, seen *nodesSeen) {
 	l := &nodeLife{
-		market: startMarketFor(t, marketConfig{deposit: "0"}, 5*time.Minute), r: r, seen: seen,
+		world: startMarketFor(t, marketConfig{deposit: "0"}, 5*time.Minute), r: r, seen: seen,
 		counted: map[string]uint64{}, of: map[string]common.Address{},
 	}
 	check(t, l.stop())
@@ -133,14 +137,14 @@ func liveAndDie(t *testing.T, r *rand.Rand, seen *nodesSeen) {
 
 // newVault makes a consumer with money, which may set some of it aside.
 func (l *nodeLife) newVault(honest bool, live func(*nodeVault, *rand.Rand)) {
-	m := *l.market
+	m := *l.world
 	m.startConsumer(tokens("1"))
 	v := &nodeVault{consumer: m.consumer, cfg: m.cfg, honest: honest, live: live}
 	var err error
 	if l.r.IntN(2) == 0 {
 		_, err = v.consumer.Fund(l.ctx, l.offer().Offer, tokens("1"))
 	} else {
-		var w *node.Wallet
+		var w *vault.Wallet
 		if w, err = v.consumer.Wallet(); err == nil {
 			_, err = w.Deposit(l.ctx, tokens("1"))
 		}
@@ -184,7 +188,7 @@ func (l *nodeLife) round(crash bool) {
 
 // restart starts the provider on the home that it left, on another day: a second crash of a day is held against the vaults.
 func (l *nodeLife) restart() {
-	books, err := payments.OpenLedger(l.ledgerFile())
+	books, err := ledger.Open(l.ledgerFile(), "")
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -201,11 +205,11 @@ func (l *nodeLife) restart() {
 	l.ending.Store(false)
 }
 
-// total is what was forwarded ever. It takes down how far each session's meter is.
+// total sums all that was ever forwarded, in bytes. It takes down how far each session's meter is.
 func (l *nodeLife) total() (sum uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, s := range l.provider.Served() {
+	for _, s := range l.provider.Sessions() {
 		l.counted[s.Session] = max(l.counted[s.Session], s.Rx+s.Tx)
 		l.of[s.Session] = s.Payer
 	}
@@ -272,14 +276,14 @@ func (l *nodeLife) session(v *nodeVault, r *rand.Rand, most uint64) bool {
 }
 
 // connects opens an honest session, which nobody refuses. A host may take a while to find one that was just started again.
-func (l *nodeLife) connects(v *nodeVault) (*node.Session, error) {
+func (l *nodeLife) connects(v *nodeVault) (*path.Session, error) {
 	for tries := 1; ; tries++ {
 		s, err := v.consumer.Connect(l.ctx, l.offer())
 		if err == nil {
 			l.closeAtTheEnd(s)
 			return s, nil
 		}
-		var refused *wire.RefusedError
+		var refused *wire.RefusalError
 		if errors.As(err, &refused) || l.ending.Load() || tries == 50 {
 			return nil, err
 		}
@@ -307,7 +311,7 @@ func (l *nodeLife) churn(v *nodeVault, r *rand.Rand) {
 			continue
 		}
 		check(l.t, v.consumer.Close())
-		m := *l.market
+		m := *l.world
 		m.cfg = v.cfg
 		m.openConsumer()
 		v.consumer = m.consumer
@@ -359,9 +363,9 @@ func (l *nodeLife) settles(v *nodeVault) {
 	v.receipts = append(v.receipts, l.settled(s))
 }
 
-// account is what a side's ledger has of a vault.
-func (l *nodeLife) account(of *payments.Ledger, side ledger.Side, v *nodeVault) ledger.Account {
-	d := ledger.Domain{ChainID: l.Network.ChainID, Contract: l.Network.Channels}
+// account reads a vault's row in a side's ledger.
+func (l *nodeLife) account(of *ledger.Ledger, side ledger.Side, v *nodeVault) ledger.Account {
+	d := payments.Domain{ChainID: l.Network.ChainID, Contract: l.Network.Channels}
 	a, found, err := of.Account(l.ctx, side, d, v.channel(l.offer().Offer))
 	if err != nil || !found && v.honest {
 		l.t.Fatalf("the account of %s: found %v, %v", v, found, err)
@@ -382,7 +386,7 @@ func (l *nodeLife) ledgerFile() string { return filepath.Join(l.providerHome.Dir
 
 // bounds holds what each vault was forwarded against what it has promised, by the provider's disk. The provider is down.
 func (l *nodeLife) bounds(crashed bool) {
-	books, err := payments.ViewLedger(l.ctx, l.ledgerFile())
+	books, err := ledger.View(l.ctx, l.ledgerFile())
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -418,7 +422,7 @@ func (l *nodeLife) unpaid(v *nodeVault, a ledger.Account, forwarded, rounds cont
 	o := l.offer().Offer
 	terms := payments.Terms{PricePerGiB: o.PricePerGiB, Tick: o.Tick, Window: o.Window}
 	promised := a.Total.SubFloor(a.Base)
-	bound := add(payments.Account{Promised: promised}.Tolerance(terms, lossPerMille), l.cost(a.Window))
+	bound := add(payee.Account{Promised: promised}.Tolerance(terms, lossPerMille), l.cost(a.Window))
 	if v.most.Less(bound) {
 		v.most = bound
 	}
@@ -434,7 +438,7 @@ func (l *nodeLife) unpaid(v *nodeVault, a ledger.Account, forwarded, rounds cont
 // lossPerMille is how much of what is paid a provider forwards on top, for what gets lost.
 const lossPerMille = 20
 
-// forwarded is what the bytes cost that went through the vault's sessions, by the meters and by the books, whichever have
+// forwarded prices the bytes that went through the vault's sessions, by the meters and by the books, whichever have
 // more. Each session rounds once.
 func (l *nodeLife) forwarded(v *nodeVault, a ledger.Account, rows []ledger.Session) (sum, rounds contracts.Amount) {
 	l.mu.Lock()
@@ -465,7 +469,7 @@ func (l *nodeLife) overpaid(v *nodeVault) {
 	three, err := got.MulDivCeil(3, 100)
 	check(l.t, err)
 	o := l.offer().Offer
-	over := l.bytes(l.account(v.consumer.Ledger(), ledger.Payer, v).Total.SubFloor(add(got, three)))
+	over := l.bytes(l.account(v.consumer.Ledger, ledger.Payer, v).Total.SubFloor(add(got, three)))
 	l.seen.overpaid = max(l.seen.overpaid, over)
 	if over > o.Tick+uint64(len(v.receipts)) {
 		l.t.Errorf("%s: overpaid by %d bytes, a tick is %d", v, over, o.Tick)
@@ -479,7 +483,7 @@ func (l *nodeLife) exact(before contracts.Amount) {
 	}
 	var sum contracts.Amount
 	for _, v := range l.vaults {
-		theirs := l.account(l.provider.Ledger(), ledger.Payee, v)
+		theirs := l.account(l.provider.Ledger, ledger.Payee, v)
 		if theirs.ID == 0 {
 			continue
 		}
@@ -494,7 +498,7 @@ func (l *nodeLife) exact(before contracts.Amount) {
 		if !v.honest {
 			continue
 		}
-		own := l.account(v.consumer.Ledger(), ledger.Payer, v)
+		own := l.account(v.consumer.Ledger, ledger.Payer, v)
 		paid := own.Credit
 		for _, r := range v.receipts {
 			paid = add(paid, r.Paid)
@@ -514,7 +518,7 @@ func (l *nodeLife) exact(before contracts.Amount) {
 
 // verified checks every ledger, against the chain too.
 func (l *nodeLife) verified() {
-	homes := []node.Home{l.providerHome}
+	homes := []home.Home{l.providerHome}
 	for _, v := range l.vaults {
 		check(l.t, v.consumer.Close())
 		homes = append(homes, v.cfg.Home)

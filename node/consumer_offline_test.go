@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"byway/contracts"
-	"byway/node"
+	"byway/node/home"
+	"byway/node/path"
 	"byway/node/wire"
-	"byway/payments"
+	"byway/payments/payee"
+	"byway/payments/payer"
 )
 
 // TestSessionOpensAndPaysWhileTheChainIsDown is about a home that has dealt with a provider before, and whose endpoint of
@@ -34,7 +36,7 @@ func TestSessionOpensAndPaysWhileTheChainIsDown(t *testing.T) {
 	if err != nil || listed != 1 || state.Lapse == nil || time.Since(state.Synced) > time.Hour {
 		t.Fatalf("%d offers, %+v, %v", listed, state, err)
 	}
-	var offline *node.OfflineError
+	var offline *path.OfflineError
 	_, err = m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1"))
 	if !errors.As(err, &offline) {
 		t.Fatalf("funding while the chain is down: %v", err)
@@ -61,7 +63,7 @@ func TestSessionOpensAndPaysWhileTheChainIsDown(t *testing.T) {
 	case <-m.ctx.Done():
 		t.Fatal("the session goes on without money")
 	}
-	if err := s.Err(); !errors.Is(err, payments.ErrSpendCap) {
+	if err := s.Err(); !errors.Is(err, payer.ErrSpendCap) {
 		t.Errorf("the session ended with: %v", err)
 	}
 	total := sum(t, before.Paid, second.Paid, s.Receipt().Paid)
@@ -121,14 +123,14 @@ func TestSessionOpensWhileTheChainIsDownForBothSides(t *testing.T) {
 	m := startMarket(t, marketConfig{})
 	began := time.Now()
 	m.metBefore()
-	check(t, m.Chain().Close())
+	check(t, m.Chain.Close())
 	m.openConsumer()
 	s, err := m.consumer.Connect(m.ctx, m.offer())
 	if err == nil {
 		m.closeAtTheEnd(s)
 		err = m.download(s.Tunnel(), 3<<20)
 	}
-	if time.Since(began) > payments.BlindTime(node.DevnetExitDelay) {
+	if time.Since(began) > payee.BlindTime(home.DevnetExitDelay) {
 		t.Skip("this machine is so slow that the provider's knowledge is too old to be relied on")
 	}
 	if err != nil {
@@ -149,7 +151,7 @@ func TestAdversaryEndpointsThatContradictEachOtherAreCalledThat(t *testing.T) {
 	liar := startLiar(t, honest, m.Network.Channels.Hex())
 	m.cfg.Network.RPC = []string{honest, liar}
 	m.openConsumer()
-	var offline *node.OfflineError
+	var offline *path.OfflineError
 	_, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1"))
 	if !errors.As(err, &offline) || offline.Can.IsZero() {
 		t.Fatalf("funding while endpoints contradict each other: %v", err)
@@ -170,12 +172,12 @@ func TestAdversaryEndpointsThatContradictEachOtherAreCalledThat(t *testing.T) {
 }
 
 // refusedWithoutMemory makes sure that a home that does not know how far its clock is off is refused.
-func (m *market) refusedWithoutMemory() {
+func (m *world) refusedWithoutMemory() {
 	m.t.Helper()
 	file := filepath.Join(m.cfg.Home.Dir(), "chain_time.json")
 	check(m.t, os.Rename(file, file+".kept"))
 	m.openConsumer()
-	var refused *wire.RefusedError
+	var refused *wire.RefusalError
 	if _, err := m.consumer.Connect(m.ctx, m.offer()); !errors.As(err, &refused) || refused.Code != wire.RefusedClock {
 		m.t.Errorf("a Hello of days ago: %v", err)
 	}
@@ -184,7 +186,7 @@ func (m *market) refusedWithoutMemory() {
 }
 
 // metBefore lists the market, runs one session and closes the consumer.
-func (m *market) metBefore() node.Receipt {
+func (m *world) metBefore() path.Receipt {
 	m.t.Helper()
 	for _, err := range m.consumer.Offers(m.ctx) {
 		check(m.t, err)

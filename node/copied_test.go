@@ -10,7 +10,8 @@ import (
 	"testing"
 
 	"byway/contracts"
-	"byway/node"
+	"byway/node/home"
+	"byway/node/path"
 	"byway/node/wire"
 	"byway/payments"
 )
@@ -20,16 +21,16 @@ import (
 func TestAdversaryTwoMachinesPayWithOneKey(t *testing.T) {
 	t.Parallel()
 	m := startMarket(t, marketConfig{})
-	home, err := node.OpenHome(filepath.Join(t.TempDir(), "second"))
+	home, err := home.Open(filepath.Join(t.TempDir(), "second"))
 	check(t, err)
 	second := *m
 	second.cfg.Home = home
 	second.openConsumer()
-	machines := []*market{m, &second}
+	machines := []*world{m, &second}
 	const rounds = 3
 	told := 0
 	for range rounds {
-		var sessions []*node.Session
+		var sessions []*path.Session
 		var wait sync.WaitGroup
 		for _, one := range machines {
 			s, err := one.consumer.Connect(m.ctx, m.offer())
@@ -56,7 +57,7 @@ func TestAdversaryTwoMachinesPayWithOneKey(t *testing.T) {
 		}
 	}
 	// What the provider is paid is what it forwarded, and a tick for each session at the most.
-	list, err := m.provider.Ledger().Sessions(m.ctx, math.MaxInt32)
+	list, err := m.provider.Ledger.Sessions(m.ctx, math.MaxInt32)
 	check(t, err)
 	bytes, n := uint64(0), len(list)
 	for _, s := range list {
@@ -67,7 +68,7 @@ func TestAdversaryTwoMachinesPayWithOneKey(t *testing.T) {
 	check(t, err)
 	var promised contracts.Amount
 	for _, one := range machines {
-		sum, err := one.consumer.Ledger().Promised(m.ctx, m.consumer.Domain(), m.consumer.Channel(offer))
+		sum, err := one.consumer.Ledger.Promised(m.ctx, m.consumer.Domain, m.consumer.Channel(offer))
 		check(t, err)
 		if promised.Less(sum) {
 			promised = sum

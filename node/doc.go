@@ -1,4 +1,3 @@
-// Package node owns the daemon: the provider's life (provider.go, from key to claimed token), the consumer's life
-// (consumer.go, from deposit to receipt), a node's folder and the local API. It puts the other packages together and is
-// the only one that knows them all.
+// Package node opens a home's rooms in their order and answers for them on the local API: a provider with its home, a
+// consumer with its home, their metrics, and copies of a ledger. It knows all of the rooms; what each does is theirs.
 package node

@@ -9,6 +9,11 @@ import (
 
 	"byway/contracts"
 	"byway/node"
+	"byway/node/account"
+	"byway/node/api"
+	"byway/node/provide"
+	"byway/node/token"
+	"byway/node/vault"
 )
 
 // TestEarningsAreTheSameEverywhere: in the API, in the metrics, in the status, and in the ledger when the daemon is off.
@@ -28,32 +33,32 @@ func TestEarningsAreTheSameEverywhere(t *testing.T) {
 		}
 		return m.settled(s).Paid
 	}
-	var api *node.API
+	var daemon *api.Client
 	eventually(t, time.Minute, "the provider's API answers", func() bool {
 		var err error
-		api, err = node.DialAPI(provider.Home)
+		daemon, err = api.Dial(provider.Home)
 		return err == nil
 	})
 	// same compares every source with the first and returns what they say.
-	same := func(when string) node.EarningsReport {
+	same := func(when string) account.EarningsReport {
 		t.Helper()
 		want, err := m.provider.Earnings(m.ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var report node.EarningsReport
-		if err := api.Get(m.ctx, "/v1/earnings", &report); err != nil {
+		var report account.EarningsReport
+		if err := daemon.Get(m.ctx, "/v1/earnings", &report); err != nil {
 			t.Fatal(err)
 		}
-		var status node.ProviderStatus
-		if err := api.Get(m.ctx, "/v1/status", &status); err != nil {
+		var status provide.Status
+		if err := daemon.Get(m.ctx, "/v1/status", &status); err != nil {
 			t.Fatal(err)
 		}
-		for name, got := range map[string]node.Earnings{"earnings": report.Earnings, "status": status.Earnings} {
+		for name, got := range map[string]account.Earnings{"earnings": report.Earnings, "status": status.Earnings} {
 			equalEarnings(t, when+": "+name, got, want)
 		}
 		registry := prometheus.NewRegistry()
-		if err := registry.Register(m.provider); err != nil {
+		if err := registry.Register(m.provider.Collector()); err != nil {
 			t.Fatal(err)
 		}
 		families, err := registry.Gather()
@@ -101,7 +106,7 @@ func TestEarningsAreTheSameEverywhere(t *testing.T) {
 		t.Errorf("in the wallet are %s, shown are %s, %v", wallet, last.Wallet, err)
 	}
 	check(t, m.stop())
-	w, err := node.OpenWallet(m.ctx, node.WalletConfig{
+	w, err := vault.Open(m.ctx, vault.Config{
 		Home: provider.Home, Network: m.Network, Owner: provider.Key.Address(),
 	})
 	if err != nil {
@@ -118,12 +123,12 @@ func TestEarningsAreTheSameEverywhere(t *testing.T) {
 	}
 }
 
-func equalEarnings(t *testing.T, where string, got, want node.Earnings) {
+func equalEarnings(t *testing.T, where string, got, want account.Earnings) {
 	t.Helper()
 	if got.GasSpent.Cmp(want.GasSpent.Int) != 0 {
 		t.Errorf("%s: gas spent is %s, want %s", where, got.GasSpent, want.GasSpent)
 	}
-	got.GasSpent, want.GasSpent = node.Wei{}, node.Wei{}
+	got.GasSpent, want.GasSpent = token.Wei{}, token.Wei{}
 	if got != want {
 		t.Errorf("%s: %+v, want %+v", where, got, want)
 	}

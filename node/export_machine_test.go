@@ -12,8 +12,8 @@ import (
 )
 
 // Say sends bytes over the streams of the provider's sessions in its name, whatever they are.
-func (p *Provider) Say(raw []byte) error {
-	streams := p.streams()
+func (n *Provider) Say(raw []byte) error {
+	streams := n.streams()
 	if len(streams) == 0 {
 		return errors.New("no session has a stream")
 	}
@@ -26,14 +26,14 @@ func (p *Provider) Say(raw []byte) error {
 }
 
 // Hang resets the streams of the provider's sessions.
-func (p *Provider) Hang() {
-	for _, s := range p.streams() {
+func (n *Provider) Hang() {
+	for _, s := range n.streams() {
 		s.Reset()
 	}
 }
 
-func (p *Provider) streams() (list []network.Stream) {
-	for _, c := range p.ipfs.Host().Network().Conns() {
+func (n *Provider) streams() (list []network.Stream) {
+	for _, c := range n.IPFS.Host().Network().Conns() {
 		for _, s := range c.GetStreams() {
 			if s.Protocol() == wire.SessionProtocol {
 				list = append(list, s)
@@ -43,7 +43,7 @@ func (p *Provider) streams() (list []network.Stream) {
 	return list
 }
 
-// BrokenFrames are what no provider says in an open session.
+// BrokenFrames returns frames that no provider sends in an open session.
 func BrokenFrames() map[string][]byte {
 	whole := func(f wire.Frame) []byte {
 		var b written
@@ -62,7 +62,7 @@ func BrokenFrames() map[string][]byte {
 		"a status with bytes after it": append(binary.BigEndian.AppendUint32(nil, uint32(len(status)-3)), append(bytes.Clone(status[4:]), 0)...),
 		"a promise of the provider's":  whole(&wire.Pay{}),
 		"a second welcome":             whole(&wire.Welcome{}),
-		"a refusal":                    whole(&wire.Refused{Code: wire.RefusedSession, Reason: "no \x1b[2J more"}),
+		"a refusal":                    whole(&wire.Refusal{Code: wire.RefusedSession, Reason: "no \x1b[2J more"}),
 		"a close":                      whole(&wire.Close{Reason: "because \x1b]0;I say so\a"}),
 	}
 }

@@ -7,24 +7,20 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 
 	"byway/contracts"
-	"byway/ipfs"
-	"byway/node/serve"
+	"byway/ipfs/admission"
 	"byway/node/wire"
 	"byway/payments"
 	"byway/registry"
-	"byway/tunnel"
+	"byway/tunnel/wireguard"
 )
 
-// Peers is what the provider's peers hold of it.
-func (p *Provider) Peers() PeersUse { return p.peersUse() }
-
-// ConsumerPeers is the same of a consumer's host.
-func (c *Consumer) ConsumerPeers() ipfs.Use { return c.ipfs.Use() }
+// ConsumerPeers is what the peers of a consumer's host hold of it.
+func (n *Consumer) ConsumerPeers() admission.Use { return n.IPFS.Use() }
 
 // GreetOver opens a session over a stream, as any peer can who has a vault and signs for it. It makes no tunnel. The
 // session lasts until the stream ends; what the provider says in it is for the caller to read, with [NextFrame].
 func GreetOver(
-	open func() (network.Stream, error), d payments.Domain, offer registry.Signed, payer contracts.Signer,
+	open func() (network.Stream, error), d payments.Domain, offer registry.SignedOffer, payer contracts.Signer,
 ) (network.Stream, error) {
 	tick, err := payments.Cost(offer.Offer.PricePerGiB, offer.Offer.Tick)
 	if err != nil {
@@ -38,7 +34,7 @@ func GreetOver(
 	if err != nil {
 		return nil, err
 	}
-	private, err := tunnel.GenerateKey()
+	private, err := wireguard.GenerateKey()
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +59,11 @@ func GreetOver(
 	if err := over.Send(hello); err != nil {
 		return nil, err
 	}
-	reply, err := over.Receive(welcomeTimeout)
+	reply, err := over.Receive(answerTime)
 	if err != nil {
 		return nil, err
 	}
-	if refused, ok := reply.(*wire.Refused); ok {
+	if refused, ok := reply.(*wire.Refusal); ok {
 		return nil, refused.Err()
 	}
 	return stream, nil
@@ -78,9 +74,3 @@ func NextFrame(stream network.Stream) error {
 	_, err := wire.NewStream(stream).Receive(0)
 	return err
 }
-
-// ExitSessions counts the peers in the provider's tunnel.
-func (p *Provider) ExitSessions() int { return p.exit.Sessions() }
-
-// Served is how each session stands that is served now.
-func (p *Provider) Served() []serve.SessionStatus { return p.server.Sessions() }

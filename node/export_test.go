@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto/mlkem"
 	"errors"
+	"fmt"
 	"math/big"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -14,31 +16,33 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"byway/contracts"
-	"byway/contracts/bindings/channels"
-	"byway/contracts/chain"
-	"byway/node/serve"
 	"byway/node/wire"
 	"byway/payments"
+	"byway/payments/chainview"
+	"byway/payments/payer"
 	"byway/registry"
 	"byway/tunnel"
+	"byway/tunnel/wireguard"
 )
 
 // What follows lets the tests, which live outside this package because they use devnet, play a peer that cheats.
 
 // Host is the consumer's libp2p host.
-func (c *Consumer) Host() host.Host { return c.ipfs.Host() }
+func (n *Consumer) Host() host.Host { return n.IPFS.Host() }
 
 // Host is the provider's libp2p host.
-func (p *Provider) Host() host.Host { return p.ipfs.Host() }
+func (n *Provider) Host() host.Host { return n.IPFS.Host() }
 
-// Sessions counts the sessions that are served now.
-func (p *Provider) Sessions() int { return p.server.Use().Sessions }
+// Collector returns the source of the provider's metrics.
+func (n *Provider) Collector() prometheus.Collector { return providerMetrics{n.Provider} }
 
 // Counted returns what the provider's meter says of a session, and how far its gate is open.
-func (p *Provider) Counted(id payments.SessionID) (total, allowed uint64, state wire.State) {
-	for _, s := range p.server.Sessions() {
+func (n *Provider) Counted(id payments.SessionID) (total, allowed uint64, state wire.State) {
+	for _, s := range n.Sessions() {
 		if s.Session == id.String() {
 			return s.Rx + s.Tx, s.Allowed, s.State
 		}
@@ -46,19 +50,11 @@ func (p *Provider) Counted(id payments.SessionID) (total, allowed uint64, state 
 	return 0, 0, wire.StateClosed
 }
 
-// Places sets how many sessions may rest, and how long one keeps a place whatever it does with it.
-func (cfg *ProviderConfig) Places(resting int, keep time.Duration) {
-	cfg.places = serve.Places{Resting: resting, Keep: keep}
-}
-
-// Trouble makes the provider's exit one that forwards nothing for that reason; for none, one that does again.
-func (p *Provider) Trouble(why string) { p.troubled.Store(&why) }
-
 // Crash does to a running provider what a power cut does, as far as one process can: its host is gone, then nothing is
 // stored any more, then the exit is gone, which has forwarded until then. Nobody is told, and no session is ended. Its
 // Run, which the caller stops, fails then.
-func (p *Provider) Crash() error {
-	return errors.Join(p.ipfs.Close(), p.ledger.Close(), p.exit.Close())
+func (n *Provider) Crash() error {
+	return errors.Join(n.IPFS.Close(), n.Ledger.Close(), n.Provider.Close())
 }
 
 // Freeloader is a session that prepaid the first tick and never pays again.
@@ -67,34 +63,102 @@ type Freeloader struct {
 	Tunnel *tunnel.Client
 	Stream network.Stream
 	over   wire.Stream
-	payer  *payments.Payer
+	payer  *payer.Payer
 }
 
 // OpenFreeloader opens a session as an honest consumer does and then leaves it to the test.
-func (c *Consumer) OpenFreeloader(ctx context.Context, offer registry.Signed) (*Freeloader, error) {
+func (n *Consumer) OpenFreeloader(ctx context.Context, offer registry.SignedOffer) (_ *Freeloader, err error) {
 	terms := payments.Terms{
-		Session: payments.NewSessionID(), Channel: c.Channel(offer.Offer), PricePerGiB: offer.Offer.PricePerGiB,
+		Session: payments.NewSessionID(), Channel: n.Channel(offer.Offer), PricePerGiB: offer.Offer.PricePerGiB,
 		Tick: offer.Offer.Tick, Window: offer.Offer.Window, Offer: offer.CID.String(),
 	}
-	payer, err := payments.NewPayer(ctx, payments.PayerConfig{
-		Domain: c.domain, Ledger: c.ledger, Signer: c.cfg.Session, Terms: terms, SpendCap: contracts.MaxAmount(),
-		Funds: c.view.State,
+	payer, err := payer.New(ctx, payer.Config{
+		Domain: n.Domain, Ledger: n.Ledger, Signer: n.session, Terms: terms, SpendCap: contracts.MaxAmount(),
+		Funds: n.View.State,
 	})
 	if err != nil {
 		return nil, err
 	}
-	o, err := c.open(ctx, offer, terms, payer)
+	first, err := payer.First(ctx)
 	if err != nil {
 		return nil, err
 	}
+	private, err := wireguard.GenerateKey()
+	if err != nil {
+		return nil, err
+	}
+	kem, err := mlkem.GenerateKey768()
+	if err != nil {
+		return nil, err
+	}
+	hello := &wire.Hello{
+		Versions: wire.Spoken(), Session: terms.Session, Offer: offer.CID.Bytes(), Payer: first.Payer, Signer: first.Signer,
+		Token: first.Token, WireGuard: private.Public(), KEM: kem.EncapsulationKey().Bytes(), First: wire.NewPromise(first),
+		Time: uint64(time.Now().Unix()),
+	}
+	stream, err := n.dial(ctx, offer.Offer, wire.SessionProtocol)
+	if err != nil {
+		return nil, err
+	}
+	hosts := wire.Hosts{Consumer: stream.Conn().LocalPeer(), Provider: stream.Conn().RemotePeer()}
+	if err := hello.Sign(n.Domain, offer.Offer.Payee, hosts, n.session); err != nil {
+		return nil, err
+	}
+	over := wire.NewStream(stream)
+	if err := over.Send(hello); err != nil {
+		return nil, err
+	}
+	reply, err := over.Receive(answerTime)
+	if err != nil {
+		return nil, err
+	}
+	welcome, ok := reply.(*wire.Welcome)
+	if !ok {
+		return nil, fmt.Errorf("no welcome: %+v", reply)
+	}
+	psk, err := wire.Decapsulate(kem, hello, welcome)
+	if err != nil {
+		return nil, err
+	}
+	v4, _ := netip.AddrFromSlice(welcome.Inner4)
+	v6, _ := netip.AddrFromSlice(welcome.Inner6)
+	dns, _ := netip.AddrFromSlice(welcome.DNS)
+	at, err := netip.ParseAddrPort(welcome.Endpoints[0].Address)
+	if err != nil {
+		return nil, err
+	}
+	client, err := tunnel.Dial(tunnel.ClientConfig{
+		Private: private, Preshared: psk, Peer: welcome.WireGuard, Addrs: []netip.Addr{v4, v6}, DNS: dns, MTU: int(welcome.MTU),
+		Endpoint: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), at.Port()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := client.Handshake(ctx); err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
 	go func() { // reads what the provider says, so that its writes succeed; ends with the stream
 		for {
-			if _, err := o.stream.Receive(0); err != nil {
+			if _, err := over.Receive(0); err != nil {
 				return
 			}
 		}
 	}()
-	return &Freeloader{terms.Session, o.tunnel.(*tunnel.Client), o.stream.Transport.(network.Stream), o.stream, payer}, nil
+	return &Freeloader{terms.Session, client, stream, over, payer}, nil
+}
+
+// answerTime is how long a provider has for an answer.
+const answerTime = 20 * time.Second
+
+func (n *Consumer) dial(ctx context.Context, o registry.Offer, id protocol.ID) (network.Stream, error) {
+	to, err := o.Host.AddrInfo()
+	if err != nil {
+		return nil, err
+	}
+	if err := n.IPFS.Host().Connect(ctx, to); err != nil {
+		return nil, err
+	}
+	return n.IPFS.Host().NewStream(ctx, to.ID, id)
 }
 
 // PayFor pays for the usage, once.
@@ -122,8 +186,8 @@ type Greeting struct {
 }
 
 // Greet sends a Hello over a new stream and returns the refusal; nil where the session was welcomed.
-func (c *Consumer) Greet(ctx context.Context, o registry.Offer, g Greeting) error {
-	stream, err := c.GreetAndStay(ctx, o, g)
+func (n *Consumer) Greet(ctx context.Context, o registry.Offer, g Greeting) error {
+	stream, err := n.GreetAndStay(ctx, o, g)
 	if err == nil {
 		stream.Reset()
 	}
@@ -131,8 +195,8 @@ func (c *Consumer) Greet(ctx context.Context, o registry.Offer, g Greeting) erro
 }
 
 // GreetAndStay does so and leaves the session, or a stream that says "stale", to the test.
-func (c *Consumer) GreetAndStay(ctx context.Context, o registry.Offer, g Greeting) (network.Stream, error) {
-	stream, err := c.dial(ctx, o)
+func (n *Consumer) GreetAndStay(ctx context.Context, o registry.Offer, g Greeting) (network.Stream, error) {
+	stream, err := n.dial(ctx, o, wire.SessionProtocol)
 	if err != nil {
 		return nil, err
 	}
@@ -142,8 +206,8 @@ func (c *Consumer) GreetAndStay(ctx context.Context, o registry.Offer, g Greetin
 		if g.Sign.Address() != g.Promise.Signer {
 			g.Sign = sessionOf{g.Sign, g.Promise.Signer}
 		}
-		hosts := wire.Hosts{Consumer: c.ipfs.Host().ID(), Provider: stream.Conn().RemotePeer()}
-		if err := hello.Sign(c.domain, o.Payee, hosts, g.Sign); err != nil {
+		hosts := wire.Hosts{Consumer: n.IPFS.Host().ID(), Provider: stream.Conn().RemotePeer()}
+		if err := hello.Sign(n.Domain, o.Payee, hosts, g.Sign); err != nil {
 			return nil, err
 		}
 	}
@@ -160,12 +224,12 @@ func AnswerTo(stream network.Stream, hello *wire.Hello) error {
 	if err := over.Send(hello); err != nil {
 		return err
 	}
-	reply, err := over.Receive(welcomeTimeout)
+	reply, err := over.Receive(answerTime)
 	if err != nil {
 		return err
 	}
 	switch f := reply.(type) {
-	case *wire.Refused:
+	case *wire.Refusal:
 		if f.Latest != nil {
 			return &LatestError{f.Err(), *f.Latest}
 		}
@@ -178,22 +242,38 @@ func AnswerTo(stream network.Stream, hello *wire.Hello) error {
 
 // LatestError is a refusal that gives a promise away.
 type LatestError struct {
-	*wire.RefusedError
+	*wire.RefusalError
 	Latest wire.Promise
 }
 
 // Unwrap returns the refusal.
-func (e *LatestError) Unwrap() error { return e.RefusedError }
-
-// Domain is what the consumer's promises are signed for.
-func (c *Consumer) Domain() payments.Domain { return c.domain }
+func (e *LatestError) Unwrap() error { return e.RefusalError }
 
 // AskReleaseAs asks for the release of this consumer's channel with somebody else's signature.
-func (c *Consumer) AskReleaseAs(ctx context.Context, o registry.Offer, key contracts.Signer) error {
-	stranger := *c
-	stranger.cfg.Session = sessionOf{key, c.cfg.Session.Address()}
-	_, err := stranger.AskRelease(ctx, o)
-	return err
+func (n *Consumer) AskReleaseAs(ctx context.Context, o registry.Offer, key contracts.Signer) error {
+	stream, err := n.dial(ctx, o, wire.ReleaseProtocol)
+	if err != nil {
+		return err
+	}
+	over := wire.NewStream(stream)
+	defer over.Close()
+	channel := n.Channel(o)
+	ask := &wire.AskRelease{Payer: channel.Payer, Signer: channel.Signer, Token: channel.Token, Time: uint64(time.Now().Unix())}
+	hosts := wire.Hosts{Consumer: stream.Conn().LocalPeer(), Provider: stream.Conn().RemotePeer()}
+	if err := ask.Sign(n.Domain, o.Payee, hosts, sessionOf{key, channel.Signer}); err != nil {
+		return err
+	}
+	if err := over.Send(ask); err != nil {
+		return err
+	}
+	reply, err := over.Receive(answerTime)
+	if err != nil {
+		return err
+	}
+	if refused, ok := reply.(*wire.Refusal); ok {
+		return refused.Err()
+	}
+	return nil
 }
 
 // sessionOf signs with a key under another one's name.
@@ -204,30 +284,17 @@ type sessionOf struct {
 
 func (s sessionOf) Address() common.Address { return s.address }
 
-// ColdSigner is an account whose key is elsewhere.
-func ColdSigner(address common.Address) contracts.Signer { return coldSigner{address} }
-
-// Ledger is where the consumer's promises are recorded.
-func (c *Consumer) Ledger() *payments.Ledger { return c.ledger }
-
 // Holds reports whether a block is in the consumer's store.
-func (c *Consumer) Holds(ctx context.Context, block cid.Cid) (bool, error) {
-	return c.ipfs.Holds(ctx, block)
-}
-
-// Revoke takes back what reserves were signed for a provider.
-func (w *Wallet) Revoke(ctx context.Context, provider common.Address) error {
-	data := channels.NewChannels().PackRevoke(w.network.Token, w.cfg.Session, provider)
-	_, err := w.sender.Send(ctx, chain.Intent{ID: "revoke/" + rand.Text(), To: &w.network.Channels, Data: data})
-	return err
+func (n *Consumer) Holds(ctx context.Context, block cid.Cid) (bool, error) {
+	return n.IPFS.Holds(ctx, block)
 }
 
 // Lag has the consumer read its channels in a block so far below the newest one, so many times. It returns how many of
 // those are left.
-func (c *Consumer) Lag(blocks uint64, times int64) (left func() int64) {
-	behind := &laggingBackend{ContractBackend: c.chain, blocks: blocks}
+func (n *Consumer) Lag(blocks uint64, times int64) (left func() int64) {
+	behind := &laggingBackend{ContractBackend: n.Chain, blocks: blocks}
 	behind.left.Store(times)
-	c.view = payments.NewChainView(behind, c.network.Deployment)
+	n.View = chainview.New(behind, n.Network.Deployment)
 	return behind.left.Load
 }
 
@@ -243,30 +310,4 @@ func (b *laggingBackend) HeaderByNumber(ctx context.Context, number *big.Int) (*
 		return h, err
 	}
 	return b.ContractBackend.HeaderByNumber(ctx, new(big.Int).Sub(h.Number, new(big.Int).SetUint64(b.blocks)))
-}
-
-// CloseAfter is CloseChannel by a wallet that does something before each transaction.
-func (c *Consumer) CloseAfter(ctx context.Context, provider common.Address, before func() error) (Sent, error) {
-	w, err := c.Wallet()
-	if err != nil {
-		return Sent{}, err
-	}
-	if w.funding, err = payments.NewFunding(payments.FundingConfig{
-		Backend: c.chain, Sender: lateSender{w.sender, before}, Deployment: c.network.Deployment,
-	}); err != nil {
-		return Sent{}, err
-	}
-	return c.closeChannel(ctx, w, provider, common.Address{})
-}
-
-type lateSender struct {
-	payments.Sender
-	before func() error
-}
-
-func (s lateSender) Send(ctx context.Context, i chain.Intent) (chain.Result, error) {
-	if err := s.before(); err != nil {
-		return chain.Result{}, err
-	}
-	return s.Sender.Send(ctx, i)
 }

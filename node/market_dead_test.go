@@ -11,6 +11,7 @@ import (
 	registryabi "byway/contracts/bindings/registry"
 	"byway/contracts/chain"
 	"byway/node"
+	"byway/node/market"
 )
 
 // TestAdversaryDeadProviderDoesNotHoldUpListings is about a provider whose offer nobody has any more.
@@ -32,7 +33,7 @@ func TestAdversaryDeadProviderDoesNotHoldUpListings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer journal.Close()
-	sender, err := chain.NewSender(chain.SenderConfig{Client: m.Client(), Signer: key, Journal: journal})
+	sender, err := chain.NewSender(chain.SenderConfig{Client: m.Client, Signer: key, Journal: journal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestAdversaryDeadProviderDoesNotHoldUpListings(t *testing.T) {
 	if _, err := sender.Send(m.ctx, chain.Intent{ID: "junk", To: &at, Data: data}); err != nil {
 		t.Fatal(err)
 	}
-	list := func(market *node.Market) (good, missing int, took time.Duration) {
+	list := func(market *market.Market) (good, missing int, took time.Duration) {
 		t.Helper()
 		began := time.Now()
 		seen := map[common.Address]bool{}

@@ -8,8 +8,12 @@ import (
 	"byway/contracts"
 	"byway/node"
 	"byway/node/devnet"
+	"byway/node/home"
+	"byway/node/market"
+	"byway/node/offer"
 	"byway/registry"
 	"byway/registry/choose"
+	"byway/registry/directory"
 )
 
 // TestMarketIsListedWithItsAgeWhenChainAndPeersAreDown is about a home that was online once.
@@ -29,9 +33,9 @@ func TestMarketIsListedWithItsAgeWhenChainAndPeersAreDown(t *testing.T) {
 	m.consumer = nil
 	dead := m.Network
 	dead.RPC, dead.Bootstrap = []string{"http://127.0.0.1:1"}, nil
-	list := func(home node.Home) (got []registry.Listing, state node.MarketState) {
+	list := func(home home.Home) (got []directory.Listing, state market.State) {
 		t.Helper()
-		market, err := node.OpenMarket(m.ctx, node.MarketConfig{Network: dead, Home: &home})
+		market, err := market.Open(m.ctx, market.Config{Network: dead, Home: &home})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +56,7 @@ func TestMarketIsListedWithItsAgeWhenChainAndPeersAreDown(t *testing.T) {
 			}
 			got = append(got, l)
 		}
-		if market.Token().Symbol == "" {
+		if market.Token.Symbol == "" {
 			t.Error("the token's name is forgotten")
 		}
 		if state, err = market.State(m.ctx); err != nil {
@@ -64,9 +68,9 @@ func TestMarketIsListedWithItsAgeWhenChainAndPeersAreDown(t *testing.T) {
 	if len(got) != 2 || state.Lapse == nil || !state.Known || time.Since(state.Synced) > time.Minute {
 		t.Errorf("%d offers, state %+v", len(got), state)
 	}
-	other, err := node.OpenHome(t.TempDir())
+	other, err := home.Open(t.TempDir())
 	check(t, err)
-	if _, err := node.OpenMarket(m.ctx, node.MarketConfig{Network: dead, Home: &other}); err == nil {
+	if _, err := market.Open(m.ctx, market.Config{Network: dead, Home: &other}); err == nil {
 		t.Error("a home that knows nothing opened a market that is down")
 	}
 }
@@ -78,10 +82,10 @@ func TestTwoMarketsShareAHome(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { check(t, d.Close()) })
-	home, err := node.OpenHome(t.TempDir())
+	home, err := home.Open(t.TempDir())
 	check(t, err)
 	for range 2 { // the second works on a copy
-		market, err := node.OpenMarket(t.Context(), node.MarketConfig{Network: d.Network, Home: &home})
+		market, err := market.Open(t.Context(), market.Config{Network: d.Network, Home: &home})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +100,7 @@ func TestSessionsAreRememberedByTheChoice(t *testing.T) {
 	t.Parallel()
 	m := startMarket(t, marketConfig{})
 	offer := m.offer()
-	ranked, err := m.consumer.Market().Rank([]registry.Listing{{Signed: offer}}, registry.Criteria{})
+	ranked, err := m.consumer.Market().Rank([]directory.Listing{{SignedOffer: offer}}, directory.Criteria{})
 	if err != nil || len(ranked) != 1 || ranked[0].Sessions != 0 {
 		t.Fatal(ranked, err)
 	}
@@ -128,14 +132,14 @@ func TestSessionsAreRememberedByTheChoice(t *testing.T) {
 func TestSettlementsAreWeakEvidence(t *testing.T) {
 	t.Parallel()
 	m := startMarket(t, marketConfig{})
-	ranked := func() choose.Ranked {
+	ranked := func() choose.Candidate {
 		t.Helper()
-		var offers []registry.Listing
+		var offers []directory.Listing
 		for l, err := range m.consumer.Offers(m.ctx) {
 			check(t, err)
 			offers = append(offers, l)
 		}
-		r, err := m.consumer.Market().Rank(offers, registry.Criteria{})
+		r, err := m.consumer.Market().Rank(offers, directory.Criteria{})
 		if err != nil || len(r) != 1 {
 			t.Fatal(r, err)
 		}
@@ -164,12 +168,12 @@ func TestSettlementsAreWeakEvidence(t *testing.T) {
 func TestSupersededBlocksAreCollectedByTheNextLife(t *testing.T) {
 	t.Parallel()
 	m := startMarket(t, marketConfig{deposit: "0"})
-	list := func() registry.Signed {
+	list := func() registry.SignedOffer {
 		t.Helper()
-		var only registry.Signed
+		var only registry.SignedOffer
 		for l, err := range m.consumer.Offers(m.ctx) {
 			check(t, err)
-			only = l.Signed
+			only = l.SignedOffer
 		}
 		return only
 	}
@@ -177,7 +181,7 @@ func TestSupersededBlocksAreCollectedByTheNextLife(t *testing.T) {
 	if held, err := m.consumer.Holds(m.ctx, old.CID); err != nil || !held {
 		t.Fatalf("a listed offer's block is not held: %v", err)
 	}
-	desk := node.OfferDesk{Network: m.Network, Key: m.providerKey, Home: m.providerHome}
+	desk := offer.Desk{Network: m.Network, Key: m.providerKey, Home: m.providerHome}
 	check(t, m.stop())
 	host, err := desk.Host(m.providerKey.Address(), old.Offer.Host.Addrs)
 	check(t, err)

@@ -11,6 +11,10 @@ import (
 	"byway/contracts"
 	"byway/node"
 	"byway/node/devnet"
+	"byway/node/home"
+	"byway/node/market"
+	"byway/node/offer"
+	"byway/node/provide"
 	"byway/registry"
 )
 
@@ -24,22 +28,22 @@ func TestOfferIsSignedOfflinePublishedElsewhereAndRetired(t *testing.T) {
 	key, err := contracts.GenerateKey()
 	check(t, err)
 	check(t, d.Fund(t.Context(), key.Address(), tokens("1")))
-	cold, err := node.OpenHome(t.TempDir())
+	cold, err := home.Open(t.TempDir())
 	check(t, err)
-	hot, err := node.OpenHome(t.TempDir())
+	hot, err := home.Open(t.TempDir())
 	check(t, err)
 	draft, err := registry.ParseDraft([]byte(registry.DraftExample), 18)
 	check(t, err)
 	down := d.Network
 	down.RPC = []string{"http://127.0.0.1:1"}
-	offline := node.OfferDesk{Home: cold, Network: down, Key: key}
+	offline := offer.Desk{Home: cold, Network: down, Key: key}
 	host, err := offline.Host(key.Address(), []string{"/ip4/192.0.2.1/tcp/4001"})
 	check(t, err)
 	signed, err := offline.Sign(draft, 1, host)
 	if err != nil {
 		t.Fatal(err)
 	}
-	desk := node.OfferDesk{Home: hot, Network: d.Network, Key: key}
+	desk := offer.Desk{Home: hot, Network: d.Network, Key: key}
 	facts, err := desk.Facts(t.Context(), key.Address())
 	if err != nil || facts.Sequence != 1 || facts.Token.Symbol == "" {
 		t.Fatalf("facts %+v, %v", facts, err)
@@ -56,7 +60,7 @@ func TestOfferIsSignedOfflinePublishedElsewhereAndRetired(t *testing.T) {
 	if _, err := desk.Retire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	market, err := node.OpenMarket(t.Context(), node.MarketConfig{Network: d.Network})
+	market, err := market.Open(t.Context(), market.Config{Network: d.Network})
 	check(t, err)
 	defer market.Close()
 	for l, err := range market.Offers(t.Context()) {
@@ -72,17 +76,17 @@ func TestOfferThatWasSignedElsewhereIsSoldAsItStands(t *testing.T) {
 	key, err := contracts.GenerateKey()
 	check(t, err)
 	check(t, m.Fund(m.ctx, key.Address(), tokens("1")))
-	cold, err := node.OpenHome(t.TempDir())
+	cold, err := home.Open(t.TempDir())
 	check(t, err)
-	serving, err := node.OpenHome(t.TempDir())
+	serving, err := home.Open(t.TempDir())
 	check(t, err)
 
-	host, err := node.OfferDesk{Home: serving, Network: m.Network}.Host(key.Address(), []string{"/ip4/192.0.2.1/tcp/4001"})
+	host, err := offer.Desk{Home: serving, Network: m.Network}.Host(key.Address(), []string{"/ip4/192.0.2.1/tcp/4001"})
 	check(t, err)
 	draft, err := registry.ParseDraft([]byte(registry.DraftExample), 18)
 	check(t, err)
 	draft.Exit.Allowed = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")} // where this test's downloads come from
-	desk := node.OfferDesk{Home: cold, Network: m.Network, Key: key}
+	desk := offer.Desk{Home: cold, Network: m.Network, Key: key}
 	signed, err := desk.Sign(draft, 1, host)
 	check(t, err)
 	if _, err := desk.Publish(m.ctx, signed, contracts.Amount{}); err != nil {
@@ -91,11 +95,11 @@ func TestOfferThatWasSignedElsewhereIsSoldAsItStands(t *testing.T) {
 
 	elsewhere := signed
 	elsewhere.Offer.Host.Peer = m.offer().Offer.Host.Peer
-	stranger, err := node.OpenHome(t.TempDir())
+	stranger, err := home.Open(t.TempDir())
 	check(t, err)
 	p, err := node.OpenProvider(m.ctx, node.ProviderConfig{
-		Home: stranger, Network: m.Network, Key: node.ColdSigner(key.Address()), Offer: &elsewhere,
-		Listen: netip.MustParseAddrPort("127.0.0.1:0"),
+		Home: stranger, Network: m.Network, Key: home.Cold(key.Address()),
+		Config: provide.Config{Offer: &elsewhere, Listen: netip.MustParseAddrPort("127.0.0.1:0")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +109,7 @@ func TestOfferThatWasSignedElsewhereIsSoldAsItStands(t *testing.T) {
 	}
 
 	m.startProviderWith(func(cfg *node.ProviderConfig) {
-		cfg.Home, cfg.Key, cfg.Offer = serving, node.ColdSigner(key.Address()), &signed
+		cfg.Home, cfg.Key, cfg.Offer = serving, home.Cold(key.Address()), &signed
 	})
 	// The address in the offer is nobody's: the consumer has met the host before.
 	serves := m.provider.Host()
@@ -133,9 +137,9 @@ func TestAdversaryHandSignedOfferIsNotServedUnderOtherTerms(t *testing.T) {
 		key, err := contracts.GenerateKey()
 		check(t, err)
 		check(t, m.Fund(m.ctx, key.Address(), tokens("1")))
-		home, err := node.OpenHome(t.TempDir())
+		home, err := home.Open(t.TempDir())
 		check(t, err)
-		desk := node.OfferDesk{Home: home, Network: m.Network, Key: key}
+		desk := offer.Desk{Home: home, Network: m.Network, Key: key}
 		host, err := desk.Host(key.Address(), []string{"/ip4/127.0.0.1/tcp/4001"})
 		check(t, err)
 		draft := registry.DefaultDraft()

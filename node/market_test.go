@@ -21,14 +21,18 @@ import (
 	"byway/contracts"
 	"byway/node"
 	"byway/node/devnet"
+	"byway/node/home"
+	"byway/node/path"
+	"byway/node/provide"
+	"byway/node/vault"
 	"byway/payments"
 	"byway/payments/ledger"
 	"byway/registry"
 	"byway/tunnel"
 )
 
-// market is a devnet with one provider, one consumer and a web server on loopback that the provider's policy allows.
-type market struct {
+// world is a devnet with one provider, one consumer and a web server on loopback that the provider's policy allows.
+type world struct {
 	*devnet.Devnet
 	t        testing.TB
 	ctx      context.Context
@@ -38,7 +42,7 @@ type market struct {
 	cfg      node.ConsumerConfig
 	web      *webServer
 
-	providerHome node.Home
+	providerHome home.Home
 	providerKey  contracts.Signer
 }
 
@@ -50,6 +54,7 @@ type marketConfig struct {
 	ahead    time.Duration           // of the chain's clock
 	exit     time.Duration           // how long an exit runs; 0 is the devnet's
 	rpc      func(url string) string // what stands before the chain
+	trouble  func() string           // of the provider's exit
 }
 
 func tokens(s string) contracts.Amount {
@@ -67,13 +72,13 @@ func orDefault(s, d string) contracts.Amount {
 	return tokens(s)
 }
 
-func startMarket(t testing.TB, cfg marketConfig) *market {
+func startMarket(t testing.TB, cfg marketConfig) *world {
 	t.Helper()
 	return startMarketFor(t, cfg, 2*time.Minute)
 }
 
 // startMarketFor starts a market whose context ends after d.
-func startMarketFor(t testing.TB, cfg marketConfig, d time.Duration) *market {
+func startMarketFor(t testing.TB, cfg marketConfig, d time.Duration) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
@@ -85,8 +90,8 @@ func startMarketFor(t testing.TB, cfg marketConfig, d time.Duration) *market {
 	if cfg.rpc != nil {
 		net.Network.RPC = []string{cfg.rpc(net.Network.RPC[0])}
 	}
-	m := &market{Devnet: net, t: t, ctx: ctx, web: startWeb(t)}
-	m.startProvider(orDefault(cfg.price, "0.1"))
+	m := &world{Devnet: net, t: t, ctx: ctx, web: startWeb(t)}
+	m.startProviderWith(func(p *node.ProviderConfig) { p.Terms.Price, p.Trouble = orDefault(cfg.price, "0.1"), cfg.trouble })
 	m.startConsumer(orDefault(cfg.spendCap, "1"))
 	if cfg.deposit != "0" {
 		if _, err := m.consumer.Fund(ctx, m.offer().Offer, orDefault(cfg.deposit, "1")); err != nil {
@@ -103,13 +108,13 @@ func check(t testing.TB, err error) {
 	}
 }
 
-func (m *market) startProvider(price contracts.Amount) {
+func (m *world) startProvider(price contracts.Amount) {
 	m.t.Helper()
 	m.startProviderWith(func(cfg *node.ProviderConfig) { cfg.Terms.Price = price })
 }
 
 // startProviderWith starts one more provider, which may reach 127.0.0.1 unless told otherwise; it is m.provider then.
-func (m *market) startProviderWith(change func(*node.ProviderConfig)) {
+func (m *world) startProviderWith(change func(*node.ProviderConfig)) {
 	m.t.Helper()
 	key, err := contracts.GenerateKey()
 	if err != nil {
@@ -118,12 +123,13 @@ func (m *market) startProviderWith(change func(*node.ProviderConfig)) {
 	if err := m.Fund(m.ctx, key.Address(), tokens("5")); err != nil {
 		m.t.Fatal(err)
 	}
-	home, err := node.OpenHome(filepath.Join(m.t.TempDir(), "provider"))
+	home, err := home.Open(filepath.Join(m.t.TempDir(), "provider"))
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	cfg := node.ProviderConfig{
-		Home: home, Network: m.Network, Key: key, Terms: registry.DefaultDraft(), Listen: netip.MustParseAddrPort("127.0.0.1:0"),
+		Home: home, Network: m.Network, Key: key,
+		Config: provide.Config{Terms: registry.DefaultDraft(), Listen: netip.MustParseAddrPort("127.0.0.1:0")},
 	}
 	cfg.Terms.Price, cfg.Terms.Exit.Allowed = tokens("0.1"), []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	change(&cfg)
@@ -150,7 +156,7 @@ func (m *market) startProviderWith(change func(*node.ProviderConfig)) {
 	m.stop, m.provider, m.providerHome, m.providerKey = halt, p, cfg.Home, cfg.Key
 }
 
-func (m *market) startConsumer(spendCap contracts.Amount) {
+func (m *world) startConsumer(spendCap contracts.Amount) {
 	m.t.Helper()
 	key, err := contracts.GenerateKey()
 	if err != nil {
@@ -163,16 +169,18 @@ func (m *market) startConsumer(spendCap contracts.Amount) {
 	if err := m.Fund(m.ctx, key.Address(), tokens("5")); err != nil {
 		m.t.Fatal(err)
 	}
-	home, err := node.OpenHome(filepath.Join(m.t.TempDir(), "consumer"))
+	home, err := home.Open(filepath.Join(m.t.TempDir(), "consumer"))
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.cfg = node.ConsumerConfig{Home: home, Network: m.Network, Key: key, Session: session, SpendCap: spendCap}
+	m.cfg = node.ConsumerConfig{
+		Home: home, Network: m.Network, Key: key, Config: path.Config{Session: session, SpendCap: spendCap},
+	}
 	m.openConsumer()
 }
 
 // openConsumer opens the consumer's home, again where it was closed.
-func (m *market) openConsumer() {
+func (m *world) openConsumer() {
 	m.t.Helper()
 	c, err := node.OpenConsumer(m.ctx, m.cfg)
 	if err != nil {
@@ -182,9 +190,9 @@ func (m *market) openConsumer() {
 	m.consumer = c
 }
 
-func (m *market) offer() registry.Signed { return m.provider.Offer() }
+func (m *world) offer() registry.SignedOffer { return m.provider.Offer() }
 
-func (m *market) connect() *node.Session {
+func (m *world) connect() *path.Session {
 	m.t.Helper()
 	s, err := m.consumer.Connect(m.ctx, m.offer())
 	if err != nil {
@@ -195,7 +203,7 @@ func (m *market) connect() *node.Session {
 }
 
 // closeAtTheEnd leaves no session running after a test that failed or was skipped: the consumer's Close waits for it.
-func (m *market) closeAtTheEnd(s *node.Session) {
+func (m *world) closeAtTheEnd(s *path.Session) {
 	m.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -204,13 +212,13 @@ func (m *market) closeAtTheEnd(s *node.Session) {
 }
 
 // download fetches that many bytes through a tunnel and checks them.
-func (m *market) download(client *tunnel.Client, size int) error {
+func (m *world) download(client *tunnel.Client, size int) error {
 	return m.web.fetch(m.ctx, client, size)
 }
 
 // outspendsTrust runs a session that costs more than a stranger is trusted with, which is the price of so many bytes: the
 // provider posts the reserve that it was given, up to that ceiling.
-func (m *market) outspendsTrust(w *node.Wallet, payee common.Address, trusted int, ceiling contracts.Amount) node.ChannelStatus {
+func (m *world) outspendsTrust(w *vault.Wallet, payee common.Address, trusted int, ceiling contracts.Amount) vault.ChannelStatus {
 	m.t.Helper()
 	s := m.connect()
 	for i := range 20 {
@@ -235,7 +243,7 @@ func (m *market) outspendsTrust(w *node.Wallet, payee common.Address, trusted in
 }
 
 // settled closes a session and checks that its price, its promise, the provider's ledger and the chain agree.
-func (m *market) settled(s *node.Session) node.Receipt {
+func (m *world) settled(s *path.Session) path.Receipt {
 	m.t.Helper()
 	receipt, err := s.Close(m.ctx)
 	if err != nil {
@@ -246,13 +254,13 @@ func (m *market) settled(s *node.Session) node.Receipt {
 }
 
 // paidExactly compares a receipt with the price of its bytes and with the provider's ledger.
-func (m *market) paidExactly(r node.Receipt, id payments.SessionID) {
+func (m *world) paidExactly(r path.Receipt, id payments.SessionID) {
 	m.t.Helper()
 	price, err := payments.Cost(r.Price, r.Rx+r.Tx)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	record, err := m.provider.Ledger().Session(m.ctx, id, true)
+	record, err := m.provider.Ledger.Session(m.ctx, id, true)
 	if errors.Is(err, payments.ErrUnknownSession) && r.Rx+r.Tx == 0 && r.Paid.IsZero() {
 		return // a session that carried nothing leaves nothing
 	}
@@ -268,11 +276,11 @@ func (m *market) paidExactly(r node.Receipt, id payments.SessionID) {
 	}
 }
 
-// unused is what was promised on the consumer's channel and no session was billed for, by the provider's ledger.
-func (m *market) unused() contracts.Amount {
+// unused reads the consumer channel's credit, promised and billed to no session, from the provider's ledger.
+func (m *world) unused() contracts.Amount {
 	m.t.Helper()
-	d := ledger.Domain{ChainID: m.Network.ChainID, Contract: m.Network.Channels}
-	a, found, err := m.provider.Ledger().Account(m.ctx, ledger.Payee, d, m.consumer.Channel(m.offer().Offer))
+	d := payments.Domain{ChainID: m.Network.ChainID, Contract: m.Network.Channels}
+	a, found, err := m.provider.Ledger.Account(m.ctx, ledger.Payee, d, m.consumer.Channel(m.offer().Offer))
 	if err != nil || !found {
 		m.t.Fatalf("the provider's account: found %v, %v", found, err)
 	}
@@ -280,7 +288,7 @@ func (m *market) unused() contracts.Amount {
 }
 
 // claimed claims everything and returns what came into the provider's wallet.
-func (m *market) claimed() contracts.Amount {
+func (m *world) claimed() contracts.Amount {
 	m.t.Helper()
 	provider := m.offer().Offer.Payee
 	before, err := m.TokenBalance(m.ctx, provider)

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"byway/node/provide"
 	"byway/node/wire"
 )
 
@@ -27,11 +28,14 @@ var (
 	metricUp     = prometheus.NewDesc("byway_start_time_seconds", "When the provider started.", nil, nil)
 )
 
+// providerMetrics collects them.
+type providerMetrics struct{ *provide.Provider }
+
 // statusTimeout bounds one reading of the ledger for the metrics.
 const statusTimeout = 5 * time.Second
 
 // Describe implements [prometheus.Collector].
-func (p *Provider) Describe(out chan<- *prometheus.Desc) {
+func (p providerMetrics) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		metricSessions, metricTraffic, metricEarnings, metricClaims, metricGas, metricUp,
 	} {
@@ -40,7 +44,7 @@ func (p *Provider) Describe(out chan<- *prometheus.Desc) {
 }
 
 // Collect implements [prometheus.Collector].
-func (p *Provider) Collect(out chan<- prometheus.Metric) {
+func (p providerMetrics) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
 	defer cancel()
 	status, err := p.Status(ctx)
@@ -63,26 +67,26 @@ func (p *Provider) Collect(out chan<- prometheus.Metric) {
 	gauge(metricTraffic, float64(rx), "in")
 	gauge(metricTraffic, float64(tx), "out")
 	e := status.Earnings
-	gauge(metricEarnings, p.token.float(e.Unsettled.Big()), "unsettled")
-	gauge(metricEarnings, p.token.float(e.Claiming.Big()), "claiming")
-	gauge(metricEarnings, p.token.float(e.Settled.Big()), "settled")
+	gauge(metricEarnings, whole(p.Token.Decimals, e.Unsettled.Big()), "unsettled")
+	gauge(metricEarnings, whole(p.Token.Decimals, e.Claiming.Big()), "claiming")
+	gauge(metricEarnings, whole(p.Token.Decimals, e.Settled.Big()), "settled")
 	out <- prometheus.MustNewConstMetric(metricClaims, prometheus.CounterValue, float64(e.Claims))
 	if e.GasSpent.Int != nil {
-		gauge(metricGas, Token{Decimals: 18}.float(e.GasSpent.Int))
+		gauge(metricGas, whole(18, e.GasSpent.Int))
 	}
 	gauge(metricUp, float64(status.Since.Unix()))
 }
 
-// float is an amount in whole tokens, rounded.
-func (t Token) float(units *big.Int) float64 {
-	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(t.Decimals)), nil)
+// whole is an amount of base units in whole ones, rounded.
+func whole(decimals uint8, units *big.Int) float64 {
+	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)
 	f, _ := new(big.Rat).SetFrac(units, scale).Float64()
 	return f
 }
 
 // metrics is the handler of /metrics.
-func (p *Provider) metrics() http.Handler {
+func metrics(p *provide.Provider) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(p)
+	registry.MustRegister(providerMetrics{p})
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }

@@ -14,12 +14,14 @@ import (
 
 	"byway/contracts"
 	"byway/node"
+	"byway/node/home"
+	"byway/node/path"
 	"byway/node/wire"
 	"byway/payments"
 )
 
 // newcomer is a market whose consumer has a deposit, and whose provider trusts no stranger.
-func newcomer(t *testing.T, deposit string, change func(*node.ProviderConfig)) *market {
+func newcomer(t *testing.T, deposit string, change func(*node.ProviderConfig)) *world {
 	t.Helper()
 	m := startMarket(t, marketConfig{deposit: "0"})
 	check(t, m.stop())
@@ -36,19 +38,19 @@ func newcomer(t *testing.T, deposit string, change func(*node.ProviderConfig)) *
 }
 
 // coldMarket has a provider whose budget for strangers is used up, and a consumer with a deposit and no key of its account.
-func coldMarket(t *testing.T, deposit string, change func(*node.ProviderConfig)) *market {
+func coldMarket(t *testing.T, deposit string, change func(*node.ProviderConfig)) *world {
 	t.Helper()
 	m := newcomer(t, deposit, change)
 	check(t, m.consumer.Close())
-	m.cfg.Key = node.ColdSigner(m.cfg.Key.Address())
+	m.cfg.Key = home.Cold(m.cfg.Key.Address())
 	m.openConsumer()
 	return m
 }
 
 // sentBy counts the transactions of an account.
-func (m *market) sentBy(account common.Address) uint64 {
+func (m *world) sentBy(account common.Address) uint64 {
 	m.t.Helper()
-	n, err := m.Client().NonceAt(m.ctx, account, nil)
+	n, err := m.Client.NonceAt(m.ctx, account, nil)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -60,14 +62,14 @@ func TestColdNewcomerIsServedThoughTheBudgetIsUsedUp(t *testing.T) {
 	t.Parallel()
 	m := coldMarket(t, "1", func(*node.ProviderConfig) {})
 	payee, payer := m.offer().Offer.Payee, m.cfg.Key.Address()
-	from, err := m.Client().Head(m.ctx)
+	from, err := m.Client.Head(m.ctx)
 	check(t, err)
 	sent, mine := m.sentBy(payee), m.sentBy(payer)
 	s := m.connect()
 	if err := m.download(s.Tunnel(), 1<<20); err != nil {
 		t.Fatal(err)
 	}
-	to, err := m.Client().Head(m.ctx)
+	to, err := m.Client.Head(m.ctx)
 	check(t, err)
 	sent, mine = m.sentBy(payee)-sent, m.sentBy(payer)-mine
 	m.settled(s)
@@ -134,10 +136,9 @@ func TestColdNewcomerThatIsNotAdmittedIsToldTheNextStep(t *testing.T) {
 				m.settled(s)
 				t.Fatal("it was served")
 			}
-			var refused *wire.RefusedError
-			step := "byway channel open " + payee.Hex() + " 0.0063"
-			if !errors.As(err, &refused) || refused.Code != wire.RefusedNewcomer || !strings.Contains(err.Error(), step) ||
-				!strings.Contains(err.Error(), "--unsigned") {
+			var told *path.ColdNewcomerError
+			if !errors.As(err, &told) || told.Refused.Code != wire.RefusedNewcomer || told.Payee != payee ||
+				!strings.HasPrefix(told.Missing, "0.0063") {
 				t.Errorf("it is told %v", err)
 			}
 			if waited := ctx.Err() != nil; waited != c.waits {
@@ -163,7 +164,7 @@ func TestAdversaryColdNewcomersCostABoundedNumberOfTransactions(t *testing.T) {
 	for range 2 {
 		for _, payer := range payers {
 			g := m.greeting(t, payer, func(p *payments.Promise) { p.Payer, p.Signer = payer.Address(), payer.Address() })
-			r, err := m.consumer.Domain().SignReserve(payments.Reserve{
+			r, err := m.consumer.Domain.SignReserve(payments.Reserve{
 				Channel: g.Promise.Channel, Ceiling: tokens("0.01"), ValidUntil: g.Time + 3600,
 			}, payer)
 			check(t, err)

@@ -11,18 +11,20 @@ import (
 
 	"byway/contracts"
 	"byway/node"
+	"byway/node/path"
+	"byway/node/serve"
 	"byway/node/wire"
 	"byway/payments"
 	"byway/tunnel"
 )
 
 // sell starts the provider anew with so many places.
-func (m *market) sell(places uint32) {
+func (m *world) sell(places uint32) {
 	m.t.Helper()
 	check(m.t, m.stop())
 	m.startProviderWith(func(cfg *node.ProviderConfig) {
 		cfg.Terms.Capacity.Sessions = places
-		cfg.Places(int(places), time.Second)
+		cfg.Places = serve.Places{Resting: int(places), Keep: time.Second}
 	})
 	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("0.5")); err != nil {
 		m.t.Fatal(err)
@@ -30,7 +32,7 @@ func (m *market) sell(places uint32) {
 }
 
 // another is a second consumer with a home of its own.
-func (m *market) another() *market {
+func (m *world) another() *world {
 	other := *m
 	other.startConsumer(tokens("1"))
 	if _, err := other.consumer.Fund(m.ctx, m.offer().Offer, tokens("0.5")); err != nil {
@@ -39,7 +41,7 @@ func (m *market) another() *market {
 	return &other
 }
 
-func (m *market) state(s *node.Session) wire.State {
+func (m *world) state(s *path.Session) wire.State {
 	_, _, state := m.provider.Counted(s.ID())
 	return state
 }
@@ -58,13 +60,13 @@ func TestAdversarySilentSessionsHoldEveryPlace(t *testing.T) {
 		}
 		_, err := node.GreetOver(func() (network.Stream, error) {
 			return p.Open(m.ctx, host.ID, wire.SessionProtocol)
-		}, m.consumer.Domain(), m.offer(), payer)
+		}, m.consumer.Domain, m.offer(), payer)
 		return err
 	}
 	for _, payer := range silent[:places] {
 		check(t, attack(payer))
 	}
-	if use := m.provider.Peers(); use.Sessions != places {
+	if use := m.provider.PeersUse(); use.Sessions != places {
 		t.Fatalf("%d silent sessions have places, want %d", use.Sessions, places)
 	}
 	// More of them come until they hold all places and rest as often as may be.
@@ -74,10 +76,10 @@ func TestAdversarySilentSessionsHoldEveryPlace(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return m.provider.Peers().Resting >= places
+		return m.provider.PeersUse().Resting >= places
 	})
 	// The first try may find too many of them waiting.
-	var s *node.Session
+	var s *path.Session
 	eventually(t, 2*time.Minute, "the newcomer is served", func() bool {
 		var err error
 		s, err = m.consumer.Connect(m.ctx, m.offer())
@@ -87,7 +89,7 @@ func TestAdversarySilentSessionsHoldEveryPlace(t *testing.T) {
 	if err := m.download(s.Tunnel(), 2<<20); err != nil {
 		t.Fatal(err)
 	}
-	use := m.provider.Peers()
+	use := m.provider.PeersUse()
 	if use.Sessions > places || use.Resting > places+1 {
 		t.Errorf("%d sessions have one of %d places, %d rest", use.Sessions, places, use.Resting)
 	}
@@ -106,7 +108,7 @@ func TestSessionRestsForAnotherAndWakesWithItsNextPacket(t *testing.T) {
 	const size = 100 << 10 // less than what keeps a place
 	check(t, m.download(first.Tunnel(), size))
 	other := m.another()
-	var second *node.Session
+	var second *path.Session
 	eventually(t, time.Minute, "the second session is served", func() (ok bool) {
 		var err error
 		second, err = other.consumer.Connect(m.ctx, m.offer())
@@ -120,10 +122,10 @@ func TestSessionRestsForAnotherAndWakesWithItsNextPacket(t *testing.T) {
 	eventually(t, time.Minute, "the first one knows that it rests", func() bool {
 		return first.Receipt().State == wire.StateResting && m.state(first) == wire.StateResting
 	})
-	if use := m.provider.Peers(); use.Sessions != 1 || use.Resting != 1 {
+	if use := m.provider.PeersUse(); use.Sessions != 1 || use.Resting != 1 {
 		t.Errorf("%d sessions have a place, %d rest: want one of each", use.Sessions, use.Resting)
 	}
-	for _, s := range []*node.Session{first, second, first} {
+	for _, s := range []*path.Session{first, second, first} {
 		if err := m.download(s.Tunnel(), size); err != nil {
 			t.Fatalf("%v; the session: %v", err, s.Err())
 		}
@@ -138,7 +140,7 @@ func TestRestingSessionsEndInOrder(t *testing.T) {
 	m := startMarketFor(t, marketConfig{deposit: "0"}, 5*time.Minute)
 	m.sell(1)
 	const size = 100 << 10
-	var sessions [3]*node.Session
+	var sessions [3]*path.Session
 	for i := range sessions {
 		own := m
 		if i > 0 {
@@ -180,7 +182,7 @@ func TestUsedPlaceIsKept(t *testing.T) {
 		}
 	}
 	use()
-	sum, err := other.consumer.Ledger().Promised(m.ctx, other.consumer.Domain(), other.consumer.Channel(m.offer().Offer))
+	sum, err := other.consumer.Ledger.Promised(m.ctx, other.consumer.Domain, other.consumer.Channel(m.offer().Offer))
 	check(t, err)
 	tick, err := payments.Cost(m.offer().Offer.PricePerGiB, m.offer().Offer.Tick)
 	check(t, err)
@@ -191,7 +193,7 @@ func TestUsedPlaceIsKept(t *testing.T) {
 }
 
 // inUse keeps a session's place in use until what it returns is called, which waits.
-func inUse(m *market, c *tunnel.Client) (stop func()) {
+func inUse(m *world, c *tunnel.Client) (stop func()) {
 	var over atomic.Bool
 	done, moved := make(chan struct{}), make(chan struct{}, 1)
 	go func() {
@@ -227,7 +229,7 @@ func TestAdversaryPromiseIsSaidAMillionTimes(t *testing.T) {
 	check(t, p.Connect(m.ctx, host))
 	stream, err := node.GreetOver(func() (network.Stream, error) {
 		return p.Open(m.ctx, host.ID, wire.SessionProtocol)
-	}, m.consumer.Domain(), m.offer(), payer)
+	}, m.consumer.Domain, m.offer(), payer)
 	check(t, err)
 	tick, err := payments.Cost(m.offer().Offer.PricePerGiB, m.offer().Offer.Tick)
 	check(t, err)
@@ -296,7 +298,7 @@ func TestResumeEndsTheStreamBefore(t *testing.T) {
 		t.Fatalf("Resume is answered with %v, %v", reply, err)
 	}
 	eventually(t, time.Minute, "the stream before ends", func() bool { return f.SendPromise(f.Last()) != nil })
-	if n := m.provider.Sessions(); n != 1 {
+	if n := len(m.provider.Sessions()); n != 1 {
 		t.Errorf("the provider serves %d sessions, want the one", n)
 	}
 	check(t, f.Tunnel.Close())

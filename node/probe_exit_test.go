@@ -17,7 +17,10 @@ import (
 	"github.com/miekg/dns"
 
 	"byway/node"
-	"byway/payments"
+	"byway/node/home"
+	"byway/node/path"
+	"byway/node/probe"
+	"byway/payments/chainview"
 	"byway/registry"
 )
 
@@ -118,7 +121,7 @@ func TestLyingExitsAreFoundBeforeMoneyIsSetAsideForThem(t *testing.T) {
 	t.Cleanup(cancel)
 	m.ctx = ctx
 	check(t, m.consumer.Close())
-	m.cfg.Network.Probe = node.ProbeTargets{
+	m.cfg.Network.Probe = home.ProbeTargets{
 		Echo:  []string{"http://echo.example:" + echoPort},
 		Names: map[string][]netip.Addr{"known.example": {netip.MustParseAddr("192.0.2.1")}, "learned.example": nil},
 		TLS:   map[string]string{"secure.example:" + securePort: ""},
@@ -131,18 +134,18 @@ func TestLyingExitsAreFoundBeforeMoneyIsSetAsideForThem(t *testing.T) {
 	}}
 	m.openConsumer()
 
-	exits := map[string]registry.Signed{}
+	exits := map[string]registry.SignedOffer{}
 	for name, names := range map[string]map[string]string{
 		"honest": truth, "second": truth,
-		node.LieNames: but("known.example", impostor), node.LieTLS: but("secure.example", impostor),
-		node.LieAddress: but("echo.example", ours), node.LieForward: truth,
+		probe.LieNames: but("known.example", impostor), probe.LieTLS: but("secure.example", impostor),
+		probe.LieAddress: but("echo.example", ours), probe.LieForward: truth,
 	} {
 		m.startProviderWith(func(cfg *node.ProviderConfig) {
 			cfg.DNS = []netip.AddrPort{resolver(t, names)}
 			for _, host := range []string{impostor, ours} {
 				cfg.Terms.Exit.Allowed = append(cfg.Terms.Exit.Allowed, netip.MustParsePrefix(host+"/32"))
 			}
-			if name == node.LieForward {
+			if name == probe.LieForward {
 				cfg.Terms.Exit.Allowed, cfg.DNS = nil, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}
 			}
 		})
@@ -153,21 +156,21 @@ func TestLyingExitsAreFoundBeforeMoneyIsSetAsideForThem(t *testing.T) {
 	if _, err := m.consumer.FundProbe(m.ctx, honest.Offer, deposit); err != nil {
 		t.Fatal(err)
 	}
-	worth, err := node.ProbeWorth(honest.Offer)
+	worth, err := path.ProbeWorth(honest.Offer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	view := payments.NewChainView(m.Client(), m.Network.Deployment)
+	view := chainview.New(m.Client, m.Network.Deployment)
 	state, err := view.State(m.ctx, m.consumer.Channel(honest.Offer))
 	if err != nil || state.Ceiling != worth || sum(t, state.Free, state.Ceiling) != deposit {
 		t.Errorf("a probe is worth %s, the channel is %+v, %v", worth, state, err)
 	}
 
-	witnesses := []registry.Signed{honest, exits["second"]}
+	witnesses := []registry.SignedOffer{honest, exits["second"]}
 	book := m.consumer.Market().Book()
 	for name, offer := range exits {
 		promised := func() bool {
-			got, err := m.consumer.Ledger().Promised(m.ctx, m.consumer.Domain(), m.consumer.Channel(offer.Offer))
+			got, err := m.consumer.Ledger.Promised(m.ctx, m.consumer.Domain, m.consumer.Channel(offer.Offer))
 			return err == nil && !worth.Less(got)
 		}
 		switch name {
@@ -180,7 +183,7 @@ func TestLyingExitsAreFoundBeforeMoneyIsSetAsideForThem(t *testing.T) {
 			}
 			continue
 		}
-		var lie *node.LieError
+		var lie *probe.LieError
 		if err := m.consumer.Inspect(m.ctx, offer, witnesses); !errors.As(err, &lie) || lie.Lie != name {
 			t.Errorf("the exit %s: %v", name, err)
 		}
@@ -192,14 +195,14 @@ func TestLyingExitsAreFoundBeforeMoneyIsSetAsideForThem(t *testing.T) {
 		}
 	}
 	// A witness that lies is found out by the next.
-	m.consumer.Market().Book().Forget(m.ctx, exits[node.LieTLS].Offer.Provider)
-	check(t, m.consumer.Inspect(m.ctx, honest, []registry.Signed{exits[node.LieTLS], exits["second"]}))
-	if !book.Opinion(exits[node.LieTLS].Offer.Provider).Liar {
+	m.consumer.Market().Book().Forget(m.ctx, exits[probe.LieTLS].Offer.Provider)
+	check(t, m.consumer.Inspect(m.ctx, honest, []registry.SignedOffer{exits[probe.LieTLS], exits["second"]}))
+	if !book.Opinion(exits[probe.LieTLS].Offer.Provider).Liar {
 		t.Error("the lying witness is not remembered")
 	}
 	// One against one proves nothing.
-	if err := m.consumer.Inspect(m.ctx, honest, []registry.Signed{exits[node.LieTLS]}); err == nil ||
-		errors.As(err, new(*node.LieError)) || !strings.Contains(err.Error(), "disagree") {
+	if err := m.consumer.Inspect(m.ctx, honest, []registry.SignedOffer{exits[probe.LieTLS]}); err == nil ||
+		errors.As(err, new(*probe.LieError)) || !strings.Contains(err.Error(), "disagree") {
 		t.Errorf("one against one: %v", err)
 	}
 }

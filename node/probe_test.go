@@ -19,7 +19,8 @@ import (
 	"strings"
 	"testing"
 
-	"byway/node"
+	"byway/node/home"
+	"byway/node/probe"
 )
 
 // exit is a hand-written exit, honest unless told otherwise.
@@ -66,7 +67,7 @@ func TestProbeFindsEachLie(t *testing.T) {
 	t.Cleanup(secure.Close)
 	address := strings.TrimPrefix(secure.URL, "https://")
 	known := netip.MustParseAddr("192.0.2.1")
-	targets := node.ProbeTargets{
+	targets := home.ProbeTargets{
 		Echo: []string{echo.URL}, Names: map[string][]netip.Addr{"known.example": {known}},
 		TLS: map[string]string{address: pinOf(secure)},
 	}
@@ -84,15 +85,15 @@ func TestProbeFindsEachLie(t *testing.T) {
 		lie  string
 	}{
 		"honest":               {exit: exit{names: names}},
-		"our own address":      {exit: exit{names: names}, own: []netip.Addr{loopback}, lie: node.LieAddress},
-		"a name rewritten":     {exit: exit{names: map[string]netip.Addr{"known.example": loopback}}, lie: node.LieNames},
-		"every name answered":  {exit: exit{names: names, any: loopback}, lie: node.LieNames},
-		"TLS intercepted":      {exit: exit{names: names, detour: intercepted}, lie: node.LieTLS},
-		"nothing is forwarded": {exit: exit{dead: true}, lie: node.LieForward},
+		"our own address":      {exit: exit{names: names}, own: []netip.Addr{loopback}, lie: probe.LieAddress},
+		"a name rewritten":     {exit: exit{names: map[string]netip.Addr{"known.example": loopback}}, lie: probe.LieNames},
+		"every name answered":  {exit: exit{names: names, any: loopback}, lie: probe.LieNames},
+		"TLS intercepted":      {exit: exit{names: names, detour: intercepted}, lie: probe.LieTLS},
+		"nothing is forwarded": {exit: exit{dead: true}, lie: probe.LieForward},
 	} {
 		t.Run(name, func(t *testing.T) {
-			found, err := node.Probe(t.Context(), c.exit, targets, c.own)
-			var lie *node.LieError
+			found, err := probe.Probe(t.Context(), c.exit, targets, c.own)
+			var lie *probe.LieError
 			switch {
 			case c.lie == "" && err != nil:
 				t.Errorf("an honest exit is blamed: %v", err)
@@ -105,15 +106,15 @@ func TestProbeFindsEachLie(t *testing.T) {
 	}
 	// Without a pin two exits are held against each other.
 	targets.TLS[address] = ""
-	one, err := node.Probe(t.Context(), exit{names: names}, targets, nil)
+	one, err := probe.Probe(t.Context(), exit{names: names}, targets, nil)
 	check(t, err)
-	two, err := node.Probe(t.Context(), exit{names: names, detour: intercepted}, targets, nil)
+	two, err := probe.Probe(t.Context(), exit{names: names, detour: intercepted}, targets, nil)
 	check(t, err)
 	if differ := one.Against(two); len(differ) != 1 || differ[0] != address {
 		t.Errorf("they differ at %v", differ)
 	}
-	if _, err := node.Probe(t.Context(), exit{dead: true}, node.ProbeTargets{Echo: []string{echo.URL}}, nil); err == nil ||
-		errors.As(err, new(*node.LieError)) {
+	if _, err := probe.Probe(t.Context(), exit{dead: true}, home.ProbeTargets{Echo: []string{echo.URL}}, nil); err == nil ||
+		errors.As(err, new(*probe.LieError)) {
 		t.Errorf("one target that is down: %v", err)
 	}
 }
@@ -131,8 +132,8 @@ func TestLiarIsRememberedByTheConsumer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var lie *node.LieError
-	if _, err := m.consumer.Verify(m.ctx, s, nil); !errors.As(err, &lie) || lie.Lie != node.LieTLS {
+	var lie *probe.LieError
+	if _, err := m.consumer.Verify(m.ctx, s, nil); !errors.As(err, &lie) || lie.Lie != probe.LieTLS {
 		t.Fatalf("verified: %v", err)
 	}
 	if _, err := s.Close(m.ctx); err != nil {

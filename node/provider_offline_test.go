@@ -15,7 +15,9 @@ import (
 
 	"byway/contracts/chain"
 	"byway/node"
-	"byway/payments"
+	"byway/node/account"
+	"byway/node/vault"
+	"byway/payments/payee"
 )
 
 // rpcCut stands before a chain's endpoint and drops what comes in while it is cut.
@@ -40,7 +42,7 @@ func (c *rpcCut) before(t *testing.T) func(string) string {
 }
 
 // again starts a provider with what it was started with before.
-func (m *market) again(cfg node.ProviderConfig) *node.Provider {
+func (m *world) again(cfg node.ProviderConfig) *node.Provider {
 	m.t.Helper()
 	p, err := node.OpenProvider(m.ctx, cfg)
 	if err != nil {
@@ -94,11 +96,11 @@ func TestAdversaryProviderStartedWithoutTheChainIsPaidInFull(t *testing.T) {
 	rpc.cut.Store(true)
 	// The payer leaves by an endpoint of its own.
 	own := m.Network
-	own.RPC = []string{m.Chain().URL()}
+	own.RPC = []string{m.Chain.URL()}
 	funds := filepath.Join(m.cfg.Home.Dir(), "funds.json")
 	before, err := os.ReadFile(funds)
 	check(t, err)
-	w, err := node.OpenWallet(m.ctx, node.WalletConfig{
+	w, err := vault.Open(m.ctx, vault.Config{
 		Home: m.cfg.Home, Network: own, Owner: m.cfg.Key.Address(), Session: m.cfg.Session.Address(), Key: m.cfg.Key,
 	})
 	check(t, err)
@@ -126,7 +128,7 @@ func TestAdversaryProviderStartedWithoutTheChainIsPaidInFull(t *testing.T) {
 			t.Fatalf("%+v, %v", status, err)
 		}
 		left := time.Until(status.Sessions[0].ServeUntil)
-		if blind := payments.BlindTime(24 * time.Hour); left > blind || left < blind-10*time.Minute {
+		if blind := payee.BlindTime(24 * time.Hour); left > blind || left < blind-10*time.Minute {
 			t.Errorf("restart %d: status says that it serves for %s more, want nearly %s", restart, left, blind)
 		}
 		served = sum(t, served, m.settled(s).Paid)
@@ -146,7 +148,7 @@ func TestAdversaryProviderStartedWithoutTheChainIsPaidInFull(t *testing.T) {
 
 	rpc.cut.Store(false)
 	eventually(t, time.Minute, "the offer is published once the chain answers", func() bool { return m.provider.Unpublished() == nil })
-	var settled node.Earnings
+	var settled account.Earnings
 	eventually(t, time.Minute, "the exit is claimed", func() bool {
 		settled, err = m.provider.Earnings(m.ctx)
 		check(t, err)

@@ -8,12 +8,13 @@ import (
 
 	"byway/contracts"
 	"byway/node"
-	"byway/payments"
+	"byway/node/path"
+	"byway/payments/pace"
 	"byway/registry"
 )
 
 // onChain asks something of the development chain that only such a chain does.
-func (m *market) onChain(method string, args ...any) {
+func (m *world) onChain(method string, args ...any) {
 	m.t.Helper()
 	c, err := rpc.DialContext(m.ctx, m.Network.RPC[0])
 	if err != nil {
@@ -34,7 +35,7 @@ func TestProviderCountsOnADepositOnceItIsDeep(t *testing.T) {
 		cfg.NoTrust, cfg.Depth, cfg.Terms.Capacity = true, 12, registry.Capacity{Down: line, Up: line}
 	})
 	offer := m.offer().Offer
-	if want := payments.OfferWindow(payments.MinTick, line/8); offer.Window != want || offer.Capacity.Down != line {
+	if want := pace.OfferWindow(pace.MinTick, line/8); offer.Window != want || offer.Capacity.Down != line {
 		t.Errorf("the offer has a window of %d and %d bit/s, want %d and %d", offer.Window, offer.Capacity.Down, want, line)
 	}
 	if _, err := m.consumer.Fund(m.ctx, offer, tokens("1")); err != nil {
@@ -45,7 +46,7 @@ func TestProviderCountsOnADepositOnceItIsDeep(t *testing.T) {
 		t.Fatal("a deposit of the newest block was counted on")
 	}
 	m.onChain("anvil_mine", 12)
-	var s *node.Session
+	var s *path.Session
 	eventually(t, time.Minute, "a deposit twelve blocks deep is counted on", func() bool {
 		var err error
 		s, err = m.consumer.Connect(m.ctx, m.offer())
@@ -89,7 +90,7 @@ func TestDepositThatAReorganisationDropsIsMadeAgain(t *testing.T) {
 		}
 		return has() == before.SubFloor(tokens("1"))
 	})
-	var s *node.Session
+	var s *path.Session
 	eventually(t, time.Minute, "the provider counts on it", func() bool {
 		s, err = m.consumer.Connect(m.ctx, m.offer())
 		return err == nil

@@ -20,11 +20,15 @@ import (
 
 	"byway/contracts"
 	"byway/node"
+	"byway/node/market"
+	"byway/node/path"
 	"byway/node/wire"
 	"byway/payments"
 	"byway/payments/ledger"
-	"byway/registry"
+	"byway/payments/payer"
+	"byway/registry/directory"
 	"byway/tunnel"
+	"byway/tunnel/wireguard"
 )
 
 func TestSessionsOfBothDirectionsArePaidToTheLastUnit(t *testing.T) {
@@ -58,7 +62,7 @@ func TestConcurrentSessionsOfOneChannelAddUp(t *testing.T) {
 	t.Parallel()
 	m := startMarket(t, marketConfig{})
 	const n = 4
-	var sessions [n]*node.Session
+	var sessions [n]*path.Session
 	for i := range sessions {
 		sessions[i] = m.connect()
 	}
@@ -185,8 +189,8 @@ func TestProviderThatVanishesLeavesNoHangingSession(t *testing.T) {
 	case <-time.After(40 * time.Second):
 		t.Fatal("the session still waits")
 	}
-	if err := s.Err(); !errors.Is(err, node.ErrProviderGone) {
-		t.Errorf("the session ended with %v, want %v", err, node.ErrProviderGone)
+	if err := s.Err(); !errors.Is(err, path.ErrProviderGone) {
+		t.Errorf("the session ended with %v, want %v", err, path.ErrProviderGone)
 	}
 	if err := m.download(s.Tunnel(), 100); err == nil {
 		t.Error("traffic still flows through a dead session")
@@ -209,7 +213,7 @@ func TestSessionSurvivesABrokenStream(t *testing.T) {
 	if err := m.download(s.Tunnel(), 16<<20); err != nil {
 		t.Fatal(err)
 	}
-	if n := m.provider.Sessions(); n != 1 {
+	if n := len(m.provider.Sessions()); n != 1 {
 		t.Errorf("the provider serves %d sessions, want the one", n)
 	}
 	m.settled(s)
@@ -264,8 +268,8 @@ func TestSpendCapEndsTheSessionAndIsNeverExceeded(t *testing.T) {
 		t.Fatal("the session goes on")
 	}
 	receipt, err := s.Close(m.ctx)
-	if !errors.Is(err, payments.ErrSpendCap) {
-		t.Errorf("the session ended with %v, want %v", err, payments.ErrSpendCap)
+	if !errors.Is(err, payer.ErrSpendCap) {
+		t.Errorf("the session ended with %v, want %v", err, payer.ErrSpendCap)
 	}
 	if tokens(spend).Less(receipt.Paid) {
 		t.Errorf("paid %s of a cap of %s", receipt.Paid, tokens(spend))
@@ -276,27 +280,27 @@ func TestConnectRefusesWhatItCannotPayFor(t *testing.T) {
 	t.Parallel()
 	m := startMarket(t, marketConfig{deposit: "0", spendCap: "0.00001"})
 	_, err := m.consumer.Connect(m.ctx, m.offer())
-	if !errors.Is(err, payments.ErrSpendCap) {
-		t.Errorf("connect gave %v, want %v: a tick costs more than the cap", err, payments.ErrSpendCap)
+	if !errors.Is(err, payer.ErrSpendCap) {
+		t.Errorf("connect gave %v, want %v: a tick costs more than the cap", err, payer.ErrSpendCap)
 	}
-	var none *registry.NoOfferError
-	_, err = registry.Choose([]registry.Listing{{Signed: m.offer()}}, registry.Criteria{MaxPricePerGiB: tokens("0.09")})
+	var none *directory.NoOfferError
+	_, err = directory.Choose([]directory.Listing{{SignedOffer: m.offer()}}, directory.Criteria{MaxPricePerGiB: tokens("0.09")})
 	if !errors.As(err, &none) {
 		t.Errorf("choosing below every price gave %v", err)
 	}
-	if n := m.provider.Sessions(); n != 0 {
+	if n := len(m.provider.Sessions()); n != 0 {
 		t.Errorf("the provider serves %d sessions", n)
 	}
 }
 
 // greeting is a Hello as an honest consumer would send it, its promise signed by key.
-func (m *market) greeting(t *testing.T, sign contracts.Signer, change func(*payments.Promise)) node.Greeting {
+func (m *world) greeting(t *testing.T, sign contracts.Signer, change func(*payments.Promise)) node.Greeting {
 	t.Helper()
 	kem, err := mlkem.GenerateKey768()
 	if err != nil {
 		t.Fatal(err)
 	}
-	wg, err := tunnel.GenerateKey()
+	wg, err := wireguard.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,12 +313,12 @@ func (m *market) greeting(t *testing.T, sign contracts.Signer, change func(*paym
 	if change != nil {
 		change(&p)
 	}
-	signed, err := m.consumer.Domain().Sign(p, sign)
+	signed, err := m.consumer.Domain.Sign(p, sign)
 	if err != nil {
 		// A promise that this key may not sign: the signature of another channel stands in for it.
 		own := p
 		own.Signer = sign.Address()
-		if signed, err = m.consumer.Domain().Sign(own, sign); err != nil {
+		if signed, err = m.consumer.Domain.Sign(own, sign); err != nil {
 			t.Fatal(err)
 		}
 		signed.Signer = p.Signer
@@ -373,7 +377,7 @@ func TestProviderRefusesBadHellosWithTheirReason(t *testing.T) {
 			func(g *node.Greeting) { g.KEM = g.KEM[:100] }), wire.RefusedProtocol},
 	} {
 		err := m.consumer.Greet(m.ctx, offer, c.hello)
-		var refused *wire.RefusedError
+		var refused *wire.RefusalError
 		if !errors.As(err, &refused) || refused.Code != c.code {
 			t.Errorf("%s: got %v, want code %d", name, err, c.code)
 			continue
@@ -398,7 +402,7 @@ func TestBadPromisesInASessionEndItAndCountForNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	sign := func(p payments.Promise) payments.Promise {
-		signed, err := m.consumer.Domain().Sign(p, m.cfg.Session)
+		signed, err := m.consumer.Domain.Sign(p, m.cfg.Session)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -427,7 +431,7 @@ func TestBadPromisesInASessionEndItAndCountForNothing(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		paid := func() contracts.Amount {
-			r, err := m.provider.Ledger().Session(m.ctx, f.ID, true)
+			r, err := m.provider.Ledger.Session(m.ctx, f.ID, true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -460,7 +464,7 @@ func TestPromisesThatBringNothingChangeNothing(t *testing.T) {
 	last := f.Last()
 	old := last
 	old.Cumulative = old.Cumulative.SubFloor(contracts.NewAmount(1))
-	old, err = m.consumer.Domain().Sign(old, m.cfg.Session)
+	old, err = m.consumer.Domain.Sign(old, m.cfg.Session)
 	check(t, err)
 	for range 100 {
 		check(t, f.SendPromise(old))
@@ -470,7 +474,7 @@ func TestPromisesThatBringNothingChangeNothing(t *testing.T) {
 	paid, err := payments.Cost(m.offer().Offer.PricePerGiB, 2<<20)
 	check(t, err)
 	eventually(t, time.Minute, "the promise behind them counts", func() bool {
-		r, err := m.provider.Ledger().Session(m.ctx, f.ID, true)
+		r, err := m.provider.Ledger.Session(m.ctx, f.ID, true)
 		check(t, err)
 		return r.Amount == paid
 	})
@@ -488,7 +492,7 @@ func TestAdversaryPromisesOfAUnitAfterTheEnd(t *testing.T) {
 	defer f.Stream.Reset()
 	defer f.Tunnel.Close()
 	total := func() contracts.Amount {
-		a, found, err := m.provider.Ledger().Account(m.ctx, ledger.Payee, ledger.Domain(m.consumer.Domain()),
+		a, found, err := m.provider.Ledger.Account(m.ctx, ledger.Payee, payments.Domain(m.consumer.Domain),
 			m.consumer.Channel(m.offer().Offer))
 		check(t, err)
 		if !found {
@@ -503,14 +507,14 @@ func TestAdversaryPromisesOfAUnitAfterTheEnd(t *testing.T) {
 	for range times {
 		promise.Cumulative, err = promise.Cumulative.Add(contracts.NewAmount(1))
 		check(t, err)
-		promise, err = m.consumer.Domain().Sign(promise, m.cfg.Session)
+		promise, err = m.consumer.Domain.Sign(promise, m.cfg.Session)
 		check(t, err)
 		if f.SendPromise(promise) != nil {
 			break // it hears no more
 		}
 	}
 	eventually(t, time.Minute, "the session ends", func() bool {
-		r, err := m.provider.Ledger().Session(m.ctx, f.ID, true)
+		r, err := m.provider.Ledger.Session(m.ctx, f.ID, true)
 		return errors.Is(err, payments.ErrUnknownSession) || err == nil && !r.Closed.IsZero()
 	})
 	stored := total().SubFloor(before)
@@ -571,7 +575,7 @@ func TestProviderReusesItsOfferAfterARestart(t *testing.T) {
 func TestOffersAreListedFromAnotherHomeThroughChainAndIPFS(t *testing.T) {
 	t.Parallel()
 	m := startMarket(t, marketConfig{deposit: "0"})
-	browser, err := node.OpenBrowser(m.ctx, m.Network, nil)
+	browser, err := market.Open(m.ctx, market.Config{Network: m.Network})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -617,7 +621,7 @@ func TestMetricsShowTheLedgersNumbers(t *testing.T) {
 	}
 	receipt := m.settled(s)
 	registry := prometheus.NewRegistry()
-	if err := registry.Register(m.provider); err != nil {
+	if err := registry.Register(m.provider.Collector()); err != nil {
 		t.Fatal(err)
 	}
 	families, err := registry.Gather()

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"byway/node"
+	"byway/node/vault"
 )
 
 // An exit is over when the chain's clock says so: whoever asks all the time is told "not yet" until then, and never sent
@@ -30,7 +30,7 @@ func TestAdversaryExitIsOverByTheChainsClock(t *testing.T) {
 		if err == nil {
 			break
 		}
-		var not *node.EarlyExitError
+		var not *vault.EarlyError
 		if !errors.As(err, &not) {
 			t.Fatalf("asked %d times: %v", asked, err)
 		}

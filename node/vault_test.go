@@ -1,28 +1,35 @@
 package node_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"math/big"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 
 	"byway/contracts"
-	"byway/node"
+	"byway/contracts/bindings/channels"
+	"byway/contracts/chain/chaintest"
+	"byway/node/home"
+	"byway/node/vault"
 	"byway/node/wire"
-	"byway/payments"
+	"byway/payments/pace"
 )
 
 // wallet opens the consumer's money with no consumer beside it, until the test ends or done is called.
-func (m *market) wallet() (w *node.Wallet, done func()) {
+func (m *world) wallet() (w *vault.Wallet, done func()) {
 	m.t.Helper()
-	w, err := node.OpenWallet(m.ctx, node.WalletConfig{
+	w, err := vault.Open(m.ctx, vault.Config{
 		Home: m.cfg.Home, Network: m.Network, Owner: m.cfg.Key.Address(), Session: m.cfg.Session.Address(), Key: m.cfg.Key,
 	})
 	if err != nil {
@@ -67,16 +74,16 @@ func TestConsumerLeavesAloneWithAllButWhatWasSettled(t *testing.T) {
 	if _, err := w.Deposit(m.ctx, tokens("0.5")); err != nil {
 		t.Fatal(err)
 	}
-	vault, err := w.Vault(m.ctx, nil)
+	v, err := w.Vault(m.ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(vault.Channels) != 1 || *vault.Free != tokens("0.5") {
-		t.Fatalf("the vault is %+v", vault)
+	if len(v.Channels) != 1 || *v.Free != tokens("0.5") {
+		t.Fatalf("the vault is %+v", v)
 	}
-	c := vault.Channels[0]
+	c := v.Channels[0]
 	if c.Provider != provider || c.Settled != receipt.Paid || c.Promised != receipt.Paid || !c.Owed.IsZero() ||
-		c.Reserved != tokens("1").SubFloor(receipt.Paid) || c.Exit != node.ExitNone {
+		c.Reserved != tokens("1").SubFloor(receipt.Paid) || c.Exit != vault.NoticeNone {
 		t.Errorf("the channel is %+v, paid were %s", c, receipt.Paid)
 	}
 	if _, err := w.FinishExit(m.ctx, provider); err == nil {
@@ -92,16 +99,16 @@ func TestConsumerLeavesAloneWithAllButWhatWasSettled(t *testing.T) {
 	if _, err := w.StartExit(m.ctx, provider); err != nil {
 		t.Fatal(err)
 	}
-	if c, err = w.Channel(m.ctx, provider); err != nil || c.Exit != node.ExitRunning || c.ExitAt == nil {
+	if c, err = w.Channel(m.ctx, provider); err != nil || c.Exit != vault.NoticeRunning || c.ExitAt == nil {
 		t.Fatalf("the channel is %+v, %v", c, err)
 	}
 	if _, err := w.FinishExit(m.ctx, provider); err == nil || !strings.Contains(err.Error(), "not before") {
 		t.Errorf("an exit was finished before its time: %v", err)
 	}
-	if err := m.Chain().Advance(node.DevnetExitDelay + time.Minute); err != nil {
+	if err := m.Chain.Advance(home.DevnetExitDelay + time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if c, err = w.Channel(m.ctx, provider); err != nil || c.Exit != node.ExitReady {
+	if c, err = w.Channel(m.ctx, provider); err != nil || c.Exit != vault.NoticeOver {
 		t.Fatalf("the channel is %+v, %v", c, err)
 	}
 	if _, err := w.FinishExit(m.ctx, provider); err != nil {
@@ -114,7 +121,7 @@ func TestConsumerLeavesAloneWithAllButWhatWasSettled(t *testing.T) {
 	if _, err := w.Withdraw(m.ctx, nil, common.Address{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Withdraw(m.ctx, nil, common.Address{}); !errors.Is(err, node.ErrNothingFree) {
+	if _, err := w.Withdraw(m.ctx, nil, common.Address{}); !errors.Is(err, vault.ErrNothingFree) {
 		t.Errorf("an empty vault gave %v", err)
 	}
 	end, err := m.TokenBalance(m.ctx, m.cfg.Key.Address())
@@ -141,7 +148,7 @@ func TestChannelClosesInOneTransactionWhenTheProviderAnswers(t *testing.T) {
 	if err := m.download(s.Tunnel(), 2<<20); err != nil {
 		t.Fatal(err)
 	}
-	var refused *wire.RefusedError
+	var refused *wire.RefusalError
 	if _, err := m.consumer.CloseChannel(m.ctx, provider, common.Address{}); !errors.As(err, &refused) {
 		t.Errorf("a channel with an open session closed: %v", err)
 	}
@@ -268,23 +275,23 @@ type uint64Hex = hexutil.Uint64
 func TestColdOwnerPaysExitsAndWithdrawsWithoutItsKeyInTheHome(t *testing.T) {
 	t.Parallel()
 	m := startMarket(t, marketConfig{deposit: "0"})
-	owner, home := mustKey(t), m.cfg.Home
+	owner, folder := mustKey(t), m.cfg.Home
 	check(t, m.consumer.Close())
-	if err := home.NewColdAccount(owner.Address(), "secret", node.Light); err != nil {
+	if err := folder.NewColdAccount(owner.Address(), "secret", home.Light); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Fund(m.ctx, owner.Address(), tokens("5")); err != nil {
 		t.Fatal(err)
 	}
-	cold, session, err := home.Unlock("secret")
+	cold, session, err := folder.Unlock("secret")
 	if err != nil {
 		t.Fatal(err)
 	}
 	provider := m.offer().Offer.Payee
-	act := func(want int, do func(*node.Wallet) (node.Sent, error)) {
+	act := func(want int, do func(*vault.Wallet) (vault.Receipt, error)) {
 		t.Helper()
-		w, err := node.OpenWallet(m.ctx, node.WalletConfig{
-			Home: home, Network: m.Network, Owner: owner.Address(), Session: session.Address(),
+		w, err := vault.Open(m.ctx, vault.Config{
+			Home: folder, Network: m.Network, Owner: owner.Address(), Session: session.Address(),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -310,18 +317,18 @@ func TestColdOwnerPaysExitsAndWithdrawsWithoutItsKeyInTheHome(t *testing.T) {
 			if h := types.NewLondonSigner(tx.ChainId()).Hash(tx); h != u.SigningHash {
 				t.Errorf("%s: the hash to sign is %s, printed was %s", u.What, h, u.SigningHash)
 			}
-			from, sent, err := node.SubmitSigned(m.ctx, m.Network, raw)
+			from, sent, err := vault.SubmitSigned(m.ctx, m.Network, raw)
 			if err != nil || from != owner.Address() || sent.Gas == 0 {
 				t.Fatalf("%s: from %s, %+v, %v", u.What, from, sent, err)
 			}
-			if _, _, err := node.SubmitSigned(m.ctx, m.Network, raw); err != nil {
+			if _, _, err := vault.SubmitSigned(m.ctx, m.Network, raw); err != nil {
 				t.Errorf("%s: submitted again: %v", u.What, err)
 			}
 		}
 	}
-	act(2, func(w *node.Wallet) (node.Sent, error) { return w.Deposit(m.ctx, tokens("1")) })
-	act(1, func(w *node.Wallet) (node.Sent, error) { return w.Reserve(m.ctx, provider, tokens("0.4")) })
-	act(2, func(w *node.Wallet) (node.Sent, error) { return w.Reserve(m.ctx, provider, tokens("1")) })
+	act(2, func(w *vault.Wallet) (vault.Receipt, error) { return w.Deposit(m.ctx, tokens("1")) })
+	act(1, func(w *vault.Wallet) (vault.Receipt, error) { return w.Reserve(m.ctx, provider, tokens("0.4")) })
+	act(2, func(w *vault.Wallet) (vault.Receipt, error) { return w.Reserve(m.ctx, provider, tokens("1")) })
 
 	// The session key alone opens a session, within what was set aside.
 	m.cfg.Key, m.cfg.Session = cold, session
@@ -329,7 +336,7 @@ func TestColdOwnerPaysExitsAndWithdrawsWithoutItsKeyInTheHome(t *testing.T) {
 	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("2")); !errors.Is(err, node.ErrCold) {
+	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("2")); !errors.Is(err, home.ErrCold) {
 		t.Errorf("a deposit that needs the cold key gave %v", err)
 	}
 	s := m.connect()
@@ -342,12 +349,12 @@ func TestColdOwnerPaysExitsAndWithdrawsWithoutItsKeyInTheHome(t *testing.T) {
 	}
 	check(t, m.consumer.Close())
 
-	act(1, func(w *node.Wallet) (node.Sent, error) { return w.StartExit(m.ctx, provider) })
-	if err := m.Chain().Advance(node.DevnetExitDelay + time.Minute); err != nil {
+	act(1, func(w *vault.Wallet) (vault.Receipt, error) { return w.StartExit(m.ctx, provider) })
+	if err := m.Chain.Advance(home.DevnetExitDelay + time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	act(1, func(w *node.Wallet) (node.Sent, error) { return w.FinishExit(m.ctx, provider) })
-	act(1, func(w *node.Wallet) (node.Sent, error) { return w.Withdraw(m.ctx, nil, common.Address{}) })
+	act(1, func(w *vault.Wallet) (vault.Receipt, error) { return w.FinishExit(m.ctx, provider) })
+	act(1, func(w *vault.Wallet) (vault.Receipt, error) { return w.Withdraw(m.ctx, nil, common.Address{}) })
 	end, err := m.TokenBalance(m.ctx, owner.Address())
 	if err != nil {
 		t.Fatal(err)
@@ -370,7 +377,7 @@ func TestColdDepositPaysAnyProviderThroughTheSignedReserve(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, m.consumer.Close())
-	m.cfg.Key = node.ColdSigner(m.cfg.Key.Address())
+	m.cfg.Key = home.Cold(m.cfg.Key.Address())
 	m.openConsumer()
 	if w, err = m.consumer.Wallet(); err != nil {
 		t.Fatal(err)
@@ -378,11 +385,11 @@ func TestColdDepositPaysAnyProviderThroughTheSignedReserve(t *testing.T) {
 	if sent, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("0.5")); err != nil || sent.GasUsed != 0 {
 		t.Fatalf("funding from the vault sent %+v, %v", sent, err)
 	}
-	m.outspendsTrust(w, m.offer().Offer.Payee, payments.TrustBytes, tokens("1"))
+	m.outspendsTrust(w, m.offer().Offer.Payee, pace.TrustBytes, tokens("1"))
 	// A home that knows nothing finds the channel, though nobody but the provider has sent anything for it.
-	home, err := node.OpenHome(t.TempDir())
+	home, err := home.Open(t.TempDir())
 	check(t, err)
-	other, err := node.OpenWallet(m.ctx, node.WalletConfig{
+	other, err := vault.Open(m.ctx, vault.Config{
 		Home: home, Network: m.Network, Owner: m.cfg.Key.Address(), Session: m.cfg.Session.Address(), Key: m.cfg.Key,
 	})
 	check(t, err)
@@ -408,16 +415,16 @@ func TestReserveOfAnEpochThatIsOverIsAskedForAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	provider := m.offer().Offer.Payee
-	check(t, w.Revoke(m.ctx, provider))
+	check(t, second(w.RevokeReserves(m.ctx, provider)))
 	m.consumer.Lag(1, 1000)
 	s := m.connect()
 	if err := m.download(s.Tunnel(), 2<<20); err != nil {
 		t.Fatal(err)
 	}
 	m.settled(s)
-	check(t, w.Revoke(m.ctx, provider))
+	check(t, second(w.RevokeReserves(m.ctx, provider)))
 	left := m.consumer.Lag(1, 2) // when the payer is made, and for the Hello
-	c := m.outspendsTrust(w, provider, payments.TrustBytes, tokens("1"))
+	c := m.outspendsTrust(w, provider, pace.TrustBytes, tokens("1"))
 	if c.Epoch != 3 || left() > 0 {
 		t.Errorf("the channel is %+v, %d readings lagged less than they should", c, left())
 	}
@@ -427,7 +434,11 @@ func TestReserveOfAnEpochThatIsOverIsAskedForAgain(t *testing.T) {
 // closing transaction. It is asked again.
 func TestChannelClosesThoughItsEpochEndsMeanwhile(t *testing.T) {
 	t.Parallel()
-	m := startMarket(t, marketConfig{deposit: "0"})
+	var rpc *chaintest.Proxy
+	m := startMarket(t, marketConfig{deposit: "0", rpc: func(url string) string {
+		rpc = chaintest.Start(t, url)
+		return rpc.URL
+	}})
 	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1")); err != nil {
 		t.Fatal(err)
 	}
@@ -436,14 +447,33 @@ func TestChannelClosesThoughItsEpochEndsMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The consumer asks what the closing transaction needs when it has the provider's consent.
+	closing := hex.EncodeToString(contractsABI(t).Methods["closeAndWithdraw"].ID)
 	ended := 0
-	sent, err := m.consumer.CloseAfter(m.ctx, provider, func() error {
-		if ended++; ended > 2 {
-			return nil
+	rpc.Set(func(_ http.ResponseWriter, _ *http.Request, q *chaintest.Query) bool {
+		if q.Method != "eth_estimateGas" || !bytes.Contains(q.Body, []byte("0x"+closing)) {
+			return false
 		}
-		return w.Revoke(m.ctx, provider)
+		if ended++; ended <= 2 {
+			check(t, second(w.RevokeReserves(m.ctx, provider)))
+		}
+		return false
 	})
+	sent, err := m.consumer.CloseChannel(m.ctx, provider, common.Address{})
+	rpc.Set(nil)
 	if err != nil || sent.Amount != tokens("1") || ended != 3 {
 		t.Errorf("closing gave %+v, %v, and was sent %d times", sent, err, ended)
 	}
+}
+
+// second is the error of a call that answers something beside it.
+func second[T any](_ T, err error) error { return err }
+
+func contractsABI(t *testing.T) abi.ABI {
+	t.Helper()
+	parsed, err := channels.ChannelsMetaData.ParseABI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *parsed
 }

@@ -10,55 +10,57 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
-	"byway/node"
+	"byway/node/home"
+	"byway/node/path"
+	"byway/node/vault"
 )
 
 // Whatever a wallet command took out of the vault, a consumer that meets a chain that is down promises nothing of it.
 func TestAdversaryNothingWithdrawnIsPromisedWithoutTheChain(t *testing.T) {
 	t.Parallel()
-	// left is what the channel can pay after the command, of the tokens that it could pay before.
+	// left returns how much the channel can pay after the command, of the tokens that it could pay before.
 	for name, test := range map[string]struct {
-		run  func(m *market, w *node.Wallet, provider common.Address) error
+		run  func(m *world, w *vault.Wallet, provider common.Address) error
 		left func(before contracts.Amount) contracts.Amount
 	}{
 		"nothing (the control)": {
-			func(*market, *node.Wallet, common.Address) error { return nil },
+			func(*world, *vault.Wallet, common.Address) error { return nil },
 			func(before contracts.Amount) contracts.Amount { return before },
 		},
 		"vault withdraw all": {
-			func(m *market, w *node.Wallet, _ common.Address) error {
+			func(m *world, w *vault.Wallet, _ common.Address) error {
 				_, err := w.Withdraw(m.ctx, nil, common.Address{})
 				return err
 			},
 			func(before contracts.Amount) contracts.Amount { return before.SubFloor(tokens("0.5")) },
 		},
 		"channel open for another": {
-			func(m *market, w *node.Wallet, _ common.Address) error {
+			func(m *world, w *vault.Wallet, _ common.Address) error {
 				_, err := w.Reserve(m.ctx, common.Address{7}, tokens("0.4"))
 				return err
 			},
 			func(before contracts.Amount) contracts.Amount { return before.SubFloor(tokens("0.4")) },
 		},
 		"vault deposit": {
-			func(m *market, w *node.Wallet, _ common.Address) error {
+			func(m *world, w *vault.Wallet, _ common.Address) error {
 				_, err := w.Deposit(m.ctx, tokens("0.25"))
 				return err
 			},
 			func(before contracts.Amount) contracts.Amount { a, _ := before.Add(tokens("0.25")); return a },
 		},
 		"channel exit": {
-			func(m *market, w *node.Wallet, provider common.Address) error {
+			func(m *world, w *vault.Wallet, provider common.Address) error {
 				_, err := w.StartExit(m.ctx, provider)
 				return err
 			},
 			func(contracts.Amount) contracts.Amount { return contracts.Amount{} },
 		},
 		"channel exit, finished": {
-			func(m *market, w *node.Wallet, provider common.Address) error {
+			func(m *world, w *vault.Wallet, provider common.Address) error {
 				if _, err := w.StartExit(m.ctx, provider); err != nil {
 					return err
 				}
-				if err := m.Chain().Advance(node.DevnetExitDelay + time.Minute); err != nil {
+				if err := m.Chain.Advance(home.DevnetExitDelay + time.Minute); err != nil {
 					return err
 				}
 				if _, err := w.FinishExit(m.ctx, provider); err != nil {
@@ -90,7 +92,7 @@ func TestAdversaryNothingWithdrawnIsPromisedWithoutTheChain(t *testing.T) {
 			done()
 			m.cfg.Network.RPC, m.cfg.Network.Bootstrap = []string{"http://127.0.0.1:1"}, nil
 			m.openConsumer()
-			var offline *node.OfflineError
+			var offline *path.OfflineError
 			if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1")); !errors.As(err, &offline) {
 				t.Fatalf("funding while the chain is down: %v", err)
 			}
@@ -114,7 +116,7 @@ func TestAdversaryUnseenWithdrawalCountsAsDone(t *testing.T) {
 	}
 	m.metBefore()
 	// Prepared for a key elsewhere: it may be sent any moment.
-	cold, err := node.OpenWallet(m.ctx, node.WalletConfig{
+	cold, err := vault.Open(m.ctx, vault.Config{
 		Home: m.cfg.Home, Network: m.Network, Owner: m.cfg.Key.Address(), Session: m.cfg.Session.Address(),
 	})
 	check(t, err)
@@ -124,7 +126,7 @@ func TestAdversaryUnseenWithdrawalCountsAsDone(t *testing.T) {
 	check(t, cold.Close())
 	m.cfg.Network.RPC, m.cfg.Network.Bootstrap = []string{"http://127.0.0.1:1"}, nil
 	m.openConsumer()
-	var offline *node.OfflineError
+	var offline *path.OfflineError
 	if _, err := m.consumer.Fund(m.ctx, m.offer().Offer, tokens("1")); !errors.As(err, &offline) {
 		t.Fatalf("funding while the chain is down: %v", err)
 	}
@@ -141,9 +143,9 @@ func TestAdversaryLockedLedgerIsNeverShownAsZero(t *testing.T) {
 	s := m.connect()
 	check(t, m.download(s.Tunnel(), 2<<20))
 	paid := m.settled(s).Paid
-	look := func(home node.Home, owner contracts.Signer) *node.Wallet {
+	look := func(home home.Home, owner contracts.Signer) *vault.Wallet {
 		t.Helper()
-		w, err := node.OpenWallet(m.ctx, node.WalletConfig{
+		w, err := vault.Open(m.ctx, vault.Config{
 			Home: home, Network: m.Network, Owner: owner.Address(), Session: m.cfg.Session.Address(),
 		})
 		check(t, err)
@@ -152,7 +154,7 @@ func TestAdversaryLockedLedgerIsNeverShownAsZero(t *testing.T) {
 	}
 	for i := range 24 { // while the consumer holds its home, and two look at once
 		a, b := look(m.cfg.Home, m.cfg.Key), look(m.cfg.Home, m.cfg.Key)
-		for _, w := range []*node.Wallet{a, b} {
+		for _, w := range []*vault.Wallet{a, b} {
 			c, err := w.Channel(m.ctx, m.offer().Offer.Payee)
 			if err != nil || c.Owed != paid || c.Promised != paid {
 				t.Fatalf("look %d: %+v, %v, want %s owed", i, c, err, paid)
@@ -185,7 +187,7 @@ func TestAdversaryEarningsWithoutTheChainAreNotZero(t *testing.T) {
 	if r.Wallet == nil || r.Gas.Int == nil || r.Unavailable != "" {
 		t.Fatalf("with the chain: %+v", r)
 	}
-	check(t, m.Chain().Close())
+	check(t, m.Chain.Close())
 	r, err = m.provider.EarningsReport(m.ctx)
 	check(t, err)
 	text, err := json.Marshal(r)

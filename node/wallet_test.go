@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"byway/contracts/chain"
-	"byway/node"
+	"byway/node/vault"
 )
 
 // startLiar serves a chain's JSON-RPC and tells the truth about everything but what calls of a contract return: there it
@@ -69,11 +69,11 @@ func TestLyingEndpointIsNamedAndNothingIsDecided(t *testing.T) {
 	honest := m.Network.RPC[0]
 	liar := startLiar(t, honest, m.Network.Channels.Hex())
 
-	open := func(rpc ...string) *node.Wallet {
+	open := func(rpc ...string) *vault.Wallet {
 		t.Helper()
 		n := m.Network
 		n.RPC = rpc
-		w, err := node.OpenWallet(m.ctx, node.WalletConfig{
+		w, err := vault.Open(m.ctx, vault.Config{
 			Home: m.cfg.Home, Network: n, Owner: m.cfg.Key.Address(), Session: m.cfg.Session.Address(),
 		})
 		if err != nil {

@@ -170,7 +170,7 @@ func TestBinaryFormsComeBack(t *testing.T) {
 		if n != PromiseSize && new(Promise).UnmarshalBinary(make([]byte, n)) == nil {
 			t.Fatalf("a promise of %d bytes was read", n)
 		}
-		if n != ReserveSize && new(Release).UnmarshalBinary(make([]byte, n)) == nil {
+		if n != reserveSize && new(Release).UnmarshalBinary(make([]byte, n)) == nil {
 			t.Fatalf("a release of %d bytes was read", n)
 		}
 	}

@@ -20,7 +20,15 @@ import (
 
 	"byway/contracts"
 	"byway/payments"
+	"byway/payments/chainview"
+	"byway/payments/ledger"
+	"byway/payments/pace"
+	"byway/payments/payee"
+	"byway/payments/payer"
 	"byway/tunnel"
+	"byway/tunnel/meter"
+	"byway/tunnel/policy"
+	"byway/tunnel/wireguard"
 )
 
 // longTest, set in the environment, moves a whole GiB over each link.
@@ -28,7 +36,7 @@ const longTest = "BYWAY_LONG_TEST"
 
 const mib = 1 << 20
 
-// lineRate is what the provider's line can do, 10 Gbit/s in bytes a second: no machine's loopback is faster through
+// lineRate bounds the provider's line, 10 Gbit/s in bytes a second: no machine's loopback is faster through
 // this tunnel.
 const lineRate = 10e9 / 8
 
@@ -129,8 +137,8 @@ func (l *line[T]) send(v T) { l.queue <- message[T]{time.Now().Add(l.delay), v} 
 // richChain has reserved everything for everyone.
 type richChain struct{}
 
-func (richChain) State(context.Context, contracts.Channel) (payments.ChannelState, error) {
-	return payments.ChannelState{Ceiling: contracts.MaxAmount(), Block: 1}, nil
+func (richChain) State(context.Context, contracts.Channel) (chainview.State, error) {
+	return chainview.State{Ceiling: contracts.MaxAmount(), Block: 1}, nil
 }
 
 // source is a server that sends as many bytes as fast as it can to each of its visitors.
@@ -184,7 +192,7 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 			t.Fatal(err)
 		}
 	}
-	policy, err := tunnel.NewPolicy(tunnel.PolicyConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+	policy, err := policy.New(policy.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
 	fatal(err)
 	exit, err := tunnel.NewExit(tunnel.ExitConfig{
 		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Policy: policy,
@@ -192,7 +200,7 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 	})
 	fatal(err)
 	closers = append(closers, func() { exit.Close() })
-	private, err := tunnel.GenerateKey()
+	private, err := wireguard.GenerateKey()
 	fatal(err)
 	// Both ledgers, and the first promise, which prepays a tick.
 	private1, err := crypto.ToECDSA(common.LeftPadBytes(big.NewInt(4242).Bytes(), 32))
@@ -206,35 +214,35 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 	price, err := contracts.ParseAmount("50000000000000000")
 	fatal(err)
 	terms := payments.Terms{
-		Session: payments.NewSessionID(), Channel: channel, PricePerGiB: price, Tick: payments.MinTick,
-		Window: payments.OfferWindow(payments.MinTick, lineRate), Offer: "offer",
+		Session: payments.NewSessionID(), Channel: channel, PricePerGiB: price, Tick: pace.MinTick,
+		Window: pace.OfferWindow(pace.MinTick, lineRate), Offer: "offer",
 	}
-	mine, err := payments.OpenLedger(filepath.Join(t.TempDir(), "mine.db"))
+	mine, err := ledger.Open(filepath.Join(t.TempDir(), "mine.db"), "")
 	fatal(err)
-	theirs, err := payments.OpenLedger(filepath.Join(t.TempDir(), "theirs.db"))
+	theirs, err := ledger.Open(filepath.Join(t.TempDir(), "theirs.db"), "")
 	fatal(err)
 	closers = append(closers, func() { mine.Close(); theirs.Close() })
 	ctx, cancel := context.WithCancel(context.Background())
-	payer, err := payments.NewPayer(ctx, payments.PayerConfig{
+	payer, err := payer.New(ctx, payer.Config{
 		Domain: domain, Ledger: mine, Signer: key, Terms: terms, SpendCap: contracts.MaxAmount(),
 	})
 	fatal(err)
-	payee, err := payments.NewPayee(payments.PayeeConfig{
+	payee, err := payee.New(payee.Config{
 		Domain: domain, Ledger: theirs, Chain: richChain{}, Payee: channel.Payee, Token: channel.Token,
-		NewGate: func() payments.Gate { return tunnel.NewGate(0) },
+		NewGate: func() payee.Gate { return meter.NewGate(0) },
 	})
 	fatal(err)
 	first, err := payer.First(ctx)
 	fatal(err)
 	opened, err := payee.Open(ctx, terms, first, nil)
 	fatal(err)
-	inner, err := exit.Add(tunnel.Peer{PublicKey: private.Public(), Gate: opened.Gate.(*tunnel.Gate)})
+	inner, err := exit.Add(tunnel.Peer{PublicKey: private.Public(), Gate: opened.Gate.(*meter.Gate)})
 	fatal(err)
 	payee.Attach(terms.Session, func() payments.Usage {
 		c := inner.Counters()
 		return payments.Usage{Rx: c.Rx, Tx: c.Tx}
 	})
-	inner.SetTick(payments.WakeEvery(terms.Tick))
+	inner.SetTick(pace.WakeEvery(terms.Tick))
 	credit := opened.Credit
 
 	w := newWire(t, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), exit.Port()), rtt/2, loss)
@@ -245,7 +253,7 @@ func runLink(t *testing.T, rtt time.Duration, loss float64, size int64, flows in
 	})
 	fatal(err)
 	closers = append(closers, func() { client.Close() })
-	client.SetTick(payments.WakeEvery(terms.Tick))
+	client.SetTick(pace.WakeEvery(terms.Tick))
 	shake, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
 	fatal(client.Handshake(shake))

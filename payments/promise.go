@@ -24,7 +24,7 @@ type Promise struct {
 	contracts.Channel
 	// Cumulative is all that the payer has ever owed the payee on this channel, in base units.
 	Cumulative contracts.Amount
-	// Share is what the session that it is sent on has paid so far, in base units. It is not signed: it only says how
+	// Share is how much the session that it is sent on has paid so far, in base units. It is not signed: it only says how
 	// the payer splits one total among its sessions of one channel, so that promises which overtake each other credit
 	// the right one. The payee never grants more than the totals signed.
 	Share contracts.Amount

@@ -3,6 +3,7 @@ package payments
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"byway/contracts"
 )
@@ -16,8 +17,15 @@ const (
 // ReserveRowSize is one reserve in a transaction, in bytes.
 const ReserveRowSize = 128
 
-// ReserveSize is a [Reserve] or [Release] in bytes on the wire.
-const ReserveSize = channelSize + contracts.AmountSize + 3 + 5 + contracts.SignatureSize
+// reserveSize is a [Reserve] or [Release] in bytes on the wire.
+const reserveSize = channelSize + contracts.AmountSize + 3 + 5 + contracts.SignatureSize
+
+// PostMargin is how long before its end a signed reserve is still posted: a transaction takes a while.
+const PostMargin = 2 * time.Minute
+
+// ErrStaleReserve says that a reserve would not raise anything: its epoch or its time is over, or it is no higher than
+// what is reserved. One that was posted is stale: the next one is signed for the channel's next epoch.
+var ErrStaleReserve = errors.New("signed reserve is of no use")
 
 var errTermRange = errors.New("epoch or time does not fit the contract's field")
 
@@ -50,6 +58,13 @@ type Release struct {
 	Sig contracts.Signature
 }
 
+// Raises reports whether posting r when the chain's time is at would raise what its channel guarantees, which is a ceiling in
+// an epoch. In the last epoch that there is the contract takes none.
+func (r Reserve) Raises(ceiling contracts.Amount, epoch uint32, at time.Time) bool {
+	return r.Epoch == epoch && r.Epoch < maxEpoch && ceiling.Less(r.Ceiling) && r.ValidUntil <= maxValidUntil &&
+		at.Add(PostMargin).Unix() <= int64(r.ValidUntil)
+}
+
 // Row is the reserve as a transaction carries it: [payer:160|ceiling:96][0:192|epoch:24|validUntil:40][r][yParity|s].
 func (r Reserve) Row() (row [ReserveRowSize]byte) {
 	b := append(row[:0], r.Payer[:]...)
@@ -66,7 +81,7 @@ func (r Reserve) MarshalBinary() ([]byte, error) {
 	if r.Epoch > maxEpoch || r.ValidUntil > maxValidUntil {
 		return nil, fmt.Errorf("encode reserve: %w", errTermRange)
 	}
-	b := appendChannel(make([]byte, 0, ReserveSize), r.Channel)
+	b := appendChannel(make([]byte, 0, reserveSize), r.Channel)
 	sum := r.Ceiling.Bytes()
 	b = append(b, sum[:]...)
 	b = appendUint(b, uint64(r.Epoch), 3)
@@ -76,8 +91,8 @@ func (r Reserve) MarshalBinary() ([]byte, error) {
 
 // UnmarshalBinary reads what [Reserve.MarshalBinary] writes. It checks the form only, not the signature.
 func (r *Reserve) UnmarshalBinary(b []byte) error {
-	if len(b) != ReserveSize {
-		return fmt.Errorf("reserve has %d bytes, want %d", len(b), ReserveSize)
+	if len(b) != reserveSize {
+		return fmt.Errorf("reserve has %d bytes, want %d", len(b), reserveSize)
 	}
 	var q Reserve
 	var epoch uint64
@@ -102,8 +117,8 @@ func (r Release) MarshalBinary() ([]byte, error) {
 
 // UnmarshalBinary reads what [Release.MarshalBinary] writes. It checks the form only, not the signature.
 func (r *Release) UnmarshalBinary(b []byte) error {
-	if len(b) != ReserveSize {
-		return fmt.Errorf("release has %d bytes, want %d", len(b), ReserveSize)
+	if len(b) != reserveSize {
+		return fmt.Errorf("release has %d bytes, want %d", len(b), reserveSize)
 	}
 	return (*Reserve)(r).UnmarshalBinary(b)
 }

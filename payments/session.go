@@ -2,20 +2,17 @@ package payments
 
 import (
 	"crypto/rand"
-	"errors"
-	"fmt"
+	"encoding/hex"
+	"math"
 
-	"byway/payments/ledger"
+	"byway/contracts"
 )
 
-type (
-	// SessionID names one session, for both sides.
-	SessionID = ledger.SessionID
-	// Terms is what both sides of a session have agreed on. A window of zero is [OfferWindow]'s for the tick.
-	Terms = ledger.Terms
-	// Usage is what a session's meter has counted since its start, in bytes of inner packets.
-	Usage = ledger.Usage
-)
+// SessionID names one session, for both sides.
+type SessionID [16]byte
+
+// String is the id in hexadecimal.
+func (id SessionID) String() string { return hex.EncodeToString(id[:]) }
 
 // NewSessionID makes one from the system's randomness.
 func NewSessionID() (id SessionID) {
@@ -23,24 +20,41 @@ func NewSessionID() (id SessionID) {
 	return id
 }
 
-func withDefaults(t Terms) (Terms, error) {
-	if t.Tick == 0 {
-		return t, errors.New("terms: tick is zero")
+// Terms hold what both sides of a session have agreed on. A window of zero is the one that pace gives the tick.
+type Terms struct {
+	Session SessionID
+	Channel contracts.Channel
+	// PricePerGiB is in base units of the channel's token per 2^30 bytes.
+	PricePerGiB contracts.Amount
+	// Tick is how many bytes a promise covers and Window how many may be forwarded unpaid.
+	Tick, Window uint64
+	// Offer is the CID of the offer that says so.
+	Offer string
+}
+
+// Price returns the cost of so many bytes, in base units; more than any amount is the largest.
+func (t Terms) Price(bytes uint64) contracts.Amount {
+	sum, err := Cost(t.PricePerGiB, bytes)
+	if err != nil {
+		return contracts.MaxAmount()
 	}
-	if t.Window == 0 {
-		t.Window = OfferWindow(t.Tick, 0)
+	return sum
+}
+
+// Usage counts a session's bytes of inner packets since its start.
+type Usage struct {
+	// Rx counts bytes that this side received, Tx those that it sent.
+	Rx, Tx uint64
+	// PeerRx counts bytes that the other side says it received.
+	PeerRx uint64
+}
+
+// Billed returns the bytes that a consumer pays for: all it received, and of what it sent as much as it and the
+// provider both say has arrived. It saturates.
+func (u Usage) Billed() uint64 {
+	sent := min(u.Tx, u.PeerRx)
+	if u.Rx > math.MaxUint64-sent {
+		return math.MaxUint64
 	}
-	if t.Window < t.Tick {
-		return t, fmt.Errorf("terms: window of %d bytes is below the tick of %d", t.Window, t.Tick)
-	}
-	if t.Tick > 1<<62 || t.Window > 1<<62 {
-		return t, errors.New("terms: tick or window is beyond 2^62 bytes")
-	}
-	if len(t.Offer) > 256 {
-		return t, errors.New("terms: offer is no CID: longer than 256 bytes")
-	}
-	if _, err := Cost(t.PricePerGiB, t.Tick); err != nil {
-		return t, fmt.Errorf("terms: price of a tick: %w", err)
-	}
-	return t, nil
+	return u.Rx + sent
 }

@@ -51,8 +51,8 @@ allow = []               # exceptions from what every exit denies
 deny_ports = [25]
 `
 
-// Draft is what an operator decides of an offer: its terms, without what the node knows by itself. The flags of byway
-// provider up and an offer file (TOML) both make one, from the same defaults.
+// Draft holds an operator's decisions about an offer: its terms, without what the node knows by itself. The flags of
+// byway provider up and an offer file (TOML) both make one, from the same defaults.
 type Draft struct {
 	Price      contracts.Amount // per GiB, in base units
 	Lifetime   time.Duration
@@ -73,11 +73,11 @@ type Draft struct {
 
 // Terms where the operator says nothing.
 const (
-	// DefaultLifetime is how long an offer is good.
-	DefaultLifetime = 14 * 24 * time.Hour
-	// DefaultConnections and DefaultNewPerSecond cap one session.
-	DefaultConnections  = 1024
-	DefaultNewPerSecond = 200
+	// defaultLifetime is how long an offer is good.
+	defaultLifetime = 14 * 24 * time.Hour
+	// defaultConnections and defaultNewPerSecond cap one session.
+	defaultConnections  = 1024
+	defaultNewPerSecond = 200
 
 	defaultTick = 1 << 20
 	mailPort    = 25
@@ -86,10 +86,10 @@ const (
 // DefaultDraft is an exit's terms where its operator says nothing, but for the price, which has no default.
 func DefaultDraft() Draft {
 	return Draft{
-		Lifetime: DefaultLifetime, Services: []string{ServiceExit}, Transports: []string{TransportWireGuard},
+		Lifetime: defaultLifetime, Services: []string{ServiceExit}, Transports: []string{TransportWireGuard},
 		Features: []string{FeatureIPv6, FeaturePostQuantum}, Tick: defaultTick,
 		Exit: &ExitPolicy{
-			DeniedPorts: []uint16{mailPort}, P2P: true, Connections: DefaultConnections, NewPerSecond: DefaultNewPerSecond,
+			DeniedPorts: []uint16{mailPort}, P2P: true, Connections: defaultConnections, NewPerSecond: defaultNewPerSecond,
 		},
 	}
 }

@@ -62,11 +62,11 @@ func (h Host) AddrInfo() (peer.AddrInfo, error) {
 func (h Host) verify(chainID uint64, registry, provider common.Address) error {
 	key, err := h.Peer.ExtractPublicKey()
 	if err != nil {
-		return fmt.Errorf("%w: peer id %s carries no key", ErrHost, h.Peer)
+		return fmt.Errorf("%w: peer id %s carries no key", errHost, h.Peer)
 	}
 	ok, err := key.Verify(hostMessage(chainID, registry, provider, h.Peer), h.Sig)
 	if err != nil || !ok {
-		return fmt.Errorf("%w: host %s did not sign for provider %s", ErrHost, h.Peer, provider)
+		return fmt.Errorf("%w: host %s did not sign for provider %s", errHost, h.Peer, provider)
 	}
 	return nil
 }
@@ -100,8 +100,8 @@ func (h Host) problem() (field, problem string) {
 	if len(h.Addrs) == 0 {
 		return "host.addrs", "is empty: nobody could dial the provider"
 	}
-	if len(h.Addrs) > MaxAddrs {
-		return "host.addrs", fmt.Sprintf("has %d addresses, at most %d are allowed", len(h.Addrs), MaxAddrs)
+	if len(h.Addrs) > maxAddrs {
+		return "host.addrs", fmt.Sprintf("has %d addresses, at most %d are allowed", len(h.Addrs), maxAddrs)
 	}
 	for i, s := range h.Addrs {
 		if len(s) > maxAddr {

@@ -1,13 +1,17 @@
 package registry
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
+	"byway/contracts/text"
 )
 
 // Limits of an offer. They are part of the format: a block beyond one of them is not an offer.
@@ -16,8 +20,8 @@ const (
 	MaxBlock = 4096
 	// MaxLifetime is the longest time between an offer's NotBefore and Expires.
 	MaxLifetime = 31 * 24 * time.Hour
-	// MaxAddrs is how many addresses a host may name.
-	MaxAddrs = 16
+	// maxAddrs is how many addresses a host may name.
+	maxAddrs = 16
 
 	maxElements = 64
 	maxDepth    = 8
@@ -44,12 +48,12 @@ const (
 	TransportWireGuard  = "wireguard"
 	FeaturePostQuantum  = "pq"
 	FeatureIPv6         = "ipv6"
-	FeaturePortLease    = "port-lease"
-	FeatureObfuscation  = "obfuscation"
+	featurePortLease    = "port-lease"
+	featureObfuscation  = "obfuscation"
 	maxSessionsCapacity = 1 << 24
 )
 
-// Offer is what a provider sells, and on which terms. Its zero value is not valid; [Offer.Validate] names what is
+// Offer says what a provider sells, and on which terms. Its zero value is not valid; [Offer.Validate] names what is
 // missing.
 type Offer struct {
 	// ChainID, Channels and Registry name the market that the offer belongs to.
@@ -62,7 +66,8 @@ type Offer struct {
 	Payee    common.Address `json:"payee"`
 	Token    common.Address `json:"token"`
 
-	// Sequence is the number that the Registry contract gives this registration; see [Registry.NextSequence].
+	// Sequence is the number that the Registry contract gives this registration; see
+	// [byway/registry/directory.Directory.NextSequence].
 	Sequence uint64 `json:"sequence"`
 	// NotBefore and Expires bound the offer's validity, in whole seconds; the first is part of it, the second not.
 	NotBefore time.Time `json:"not_before"`
@@ -96,7 +101,7 @@ type Offer struct {
 	Contact Text `json:"contact,omitempty"`
 }
 
-// Capacity is what a provider claims that its line carries. Zero means that it does not say.
+// Capacity is a provider's claim about its line, in bit/s. Zero: it makes none.
 type Capacity struct {
 	// Down and Up are bit/s as the consumer sees them.
 	Down     uint64 `json:"down,omitempty"`
@@ -168,4 +173,27 @@ func prefixes(s []netip.Prefix) []netip.Prefix {
 	c := slices.Clone(s)
 	slices.SortFunc(c, netip.Prefix.Compare)
 	return slices.Compact(c)
+}
+
+// Text is a string that a stranger wrote. It prints escaped ([text.Safe]), so that an offer can move no cursor, set no
+// title and reverse no line of the terminal that shows it; string(t) is the raw text.
+type Text string
+
+// String implements [fmt.Stringer].
+func (t Text) String() string { return text.Safe(string(t)) }
+
+// problem says why the text may not stand in an offer, or returns "".
+func (t Text) problem(limit int) string {
+	if len(t) > limit {
+		return fmt.Sprintf("has %d bytes, at most %d are allowed", len(t), limit)
+	}
+	if !utf8.ValidString(string(t)) {
+		return "is not valid UTF-8"
+	}
+	for _, r := range string(t) {
+		if !unicode.IsPrint(r) {
+			return fmt.Sprintf("holds the control character U+%04X", r)
+		}
+	}
+	return ""
 }

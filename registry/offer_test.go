@@ -81,7 +81,7 @@ func fullOffer(n int, d contracts.Deployment, from time.Time) Offer {
 	}
 }
 
-func mustSign(t testing.TB, n int, o Offer) Signed {
+func mustSign(t testing.TB, n int, o Offer) SignedOffer {
 	t.Helper()
 	s, err := Sign(o, testKey(n))
 	if err != nil {
@@ -221,63 +221,63 @@ func TestEveryInvalidFieldIsRefusedByName(t *testing.T) {
 		want        error
 		change      func(*Offer)
 	}{
-		{"no chain", "chain_id", ErrField, func(o *Offer) { o.ChainID = 0 }},
-		{"no payee", "payee", ErrField, func(o *Offer) { o.Payee = common.Address{} }},
-		{"no token", "token", ErrField, func(o *Offer) { o.Token = common.Address{} }},
-		{"sequence zero", "sequence", ErrField, func(o *Offer) { o.Sequence = 0 }},
-		{"sequence huge", "sequence", ErrField, func(o *Offer) { o.Sequence = 1 << 63 }},
-		{"ends first", "expires", ErrLifetime, func(o *Offer) { o.Expires = o.NotBefore }},
-		{"too long", "expires", ErrLifetime, func(o *Offer) { o.Expires = o.NotBefore.Add(MaxLifetime + time.Second) }},
-		{"before 1970", "expires", ErrLifetime, func(o *Offer) { o.NotBefore = time.Unix(-5, 0) }},
-		{"no peer", "host.peer", ErrField, func(o *Offer) { o.Host.Peer = "" }},
-		{"odd peer", "host.peer", ErrField, func(o *Offer) { o.Host.Peer = "\x12\x01a" }},
-		{"short host signature", "host.sig", ErrField, func(o *Offer) { o.Host.Sig = o.Host.Sig[:63] }},
-		{"no address", "host.addrs", ErrField, func(o *Offer) { o.Host.Addrs = nil }},
-		{"not a multiaddr", "host.addrs", ErrField, func(o *Offer) { o.Host.Addrs[0] = "127.0.0.1:4001" }},
-		{"odd spelling", "host.addrs", ErrField, func(o *Offer) { o.Host.Addrs[0] = "/ip4/127.0.0.1/tcp/04001" }},
-		{"same address twice", "host.addrs", ErrField, func(o *Offer) { o.Host.Addrs[1] = o.Host.Addrs[0] }},
-		{"another host's address", "host.addrs", ErrField, func(o *Offer) {
+		{"no chain", "chain_id", errField, func(o *Offer) { o.ChainID = 0 }},
+		{"no payee", "payee", errField, func(o *Offer) { o.Payee = common.Address{} }},
+		{"no token", "token", errField, func(o *Offer) { o.Token = common.Address{} }},
+		{"sequence zero", "sequence", errField, func(o *Offer) { o.Sequence = 0 }},
+		{"sequence huge", "sequence", errField, func(o *Offer) { o.Sequence = 1 << 63 }},
+		{"ends first", "expires", errLifetime, func(o *Offer) { o.Expires = o.NotBefore }},
+		{"too long", "expires", errLifetime, func(o *Offer) { o.Expires = o.NotBefore.Add(MaxLifetime + time.Second) }},
+		{"before 1970", "expires", errLifetime, func(o *Offer) { o.NotBefore = time.Unix(-5, 0) }},
+		{"no peer", "host.peer", errField, func(o *Offer) { o.Host.Peer = "" }},
+		{"odd peer", "host.peer", errField, func(o *Offer) { o.Host.Peer = "\x12\x01a" }},
+		{"short host signature", "host.sig", errField, func(o *Offer) { o.Host.Sig = o.Host.Sig[:63] }},
+		{"no address", "host.addrs", errField, func(o *Offer) { o.Host.Addrs = nil }},
+		{"not a multiaddr", "host.addrs", errField, func(o *Offer) { o.Host.Addrs[0] = "127.0.0.1:4001" }},
+		{"odd spelling", "host.addrs", errField, func(o *Offer) { o.Host.Addrs[0] = "/ip4/127.0.0.1/tcp/04001" }},
+		{"same address twice", "host.addrs", errField, func(o *Offer) { o.Host.Addrs[1] = o.Host.Addrs[0] }},
+		{"another host's address", "host.addrs", errField, func(o *Offer) {
 			o.Host.Addrs[0] += "/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X"
 		}},
-		{"long address", "host.addrs", ErrField, func(o *Offer) { o.Host.Addrs[0] = "/dns4/" + long + "/tcp/1" }},
-		{"17 addresses", "host.addrs", ErrField, func(o *Offer) {
+		{"long address", "host.addrs", errField, func(o *Offer) { o.Host.Addrs[0] = "/dns4/" + long + "/tcp/1" }},
+		{"17 addresses", "host.addrs", errField, func(o *Offer) {
 			for i := range 15 {
 				o.Host.Addrs = append(o.Host.Addrs, fmt.Sprintf("/ip4/10.0.0.%d/tcp/1", i))
 			}
 		}},
-		{"no service", "services", ErrField, func(o *Offer) { o.Services = nil }},
-		{"shouting", "features", ErrField, func(o *Offer) { o.Features = []string{"PQ"} }},
-		{"empty word", "protocols", ErrField, func(o *Offer) { o.Protocols = []string{""} }},
-		{"long word", "transports", ErrField, func(o *Offer) { o.Transports = []string{long} }},
-		{"free", "price_per_gib", ErrPrice, func(o *Offer) { o.PricePerGiB = contracts.Amount{} }},
-		{"priceless", "price_per_gib", ErrPrice, func(o *Offer) {
+		{"no service", "services", errField, func(o *Offer) { o.Services = nil }},
+		{"shouting", "features", errField, func(o *Offer) { o.Features = []string{"PQ"} }},
+		{"empty word", "protocols", errField, func(o *Offer) { o.Protocols = []string{""} }},
+		{"long word", "transports", errField, func(o *Offer) { o.Transports = []string{long} }},
+		{"free", "price_per_gib", errPrice, func(o *Offer) { o.PricePerGiB = contracts.Amount{} }},
+		{"priceless", "price_per_gib", errPrice, func(o *Offer) {
 			o.PricePerGiB, o.Window = contracts.MaxAmount(), 2<<30
 		}},
-		{"tick small", "tick", ErrField, func(o *Offer) { o.Tick = 1 }},
-		{"tick huge", "tick", ErrField, func(o *Offer) { o.Tick, o.Window = 1<<40, 1<<41 }},
-		{"window under a tick", "window", ErrField, func(o *Offer) { o.Window = o.Tick - 1 }},
-		{"window huge", "window", ErrField, func(o *Offer) { o.Window = 1 << 62 }},
-		{"no such country", "country", ErrField, func(o *Offer) { o.Country = "XX" }},
-		{"small country", "country", ErrField, func(o *Offer) { o.Country = "nl" }},
-		{"half a country", "country", ErrField, func(o *Offer) { o.Country = " N" }},
-		{"escape in network", "network", ErrField, func(o *Offer) { o.Network = "\x1b[2J" }},
-		{"bidi in contact", "contact", ErrField, func(o *Offer) { o.Contact = "a\u202eb" }},
-		{"broken UTF-8", "contact", ErrField, func(o *Offer) { o.Contact = "a\xffb" }},
-		{"long contact", "contact", ErrField, func(o *Offer) { o.Contact = Text(long) }},
-		{"impossible line", "capacity", ErrField, func(o *Offer) { o.Capacity.Up = 1 << 60 }},
-		{"sessions", "capacity.sessions", ErrField, func(o *Offer) { o.Capacity.Sessions = 1 << 31 }},
-		{"exit without policy", "exit", ErrField, func(o *Offer) { o.Exit = nil }},
-		{"policy without exit", "exit", ErrField, func(o *Offer) { o.Services = []string{ServiceRelay} }},
-		{"unmasked prefix", "exit.denied", ErrField, func(o *Offer) {
+		{"tick small", "tick", errField, func(o *Offer) { o.Tick = 1 }},
+		{"tick huge", "tick", errField, func(o *Offer) { o.Tick, o.Window = 1<<40, 1<<41 }},
+		{"window under a tick", "window", errField, func(o *Offer) { o.Window = o.Tick - 1 }},
+		{"window huge", "window", errField, func(o *Offer) { o.Window = 1 << 62 }},
+		{"no such country", "country", errField, func(o *Offer) { o.Country = "XX" }},
+		{"small country", "country", errField, func(o *Offer) { o.Country = "nl" }},
+		{"half a country", "country", errField, func(o *Offer) { o.Country = " N" }},
+		{"escape in network", "network", errField, func(o *Offer) { o.Network = "\x1b[2J" }},
+		{"bidi in contact", "contact", errField, func(o *Offer) { o.Contact = "a\u202eb" }},
+		{"broken UTF-8", "contact", errField, func(o *Offer) { o.Contact = "a\xffb" }},
+		{"long contact", "contact", errField, func(o *Offer) { o.Contact = Text(long) }},
+		{"impossible line", "capacity", errField, func(o *Offer) { o.Capacity.Up = 1 << 60 }},
+		{"sessions", "capacity.sessions", errField, func(o *Offer) { o.Capacity.Sessions = 1 << 31 }},
+		{"exit without policy", "exit", errField, func(o *Offer) { o.Exit = nil }},
+		{"policy without exit", "exit", errField, func(o *Offer) { o.Services = []string{ServiceRelay} }},
+		{"unmasked prefix", "exit.denied", errField, func(o *Offer) {
 			o.Exit.Denied = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/8")}
 		}},
-		{"4in6 prefix", "exit.allowed", ErrField, func(o *Offer) {
+		{"4in6 prefix", "exit.allowed", errField, func(o *Offer) {
 			o.Exit.Allowed = []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104")}
 		}},
-		{"no prefix", "exit.allowed", ErrField, func(o *Offer) { o.Exit.Allowed = []netip.Prefix{{}} }},
-		{"65 prefixes", "exit.denied", ErrField, func(o *Offer) { o.Exit.Denied = many(65) }},
-		{"port 0", "exit.denied_ports", ErrField, func(o *Offer) { o.Exit.DeniedPorts = []uint16{0} }},
-		{"rate", "exit.rate", ErrField, func(o *Offer) { o.Exit.Rate = 1 << 60 }},
+		{"no prefix", "exit.allowed", errField, func(o *Offer) { o.Exit.Allowed = []netip.Prefix{{}} }},
+		{"65 prefixes", "exit.denied", errField, func(o *Offer) { o.Exit.Denied = many(65) }},
+		{"port 0", "exit.denied_ports", errField, func(o *Offer) { o.Exit.DeniedPorts = []uint16{0} }},
+		{"rate", "exit.rate", errField, func(o *Offer) { o.Exit.Rate = 1 << 60 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -287,8 +287,8 @@ func TestEveryInvalidFieldIsRefusedByName(t *testing.T) {
 			d.ChainID, d.Token = o.ChainID, o.Token
 			_, signErr := Sign(o, testKey(1))
 			for _, err := range []error{signErr, o.Validate(golden, d)} {
-				var field *FieldError
-				if !errors.As(err, &field) || field.Field != c.field || !errors.Is(err, c.want) || !errors.Is(err, ErrField) {
+				var field *fieldError
+				if !errors.As(err, &field) || field.Field != c.field || !errors.Is(err, c.want) || !errors.Is(err, errField) {
 					t.Errorf("got %v, want a refusal of %s", err, c.field)
 				}
 			}
@@ -309,12 +309,12 @@ func TestOfferIsValidOnlyOnItsMarketAndInItsTime(t *testing.T) {
 		{"last moment", golden.Add(24*time.Hour - 1), func(*contracts.Deployment) {}, nil},
 		{"any token", golden, func(d *contracts.Deployment) { d.Token = common.Address{} }, nil},
 		{"skewed clock", golden.Add(-maxSkew), func(*contracts.Deployment) {}, nil},
-		{"early", golden.Add(-maxSkew - 1), func(*contracts.Deployment) {}, ErrNotYetValid},
+		{"early", golden.Add(-maxSkew - 1), func(*contracts.Deployment) {}, errNotYetValid},
 		{"late", golden.Add(24 * time.Hour), func(*contracts.Deployment) {}, ErrExpired},
-		{"chain", golden, func(d *contracts.Deployment) { d.ChainID = 1 }, ErrWrongChain},
-		{"channels", golden, func(d *contracts.Deployment) { d.Channels[0]++ }, ErrWrongContract},
-		{"registry", golden, func(d *contracts.Deployment) { d.Registry[0]++ }, ErrWrongContract},
-		{"token", golden, func(d *contracts.Deployment) { d.Token[0]++ }, ErrWrongContract},
+		{"chain", golden, func(d *contracts.Deployment) { d.ChainID = 1 }, errWrongChain},
+		{"channels", golden, func(d *contracts.Deployment) { d.Channels[0]++ }, errWrongContract},
+		{"registry", golden, func(d *contracts.Deployment) { d.Registry[0]++ }, errWrongContract},
+		{"token", golden, func(d *contracts.Deployment) { d.Token[0]++ }, errWrongContract},
 	} {
 		d := market
 		c.change(&d)
@@ -373,8 +373,8 @@ func TestHostMustHaveAgreedToServeThisProvider(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.Host = host
-		if err := mustSign(t, 1, o).Verify(t.Context(), nil, market); !errors.Is(err, ErrHost) {
-			t.Errorf("%s: got %v, want %v", name, err, ErrHost)
+		if err := mustSign(t, 1, o).Verify(t.Context(), nil, market); !errors.Is(err, errHost) {
+			t.Errorf("%s: got %v, want %v", name, err, errHost)
 		}
 	}
 }

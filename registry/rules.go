@@ -16,39 +16,39 @@ import (
 const maxSkew = time.Minute
 
 // Validate checks every value of the offer, that it belongs to deployment d and that it is valid at the time now, where
-// a minute before NotBefore is forgiven. It checks no signature; see [Signed.Verify]. A zero d.Token admits offers in
+// a minute before NotBefore is forgiven. It checks no signature; see [SignedOffer.Verify]. A zero d.Token admits offers in
 // any token.
 func (o Offer) Validate(now time.Time, d contracts.Deployment) error {
-	if err := o.checkMarket(d); err != nil {
+	if err := o.CheckMarket(d); err != nil {
 		return err
 	}
 	if err := o.normal().check(); err != nil {
 		return err
 	}
-	return o.checkTime(now)
+	return o.CheckTime(now)
 }
 
-// checkMarket compares the offer's chain, contracts and token with the deployment's.
-func (o Offer) checkMarket(d contracts.Deployment) error {
+// CheckMarket compares the offer's chain, contracts and token with the deployment's.
+func (o Offer) CheckMarket(d contracts.Deployment) error {
 	if o.ChainID != d.ChainID {
-		return fmt.Errorf("%w: the offer's is %d, this network's is %d", ErrWrongChain, o.ChainID, d.ChainID)
+		return fmt.Errorf("%w: the offer's is %d, this network's is %d", errWrongChain, o.ChainID, d.ChainID)
 	}
 	if o.Channels != d.Channels {
-		return fmt.Errorf("%w: channels are %s, this network's are %s", ErrWrongContract, o.Channels, d.Channels)
+		return fmt.Errorf("%w: channels are %s, this network's are %s", errWrongContract, o.Channels, d.Channels)
 	}
 	if o.Registry != d.Registry {
-		return fmt.Errorf("%w: the registry is %s, this network's is %s", ErrWrongContract, o.Registry, d.Registry)
+		return fmt.Errorf("%w: the registry is %s, this network's is %s", errWrongContract, o.Registry, d.Registry)
 	}
 	if d.Token != (common.Address{}) && o.Token != d.Token {
-		return fmt.Errorf("%w: the token is %s, this network's is %s", ErrWrongContract, o.Token, d.Token)
+		return fmt.Errorf("%w: the token is %s, this network's is %s", errWrongContract, o.Token, d.Token)
 	}
 	return nil
 }
 
-// checkTime compares the offer's validity with the chain's time.
-func (o Offer) checkTime(now time.Time) error {
+// CheckTime compares the offer's validity with the chain's time.
+func (o Offer) CheckTime(now time.Time) error {
 	if now.Add(maxSkew).Before(o.NotBefore) {
-		return fmt.Errorf("%w: it begins at %s", ErrNotYetValid, o.NotBefore.UTC().Format(time.RFC3339))
+		return fmt.Errorf("%w: it begins at %s", errNotYetValid, o.NotBefore.UTC().Format(time.RFC3339))
 	}
 	if !now.Before(o.Expires) {
 		return fmt.Errorf("%w: it ended at %s", ErrExpired, o.Expires.UTC().Format(time.RFC3339))
@@ -102,7 +102,7 @@ func checkLifetime(o Offer) error {
 	default:
 		return nil
 	}
-	return &FieldError{Field: "expires", Problem: problem, Err: ErrLifetime}
+	return &fieldError{Field: "expires", Problem: problem, Err: errLifetime}
 }
 
 func checkHost(o Offer) error {
@@ -138,7 +138,7 @@ func checkWords(o Offer) error {
 
 func checkPrice(o Offer) error {
 	if o.PricePerGiB.IsZero() {
-		return &FieldError{Field: "price_per_gib", Problem: "is nothing: an offer must have a price", Err: ErrPrice}
+		return &fieldError{Field: "price_per_gib", Problem: "is nothing: an offer must have a price", Err: errPrice}
 	}
 	if o.Tick < minTick || o.Tick > maxTick {
 		return bad("tick", "is %d bytes, allowed are %d to %d", o.Tick, minTick, maxTick)
@@ -147,7 +147,7 @@ func checkPrice(o Offer) error {
 		return bad("window", "is %d bytes, allowed are one tick (%d) to %d", o.Window, o.Tick, uint64(maxWindow))
 	}
 	if _, err := o.PricePerGiB.MulDivCeil(o.Window, 1<<30); err != nil {
-		return &FieldError{Field: "price_per_gib", Problem: "makes one window cost more than 96 bits hold", Err: ErrPrice}
+		return &fieldError{Field: "price_per_gib", Problem: "makes one window cost more than 96 bits hold", Err: errPrice}
 	}
 	return nil
 }
@@ -211,5 +211,5 @@ func checkExit(o Offer) error {
 }
 
 func bad(field, format string, args ...any) error {
-	return &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)}
+	return &fieldError{Field: field, Problem: fmt.Sprintf(format, args...)}
 }

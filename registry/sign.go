@@ -48,17 +48,17 @@ var (
 
 // Sign validates the form of an offer and signs it with its provider's key. The returned Signed holds the offer as it
 // was encoded: sets sorted, times in whole seconds.
-func Sign(o Offer, s contracts.Signer) (Signed, error) {
+func Sign(o Offer, s contracts.Signer) (SignedOffer, error) {
 	if s.Address() != o.Provider {
-		return Signed{}, fmt.Errorf("%w: the key is %s, the offer's provider %s", ErrSignature, s.Address(), o.Provider)
+		return SignedOffer{}, fmt.Errorf("%w: the key is %s, the offer's provider %s", ErrSignature, s.Address(), o.Provider)
 	}
 	digest, err := o.SigningHash()
 	if err != nil {
-		return Signed{}, err
+		return SignedOffer{}, err
 	}
 	sig, err := s.SignDigest(digest)
 	if err != nil {
-		return Signed{}, fmt.Errorf("sign offer: %w", err)
+		return SignedOffer{}, fmt.Errorf("sign offer: %w", err)
 	}
 	return Attach(o, sig)
 }
@@ -114,10 +114,10 @@ func (o Offer) TypedData() (apitypes.TypedData, error) {
 }
 
 // Attach joins an offer with a signature made elsewhere: 65 bytes of a plain key, or what the provider's ERC-1271
-// wallet accepts. Only [Signed.Verify] says whether the signature is good.
-func Attach(o Offer, sig []byte) (Signed, error) {
+// wallet accepts. Only [SignedOffer.Verify] says whether the signature is good.
+func Attach(o Offer, sig []byte) (SignedOffer, error) {
 	if len(sig) == 0 || len(sig) > maxSig {
-		return Signed{}, fmt.Errorf("%w: it has %d bytes, allowed are 1 to %d", ErrSignature, len(sig), maxSig)
+		return SignedOffer{}, fmt.Errorf("%w: it has %d bytes, allowed are 1 to %d", ErrSignature, len(sig), maxSig)
 	}
 	o = o.normal()
 	if len(sig) == crypto.SignatureLength && sig[64] < 2 {
@@ -125,7 +125,7 @@ func Attach(o Offer, sig []byte) (Signed, error) {
 		// last byte may mean something else.
 		body, err := encodeBody(o)
 		if err != nil {
-			return Signed{}, err
+			return SignedOffer{}, err
 		}
 		plain := bytes.Clone(sig)
 		plain[64] += 27
@@ -135,7 +135,7 @@ func Attach(o Offer, sig []byte) (Signed, error) {
 	}
 	block, _, err := encode(o, sig)
 	if err != nil {
-		return Signed{}, err
+		return SignedOffer{}, err
 	}
 	return Decode(block)
 }
@@ -143,32 +143,32 @@ func Attach(o Offer, sig []byte) (Signed, error) {
 // Verify checks that the block holds exactly this offer, that its provider signed it for deployment d, and that its
 // host agreed. Where the provider may be a smart wallet, code answers for it (ERC-1271); with a nil code only plain
 // keys are known. An error that wraps none of this package's reasons is the chain's.
-func (s Signed) Verify(ctx context.Context, code bind.ContractCaller, d contracts.Deployment) error {
+func (s SignedOffer) Verify(ctx context.Context, code bind.ContractCaller, d contracts.Deployment) error {
 	block, body, err := encode(s.Offer, s.Sig)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(block, s.Block) || cidOf(sha256.Sum256(block)) != s.CID {
+	if !bytes.Equal(block, s.Block) || CIDOf(sha256.Sum256(block)) != s.CID {
 		return fmt.Errorf("%w: the offer differs from its block", ErrHash)
 	}
-	if err := s.Offer.checkMarket(d); err != nil {
+	if err := s.Offer.CheckMarket(d); err != nil {
 		return err
 	}
 	if err := s.Offer.check(); err != nil {
 		return err
 	}
-	return s.verifyKeys(ctx, code, body)
+	return s.VerifyKeys(ctx, code, body)
 }
 
-// verifyKeys checks both signatures of an offer that came from decode together with its body.
-func (s Signed) verifyKeys(ctx context.Context, code bind.ContractCaller, body []byte) error {
+// VerifyKeys checks both signatures of an offer that came from decode together with its body.
+func (s SignedOffer) VerifyKeys(ctx context.Context, code bind.ContractCaller, body []byte) error {
 	if err := s.verifySignature(ctx, code, signingHash(s.Offer, body)); err != nil {
 		return err
 	}
 	return s.Offer.Host.verify(s.Offer.ChainID, s.Offer.Registry, s.Offer.Provider)
 }
 
-func (s Signed) verifySignature(ctx context.Context, code bind.ContractCaller, digest common.Hash) error {
+func (s SignedOffer) verifySignature(ctx context.Context, code bind.ContractCaller, digest common.Hash) error {
 	if len(s.Sig) == crypto.SignatureLength {
 		if signer, ok := recoverSigner(digest, s.Sig); ok && signer == s.Offer.Provider {
 			return nil

@@ -18,13 +18,13 @@ import (
 	"byway/contracts"
 )
 
-// Schema is the version of the encoding that this package writes and reads.
+// schema is the version of the encoding that this package writes and reads.
 //
 // A block is dag-cbor: one map {"body": {…}, "sig": bytes}. Keys are sorted by length, then bytewise; integers and
 // lengths are as short as they can be; there are no tags, floats, nulls or indefinite lengths; what is empty or zero
 // and optional is absent. Addresses are 20 bytes, amounts decimal strings, times seconds of Unix time, sets sorted.
 // Decoding accepts exactly what encoding writes, so an offer has one encoding and a signed offer one CID.
-const Schema = "byway.offer/1"
+const schema = "byway.offer/1"
 
 type wireEnvelope struct {
 	Body cbor.RawMessage `cbor:"body"`
@@ -99,9 +99,9 @@ var encoder, strict, peek = func() (cbor.EncMode, cbor.DecMode, cbor.DecMode) {
 	return e, d, p
 }()
 
-// Signed is an offer with its provider's signature and the block that holds both. [Decode], [Sign] and [Attach] make
+// SignedOffer is an offer with its provider's signature and the block that holds both. [Decode], [Sign] and [Attach] make
 // it; its values are not to be changed.
-type Signed struct {
+type SignedOffer struct {
 	Offer Offer
 	Sig   []byte
 	Block []byte
@@ -109,78 +109,78 @@ type Signed struct {
 }
 
 // Digest is the SHA-256 of the block, which the provider registers.
-func (s Signed) Digest() [32]byte { return sha256.Sum256(s.Block) }
+func (s SignedOffer) Digest() [32]byte { return sha256.Sum256(s.Block) }
 
 // Decode reads a block strictly and checks every rule of the format that needs no clock, chain or key. The block is
 // kept, not copied.
-func Decode(block []byte) (Signed, error) {
-	s, _, err := decode(block)
+func Decode(block []byte) (SignedOffer, error) {
+	s, _, err := DecodeBody(block)
 	return s, err
 }
 
-// decode also returns the body within the block, which the signature is about.
-func decode(block []byte) (Signed, []byte, error) {
-	if err := checkForm(block); err != nil {
-		return Signed{}, nil, err
+// DecodeBody also returns the body within the block, which the signature is about.
+func DecodeBody(block []byte) (SignedOffer, []byte, error) {
+	if err := CheckForm(block); err != nil {
+		return SignedOffer{}, nil, err
 	}
 	var env wireEnvelope
 	if err := strict.Unmarshal(block, &env); err != nil {
-		return Signed{}, nil, fmt.Errorf("%w: %w", ErrEncoding, tame(err))
+		return SignedOffer{}, nil, fmt.Errorf("%w: %w", errEncoding, tame(err))
 	}
 	var version struct {
 		Schema string `cbor:"schema"`
 	}
 	if err := peek.Unmarshal(env.Body, &version); err != nil {
-		return Signed{}, nil, fmt.Errorf("%w: body: %w", ErrEncoding, tame(err))
+		return SignedOffer{}, nil, fmt.Errorf("%w: body: %w", errEncoding, tame(err))
 	}
-	if version.Schema != Schema {
-		return Signed{}, nil, fmt.Errorf("%w: it is %.40q, this version reads %q", ErrSchema, version.Schema, Schema)
+	if version.Schema != schema {
+		return SignedOffer{}, nil, fmt.Errorf("%w: it is %.40q, this version reads %q", errSchema, version.Schema, schema)
 	}
 	var body wireBody
 	if err := strict.Unmarshal(env.Body, &body); err != nil {
-		return Signed{}, nil, fmt.Errorf("%w: body: %w", ErrEncoding, tame(err))
+		return SignedOffer{}, nil, fmt.Errorf("%w: body: %w", errEncoding, tame(err))
 	}
 	o, err := body.offer()
 	if err != nil {
-		return Signed{}, nil, err
+		return SignedOffer{}, nil, err
 	}
 	again, _, err := encode(o, env.Sig)
 	if err != nil {
-		return Signed{}, nil, err
+		return SignedOffer{}, nil, err
 	}
 	if !bytes.Equal(again, block) {
-		return Signed{}, nil, fmt.Errorf("%w: it is encoded in another way than the canonical one", ErrEncoding)
+		return SignedOffer{}, nil, fmt.Errorf("%w: it is encoded in another way than the canonical one", errEncoding)
 	}
 	if err := o.check(); err != nil {
-		return Signed{}, nil, err
+		return SignedOffer{}, nil, err
 	}
-	return Signed{Offer: o, Sig: env.Sig, Block: block, CID: cidOf(sha256.Sum256(block))}, env.Body, nil
+	return SignedOffer{Offer: o, Sig: env.Sig, Block: block, CID: CIDOf(sha256.Sum256(block))}, env.Body, nil
 }
 
-// decodeKnown reads a block that decode has accepted before, without checking it again.
-func decodeKnown(block []byte, digest common.Hash) (Signed, error) {
+// DecodeKnown reads a block that decode has accepted before, without checking it again.
+func DecodeKnown(block []byte, digest common.Hash) (SignedOffer, error) {
 	var env wireEnvelope
 	var body wireBody
 	if err := strict.Unmarshal(block, &env); err != nil {
-		return Signed{}, fmt.Errorf("%w: %w", ErrEncoding, tame(err))
+		return SignedOffer{}, fmt.Errorf("%w: %w", errEncoding, tame(err))
 	}
 	if err := strict.Unmarshal(env.Body, &body); err != nil {
-		return Signed{}, fmt.Errorf("%w: body: %w", ErrEncoding, tame(err))
+		return SignedOffer{}, fmt.Errorf("%w: body: %w", errEncoding, tame(err))
 	}
 	o, err := body.offer()
 	if err != nil {
-		return Signed{}, err
+		return SignedOffer{}, err
 	}
-	return Signed{Offer: o, Sig: env.Sig, Block: block, CID: cidOf(digest)}, nil
+	return SignedOffer{Offer: o, Sig: env.Sig, Block: block, CID: CIDOf(digest)}, nil
 }
 
-// checkForm is the cheap check that a block passes before it may be stored: its size, and CBOR within the limits.
-func checkForm(block []byte) error {
+// CheckForm is the cheap check that a block passes before it may be stored: its size, and CBOR within the limits.
+func CheckForm(block []byte) error {
 	if len(block) > MaxBlock {
-		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrSize, len(block), MaxBlock)
+		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", errSize, len(block), MaxBlock)
 	}
 	if err := strict.Wellformed(block); err != nil {
-		return fmt.Errorf("%w: %w", ErrEncoding, tame(err))
+		return fmt.Errorf("%w: %w", errEncoding, tame(err))
 	}
 	return nil
 }
@@ -193,10 +193,10 @@ func encode(o Offer, sig []byte) (block, body []byte, err error) {
 	}
 	block, err = encoder.Marshal(wireEnvelope{Body: body, Sig: sig})
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrEncoding, err)
+		return nil, nil, fmt.Errorf("%w: %w", errEncoding, err)
 	}
 	if len(block) > MaxBlock {
-		return nil, nil, fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrSize, len(block), MaxBlock)
+		return nil, nil, fmt.Errorf("%w: it has %d bytes, at most %d are allowed", errSize, len(block), MaxBlock)
 	}
 	return block, body, nil
 }
@@ -204,7 +204,7 @@ func encode(o Offer, sig []byte) (block, body []byte, err error) {
 func encodeBody(o Offer) ([]byte, error) {
 	o = o.normal()
 	w := wireBody{
-		Schema: Schema, ChainID: o.ChainID, Channels: o.Channels, Registry: o.Registry, Provider: o.Provider,
+		Schema: schema, ChainID: o.ChainID, Channels: o.Channels, Registry: o.Registry, Provider: o.Provider,
 		Payee: o.Payee, Token: o.Token, Sequence: o.Sequence, NotBefore: uint64(o.NotBefore.Unix()),
 		Expires: uint64(o.Expires.Unix()), Host: wireHost{o.Host.Peer.String(), o.Host.Sig, o.Host.Addrs},
 		Services: o.Services, Transports: o.Transports, Features: o.Features, Protocols: o.Protocols,
@@ -220,7 +220,7 @@ func encodeBody(o Offer) ([]byte, error) {
 	}
 	body, err := encoder.Marshal(w)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
+		return nil, fmt.Errorf("%w: %w", errEncoding, err)
 	}
 	return body, nil
 }
@@ -229,10 +229,10 @@ func encodeBody(o Offer) ([]byte, error) {
 func (w wireBody) offer() (Offer, error) {
 	price, err := contracts.ParseAmount(w.Price)
 	if err != nil {
-		return Offer{}, &FieldError{Field: "price_per_gib", Problem: "is " + err.Error(), Err: ErrPrice}
+		return Offer{}, &fieldError{Field: "price_per_gib", Problem: "is " + err.Error(), Err: errPrice}
 	}
 	if w.NotBefore >= maxUnixTime || w.Expires >= maxUnixTime {
-		return Offer{}, &FieldError{Field: "expires", Problem: "is out of range", Err: ErrLifetime}
+		return Offer{}, &fieldError{Field: "expires", Problem: "is out of range", Err: errLifetime}
 	}
 	id, err := peer.Decode(w.Host.Peer)
 	if err != nil {
@@ -281,8 +281,8 @@ func parsePrefixes(field string, list []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// cidOf returns the CID of an offer's block: version 1, dag-cbor, SHA-256.
-func cidOf(digest [32]byte) cid.Cid {
+// CIDOf returns the CID of an offer's block: version 1, dag-cbor, SHA-256.
+func CIDOf(digest [32]byte) cid.Cid {
 	h, err := mh.Encode(digest[:], mh.SHA2_256)
 	if err != nil {
 		panic(fmt.Sprintf("registry: multihash of a SHA-256: %v", err)) // the length is fixed by the type

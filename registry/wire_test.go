@@ -21,7 +21,7 @@ func reencode(t testing.TB, v any) []byte {
 }
 
 // opened returns an offer's block as plain maps, to be changed and written again.
-func opened(t testing.TB, s Signed) (envelope, body map[string]any) {
+func opened(t testing.TB, s SignedOffer) (envelope, body map[string]any) {
 	t.Helper()
 	if err := cbor.Unmarshal(s.Block, &envelope); err != nil {
 		t.Fatal(err)
@@ -60,50 +60,50 @@ func TestDecodeAcceptsOnlyTheCanonicalForm(t *testing.T) {
 		block []byte
 		want  error
 	}{
-		"nothing":           {nil, ErrEncoding},
-		"trailing byte":     {append(bytes.Clone(s.Block), 0), ErrEncoding},
-		"cut":               {s.Block[:len(s.Block)-1], ErrEncoding},
-		"too long":          {make([]byte, MaxBlock+1), ErrSize},
-		"unknown field":     {envelope(func(_, b map[string]any) { b["zebra"] = 1 }), ErrEncoding},
-		"envelope field":    {envelope(func(e, _ map[string]any) { e["more"] = 1 }), ErrEncoding},
-		"missing field":     {envelope(func(_, b map[string]any) { delete(b, "tick") }), ErrEncoding},
-		"no signature":      {envelope(func(e, _ map[string]any) { delete(e, "sig") }), ErrEncoding},
-		"no body":           {envelope(func(e, _ map[string]any) { delete(e, "body") }), ErrEncoding},
-		"null":              {envelope(func(_, b map[string]any) { b["contact"] = nil }), ErrEncoding},
-		"empty optional":    {envelope(func(_, b map[string]any) { b["contact"] = "" }), ErrEncoding},
-		"zero optional":     {envelope(func(_, b map[string]any) { b["asn"] = 0 }), ErrEncoding},
-		"empty list":        {envelope(func(_, b map[string]any) { b["features"] = []string{} }), ErrEncoding},
-		"float":             {envelope(func(_, b map[string]any) { b["tick"] = 1048576.0 }), ErrEncoding},
-		"negative":          {envelope(func(_, b map[string]any) { b["tick"] = -1 }), ErrEncoding},
-		"text for bytes":    {envelope(func(_, b map[string]any) { b["payee"] = "payee" }), ErrEncoding},
-		"short address":     {envelope(func(_, b map[string]any) { b["payee"] = []byte{1, 2, 3} }), ErrEncoding},
-		"long address":      {envelope(func(_, b map[string]any) { b["payee"] = make([]byte, 21) }), ErrEncoding},
-		"array address":     {envelope(func(_, b map[string]any) { b["payee"] = make([]int, 20) }), ErrEncoding},
-		"unsorted set":      {envelope(func(_, b map[string]any) { b["features"] = []string{"pq", "ipv6"} }), ErrEncoding},
-		"repeated set":      {envelope(func(_, b map[string]any) { b["features"] = []string{"pq", "pq"} }), ErrEncoding},
-		"deep":              {envelope(func(_, b map[string]any) { b["features"] = deep }), ErrEncoding},
-		"wide":              {envelope(func(_, b map[string]any) { b["features"] = wide }), ErrEncoding},
-		"price in hex":      {envelope(func(_, b map[string]any) { b["price_per_gib"] = "0x10" }), ErrPrice},
-		"price with zeros":  {envelope(func(_, b map[string]any) { b["price_per_gib"] = "007" }), ErrPrice},
-		"price of 97 bits":  {envelope(func(_, b map[string]any) { b["price_per_gib"] = "158456325028528675187087900672" }), ErrPrice},
-		"no price":          {envelope(func(_, b map[string]any) { b["price_per_gib"] = "0" }), ErrPrice},
-		"far future":        {envelope(func(_, b map[string]any) { b["expires"] = uint64(1) << 63 }), ErrLifetime},
-		"later schema":      {envelope(func(_, b map[string]any) { b["schema"], b["new"] = "byway.offer/2", 1 }), ErrSchema},
-		"no schema":         {envelope(func(_, b map[string]any) { delete(b, "schema") }), ErrSchema},
-		"spelled otherwise": {envelope(func(_, b map[string]any) { b["Tick"] = b["tick"]; delete(b, "tick") }), ErrEncoding},
+		"nothing":           {nil, errEncoding},
+		"trailing byte":     {append(bytes.Clone(s.Block), 0), errEncoding},
+		"cut":               {s.Block[:len(s.Block)-1], errEncoding},
+		"too long":          {make([]byte, MaxBlock+1), errSize},
+		"unknown field":     {envelope(func(_, b map[string]any) { b["zebra"] = 1 }), errEncoding},
+		"envelope field":    {envelope(func(e, _ map[string]any) { e["more"] = 1 }), errEncoding},
+		"missing field":     {envelope(func(_, b map[string]any) { delete(b, "tick") }), errEncoding},
+		"no signature":      {envelope(func(e, _ map[string]any) { delete(e, "sig") }), errEncoding},
+		"no body":           {envelope(func(e, _ map[string]any) { delete(e, "body") }), errEncoding},
+		"null":              {envelope(func(_, b map[string]any) { b["contact"] = nil }), errEncoding},
+		"empty optional":    {envelope(func(_, b map[string]any) { b["contact"] = "" }), errEncoding},
+		"zero optional":     {envelope(func(_, b map[string]any) { b["asn"] = 0 }), errEncoding},
+		"empty list":        {envelope(func(_, b map[string]any) { b["features"] = []string{} }), errEncoding},
+		"float":             {envelope(func(_, b map[string]any) { b["tick"] = 1048576.0 }), errEncoding},
+		"negative":          {envelope(func(_, b map[string]any) { b["tick"] = -1 }), errEncoding},
+		"text for bytes":    {envelope(func(_, b map[string]any) { b["payee"] = "payee" }), errEncoding},
+		"short address":     {envelope(func(_, b map[string]any) { b["payee"] = []byte{1, 2, 3} }), errEncoding},
+		"long address":      {envelope(func(_, b map[string]any) { b["payee"] = make([]byte, 21) }), errEncoding},
+		"array address":     {envelope(func(_, b map[string]any) { b["payee"] = make([]int, 20) }), errEncoding},
+		"unsorted set":      {envelope(func(_, b map[string]any) { b["features"] = []string{"pq", "ipv6"} }), errEncoding},
+		"repeated set":      {envelope(func(_, b map[string]any) { b["features"] = []string{"pq", "pq"} }), errEncoding},
+		"deep":              {envelope(func(_, b map[string]any) { b["features"] = deep }), errEncoding},
+		"wide":              {envelope(func(_, b map[string]any) { b["features"] = wide }), errEncoding},
+		"price in hex":      {envelope(func(_, b map[string]any) { b["price_per_gib"] = "0x10" }), errPrice},
+		"price with zeros":  {envelope(func(_, b map[string]any) { b["price_per_gib"] = "007" }), errPrice},
+		"price of 97 bits":  {envelope(func(_, b map[string]any) { b["price_per_gib"] = "158456325028528675187087900672" }), errPrice},
+		"no price":          {envelope(func(_, b map[string]any) { b["price_per_gib"] = "0" }), errPrice},
+		"far future":        {envelope(func(_, b map[string]any) { b["expires"] = uint64(1) << 63 }), errLifetime},
+		"later schema":      {envelope(func(_, b map[string]any) { b["schema"], b["new"] = "byway.offer/2", 1 }), errSchema},
+		"no schema":         {envelope(func(_, b map[string]any) { delete(b, "schema") }), errSchema},
+		"spelled otherwise": {envelope(func(_, b map[string]any) { b["Tick"] = b["tick"]; delete(b, "tick") }), errEncoding},
 		"own /p2p/ suffix": {envelope(func(_, b map[string]any) {
 			h := b["host"].(map[any]any)
 			h["addrs"] = []string{"/ip4/1.2.3.4/tcp/1/p2p/" + s.Offer.Host.Peer.String()}
-		}), ErrEncoding},
-		"repeated key":     {replace("\x63asn\x19\xfb\xf4", "\x64tick\x19\xfb\xf4"), ErrEncoding},
-		"longer integer":   {replace("\x63asn\x19\xfb\xf4", "\x63asn\x1a\x00\x00\xfb\xf4"), ErrEncoding},
-		"tagged":           {replace("\x63asn\x19\xfb\xf4", "\x63asn\xd9\x00\x2a\x19\xfb\xf4"), ErrEncoding},
-		"indefinite text":  {replace("\x67country\x62NL", "\x67country\x7f\x62NL\xff"), ErrEncoding},
-		"bytes for text":   {replace("\x67country\x62NL", "\x67country\x42NL"), ErrEncoding},
-		"unsorted keys":    {replace("\xa2\x63sig", "\xa2\x64sig"), ErrEncoding},
-		"not a map":        {[]byte{0x01}, ErrEncoding},
-		"indefinite map":   {[]byte{0xbf, 0xff}, ErrEncoding},
-		"a string of 4 GB": {[]byte{0x7a, 0xff, 0xff, 0xff, 0xff}, ErrEncoding},
+		}), errEncoding},
+		"repeated key":     {replace("\x63asn\x19\xfb\xf4", "\x64tick\x19\xfb\xf4"), errEncoding},
+		"longer integer":   {replace("\x63asn\x19\xfb\xf4", "\x63asn\x1a\x00\x00\xfb\xf4"), errEncoding},
+		"tagged":           {replace("\x63asn\x19\xfb\xf4", "\x63asn\xd9\x00\x2a\x19\xfb\xf4"), errEncoding},
+		"indefinite text":  {replace("\x67country\x62NL", "\x67country\x7f\x62NL\xff"), errEncoding},
+		"bytes for text":   {replace("\x67country\x62NL", "\x67country\x42NL"), errEncoding},
+		"unsorted keys":    {replace("\xa2\x63sig", "\xa2\x64sig"), errEncoding},
+		"not a map":        {[]byte{0x01}, errEncoding},
+		"indefinite map":   {[]byte{0xbf, 0xff}, errEncoding},
+		"a string of 4 GB": {[]byte{0x7a, 0xff, 0xff, 0xff, 0xff}, errEncoding},
 	} {
 		if name == "unsorted keys" {
 			env, _ := opened(t, s)
@@ -150,7 +150,7 @@ func TestNoMutationOfABlockVerifies(t *testing.T) {
 		if err == nil {
 			t.Fatalf("a changed block verifies: %x", b)
 		}
-		refused[kindOf(err)]++
+		refused[faultOf(err)]++
 	}
 	if refused["other"] != 0 {
 		t.Errorf("%d refusals have no name", refused["other"])
@@ -166,7 +166,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, block []byte) {
 		s, err := Decode(block)
 		if err != nil {
-			if kindOf(err) == "other" {
+			if faultOf(err) == "other" {
 				t.Fatalf("refusal without a name: %v", err)
 			}
 			return
@@ -175,7 +175,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil || !bytes.Equal(again, block) {
 			t.Fatalf("decodes but is not canonical (%v)", err)
 		}
-		if s.CID != cidOf(sha256.Sum256(block)) || s.Digest() != sha256.Sum256(block) {
+		if s.CID != CIDOf(sha256.Sum256(block)) || s.Digest() != sha256.Sum256(block) {
 			t.Fatal("the CID is not the block's")
 		}
 		_ = s.Verify(t.Context(), nil, market)
@@ -200,4 +200,14 @@ func BenchmarkVerify(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// faultOf is the reason that an error wraps, "other" where it is none of ours.
+func faultOf(err error) string {
+	for _, fault := range Faults() {
+		if errors.Is(err, fault) {
+			return fault.Error()
+		}
+	}
+	return "other"
 }

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"golang.zx2c4.com/wireguard/tun"
+
+	"byway/tunnel/meter"
+	"byway/tunnel/wireguard"
 )
 
 // blast is a host that sends zeros to whoever sends it one byte, or swallows what it gets after another byte.
@@ -45,7 +48,7 @@ func blast(b testing.TB) string {
 	return l.Addr().String()
 }
 
-// cpuTime is what the process has used so far.
+// cpuTime reads the processor time that the process has used so far.
 func cpuTime() time.Duration {
 	var ru syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &ru)
@@ -199,7 +202,7 @@ func (tg *toggle) toggleUnder(b *testing.B, client *Client) {
 func BenchmarkPorterToggle(b *testing.B) {
 	e := newExit(b, ExitConfig{})
 	var tg *toggle
-	p := joinBefore(b, e, Peer{Limit: math.MaxUint64}, Upstream, func(p *porter) tun.Device {
+	p := joinBefore(b, e, Peer{Limit: math.MaxUint64}, wireguard.Upstream, func(p *meter.Porter) tun.Device {
 		tg = &toggle{Device: p.Device, metered: p}
 		return inToggle{p, tg} // it must know what leaves
 	})

@@ -12,7 +12,10 @@ import (
 
 	"golang.zx2c4.com/wireguard/tun"
 
+	"byway/tunnel/meter"
 	"byway/tunnel/netdev"
+	"byway/tunnel/underlay"
+	"byway/tunnel/wireguard"
 )
 
 // TUNConfig describes the kernel's side of a TUNClient.
@@ -43,7 +46,7 @@ func DialTUN(cfg ClientConfig, dev TUNConfig) (*TUNClient, error) {
 		return nil, errors.New("dial tunnel: peer, endpoint and inner addresses are required")
 	}
 	if cfg.MTU == 0 {
-		cfg.MTU = DefaultMTU
+		cfg.MTU = wireguard.DefaultMTU
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -58,16 +61,17 @@ func DialTUN(cfg ClientConfig, dev TUNConfig) (*TUNClient, error) {
 		return nil, fmt.Errorf("dial tunnel: name of interface %s: %w", dev.Name, err)
 	}
 	c := &TUNClient{name: name, device: newSteadyTUN(kernel), core: &Client{
-		peer: cfg.Peer, dns: cfg.DNS, acct: newAccount(NewGate(math.MaxUint64)), done: make(chan struct{}),
+		peer: cfg.Peer, dns: cfg.DNS, acct: meter.NewAccount(meter.NewGate(math.MaxUint64)), done: make(chan struct{}),
 	}}
-	c.core.porter = newPorter(c.device, cfg.Addrs, c.core.acct, cfg.OneWayUDP)
-	c.core.engine, err = newEngine(cfg.Engine, engineConfig{
-		Private: cfg.Private, Device: c.core.porter, Mark: dev.Mark, Log: cfg.Log,
+	c.core.porter = meter.NewPorter(c.device, cfg.Addrs, c.core.acct, cfg.OneWayUDP)
+	c.core.engine, err = wireguard.New(cfg.Engine, wireguard.Config{
+		Private: cfg.Private, Device: c.core.porter, Log: cfg.Log,
+		Underlay: underlay.NewSockets(netip.Addr{}, dev.Mark),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("dial tunnel: %w", err)
 	}
-	err = c.core.engine.AddPeer(enginePeer{
+	err = c.core.engine.AddPeer(wireguard.Peer{
 		Public: cfg.Peer, Preshared: cfg.Preshared, Endpoint: cfg.Endpoint, Keepalive: keepalive,
 		AllowedIPs: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
 	})
@@ -75,12 +79,12 @@ func DialTUN(cfg ClientConfig, dev TUNConfig) (*TUNClient, error) {
 		c.Close()
 		return nil, fmt.Errorf("dial tunnel: %w", err)
 	}
-	cfg.Private, cfg.Preshared = PrivateKey{}, Key{} // the engine has them
+	cfg.Private, cfg.Preshared = wireguard.PrivateKey{}, wireguard.Key{} // the engine has them
 	c.cfg = cfg
 	c.endpoint.Store(&cfg.Endpoint)
 	// The engine keeps to the address that it last sent from, and doubts it only after 15 seconds without an answer.
 	// Naming the endpoint again makes it choose anew.
-	err = watchAddrs(c.core.done, func() {
+	err = netdev.WatchLost(c.core.done, func() {
 		if err := c.core.Roam(*c.endpoint.Load()); err != nil {
 			cfg.Log.Debug("choose a new source address", "error", err)
 		}
@@ -120,7 +124,7 @@ func (c *TUNClient) Roam(endpoint netip.AddrPort) error {
 }
 
 // Counters are the bytes that passed, as the consumer sees it: Rx came from the provider.
-func (c *TUNClient) Counters() Counters { return c.core.Counters() }
+func (c *TUNClient) Counters() meter.Counters { return c.core.Counters() }
 
 // SetTick asks for a wake-up each time that Rx+Tx crosses a multiple of n bytes; zero for none.
 func (c *TUNClient) SetTick(n uint64) { c.core.SetTick(n) }
@@ -175,3 +179,9 @@ func (s *steadyTUN) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 
 // Events implements tun.Device.
 func (s *steadyTUN) Events() <-chan tun.Event { return s.events }
+
+// Strays tells what the exit sent that was not paid for.
+func (c *TUNClient) Strays() meter.Strays { return c.core.Strays() }
+
+// Offence does as [Client.Offence].
+func (c *TUNClient) Offence() error { return c.core.Offence() }

@@ -12,19 +12,16 @@ import (
 	"golang.org/x/time/rate"
 	"golang.zx2c4.com/wireguard/tun"
 
+	"byway/tunnel/dialer"
 	"byway/tunnel/forward"
+	"byway/tunnel/meter"
 	"byway/tunnel/netstack"
-)
-
-// DefaultMTU of inner packets, in bytes: 1,500 less WireGuard's overhead over IPv6.
-const DefaultMTU = 1420
-
-// The inner networks. The index of a session is the last 16 bits of both its addresses. 10.213/16 keeps clear of
-// 100.64/10, which carriers and other overlay networks use, and of the ranges that home routers hand out; the IPv6
-// prefix is a unique local one (RFC 4193).
-var (
-	innerNet4 = netip.MustParsePrefix("10.213.0.0/16")
-	innerNet6 = netip.MustParsePrefix("fd62:7977:6179::/112")
+	"byway/tunnel/packet"
+	"byway/tunnel/policy"
+	"byway/tunnel/relay"
+	"byway/tunnel/turnstile"
+	"byway/tunnel/underlay"
+	"byway/tunnel/wireguard"
 )
 
 // Indexes of sessions. Number 1 is the exit itself; the last number is the broadcast address of IPv4.
@@ -34,16 +31,11 @@ const (
 	lastIndex  = 1<<16 - 2
 )
 
-// innerNets are those of an exit in userspace, where nobody else can see them.
-var innerNets = forward.Nets{V4: innerNet4, V6: innerNet6}
-
 var (
 	// ErrFull means that an exit has no room for another session.
 	ErrFull = errors.New("exit has no free inner address")
 	// ErrPeerExists means that the public key already has a session.
 	ErrPeerExists = errors.New("wireguard key already has a session")
-	// ErrClosed means that the exit or client has been closed.
-	ErrClosed = errors.New("tunnel is closed")
 )
 
 // Limits bound what one session may hold open. Zero fields take the defaults. A limit delays: what is above it waits, or
@@ -66,26 +58,26 @@ type ExitConfig struct {
 	// Mode is how flows are forwarded; empty means Userspace.
 	Mode Mode
 	// Policy decides where flows may go. Required.
-	Policy *Policy
+	Policy *policy.Policy
 	// DNS are the upstream resolvers; empty means those of the system's resolv.conf.
 	DNS []netip.AddrPort
 	// Limits of each session.
 	Limits Limits
 	// Engine is the WireGuard implementation; empty means Upstream.
-	Engine Engine
+	Engine wireguard.Implementation
 	// Log may be nil.
 	Log *slog.Logger
 
-	process *process // nil, save where tests have few descriptors
-	tracks  int      // 0, save where tests have a small table of connections
+	process *turnstile.Process // nil, save where tests have few descriptors
+	tracks  int                // 0, save where tests have a small table of connections
 }
 
 // Peer describes a session to be added.
 type Peer struct {
-	PublicKey    Key
-	PresharedKey Key    // zero: none
-	Limit        uint64 // how many bytes, both ways together, may pass before the first Allow
-	Gate         *Gate  // one that it shares with other sessions of this exit, in place of Limit; nil: one of its own
+	PublicKey    wireguard.Key
+	PresharedKey wireguard.Key // zero: none
+	Limit        uint64        // how many bytes, both ways together, may pass before the first Allow
+	Gate         *meter.Gate   // one that it shares with other sessions of this exit, in place of Limit; nil: one of its own
 }
 
 // LogValue leaves the preshared key out.
@@ -103,32 +95,32 @@ func (p Peer) String() string { return fmt.Sprintf("peer %v", p.PublicKey) }
 // Exit serves all sessions of a provider on one userspace WireGuard device. It is safe for concurrent use.
 type Exit struct {
 	log      *slog.Logger
-	key      Key
+	key      wireguard.Key
 	mtu      int
-	policy   *Policy
+	policy   *policy.Policy
 	limits   Limits
 	nets     forward.Nets
 	net      *netstack.Net // nil in privileged mode
 	kernel   *kernelExit   // nil in userspace mode
-	accounts *accounts
-	engine   engine
+	accounts *meter.Accounts
+	engine   wireguard.Engine
 	dns      *dnsRelay
 	echo     *echoRelay
-	process  *process
-	crowd    crowd
+	process  *turnstile.Process
+	crowd    *turnstile.Crowd
 	syns     syns
 
 	busy  complaint // sessions open more than their limits let through
 	short complaint // the host lacks something
 
-	onDial func(Proto, netip.AddrPort) // nil, save where tests watch what leaves
+	onDial func(packet.Proto, netip.AddrPort) // nil, save where tests watch what leaves
 
 	ctx    context.Context // ends with the exit; flows watch it
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // flows and the refresher
 
 	mu       sync.RWMutex
-	sessions map[Key]*Session
+	sessions map[wireguard.Key]*Session
 	byIndex  map[uint16]*Session
 	next     uint16
 	closed   bool
@@ -145,7 +137,7 @@ func newExitWith(cfg ExitConfig, choose func(metered, bare tun.Device) tun.Devic
 		return nil, errors.New("exit: no policy given")
 	}
 	if cfg.MTU == 0 {
-		cfg.MTU = DefaultMTU
+		cfg.MTU = wireguard.DefaultMTU
 	}
 	if cfg.Limits.Flows == 0 {
 		cfg.Limits.Flows = 1024
@@ -157,16 +149,16 @@ func newExitWith(cfg ExitConfig, choose func(metered, bare tun.Device) tun.Devic
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.process == nil {
-		cfg.process = theProcess()
+		cfg.process = turnstile.ThisProcess()
 	}
-	private, err := GenerateKey()
+	private, err := wireguard.GenerateKey()
 	if err != nil {
 		return nil, err
 	}
 	e := &Exit{
-		log: cfg.Log, key: private.Public(), mtu: cfg.MTU, policy: cfg.Policy, limits: cfg.Limits, nets: innerNets,
-		sessions: make(map[Key]*Session), byIndex: make(map[uint16]*Session), next: firstIndex,
-		process: cfg.process, crowd: crowd{most: waitersMost},
+		log: cfg.Log, key: private.Public(), mtu: cfg.MTU, policy: cfg.Policy, limits: cfg.Limits, nets: forward.InnerNets,
+		sessions: make(map[wireguard.Key]*Session), byIndex: make(map[uint16]*Session), next: firstIndex,
+		process: cfg.process, crowd: turnstile.NewCrowd(),
 		busy:  complaint{text: "new flows of sessions wait too long for their limits and are put off"},
 		short: complaint{text: "exit is short of what the host gives, and flows wait for it"},
 	}
@@ -178,13 +170,16 @@ func newExitWith(cfg ExitConfig, choose func(metered, bare tun.Device) tun.Devic
 		e.cancel()
 		return nil, fmt.Errorf("exit: %w", err)
 	}
-	e.accounts = newAccounts(e.nets.V4, e.nets.V6)
-	gate := &meter{Device: bare, table: e.accounts}
+	e.accounts = meter.NewAccounts(e.nets.V4, e.nets.V6)
+	gate := &meter.Meter{Device: bare, Table: e.accounts}
 	if e.kernel != nil {
-		gate.shut = e.kernel.router.Shut()
+		gate.Shut = e.kernel.router.Shut()
 	}
 	dev := choose(gate, bare)
-	e.engine, err = newEngine(cfg.Engine, engineConfig{Private: private, Device: dev, Listen: cfg.Listen, Log: cfg.Log})
+	e.engine, err = wireguard.New(cfg.Engine, wireguard.Config{
+		Private: private, Device: dev, Log: cfg.Log,
+		Underlay: underlay.NewSockets(cfg.Listen.Addr(), 0), Port: cfg.Listen.Port(),
+	})
 	if err == nil && e.kernel != nil {
 		if err = e.kernel.router.Listen(e.engine.Port()); err != nil {
 			e.engine.Close()
@@ -229,7 +224,7 @@ func (e *Exit) release() error {
 }
 
 // PublicKey is the exit's WireGuard key.
-func (e *Exit) PublicKey() Key { return e.key }
+func (e *Exit) PublicKey() wireguard.Key { return e.key }
 
 // Limits are those of each session.
 func (e *Exit) Limits() Limits { return e.limits }
@@ -261,7 +256,7 @@ func (e *Exit) Add(p Peer) (*Session, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
-		return nil, fmt.Errorf("add session: %w", ErrClosed)
+		return nil, fmt.Errorf("add session: %w", dialer.ErrClosed)
 	}
 	if e.sessions[p.PublicKey] != nil {
 		return nil, fmt.Errorf("add session: %w", ErrPeerExists)
@@ -272,23 +267,23 @@ func (e *Exit) Add(p Peer) (*Session, error) {
 	}
 	gate := p.Gate
 	if gate == nil {
-		gate = NewGate(p.Limit)
+		gate = meter.NewGate(p.Limit)
 	}
 	s := &Session{
-		exit: e, key: p.PublicKey, index: index, acct: newAccount(gate), udp: make(map[udpKey]*udpFlow),
-		copies: rate.NewLimiter(rate.Inf, copySize),
-		turns:  newTurns(&e.crowd, e.limits.NewFlows), queryTurns: newTurns(&e.crowd, queriesPerFlow*e.limits.NewFlows),
-		flows: e.process.flows.share(e.limits.Flows), queries: e.process.queries.share(queriesMost),
+		exit: e, key: p.PublicKey, index: index, acct: meter.NewAccount(gate), udp: make(map[udpKey]*udpFlow),
+		copies: rate.NewLimiter(rate.Inf, relay.CopySize),
+		turns:  turnstile.NewTurns(e.crowd, e.limits.NewFlows), queryTurns: turnstile.NewTurns(e.crowd, queriesPerFlow*e.limits.NewFlows),
+		flows: e.process.Flows.Share(e.limits.Flows), queries: e.process.Queries.Share(queriesMost),
 	}
 	s.v4, s.v6 = e.nets.Addrs(index)
 	// The account first: from the moment that the engine knows the peer, its packets are counted.
-	e.accounts.slots[index].Store(s.acct)
-	err = e.engine.AddPeer(enginePeer{
+	e.accounts.Set(index, s.acct)
+	err = e.engine.AddPeer(wireguard.Peer{
 		Public: p.PublicKey, Preshared: p.PresharedKey,
 		AllowedIPs: []netip.Prefix{netip.PrefixFrom(s.v4, 32), netip.PrefixFrom(s.v6, 128)},
 	})
 	if err != nil {
-		e.accounts.slots[index].Store(nil)
+		e.accounts.Set(index, nil)
 		return nil, fmt.Errorf("add session: %w", err)
 	}
 	e.sessions[p.PublicKey], e.byIndex[index] = s, s
@@ -342,7 +337,7 @@ func (e *Exit) remove(s *Session) error {
 		e.flush()
 	}
 	err := e.engine.RemovePeer(s.key)
-	e.accounts.slots[s.index].Store(nil)
+	e.accounts.Set(s.index, nil)
 	if e.kernel != nil {
 		err = errors.Join(err, e.kernel.router.Shape(s.index, 0))
 		e.kernel.router.Forget(s.v4, s.v6)
@@ -394,4 +389,88 @@ func (e *Exit) Close() error {
 	}
 	e.engine.Close()
 	return e.release()
+}
+
+// ExitUse counts how much of an exit's shared means its sessions take.
+type ExitUse struct {
+	Files int `json:"files_max"` // descriptors that the process may have
+	// Flows are TCP connections and UDP sockets of all sessions; in privileged mode what the kernel tracks for them.
+	Flows      int `json:"flows"`
+	FlowsMax   int `json:"flows_max"`
+	Queries    int `json:"queries"` // of DNS, being asked
+	QueriesMax int `json:"queries_max"`
+	Echoes     int `json:"echoes"` // requests that wait for an answer
+	EchoesMax  int `json:"echoes_max"`
+	Waiting    int `json:"waiting"` // new flows and queries that wait for their turn
+	// Tracked is how many connections the host's kernel tracks, TrackedMax how many it can; not there in userspace mode.
+	Tracked    int `json:"tracked,omitempty"`
+	TrackedMax int `json:"tracked_max,omitempty"`
+	// What each session may have.
+	SessionFlows     int `json:"session_flows"`
+	SessionPerSecond int `json:"session_new_per_second"`
+}
+
+// Use tells what the exit has of what its sessions share.
+func (e *Exit) Use() ExitUse {
+	u := ExitUse{Files: e.process.Files, EchoesMax: maxEchoes, Echoes: e.echo.count(), Waiting: e.crowd.Waiting(),
+		SessionFlows: e.limits.Flows, SessionPerSecond: e.limits.NewFlows}
+	u.Flows, u.FlowsMax = e.process.Flows.Use()
+	u.Queries, u.QueriesMax = e.process.Queries.Use()
+	if e.kernel != nil {
+		u.Tracked, u.TrackedMax, u.Flows, u.FlowsMax = e.kernel.tracked()
+	}
+	return u
+}
+
+// held tells the operator that flows could not be admitted in time.
+func (e *Exit) held(err error) {
+	if errors.Is(err, turnstile.ErrBusy) || errors.Is(err, context.DeadlineExceeded) {
+		e.busy.say(e.log, err)
+	}
+}
+
+// sayEvery is how often the same complaint is logged at most.
+const sayEvery = time.Minute
+
+// complaint is logged every now and then, with how often it came up.
+type complaint struct {
+	text string
+
+	mu    sync.Mutex
+	next  time.Time
+	times uint64
+}
+
+func (c *complaint) say(log *slog.Logger, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.times++
+	if now := time.Now(); now.After(c.next) {
+		log.Warn(c.text, "error", err, "times", c.times)
+		c.next, c.times = now.Add(sayEvery), 0
+	}
+}
+
+// Mode is how an exit forwards what its sessions send.
+type Mode string
+
+const (
+	// Userspace forwards from a TCP/IP stack within the process. It needs no privilege and touches nothing of the host.
+	Userspace Mode = "userspace"
+	// Privileged lets the host's kernel forward: a TUN device, address translation and packet filters of nftables. It
+	// needs Linux, root (CAP_NET_ADMIN) and /dev/net/tun.
+	Privileged Mode = "privileged"
+	// Auto is Privileged where that works, else Userspace; the log says which, and why.
+	Auto Mode = "auto"
+)
+
+// ParseMode reads the name of a mode; an empty one means Auto.
+func ParseMode(s string) (Mode, error) {
+	switch m := Mode(s); m {
+	case "":
+		return Auto, nil
+	case Userspace, Privileged, Auto:
+		return m, nil
+	}
+	return "", fmt.Errorf("exit mode %q is not known: use %s, %s or %s", s, Auto, Privileged, Userspace)
 }

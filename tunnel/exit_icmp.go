@@ -13,6 +13,8 @@ import (
 	"golang.org/x/net/ipv6"
 
 	"byway/tunnel/netstack"
+	"byway/tunnel/packet"
+	"byway/tunnel/turnstile"
 )
 
 // echoAge is how long an answer is waited for.
@@ -72,21 +74,21 @@ func (r *echoRelay) request(e netstack.Echo) bool {
 		return true
 	}
 	src, dst := netip.AddrPortFrom(e.Src, e.ID), netip.AddrPortFrom(e.Dst, 0)
-	proto := uint8(ICMP)
+	proto := uint8(packet.ICMP)
 	if e.Src.Is6() {
-		proto = uint8(icmp6)
+		proto = packet.ICMP6 // policies know one ICMP
 	}
-	if err := r.exit.check(ICMP, dst); err != nil {
+	if err := r.exit.check(packet.ICMP, dst); err != nil {
 		r.exit.net.Refuse(proto, src, dst, uint32(e.Seq), netstack.UnreachableDenied)
 		return true
 	}
-	if s.turns.try() {
-		r.exit.dialing(ICMP, dst)
+	if s.turns.Try() {
+		r.exit.dialing(packet.ICMP, dst)
 		r.forward(s, e)
 		return true
 	}
-	if s.turns.full(laneEcho) || !r.exit.enter() {
-		s.turns.dropped.Add(1)
+	if s.turns.Full(turnstile.LaneEcho) || !r.exit.enter() {
+		s.turns.Refuse()
 		return true
 	}
 	e.Data = bytes.Clone(e.Data)
@@ -94,16 +96,13 @@ func (r *echoRelay) request(e netstack.Echo) bool {
 		defer r.exit.wg.Done()
 		ctx, cancel := context.WithTimeout(r.exit.ctx, echoAge)
 		defer cancel()
-		if s.turns.wait(ctx, laneEcho) == nil {
-			r.exit.dialing(ICMP, dst)
+		if s.turns.Wait(ctx, turnstile.LaneEcho) == nil {
+			r.exit.dialing(packet.ICMP, dst)
 			r.forward(s, e)
 		}
 	}()
 	return true
 }
-
-// icmp6 is the protocol number of ICMP for IPv6; policies know one ICMP.
-const icmp6 Proto = 58
 
 // forward sends a request to its destination. Whatever fails is a lost packet.
 func (r *echoRelay) forward(s *Session, e netstack.Echo) {
@@ -239,7 +238,7 @@ func (r *echoRelay) socketLocked(six bool) *echoSocket {
 			s.raw, s.id = true, int(r.exit.Port())
 		}
 	}
-	if isShortage(err) {
+	if turnstile.IsShortage(err) {
 		r.exit.short.say(r.exit.log, err)
 		return nil // and try again with the next request
 	}
@@ -260,9 +259,9 @@ func (r *echoRelay) socketLocked(six bool) *echoSocket {
 
 // answers carries echo replies back until the socket is closed.
 func (r *echoRelay) answers(s *echoSocket, six bool) {
-	proto := int(ICMP)
+	proto := int(packet.ICMP)
 	if six {
-		proto = int(icmp6)
+		proto = packet.ICMP6
 	}
 	buf := make([]byte, 1<<16)
 	for {

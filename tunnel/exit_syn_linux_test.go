@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"byway/tunnel/tunneltest"
 )
 
 // fullPort is an address and port of loopback that answers no connection request, as a host that is down does.
@@ -34,7 +36,7 @@ func fullPort(t testing.TB, addr netip.Addr) netip.AddrPort {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	dst := netip.AddrPortFrom(addr, addrPort(l.Addr()).Port())
+	dst := netip.AddrPortFrom(addr, boundTo(l.Addr()).Port())
 	for { // what waits to be accepted fills its queue
 		c, err := net.DialTimeout("tcp", dst.String(), time.Second)
 		if err != nil {
@@ -80,7 +82,7 @@ func TestAdversaryWhatDoesNotAnswerHasNotRefused(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	eventually(t, "no request under way", func() bool {
+	tunneltest.Eventually(t, "no request under way", func() bool {
 		e.syns.mu.Lock()
 		defer e.syns.mu.Unlock()
 		return len(e.syns.list) == 0
@@ -97,5 +99,5 @@ func closedPort(t testing.TB, address string) netip.AddrPort {
 		t.Skipf("no listener on %s: %v", address, err)
 	}
 	defer l.Close()
-	return addrPort(l.Addr())
+	return boundTo(l.Addr())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 	"time"
 
@@ -14,7 +15,12 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
 
+	"byway/tunnel/meter"
 	"byway/tunnel/netstack"
+	"byway/tunnel/packet"
+	"byway/tunnel/policy"
+	"byway/tunnel/relay"
+	"byway/tunnel/turnstile"
 )
 
 const (
@@ -50,12 +56,12 @@ func (e *Exit) handleSegment(dial *tcp.Forwarder, id stack.TransportEndpointID, 
 		return false
 	}
 	src, dst := flowAddrs(id)
-	if err := e.check(TCP, dst); err != nil {
-		e.net.Refuse(uint8(TCP), src, dst, h.SequenceNumber(), netstack.UnreachableDenied)
+	if err := e.check(packet.TCP, dst); err != nil {
+		e.net.Refuse(uint8(packet.TCP), src, dst, h.SequenceNumber(), netstack.UnreachableDenied)
 		return false
 	}
 	// Where too many wait already, the SYN is dropped: it comes again. A reset would say that nobody listens there.
-	if s := e.session(src.Addr()); s == nil || !e.dns.at(dst) && s.turns.full(laneTCP) {
+	if s := e.session(src.Addr()); s == nil || !e.dns.at(dst) && s.turns.Full(turnstile.LaneTCP) {
 		return true
 	}
 	e.syns.note(id, h.SequenceNumber())
@@ -67,12 +73,12 @@ func (e *Exit) handleSegment(dial *tcp.Forwarder, id stack.TransportEndpointID, 
 }
 
 // check is the policy with the inner networks closed: sessions reach neither each other nor the exit, save for its DNS.
-func (e *Exit) check(proto Proto, dst netip.AddrPort) error {
+func (e *Exit) check(proto packet.Proto, dst netip.AddrPort) error {
 	if e.dns.at(dst) {
 		return nil
 	}
 	if e.nets.Contains(dst.Addr()) {
-		return &DeniedError{Dst: dst, Reason: "inner network"}
+		return &policy.DeniedError{Dst: dst, Reason: "inner network"}
 	}
 	return e.policy.Check(proto, dst)
 }
@@ -83,12 +89,12 @@ func (e *Exit) control(network, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return err
 	}
-	proto := TCP
+	proto := packet.TCP
 	if len(network) >= 3 && network[:3] == "udp" {
-		proto = UDP
+		proto = packet.UDP
 	}
 	if e.nets.Contains(dst.Addr()) {
-		return &DeniedError{Dst: dst, Reason: "inner network"}
+		return &policy.DeniedError{Dst: dst, Reason: "inner network"}
 	}
 	if err := e.policy.Check(proto, dst); err != nil {
 		return err
@@ -98,7 +104,7 @@ func (e *Exit) control(network, address string, _ syscall.RawConn) error {
 }
 
 // dialing tells whoever watches that the host is about to send to dst for a session.
-func (e *Exit) dialing(proto Proto, dst netip.AddrPort) {
+func (e *Exit) dialing(proto packet.Proto, dst netip.AddrPort) {
 	if e.onDial != nil {
 		e.onDial(proto, dst)
 	}
@@ -133,26 +139,26 @@ func (e *Exit) handleTCP(req *tcp.ForwarderRequest) {
 		e.acceptNames(req, s)
 		return
 	}
-	f, err := s.open(e.ctx, laneTCP)
+	f, err := s.open(e.ctx, turnstile.LaneTCP)
 	if err != nil {
 		req.Complete(s.over())
 		return
 	}
-	defer f.end()
+	defer f.End()
 
 	// The host first, and the consumer's handshake only when the host has answered.
 	ctx, cancel := context.WithTimeout(e.ctx, hostDialTimeout)
 	defer cancel()
-	if !f.onStop(cancel) {
+	if !f.OnStop(cancel) {
 		req.Complete(true)
 		return
 	}
 	host, err := e.dialPatiently(ctx, "tcp", dst)
 	if err != nil {
-		e.log.Debug("exit could not dial", "proto", TCP, "dst", dst, "error", err)
+		e.log.Debug("exit could not dial", "proto", packet.TCP, "dst", dst, "error", err)
 		if why, ok := unreachable(err); ok {
 			if seq, ok := e.syns.of(req.ID()); ok {
-				e.net.Refuse(uint8(TCP), src, dst, seq, why)
+				e.net.Refuse(uint8(packet.TCP), src, dst, seq, why)
 			}
 		}
 		// A reset says that the destination refuses. That it did not answer, what this host lacks, and what became of this
@@ -163,19 +169,19 @@ func (e *Exit) handleTCP(req *tcp.ForwarderRequest) {
 	}
 	conn := accept(req, f)
 	if conn == nil {
-		reset(host)
+		relay.Reset(host)
 		return
 	}
 	if paced := s.copies.Limit(); paced != rate.Inf {
 		// What waits in the stack has passed the pacing: it must not become more than the meter lets pass at once.
-		conn.SetSendBuffer(int(float64(paced) * burst.Seconds() / 2))
+		conn.SetSendBuffer(int(float64(paced) * meter.Burst.Seconds() / 2))
 	}
 	alive, stop := context.WithCancel(e.ctx)
 	defer stop()
-	if !f.onStop(func() { stop(); conn.Abort(); reset(host) }) {
+	if !f.OnStop(func() { stop(); conn.Abort(); relay.Reset(host) }) {
 		return
 	}
-	relayNoting(conn, host.(*net.TCPConn), &f.last, func(n int) error {
+	relay.RunNoting(conn, host.(*net.TCPConn), f.Latest(), func(n int) error {
 		if s.copies.Limit() == rate.Inf {
 			return nil
 		}
@@ -183,10 +189,28 @@ func (e *Exit) handleTCP(req *tcp.ForwarderRequest) {
 	})
 }
 
+// dialPatiently dials, and tries again while the host itself lacks something, until ctx ends. Its error then unwraps to
+// turnstile.ErrShort.
+func (e *Exit) dialPatiently(ctx context.Context, network string, dst netip.AddrPort) (net.Conn, error) {
+	dialer := net.Dialer{Control: e.control, KeepAlive: time.Minute}
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		conn, err := dialer.DialContext(ctx, network, dst.String())
+		if err == nil || !turnstile.IsShortage(err) && !turnstile.PortsAreOut(err, dst) {
+			return conn, err
+		}
+		e.short.say(e.log, err)
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(turnstile.ErrShort, err)
+		case <-time.After(wait):
+		}
+	}
+}
+
 // accept ends the consumer's handshake. It returns nil when the consumer does not answer or its session has ended.
-func accept(req *tcp.ForwarderRequest, f *flow) *netstack.Conn {
+func accept(req *tcp.ForwarderRequest, f *turnstile.Flow) *netstack.Conn {
 	conn := handshake(req)
-	if conn == nil || !f.onStop(conn.Abort) {
+	if conn == nil || !f.OnStop(conn.Abort) {
 		return nil
 	}
 	return conn
@@ -213,15 +237,47 @@ func (e *Exit) acceptNames(req *tcp.ForwarderRequest, s *Session) {
 // unreachable tells which reason to give the consumer: none when a reset says it all, and none for what the host itself
 // lacks.
 func unreachable(err error) (netstack.Unreachable, bool) {
-	var denied *DeniedError
+	var denied *policy.DeniedError
 	switch {
 	case errors.As(err, &denied), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		return netstack.UnreachableDenied, true
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET), errors.Is(err, context.Canceled),
-		errors.Is(err, errShort), isShortage(err):
+		errors.Is(err, turnstile.ErrShort), turnstile.IsShortage(err):
 		return 0, false
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EADDRNOTAVAIL):
 		return netstack.UnreachableNet, true
 	}
 	return netstack.UnreachableHost, true
+}
+
+// syns keeps the sequence numbers of the connection requests that are under way, which the forwarder does not tell: without
+// the right one the consumer's kernel takes no message about a connection (RFC 5927, section 4). Requests that are under way
+// are bounded elsewhere.
+type syns struct {
+	mu   sync.Mutex
+	list map[stack.TransportEndpointID]uint32
+}
+
+// note is called before a request is handed on; a SYN that comes again has the same number.
+func (s *syns) note(id stack.TransportEndpointID, seq uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.list == nil {
+		s.list = make(map[stack.TransportEndpointID]uint32)
+	}
+	s.list[id] = seq
+}
+
+func (s *syns) of(id stack.TransportEndpointID) (seq uint32, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seq, ok = s.list[id]
+	return seq, ok
+}
+
+// forget is called once a request is complete, or was not taken.
+func (s *syns) forget(id stack.TransportEndpointID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.list, id)
 }

@@ -14,7 +14,10 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 
+	"byway/tunnel/dialer"
 	"byway/tunnel/netstack"
+	"byway/tunnel/packet"
+	"byway/tunnel/turnstile"
 )
 
 // udpIdle is how long a UDP flow may rest before its socket is closed (RFC 4787 asks for two minutes or more).
@@ -39,7 +42,7 @@ type udpKey struct{ src, dst netip.AddrPort }
 
 // udpFlow is a host socket connected to one destination, so that replies come from there only.
 type udpFlow struct {
-	*flow
+	*turnstile.Flow
 	host *net.UDPConn // nothing while the flow is being opened
 	open atomic.Bool  // host is there, and no datagram is held
 
@@ -87,7 +90,7 @@ func (e *Exit) handleDatagram(id stack.TransportEndpointID, pkt *stack.PacketBuf
 	if !f.open.Load() && s.hold(f, views.ToSlice()) {
 		return true
 	}
-	f.touch()
+	f.Touch()
 	// A datagram that the host does not take is lost, as datagrams are.
 	_, _ = f.host.Write(views.ToSlice())
 	return true
@@ -152,8 +155,8 @@ func (s *Session) release(f *udpFlow, host *net.UDPConn) {
 // beginUDP makes a flow, at once if nothing stands in its way and else when its turn has come. It returns nil for what
 // the policy denies and when too many wait.
 func (e *Exit) beginUDP(s *Session, key udpKey) *udpFlow {
-	if err := e.check(UDP, key.dst); err != nil {
-		e.net.Refuse(uint8(UDP), key.src, key.dst, 0, netstack.UnreachableDenied)
+	if err := e.check(packet.UDP, key.dst); err != nil {
+		e.net.Refuse(uint8(packet.UDP), key.src, key.dst, 0, netstack.UnreachableDenied)
 		return nil
 	}
 	f := new(udpFlow)
@@ -164,24 +167,24 @@ func (e *Exit) beginUDP(s *Session, key udpKey) *udpFlow {
 	}
 	s.udp[key] = f
 	s.mu.Unlock()
-	place, turn := s.tryOpen(laneUDP)
+	place, turn := s.tryOpen(turnstile.LaneUDP)
 	if place != nil {
-		f.flow = place
+		f.Flow = place
 		conn, err := e.dialUDP(key)
 		if err == nil {
 			return e.runUDP(s, key, f, conn)
 		}
-		if !isShortage(err) {
+		if !turnstile.IsShortage(err) {
 			e.failUDP(s, key, f, err)
 			return nil
 		}
 	}
-	if place == nil && !turn && s.turns.full(laneUDP) || !e.enter() {
+	if place == nil && !turn && s.turns.Full(turnstile.LaneUDP) || !e.enter() {
 		if place != nil {
-			place.end()
+			place.End()
 		}
-		s.turns.dropped.Add(1)
-		e.held(errBusy)
+		s.turns.Refuse()
+		e.held(turnstile.ErrBusy)
 		s.forget(key, f)
 		return nil
 	}
@@ -194,24 +197,24 @@ func (e *Exit) beginUDP(s *Session, key udpKey) *udpFlow {
 
 // waitUDP makes a flow that could not be made at once. Turn says that its turn has come.
 func (e *Exit) waitUDP(s *Session, key udpKey, f *udpFlow, turn bool) {
-	ctx, cancel := context.WithTimeout(e.ctx, admitTime)
+	ctx, cancel := context.WithTimeout(e.ctx, turnstile.AdmitTime)
 	defer cancel()
 	var err error
 	switch {
-	case f.flow != nil:
+	case f.Flow != nil:
 	case turn:
-		if f.flow, err = s.flows.take(ctx, restUDP); err != nil {
+		if f.Flow, err = s.flows.Take(ctx, turnstile.RestUDP); err != nil {
 			e.held(err)
 		}
 	default:
-		f.flow, err = s.open(ctx, laneUDP)
+		f.Flow, err = s.open(ctx, turnstile.LaneUDP)
 	}
 	if err != nil {
 		s.forget(key, f)
 		return
 	}
-	if !f.onStop(cancel) {
-		f.end()
+	if !f.OnStop(cancel) {
+		f.End()
 		s.forget(key, f)
 		return
 	}
@@ -243,12 +246,12 @@ func (e *Exit) dialUDP(key udpKey) (net.Conn, error) {
 
 // failUDP forgets a flow that has its place but no socket, and tells the consumer what a destination is to blame for.
 func (e *Exit) failUDP(s *Session, key udpKey, f *udpFlow, err error) {
-	f.end()
+	f.End()
 	s.forget(key, f)
 	if why, ok := unreachable(err); ok {
-		e.net.Refuse(uint8(UDP), key.src, key.dst, 0, why)
+		e.net.Refuse(uint8(packet.UDP), key.src, key.dst, 0, why)
 	}
-	e.log.Debug("exit could not dial", "proto", UDP, "dst", key.dst, "error", err)
+	e.log.Debug("exit could not dial", "proto", packet.UDP, "dst", key.dst, "error", err)
 }
 
 // runUDP starts a flow that has its place and its socket. It returns nil, having ended the flow, when the exit closes.
@@ -257,26 +260,26 @@ func (e *Exit) runUDP(s *Session, key udpKey, f *udpFlow, conn net.Conn) *udpFlo
 	back, err := e.net.Datagrams(key.dst, key.src)
 	if err == nil && !e.enter() {
 		back.Close()
-		err = ErrClosed
+		err = dialer.ErrClosed
 	}
 	if err != nil {
 		host.Close()
-		f.end()
+		f.End()
 		s.forget(key, f)
 		return nil
 	}
-	f.touch()
+	f.Touch()
 	s.release(f, host)
-	f.onStop(func() { host.Close() })
+	f.OnStop(func() { host.Close() })
 	go func() {
 		defer e.wg.Done()
-		defer f.end()
+		defer f.End()
 		defer back.Close()
 		err := f.replies(back)
 		s.forget(key, f)
 		host.Close()
 		if errors.Is(err, syscall.ECONNREFUSED) {
-			e.net.Refuse(uint8(UDP), key.src, key.dst, 0, netstack.UnreachablePort)
+			e.net.Refuse(uint8(packet.UDP), key.src, key.dst, 0, netstack.UnreachablePort)
 		}
 	}()
 	return f
@@ -290,7 +293,7 @@ func (f *udpFlow) replies(back *netstack.Datagrams) error {
 		return err
 	}
 	for {
-		if err := f.host.SetReadDeadline(time.Unix(0, f.last.Load()).Add(udpIdle)); err != nil {
+		if err := f.host.SetReadDeadline(time.Unix(0, f.Latest().Load()).Add(udpIdle)); err != nil {
 			return err
 		}
 		var readErr error
@@ -308,7 +311,7 @@ func (f *udpFlow) replies(back *netstack.Datagrams) error {
 					readErr = err
 					return true
 				}
-				f.touch()
+				f.Touch()
 				if n > maxDatagram {
 					continue
 				}
@@ -322,7 +325,7 @@ func (f *udpFlow) replies(back *netstack.Datagrams) error {
 			return readErr
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if time.Since(time.Unix(0, f.last.Load())) < udpIdle {
+			if time.Since(time.Unix(0, f.Latest().Load())) < udpIdle {
 				continue
 			}
 			return nil

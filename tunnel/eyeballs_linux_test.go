@@ -16,6 +16,11 @@ import (
 
 	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
+
+	"byway/tunnel/dialer"
+	"byway/tunnel/policy"
+	"byway/tunnel/proxy"
+	"byway/tunnel/tunneltest"
 )
 
 // oddResolver is an upstream DNS server over UDP with the faults that resolvers have.
@@ -32,7 +37,7 @@ func newOddResolver(t testing.TB) *oddResolver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &oddResolver{addr: addrPort(pc.LocalAddr()), seen: make(map[string]int), addrs: make(map[string][]string)}
+	r := &oddResolver{addr: boundTo(pc.LocalAddr()), seen: make(map[string]int), addrs: make(map[string][]string)}
 	s := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(r.answer)}
 	go s.ActivateAndServe()
 	t.Cleanup(func() { s.Shutdown() })
@@ -110,14 +115,14 @@ func deaf(t testing.TB, last byte, port uint16) {
 func odd(t testing.TB) (*oddResolver, pair, uint16) {
 	t.Helper()
 	r := newOddResolver(t)
-	policy, err := NewPolicy(PolicyConfig{Allow: []netip.Prefix{
+	policy, err := policy.New(policy.Config{Allow: []netip.Prefix{
 		netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("127.0.0.2/32"), netip.MustParsePrefix("127.0.0.3/32"),
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := join(t, newExit(t, ExitConfig{DNS: []netip.AddrPort{r.addr}, Policy: policy}), math.MaxUint64)
-	target, _ := hits(t)
+	target, _ := tunneltest.Greeter(t)
 	deaf(t, 2, target.Port())
 	deaf(t, 3, target.Port())
 	r.mu.Lock()
@@ -136,7 +141,7 @@ var oddNames = map[string]string{
 
 func TestAdversaryOddResolversAndDeadAddressesCostNoSeconds(t *testing.T) {
 	_, p, port := odd(t)
-	proxy := newProxy(t, p.client)
+	served := newProxy(t, p.client)
 	var seen []string
 	for name, what := range oddNames {
 		start := time.Now()
@@ -156,8 +161,8 @@ func TestAdversaryOddResolversAndDeadAddressesCostNoSeconds(t *testing.T) {
 		}
 		seen = append(seen, fmt.Sprintf("%s %v", what, took.Round(time.Millisecond)))
 		// Through the proxy as well, and by UDP.
-		say := append([]byte{5, 1, 0, 5, 1, 0, socksName, byte(len(name))}, name...)
-		if _, got := ask(t, proxy, append(say, byte(port>>8), byte(port)), 4); got != "\x05\x00\x05\x00" {
+		say := append([]byte{5, 1, 0, 5, 1, 0, proxy.SocksName, byte(len(name))}, name...)
+		if _, got := tunneltest.AskProxy(t, served, append(say, byte(port>>8), byte(port)), 4); got != "\x05\x00\x05\x00" {
 			t.Errorf("%s, by SOCKS: % x", what, got)
 		}
 	}
@@ -170,15 +175,15 @@ func TestAdversaryOddResolversAndDeadAddressesCostNoSeconds(t *testing.T) {
 
 func TestAdversaryANameThatIsNotAnsweredDelaysNoOtherDatagram(t *testing.T) {
 	r, p, _ := odd(t)
-	echo := echoUDP(t, "udp4", "127.0.0.1:0")
-	_, relayed := socksUDP(t, newProxy(t, p.client))
+	echo := tunneltest.EchoUDP(t, "udp4", "127.0.0.1:0")
+	_, relayed := tunneltest.SocksUDP(t, newProxy(t, p.client))
 	mine, err := net.DialUDP("udp", nil, relayed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer mine.Close()
 	to := func(name string) []byte {
-		b := append([]byte{0, 0, 0, socksName, byte(len(name))}, name...)
+		b := append([]byte{0, 0, 0, proxy.SocksName, byte(len(name))}, name...)
 		return append(b, byte(echo.Port()>>8), byte(echo.Port()))
 	}
 	for i := range 60 {
@@ -190,7 +195,7 @@ func TestAdversaryANameThatIsNotAnsweredDelaysNoOtherDatagram(t *testing.T) {
 	buf := make([]byte, 1<<16)
 	answer := func(what string) {
 		for end := time.Now().Add(time.Minute); ; {
-			mine.Write(append(appendSOCKSAddr([]byte{0, 0, 0}, echo), what...))
+			mine.Write(append(proxy.AppendSOCKSAddr([]byte{0, 0, 0}, echo), what...))
 			mine.SetReadDeadline(time.Now().Add(time.Second))
 			if n, err := mine.Read(buf); err == nil && strings.HasSuffix(string(buf[:n]), what) {
 				return
@@ -233,7 +238,7 @@ func BenchmarkDialByName(b *testing.B) {
 			var n atomic.Int64
 			for b.Loop() {
 				// Under a name of its own, and with nothing remembered.
-				p.client.paths = paths{}
+				p.client.dialer = dialer.New(p.client.net, p.client.dns, new(dialer.Denials))
 				label, zone, _ := strings.Cut(name, ".")
 				conn, err := p.client.DialContext(context.Background(), "tcp", fmt.Sprintf("%s.n%d.%s:%d", label, n.Add(1), zone, port))
 				if err != nil {

@@ -8,11 +8,13 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"byway/tunnel/tunneltest"
 )
 
 func TestAdversaryAnExitOpensNothingTowardsAUserspaceConsumer(t *testing.T) {
 	p := newPair(t)
-	service, served := hits(t)
+	service, served := tunneltest.Greeter(t)
 	_, port, _ := net.SplitHostPort(newProxy(t, p.client))
 	proxy := netip.MustParseAddrPort("127.0.0.1:" + port).Port()
 	// Traffic flows, and a socket has spoken with somebody.
@@ -21,15 +23,15 @@ func TestAdversaryAnExitOpensNothingTowardsAUserspaceConsumer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer udp.Close()
-	echo := echoUDP(t, "udp4", "127.0.0.1:0")
+	echo := tunneltest.EchoUDP(t, "udp4", "127.0.0.1:0")
 	buf := make([]byte, 100)
-	eventually(t, "an echo", func() bool {
+	tunneltest.Eventually(t, "an echo", func() bool {
 		udp.WriteTo([]byte("x"), net.UDPAddrFromAddrPort(echo))
 		udp.SetReadDeadline(time.Now().Add(time.Second))
 		_, _, err := udp.ReadFrom(buf)
 		return err == nil
 	})
-	own := addrPort(udp.LocalAddr()).Port()
+	own := boundTo(udp.LocalAddr()).Port()
 	v4, v6 := p.session.Addrs()
 	before := p.client.Counters()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)

@@ -25,6 +25,10 @@ import (
 	"golang.org/x/net/icmp"
 
 	"byway/tunnel/netstack"
+	"byway/tunnel/packet"
+	"byway/tunnel/tunneltest"
+	"byway/tunnel/turnstile"
+	"byway/tunnel/wireguard"
 )
 
 // A program that opens connections faster than its session may is slowed down, and told nothing else.
@@ -33,7 +37,7 @@ func TestAdversaryManyConnectionsAtOnceAreDelayedAndNeverRefused(t *testing.T) {
 	if slowBuild { // where a program's own patience with a name would be the limit
 		requests, waves = 600, []int{100}
 	}
-	srv := internet(t, make([]byte, 1000))
+	srv := tunneltest.Internet(t, make([]byte, 1000))
 	_, port, _ := net.SplitHostPort(srv.Listener.Addr().String())
 	for _, atOnce := range waves {
 		for _, host := range []string{"127.0.0.1", "host.test"} {
@@ -88,8 +92,8 @@ func TestAdversaryDatagramsOfEverySizeAreWholeOrDropped(t *testing.T) {
 	// for; what a buffer of 60 KiB cut; the most that UDP carries.
 	sizes := make(map[int]bool)
 	for _, edge := range []int{
-		0, 1, 3, 4, 8, 1232, 1280, DefaultMTU - 48, DefaultMTU - 28, DefaultMTU - 20, 1400, DefaultMTU, 1452, 1472, 1500, 2 * DefaultMTU,
-		1 << 12, 1 << 14, 1 << 15, 60 << 10, 61419, maxDatagram - socksRoom, maxDatagram - 10, 65487, maxDatagram,
+		0, 1, 3, 4, 8, 1232, 1280, wireguard.DefaultMTU - 48, wireguard.DefaultMTU - 28, wireguard.DefaultMTU - 20, 1400, wireguard.DefaultMTU, 1452, 1472, 1500, 2 * wireguard.DefaultMTU,
+		1 << 12, 1 << 14, 1 << 15, 60 << 10, 61419, maxDatagram - 22, maxDatagram - 10, 65487, maxDatagram,
 	} {
 		for size := edge - 1; size <= edge+1; size++ {
 			if size >= 0 && size <= maxDatagram {
@@ -114,7 +118,7 @@ func TestAdversaryDatagramsOfEverySizeAreWholeOrDropped(t *testing.T) {
 		if n == 0 {
 			network, address = "udp6", "[::1]:0"
 		}
-		conn, err := p.client.net.DialUDP(echoUDP(t, network, address))
+		conn, err := p.client.net.DialUDP(tunneltest.EchoUDP(t, network, address))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +129,7 @@ func TestAdversaryDatagramsOfEverySizeAreWholeOrDropped(t *testing.T) {
 			mine = slices.DeleteFunc(mine, func(size int) bool { return size%(streams-1) != n-1 })
 		}
 		wg.Go(func() {
-			out, in := random(t, maxDatagram), make([]byte, 1<<16)
+			out, in := tunneltest.Random(t, maxDatagram), make([]byte, 1<<16)
 			for sizes := range slices.Chunk(mine, batch) {
 				sent := make(map[int]bool)
 				for _, size := range sizes {
@@ -170,7 +174,7 @@ func TestAdversaryDatagramsOfEverySizeAreWholeOrDropped(t *testing.T) {
 }
 
 // files is a process with so many descriptors, for exits of one test.
-func files(n int) *process { return newProcess(n) }
+func files(n int) *turnstile.Process { return turnstile.NewProcess(n) }
 
 // flood opens flows of UDP until told to stop, each from a port of its own, and keeps all of them active.
 func flood(t *testing.T, stop context.Context, p pair, to netip.AddrPort, flows int) {
@@ -203,7 +207,7 @@ func flood(t *testing.T, stop context.Context, p pair, to netip.AddrPort, flows 
 func TestAdversarySocketsOfManySessionsLeaveOthersTheirShare(t *testing.T) {
 	const attackers = 4
 	sink := sinkUDP(t)
-	srv := internet(t, []byte("hello"))
+	srv := tunneltest.Internet(t, []byte("hello"))
 	e := newExit(t, ExitConfig{Limits: Limits{Flows: 1024, NewFlows: 2000}, process: files(600)})
 	stop, end := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -214,8 +218,8 @@ func TestAdversarySocketsOfManySessionsLeaveOthersTheirShare(t *testing.T) {
 		wg.Go(func() { flood(t, stop, p, sink, 100) })
 	}
 	used, total := 0, 0
-	waitFor(t, "the descriptors are used up", func() bool {
-		used, total = e.process.flows.use()
+	tunneltest.Eventually(t, "the descriptors are used up", func() bool {
+		used, total = e.process.Flows.Use()
 		return used == total
 	})
 	victim := join(t, e, math.MaxUint64)
@@ -232,7 +236,7 @@ func TestAdversarySocketsOfManySessionsLeaveOthersTheirShare(t *testing.T) {
 		defer conn.Close()
 		conns = append(conns, conn)
 	}
-	if used, total := e.process.flows.use(); used > total {
+	if used, total := e.process.Flows.Use(); used > total {
 		t.Errorf("%d of %d places are taken", used, total)
 	}
 	if n := victim.session.Flows(); n < share-1 {
@@ -241,16 +245,6 @@ func TestAdversarySocketsOfManySessionsLeaveOthersTheirShare(t *testing.T) {
 	t.Logf("adversary: %s | bound: %s | seen: %s", fmt.Sprintf("%d sessions keep 100 flows each active for %d descriptors", attackers, total),
 		fmt.Sprintf("a fifth session gets its share of %d", share),
 		fmt.Sprintf("%d connections in %v", len(conns), time.Since(began).Round(time.Millisecond)))
-}
-
-// waitFor waits half a minute for something to be so.
-func waitFor(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not so after half a minute: %s", what)
-		}
-	}
 }
 
 // sinkUDP is a host that takes datagrams and answers none.
@@ -266,7 +260,7 @@ func sinkUDP(t testing.TB) netip.AddrPort {
 
 // Idle flows make room, the one that rested longest first; active ones stay.
 func TestFlowThatRestedLongestGivesItsPlaceToANewOne(t *testing.T) {
-	echo := echoUDP(t, "udp4", "127.0.0.1:0")
+	echo := tunneltest.EchoUDP(t, "udp4", "127.0.0.1:0")
 	p := join(t, newExit(t, ExitConfig{Limits: Limits{Flows: 10, NewFlows: 1000}}), math.MaxUint64)
 	ask := func(c net.Conn) error {
 		if _, err := c.Write([]byte("x")); err != nil {
@@ -337,7 +331,7 @@ func TestAdversaryAssociationsThatComeAndGoFreeTheirFlows(t *testing.T) {
 	e := newExit(t, ExitConfig{Limits: Limits{Flows: 16, NewFlows: 1000}})
 	p := join(t, e, math.MaxUint64)
 	proxy := newProxy(t, p.client)
-	four, six := echoUDP(t, "udp4", "127.0.0.1:0"), echoUDP(t, "udp6", "[::1]:0")
+	four, six := tunneltest.EchoUDP(t, "udp4", "127.0.0.1:0"), tunneltest.EchoUDP(t, "udp6", "[::1]:0")
 	buf := make([]byte, 1<<16)
 	speak := func(relay *net.UDPAddr) {
 		mine, err := net.DialUDP("udp", nil, relay)
@@ -346,22 +340,22 @@ func TestAdversaryAssociationsThatComeAndGoFreeTheirFlows(t *testing.T) {
 		}
 		t.Cleanup(func() { mine.Close() })
 		for _, to := range []netip.AddrPort{four, six} {
-			mine.Write(append(appendSOCKSAddr([]byte{0, 0, 0}, to), "ping"...))
+			mine.Write(append(socksAddress([]byte{0, 0, 0}, to), "ping"...))
 			mine.SetReadDeadline(time.Now().Add(30 * time.Second))
 			if _, err := mine.Read(buf); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	_, stays := socksUDP(t, proxy)
+	_, stays := tunneltest.SocksUDP(t, proxy)
 	speak(stays)
 	began := time.Now()
 	for range rounds {
-		control, relay := socksUDP(t, proxy)
+		control, relay := tunneltest.SocksUDP(t, proxy)
 		speak(relay)
 		control.Close()
 	}
-	waitFor(t, "the flows of closed associations are gone", func() bool { return p.session.Use().Flows == 2 })
+	tunneltest.Eventually(t, "the flows of closed associations are gone", func() bool { return p.session.Use().Flows == 2 })
 	took := time.Since(began)
 	u := p.session.Use()
 	if took >= udpIdle {
@@ -378,7 +372,7 @@ func TestAdversaryAssociationsThatComeAndGoFreeTheirFlows(t *testing.T) {
 	v4, _ := p.session.Addrs()
 	for _, key := range keys {
 		if key.src.Addr() == v4 {
-			other.client.net.Refuse(uint8(UDP), key.dst, key.src, 0, netstack.UnreachablePort)
+			other.client.net.Refuse(uint8(packet.UDP), key.dst, key.src, 0, netstack.UnreachablePort)
 		}
 	}
 	speak2, err := other.client.net.DialUDP(four)
@@ -400,7 +394,7 @@ func TestAdversaryAssociationsThatComeAndGoFreeTheirFlows(t *testing.T) {
 
 // A closed flow's place is free at once.
 func TestPlacesOfEndedFlowsAreFreeAtOnce(t *testing.T) {
-	srv := internet(t, nil)
+	srv := tunneltest.Internet(t, nil)
 	p := join(t, newExit(t, ExitConfig{Limits: Limits{Flows: 2, NewFlows: 1000}}), math.MaxUint64)
 	began := time.Now()
 	for i := range 50 {
@@ -430,7 +424,7 @@ func TestAdversarySessionsLeaveTheProcessItsDescriptors(t *testing.T) {
 		t.Fatalf("limit of descriptors is %d, %v", limit.Cur, err)
 	}
 	sink := sinkUDP(t)
-	srv := internet(t, []byte("hello"))
+	srv := tunneltest.Internet(t, []byte("hello"))
 	e := newExit(t, ExitConfig{Limits: Limits{Flows: 1024, NewFlows: 2000}})
 	stop, end := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -441,9 +435,9 @@ func TestAdversarySessionsLeaveTheProcessItsDescriptors(t *testing.T) {
 		wg.Go(func() { flood(t, stop, p, sink, 1100) })
 	}
 	total := 0
-	waitFor(t, "the sessions' descriptors are used up", func() bool {
+	tunneltest.Eventually(t, "the sessions' descriptors are used up", func() bool {
 		var used int
-		used, total = e.process.flows.use()
+		used, total = e.process.Flows.Use()
 		return used == total
 	})
 	// What libp2p, the ledger and the chain may need at the same time.
@@ -478,8 +472,8 @@ func TestAdversaryLackOfDescriptorsIsWaitedForAndNotRefused(t *testing.T) {
 		underFewFiles(t)
 		return
 	}
-	srv := internet(t, []byte("hello"))
-	echo := echoUDP(t, "udp4", "127.0.0.1:0")
+	srv := tunneltest.Internet(t, []byte("hello"))
+	echo := tunneltest.EchoUDP(t, "udp4", "127.0.0.1:0")
 	p := join(t, newExit(t, ExitConfig{}), math.MaxUint64)
 	asked, err := p.client.net.DialUDP(echo)
 	if err != nil {
@@ -568,7 +562,7 @@ func TestAdversaryEchoesOfManySessionsLeaveOthersTheirShare(t *testing.T) {
 	e.echo.socks[false] = sock
 	e.echo.mu.Unlock()
 	add := func() *Session {
-		k, err := GenerateKey()
+		k, err := wireguard.GenerateKey()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,8 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 	"golang.zx2c4.com/wireguard/device"
+
+	"byway/tunnel/wireguard"
 )
 
 const (
@@ -44,9 +46,9 @@ func TestFloodChild(t *testing.T) {
 	// Initiations that pass the first check, and cost the engine the most.
 	var packets [][]byte
 	for range 2048 {
-		b := make([]byte, msgInitiationSize)
+		b := make([]byte, 148)
 		rand.Read(b)
-		binary.LittleEndian.PutUint32(b, msgInitiation)
+		binary.LittleEndian.PutUint32(b, 1)
 		macs.AddMacs(b)
 		packets = append(packets, b)
 	}
@@ -54,7 +56,7 @@ func TestFloodChild(t *testing.T) {
 		b := make([]byte, 200)
 		rand.Read(b)
 		if len(packets)%2 == 0 {
-			binary.LittleEndian.PutUint32(b, transportType)
+			binary.LittleEndian.PutUint32(b, 4)
 		}
 		packets = append(packets, b)
 	}
@@ -111,10 +113,10 @@ func TestFloodChild(t *testing.T) {
 }
 
 // flooder starts a process that floods a port of the provider; zero stops it. It returns what was sent so far.
-func (n network) flooder(t *testing.T, public Key) (aim func(port uint16) int64) {
+func (n network) flooder(t *testing.T, public wireguard.Key) (aim func(port uint16) int64) {
 	t.Helper()
 	cmd := exec.Command("ip", "netns", "exec", n.ns("i"), os.Args[0], "-test.run", "^TestFloodChild$", "-test.v")
-	cmd.Env = append(os.Environ(), floodEnv+"="+public.hex())
+	cmd.Env = append(os.Environ(), floodEnv+"="+fmt.Sprintf("%x", public[:]))
 	in, lines := talkTo(t, cmd)
 	return func(port uint16) int64 {
 		t.Helper()
@@ -169,9 +171,9 @@ func TestNetFloodOfHandshakesLeavesASessionItsGoodput(t *testing.T) {
 						kind := order[(i+round)%len(order)]
 						before := aim(ports[kind])
 						time.Sleep(phase / 5)
-						start, was, dropped := time.Now(), u.acct.counters().Rx, readLosses(t)
+						start, was, dropped := time.Now(), u.acct.Counters().Rx, readLosses(t)
 						time.Sleep(phase)
-						got[kind] = append(got[kind], float64(u.acct.counters().Rx-was)/time.Since(start).Seconds())
+						got[kind] = append(got[kind], float64(u.acct.Counters().Rx-was)/time.Since(start).Seconds())
 						lost[kind] = lost[kind].plus(readLosses(t), dropped)
 						switch kind {
 						case "no flood":
@@ -204,7 +206,7 @@ func TestNetFloodOfHandshakesLeavesASessionItsGoodput(t *testing.T) {
 				t.Logf("%s, %s: %.0f packets/s flooded; goodput %.0f Mbit/s without, %.0f with (ratio %.3f), %.0f with the same flood at another port (ratio %.3f); memory grew %d MiB",
 					mode, name, floods, median("no flood"), median("flood"), ratio, median("flood elsewhere"), ratios("flood elsewhere"), grown)
 				t.Logf("packets lost before anyone looked at them: %+v", lost)
-				for was, end := u.acct.counters().Rx, time.Now().Add(time.Minute); u.acct.counters().Rx == was; time.Sleep(20 * time.Millisecond) {
+				for was, end := u.acct.Counters().Rx, time.Now().Add(time.Minute); u.acct.Counters().Rx == was; time.Sleep(20 * time.Millisecond) {
 					if time.Now().After(end) {
 						t.Fatal("nothing comes any more after the flood")
 					}

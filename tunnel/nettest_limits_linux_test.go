@@ -8,6 +8,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"byway/tunnel/packet"
+	"byway/tunnel/tunneltest"
 )
 
 // Sessions that open all the connections they may leave the kernel's table room for the host, and for each other.
@@ -26,7 +29,7 @@ func TestNetAdversaryConnectionsOfManySessionsLeaveOthersTheKernelsTable(t *test
 			v4, v6 := p.session.Addrs()
 			wg.Go(func() {
 				for port := uint16(1024); stop.Err() == nil; port++ {
-					p.client.net.Inject(summed(probe(UDP, v4, v6, host4, max(port, 1024))))
+					p.client.net.Inject(summed(tunneltest.Probe(packet.UDP, v4, v6, host4, max(port, 1024))))
 					time.Sleep(time.Millisecond)
 				}
 			})
@@ -43,7 +46,7 @@ func TestNetAdversaryConnectionsOfManySessionsLeaveOthersTheKernelsTable(t *test
 			}
 			most = max(most, all)
 			for i := range mine {
-				victim.client.net.Inject(summed(probe(UDP, v4, v6, host4, uint16(2000+i))))
+				victim.client.net.Inject(summed(tunneltest.Probe(packet.UDP, v4, v6, host4, uint16(2000+i))))
 			}
 			if waited++; most > table/4 && waited > 40 && connections(t, v4) == mine {
 				break

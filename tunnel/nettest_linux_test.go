@@ -26,6 +26,11 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
+
+	"byway/tunnel/meter"
+	"byway/tunnel/policy"
+	"byway/tunnel/underlay"
+	"byway/tunnel/wireguard"
 )
 
 // Tests named TestNet… run a provider in a network namespace of its own, among others that are made for the test:
@@ -210,7 +215,7 @@ func (n network) exit(t testing.TB, cfg ExitConfig) *Exit {
 func (n network) tryExit(t testing.TB, cfg ExitConfig) (*Exit, error) {
 	t.Helper()
 	if cfg.Policy == nil {
-		p, err := NewPolicy(PolicyConfig{})
+		p, err := policy.New(policy.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,8 +228,8 @@ func (n network) tryExit(t testing.TB, cfg ExitConfig) (*Exit, error) {
 // user is a consumer with a kernel TUN in the consumer's namespace, through which everything goes.
 type user struct {
 	session *Session
-	acct    *account
-	porter  *porter
+	acct    *meter.Account
+	porter  *meter.Porter
 	name    string
 	leave   func() // takes the interface away
 }
@@ -240,13 +245,13 @@ func (s still) Events() <-chan tun.Event { return s.events }
 // join adds a session and connects the consumer's namespace to it, as [DialTUN] would.
 func (n network) join(t testing.TB, e *Exit, limit uint64) user {
 	t.Helper()
-	return n.joinBy(t, e, limit, func(_ tun.Device, p *porter) tun.Device { return p })
+	return n.joinBy(t, e, limit, func(_ tun.Device, p *meter.Porter) tun.Device { return p })
 }
 
 // joinBy has a measurement choose what stands before the interface.
-func (n network) joinBy(t testing.TB, e *Exit, limit uint64, before func(bare tun.Device, p *porter) tun.Device) user {
+func (n network) joinBy(t testing.TB, e *Exit, limit uint64, before func(bare tun.Device, p *meter.Porter) tun.Device) user {
 	t.Helper()
-	private, err := GenerateKey()
+	private, err := wireguard.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,9 +259,9 @@ func (n network) joinBy(t testing.TB, e *Exit, limit uint64, before func(bare tu
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := user{session: s, acct: newAccount(NewGate(math.MaxUint64))}
+	u := user{session: s, acct: meter.NewAccount(meter.NewGate(math.MaxUint64))}
 	v4, v6 := s.Addrs()
-	var eng engine
+	var eng wireguard.Engine
 	n.in(t, "c", func() {
 		var dev tun.Device
 		if dev, err = tun.CreateTUN("user%d", e.MTU()); err != nil {
@@ -270,15 +275,17 @@ func (n network) joinBy(t testing.TB, e *Exit, limit uint64, before func(bare tu
 			}
 		}()
 		bare := still{dev, events}
-		u.porter = newPorter(bare, []netip.Addr{v4, v6}, u.acct, false)
-		eng, err = newEngine(Upstream, engineConfig{Private: private, Device: before(bare, u.porter), Log: e.log})
+		u.porter = meter.NewPorter(bare, []netip.Addr{v4, v6}, u.acct, false)
+		eng, err = wireguard.New(wireguard.Upstream, wireguard.Config{
+			Private: private, Device: before(bare, u.porter), Underlay: underlay.NewSockets(netip.Addr{}, 0), Log: e.log,
+		})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	u.leave = sync.OnceFunc(eng.Close)
 	t.Cleanup(u.leave)
-	err = eng.AddPeer(enginePeer{
+	err = eng.AddPeer(wireguard.Peer{
 		Public: e.PublicKey(), Endpoint: netip.AddrPortFrom(provider4, e.Port()), Keepalive: keepalive,
 		AllowedIPs: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
 	})
@@ -395,7 +402,7 @@ func linkNamed(t testing.TB, name string) netlink.Link {
 // client connects a userspace consumer to a session of its own.
 func (n network) client(t testing.TB, e *Exit, limit uint64) pair {
 	t.Helper()
-	private, err := GenerateKey()
+	private, err := wireguard.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,9 +18,11 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"byway/tunnel/wireguard"
 )
 
-// burden is what a process and its host carry.
+// burden measures the load of a process and its host.
 type burden struct {
 	goroutines, files, connections int
 	heap, rss                      uint64
@@ -123,7 +125,7 @@ func TestConsumersChild(t *testing.T) {
 			return err
 		}
 		c, err := Dial(ClientConfig{
-			Private: PrivateKey(private), Peer: Key(public), Endpoint: netip.MustParseAddrPort(at[0]),
+			Private: wireguard.PrivateKey(private), Peer: wireguard.Key(public), Endpoint: netip.MustParseAddrPort(at[0]),
 			Addrs: []netip.Addr{netip.MustParseAddr(at[1]), netip.MustParseAddr(at[2])},
 		})
 		if err != nil {
@@ -170,7 +172,7 @@ func TestNetChurnOfSessionsLeavesNothingBehind(t *testing.T) {
 			stream := n.listen(t, "i", netip.AddrPortFrom(host6, 0), answer)
 			consume := n.consumers(t)
 			session := func() {
-				private, err := GenerateKey()
+				private, err := wireguard.GenerateKey()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -179,7 +181,7 @@ func TestNetChurnOfSessionsLeavesNothingBehind(t *testing.T) {
 					t.Fatal(err)
 				}
 				v4, v6 := s.Addrs()
-				consume(fmt.Sprintf("%x %s %v %v %v %v %v", private[:], e.PublicKey().hex(),
+				consume(fmt.Sprintf("%x %x %v %v %v %v %v", private[:], [32]byte(e.PublicKey()),
 					netip.AddrPortFrom(provider4, e.Port()), v4, v6, echo, stream))
 				if err := s.Remove(); err != nil {
 					t.Error(err)
@@ -250,7 +252,7 @@ func TestNetFiveThousandSessionsShareOneDevice(t *testing.T) {
 		start := time.Now()
 		sessions := make([]*Session, 0, count)
 		for range count - 1 {
-			k, err := GenerateKey()
+			k, err := wireguard.GenerateKey()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,11 +13,13 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"byway/tunnel/meter"
 )
 
 // countAtHosts lets nftables count what the hosts of the internet get from the provider and send to it. Interfaces
 // there cut and join no packets, so that each is counted as it is on a wire.
-func (n network) countAtHosts(t *testing.T) (read func() Counters) {
+func (n network) countAtHosts(t *testing.T) (read func() meter.Counters) {
 	t.Helper()
 	if _, err := exec.LookPath("ethtool"); err != nil {
 		t.Skip("needs the program ethtool")
@@ -53,7 +55,7 @@ func (n network) countAtHosts(t *testing.T) (read func() Counters) {
 		}
 	}
 	got, gave := count("i", "provider", "daddr"), count("p", "wan", "saddr")
-	return func() Counters { return Counters{Rx: got(), Tx: gave()} }
+	return func() meter.Counters { return meter.Counters{Rx: got(), Tx: gave()} }
 }
 
 func TestNetMeterAgreesWithTheKernelToTheByte(t *testing.T) {
@@ -101,7 +103,7 @@ func TestNetMeterAgreesWithTheKernelToTheByte(t *testing.T) {
 			run(t, "ip", "netns", "exec", n.ns("c"), "ping", "-f", "-q", "-s", "1000", "-c", strconv.Itoa(pings), a.String())
 		}
 		took := time.Since(start)
-		var meter, kernel Counters
+		var meter, kernel meter.Counters
 		for range 20 {
 			time.Sleep(200 * time.Millisecond)
 			m, k := u.session.Counters(), read()
@@ -115,7 +117,7 @@ func TestNetMeterAgreesWithTheKernelToTheByte(t *testing.T) {
 			t.Errorf("the meter counted %+v, nftables %+v; the interface dropped %d packets", meter, kernel, dropped()-drops)
 		}
 		// All of it was asked for, and the consumer pays for what its programs got.
-		if s, billed := u.porter.straysSoFar(), u.acct.counters().Rx; s.Packets != 0 || billed < 2*uint64(stream) {
+		if s, billed := u.porter.Strays(), u.acct.Counters().Rx; s.Packets != 0 || billed < 2*uint64(stream) {
 			t.Errorf("an honest exit was paid %d bytes: %+v", billed, s)
 		}
 		if long() && meter.Total() < 1<<30 {
@@ -133,10 +135,10 @@ func TestNetAdversaryInjectedPacketsReachNoInterfaceAndNoBill(t *testing.T) {
 			n.in(t, "c", func() { got = linkNamed(t, u.name).Attrs().Statistics.RxPackets })
 			return got
 		}
-		before, billed, sent := reached(), u.acct.counters().Rx, 0
-		for i := 0; u.porter.accusation() == nil; i++ {
+		before, billed, sent := reached(), u.acct.Counters().Rx, 0
+		for i := 0; u.porter.Offence() == nil; i++ {
 			if i == 20_000 {
-				t.Fatalf("%d bytes were sent, and nobody is accused: %+v", sent, u.porter.straysSoFar())
+				t.Fatalf("%d bytes were sent, and nobody is accused: %+v", sent, u.porter.Strays())
 			}
 			from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{8, 8, byte(i >> 8), byte(i)}), 53)
 			back, err := e.net.Datagrams(from, netip.AddrPortFrom(v4, uint16(1024+i)))
@@ -149,10 +151,10 @@ func TestNetAdversaryInjectedPacketsReachNoInterfaceAndNoBill(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 		}
-		if got := reached() - before; got != 0 || u.acct.counters().Rx != billed {
-			t.Errorf("%d packets reached the interface, %d bytes billed", got, u.acct.counters().Rx-billed)
+		if got := reached() - before; got != 0 || u.acct.Counters().Rx != billed {
+			t.Errorf("%d packets reached the interface, %d bytes billed", got, u.acct.Counters().Rx-billed)
 		}
-		t.Logf("adversary: %d bytes of datagrams to a whole machine | bound: 0 packets in, 0 bytes billed, accused | seen: %d, %d, %v", sent, reached()-before, u.acct.counters().Rx-billed, u.porter.accusation())
+		t.Logf("adversary: %d bytes of datagrams to a whole machine | bound: 0 packets in, 0 bytes billed, accused | seen: %d, %d, %v", sent, reached()-before, u.acct.Counters().Rx-billed, u.porter.Offence())
 	})
 }
 
@@ -214,13 +216,13 @@ func TestNetHeldSessionMovesNothing(t *testing.T) {
 				}
 			}
 			time.Sleep(time.Second) // whatever had passed the gate is through
-			consumer, provider, host := u.acct.counters().Rx, u.session.Counters(), atHost.Load()
+			consumer, provider, host := u.acct.Counters().Rx, u.session.Counters(), atHost.Load()
 			refused := u.session.Dropped().Total()
 			time.Sleep(2 * time.Second)
 			if got := u.session.Counters(); got != provider || got.Total() > limit {
 				t.Errorf("%s: the session moved on from %+v to %+v of %d", mode, provider, got, limit)
 			}
-			if got := u.acct.counters().Rx - consumer; got != 0 {
+			if got := u.acct.Counters().Rx - consumer; got != 0 {
 				t.Errorf("%s: %d bytes came to the consumer", mode, got)
 			}
 			if got := atHost.Load() - host; got != 0 {

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"byway/tunnel/packet"
+	"byway/tunnel/policy"
 )
 
 // sightings lets each namespace of the test's network record what comes in for it.
@@ -87,7 +90,7 @@ func (n network) send(t *testing.T, to netip.AddrPort, wait time.Duration) {
 	wg.Wait()
 }
 
-// reaches is what of the three arrives at an address. What should arrive is tried for half a minute.
+// reaches lists which of the three arrive at an address. What should arrive is tried for half a minute.
 func (n network) reaches(t *testing.T, s sightings, to netip.AddrPort, want bool) []string {
 	t.Helper()
 	var got []string
@@ -125,9 +128,9 @@ func (n network) neighbourhood(t *testing.T) netip.AddrPort {
 	}
 	s := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
-		if q.Question[0].Name == translatedName && q.Question[0].Qtype == dns.TypeAAAA {
+		if q.Question[0].Name == "ipv4only.arpa." && q.Question[0].Qtype == dns.TypeAAAA {
 			m.Answer = append(m.Answer, &dns.AAAA{
-				Hdr:  dns.RR_Header{Name: translatedName, Rrtype: dns.TypeAAAA, Class: dns.ClassINET, Ttl: 60},
+				Hdr:  dns.RR_Header{Name: "ipv4only.arpa.", Rrtype: dns.TypeAAAA, Class: dns.ClassINET, Ttl: 60},
 				AAAA: net.ParseIP("2a00:64::c000:aa"),
 			})
 		}
@@ -145,7 +148,7 @@ func TestNetAdversaryNeighboursWithGlobalAddressesAreNotReached(t *testing.T) {
 		s := n.watchArrivals(t, echo.Port())
 		for _, mode := range []Mode{Userspace, Privileged} {
 			t.Run(string(mode), func(t *testing.T) {
-				policy, err := NewPolicy(PolicyConfig{})
+				policy, err := policy.New(policy.Config{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -154,7 +157,7 @@ func TestNetAdversaryNeighboursWithGlobalAddressesAreNotReached(t *testing.T) {
 				u := n.join(t, e, math.MaxUint64)
 				defer u.leave()
 				becomes(t, "the prefix of NAT64 is known", func() bool {
-					return policy.Check(TCP, netip.MustParseAddrPort("[2a00:64::a00:1]:80")) != nil
+					return policy.Check(packet.TCP, netip.MustParseAddrPort("[2a00:64::a00:1]:80")) != nil
 				})
 				at := func(a string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(a), echo.Port()) }
 				// The positive control, and before it is learned, that the router's public address is reached at all.
@@ -191,11 +194,11 @@ func TestNetAdversaryNeighboursWithGlobalAddressesAreNotReached(t *testing.T) {
 						args = append(args, "nodad")
 					}
 					run(t, args...)
-					worst = max(worst, becomes(t, x[0]+" is followed", func() bool { return policy.Check(TCP, at(x[1])) != nil }))
+					worst = max(worst, becomes(t, x[0]+" is followed", func() bool { return policy.Check(packet.TCP, at(x[1])) != nil }))
 					closed("neighbour by a new address", x[1])
 					closed("the new address", x[2])
 					run(t, "ip", "addr", "del", x[0], "dev", "wan")
-					worst = max(worst, becomes(t, x[0]+" is forgotten", func() bool { return policy.Check(TCP, at(x[1])) == nil }))
+					worst = max(worst, becomes(t, x[0]+" is forgotten", func() bool { return policy.Check(packet.TCP, at(x[1])) == nil }))
 					if got := n.reaches(t, s, at(x[1]), true); len(got) != 3 {
 						t.Errorf("%s is remote again, and only %v arrive", x[1], got)
 					}
@@ -214,7 +217,7 @@ func TestNetExceptionsOpenANeighbourInBothModes(t *testing.T) {
 		echo := n.listen(t, "l", netip.AddrPortFrom(netip.IPv6Unspecified(), 0), func(c net.Conn) { io.Copy(c, c) })
 		s := n.watchArrivals(t, echo.Port())
 		for _, mode := range []Mode{Userspace, Privileged} {
-			policy, err := NewPolicy(PolicyConfig{Allow: prefixes("192.168.77.0/24", "2a00:77::20/128")})
+			policy, err := policy.New(policy.Config{Allow: []netip.Prefix{netip.MustParsePrefix("192.168.77.0/24"), netip.MustParsePrefix("2a00:77::20/128")}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,21 +3,24 @@ package tunnel
 import (
 	"net/netip"
 	"testing"
+
+	"byway/tunnel/packet"
+	"byway/tunnel/policy"
 )
 
 // TestNetAdversaryNeighboursBehindNumberedHopsAreClosed: routes that name their hops by number lead to neighbours as others
 // do, whether the kernel spells their hops out or not.
 func TestNetAdversaryNeighboursBehindNumberedHopsAreClosed(t *testing.T) {
 	inNetwork(t, func(t *testing.T, _ network) {
-		policy, err := NewPolicy(PolicyConfig{})
+		policy, err := policy.New(policy.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		open := func(a string) bool {
-			if err := policy.readHost(); err != nil {
+			if err := policy.ReadHost(); err != nil {
 				t.Fatal(err)
 			}
-			return policy.Check(TCP, netip.AddrPortFrom(netip.MustParseAddr(a), 80)) == nil
+			return policy.Check(packet.TCP, netip.AddrPortFrom(netip.MustParseAddr(a), 80)) == nil
 		}
 		near := []string{"9.9.9.9", "9.9.8.9", "9.9.7.1", "2620:fe:9::9", "2620:fe:7::1"}
 		far := []string{"8.8.8.8", "9.9.6.9", "2620:fe:6::9"}

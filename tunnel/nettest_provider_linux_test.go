@@ -19,6 +19,12 @@ import (
 	"github.com/miekg/dns"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"byway/tunnel/dialer"
+	"byway/tunnel/packet"
+	"byway/tunnel/policy"
+	"byway/tunnel/tunneltest"
+	"byway/tunnel/wireguard"
 )
 
 func TestNetPrivilegedExitForwardsBothFamilies(t *testing.T) {
@@ -31,7 +37,7 @@ func TestNetPrivilegedExitForwardsBothFamilies(t *testing.T) {
 			if err != nil {
 				t.Fatalf("tcp %v: %v\n%s", a, err, run(t, "nft", "list", "ruleset"))
 			}
-			if err := echoes(c, random(t, 100_000)); err != nil {
+			if err := echoes(c, tunneltest.Random(t, 100_000)); err != nil {
 				t.Errorf("tcp %v: %v", a, err)
 			}
 			c.Close()
@@ -39,7 +45,7 @@ func TestNetPrivilegedExitForwardsBothFamilies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := echoes(c, random(t, 1300)); err != nil {
+			if err := echoes(c, tunneltest.Random(t, 1300)); err != nil {
 				t.Errorf("udp %v: %v", a, err)
 			}
 			c.Close()
@@ -72,7 +78,7 @@ func TestExitChild(t *testing.T) {
 	if os.Getenv(exitChildEnv) == "" {
 		t.Skip("a helper of other tests")
 	}
-	p, err := NewPolicy(PolicyConfig{})
+	p, err := policy.New(policy.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +87,7 @@ func TestExitChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 20 {
-		k, _ := GenerateKey()
+		k, _ := wireguard.GenerateKey()
 		if _, err := e.Add(Peer{PublicKey: k.Public(), Limit: 1 << 20}); err != nil {
 			t.Fatal(err)
 		}
@@ -201,8 +207,8 @@ func TestNetPrivilegedExitSendsNothingToForbiddenDestinations(t *testing.T) {
 		p, other := n.client(t, e, math.MaxUint64), n.client(t, e, math.MaxUint64)
 		r := watchReached(t)
 		v4, v6 := p.session.Addrs()
-		send := func(proto Proto, dst netip.Addr, port uint16) {
-			p.client.net.Inject(summed(probe(proto, v4, v6, dst, port)))
+		send := func(proto packet.Proto, dst netip.Addr, port uint16) {
+			p.client.net.Inject(summed(tunneltest.Probe(proto, v4, v6, dst, port)))
 			time.Sleep(20 * time.Microsecond) // within what queues hold
 		}
 		other4, other6 := other.session.Addrs()
@@ -214,9 +220,9 @@ func TestNetPrivilegedExitSendsNothingToForbiddenDestinations(t *testing.T) {
 			netip.MustParseAddr("2400:cb00::5efe:505:502"),
 		}
 		vectors := 0
-		for _, dst := range append(forbidden(), mine...) {
-			for i, proto := range []Proto{TCP, UDP, ICMP} {
-				if proto == ICMP && (dst == exit4 || dst == exit6) {
+		for _, dst := range append(tunneltest.Forbidden(), mine...) {
+			for i, proto := range []packet.Proto{packet.TCP, packet.UDP, packet.ICMP} {
+				if proto == packet.ICMP && (dst == exit4 || dst == exit6) {
 					continue // answered, as in userspace
 				}
 				send(proto, dst, uint16(80+i))
@@ -224,13 +230,13 @@ func TestNetPrivilegedExitSendsNothingToForbiddenDestinations(t *testing.T) {
 			}
 		}
 		for _, dst := range []netip.Addr{host4, host6} {
-			send(TCP, dst, 25)
+			send(packet.TCP, dst, 25)
 			vectors++
 		}
 		// The probe works: what is allowed gets out, last of all.
 		want := make(map[string]bool)
 		for _, dst := range []netip.Addr{host4, host6} {
-			for i, proto := range []Proto{TCP, UDP, ICMP} {
+			for i, proto := range []packet.Proto{packet.TCP, packet.UDP, packet.ICMP} {
 				send(proto, dst, uint16(80+i))
 				want[fmt.Sprintf("%v %v", proto, dst)] = true
 			}
@@ -280,7 +286,7 @@ func TestNetTwentyThousandDeniedDialsAreFollowedByASuccess(t *testing.T) {
 		}
 		for _, dst := range []string{"10.0.0.1:80", "[fd00::1]:80", "8.8.8.8:25"} {
 			start := time.Now()
-			if err := dial(dst); !errors.Is(err, ErrDenied) {
+			if err := dial(dst); !errors.Is(err, dialer.ErrDenied) {
 				t.Errorf("%s: %v, want it denied", dst, err)
 			}
 			if took := time.Since(start); took > 10*time.Second {
@@ -337,11 +343,11 @@ func TestNetLimitsOfASessionHoldInTheKernel(t *testing.T) {
 		r := func(p pair, count int, every time.Duration, enough int) (open int) {
 			v4, v6 := p.session.Addrs()
 			for i := range count {
-				p.client.net.Inject(summed(probe(UDP, v4, v6, host4, uint16(1000+i))))
+				p.client.net.Inject(summed(tunneltest.Probe(packet.UDP, v4, v6, host4, uint16(1000+i))))
 				time.Sleep(every)
 			}
 			time.Sleep(100 * time.Millisecond)
-			waitFor(t, fmt.Sprintf("%d connections are open", enough), func() bool {
+			tunneltest.Eventually(t, fmt.Sprintf("%d connections are open", enough), func() bool {
 				open = connections(t, v4)
 				return open >= enough
 			})
@@ -410,7 +416,13 @@ func TestNetExitAnswersDNSOnItsInnerAddresses(t *testing.T) {
 					t.Errorf("%s %v: %v", proto, a, err)
 					continue
 				}
-				reply, err := exchange(t.Context(), c, new(dns.Msg).SetQuestion("byway.example.", dns.TypeA), resolveWaits[:])
+				c.SetDeadline(time.Now().Add(10 * time.Second))
+				dc := &dns.Conn{Conn: c}
+				if err := dc.WriteMsg(new(dns.Msg).SetQuestion("byway.example.", dns.TypeA)); err != nil {
+					t.Errorf("%s %v: %v", proto, a, err)
+				}
+				reply, err := dc.ReadMsg()
+				c.Close()
 				if err != nil || len(reply.Answer) != 1 {
 					t.Errorf("%s %v: %v, %v", proto, a, reply, err)
 				}
@@ -425,7 +437,7 @@ func TestNetRateOfASessionIsKeptInBothModes(t *testing.T) {
 			e := n.exit(t, ExitConfig{Mode: mode})
 			u := n.join(t, e, math.MaxUint64)
 			source := n.listen(t, "i", netip.AddrPortFrom(host4, 0), func(c net.Conn) { io.Copy(c, zeros{}) })
-			// speed is what passes in a second, in all and to the consumer.
+			// speed returns the bytes that pass in a second, in all and to the consumer.
 			speed := func() (all, useful float64) {
 				c, err := n.dial(t, "c", "tcp", source, 30*time.Second)
 				if err != nil {
@@ -434,10 +446,10 @@ func TestNetRateOfASessionIsKeptInBothModes(t *testing.T) {
 				defer c.Close()
 				go io.Copy(io.Discard, c)
 				time.Sleep(500 * time.Millisecond)
-				start, before, consumer := time.Now(), u.session.Counters().Total(), u.acct.counters().Rx
+				start, before, consumer := time.Now(), u.session.Counters().Total(), u.acct.Counters().Rx
 				time.Sleep(2 * time.Second)
 				took := time.Since(start).Seconds()
-				return float64(u.session.Counters().Total()-before) / took, float64(u.acct.counters().Rx-consumer) / took
+				return float64(u.session.Counters().Total()-before) / took, float64(u.acct.Counters().Rx-consumer) / took
 			}
 			rates := []uint64{4 << 20}
 			if long() {

@@ -15,9 +15,15 @@ import (
 	"time"
 
 	"golang.zx2c4.com/wireguard/tun"
+
+	"byway/tunnel/meter"
+	"byway/tunnel/packet"
+	"byway/tunnel/policy"
+	"byway/tunnel/tunneltest"
+	"byway/tunnel/wireguard"
 )
 
-// prey is what an attacker behind an exit would like to reach, and what of it was reached.
+// prey holds addresses that an attacker behind an exit would like to reach, and counts its hits.
 type prey struct {
 	names  map[netip.Addr]string
 	port   uint16
@@ -197,7 +203,7 @@ func TestNetAdversaryFirewallReloadOpensNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer held.Close()
-				if err := echoes(held, random(t, 10_000)); err != nil {
+				if err := echoes(held, tunneltest.Random(t, 10_000)); err != nil {
 					t.Fatal(err)
 				}
 				idle := other.session.Counters()
@@ -252,7 +258,7 @@ func TestNetAdversaryFirewallReloadOpensNothing(t *testing.T) {
 				}
 				stop()
 				// Without an owned table a packet may leave untranslated in the gap, and what it meets ends the connection.
-				if err := echoes(held, random(t, 10_000)); err != nil && owned {
+				if err := echoes(held, tunneltest.Random(t, 10_000)); err != nil && owned {
 					t.Errorf("the connection that was open all the time: %v", err)
 				}
 				if got := other.session.Counters(); got != idle {
@@ -277,8 +283,8 @@ func TestNetAdversaryFirewallReloadOpensNothing(t *testing.T) {
 	})
 }
 
-// state is what of the host keeps an exit shut, without what packets change. The kernel lists addresses and routes in the
-// order in which they came.
+// state prints what keeps an exit shut on its host, without what packets change. The kernel lists addresses and routes
+// in the order in which they came.
 func state(t *testing.T, table string) string {
 	t.Helper()
 	out, _ := exec.Command("sh", "-c", fmt.Sprintf(`for t in %s byway_exits; do nft -s list table inet $t; done |
@@ -362,16 +368,16 @@ func TestNetAdversaryEachLayerHoldsWithoutTheFirewall(t *testing.T) {
 		without(t)
 		for _, layer := range []string{"check", "routes", "none"} {
 			t.Run(layer, func(t *testing.T) {
-				policy, err := NewPolicy(PolicyConfig{})
+				rules, err := policy.New(policy.Config{})
 				if err != nil {
 					t.Fatal(err)
 				}
 				// The gate of a closed exit is left out of all three: it would hide what the layers do.
-				e, err := newExitWith(ExitConfig{Mode: Privileged, Policy: policy, Listen: netip.AddrPortFrom(provider4, 0)},
+				e, err := newExitWith(ExitConfig{Mode: Privileged, Policy: rules, Listen: netip.AddrPortFrom(provider4, 0)},
 					func(metered, bare tun.Device) tun.Device {
-						metered.(*meter).shut = nil
+						metered.(*meter.Meter).Shut = nil
 						if layer != "check" {
-							metered.(*meter).Device = bare.(*sentry).Device
+							metered.(*meter.Meter).Device = bare.(*policy.Sentry).Device
 						}
 						return metered
 					})
@@ -421,7 +427,7 @@ func TestNetAdversaryEachLayerHoldsWithoutTheFirewall(t *testing.T) {
 func TestNetAdversaryForeignSourcesPassNoLayer(t *testing.T) {
 	inNetwork(t, func(t *testing.T, n network) {
 		without(t)
-		for _, engine := range []Engine{Upstream, Tailscale} {
+		for _, engine := range []wireguard.Implementation{wireguard.Upstream, wireguard.Tailscale} {
 			e := n.exit(t, ExitConfig{Mode: Privileged, Engine: engine})
 			p := n.client(t, e, math.MaxUint64)
 			other := n.client(t, e, math.MaxUint64)
@@ -442,15 +448,15 @@ func TestNetAdversaryForeignSourcesPassNoLayer(t *testing.T) {
 				{o4, o6}, {x4, x6}, {host4, host6}, {provider4, provider6}, {lanHost, host6}, {netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()},
 			} {
 				for _, dst := range []netip.Addr{host4, host6} {
-					for _, proto := range []Proto{TCP, UDP, ICMP} {
-						inject(probe(proto, src[0], src[1], dst, 80))
+					for _, proto := range []packet.Proto{packet.TCP, packet.UDP, packet.ICMP} {
+						inject(tunneltest.Probe(proto, src[0], src[1], dst, 80))
 						sent++
 					}
 				}
 			}
 			// The canary is the session's own, and comes behind them.
 			becomes(t, "the canary gets through", func() bool {
-				inject(probe(UDP, v4, v6, host4, 80))
+				inject(tunneltest.Probe(packet.UDP, v4, v6, host4, 80))
 				canaries++
 				time.Sleep(20 * time.Millisecond)
 				return entered() > before
@@ -474,15 +480,15 @@ func TestNetAdversaryForeignSourcesPassNoLayer(t *testing.T) {
 // TestNetSentryCostsNothingMeasurable turns the check of flows on and off every 250 ms under one running upload.
 func TestNetSentryCostsNothingMeasurable(t *testing.T) {
 	inQuietNetwork(t, func(t *testing.T, n network) {
-		policy, err := NewPolicy(PolicyConfig{})
+		rules, err := policy.New(policy.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var tg *toggle
-		e, err := newExitWith(ExitConfig{Mode: Privileged, Policy: policy, Listen: netip.AddrPortFrom(provider4, 0)},
+		e, err := newExitWith(ExitConfig{Mode: Privileged, Policy: rules, Listen: netip.AddrPortFrom(provider4, 0)},
 			func(metered, bare tun.Device) tun.Device {
-				m := metered.(*meter)
-				tg = &toggle{Device: &meter{Device: bare.(*sentry).Device, table: m.table}, metered: m}
+				m := metered.(*meter.Meter)
+				tg = &toggle{Device: &meter.Meter{Device: bare.(*policy.Sentry).Device, Table: m.Table}, metered: m}
 				return tg
 			})
 		if err != nil {
@@ -521,7 +527,7 @@ func TestNetPorterCostsNothingMeasurable(t *testing.T) {
 	inQuietNetwork(t, func(t *testing.T, n network) {
 		e := n.exit(t, ExitConfig{Mode: Privileged})
 		var tg *toggle
-		n.joinBy(t, e, math.MaxUint64, func(bare tun.Device, p *porter) tun.Device {
+		n.joinBy(t, e, math.MaxUint64, func(bare tun.Device, p *meter.Porter) tun.Device {
 			tg = &toggle{Device: bare, metered: p}
 			return inToggle{p, tg} // it must know what leaves
 		})

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"byway/tunnel/tunneltest"
 )
 
 // TestNetAdversaryLargestDatagramsAreWholeOrDropped sends datagrams of every size from 61,419 to 65,507 bytes, which came
@@ -22,7 +24,7 @@ func TestNetAdversaryLargestDatagramsAreWholeOrDropped(t *testing.T) {
 		if long() {
 			step = 1
 		}
-		payload := random(t, maxDatagram)
+		payload := tunneltest.Random(t, maxDatagram)
 		buf := make([]byte, 1<<16)
 		for _, mode := range []Mode{Userspace, Privileged} {
 			for _, to := range []netip.Addr{host4, host6} {
@@ -35,8 +37,7 @@ func TestNetAdversaryLargestDatagramsAreWholeOrDropped(t *testing.T) {
 					t.Fatal(err)
 				}
 				ways["interface"] = direct
-				_, proxy := proxyWith(t, "127.0.0.1:0", ProxyConfig{Dialer: n.client(t, e, math.MaxUint64).client, Users: me})
-				_, relayed := socksUDP(t, proxy)
+				_, relayed := tunneltest.SocksUDP(t, newProxy(t, n.client(t, e, math.MaxUint64).client))
 				associated, err := net.DialUDP("udp", nil, relayed)
 				if err != nil {
 					t.Fatal(err)
@@ -45,7 +46,7 @@ func TestNetAdversaryLargestDatagramsAreWholeOrDropped(t *testing.T) {
 				for way, conn := range ways {
 					var head []byte
 					if way == "proxy" {
-						head = appendSOCKSAddr([]byte{0, 0, 0}, echo)
+						head = socksAddress([]byte{0, 0, 0}, echo)
 					}
 					whole, lost, cut := 0, 0, 0
 					for size := first + rand.IntN(step); size <= maxDatagram-len(head); size += step {

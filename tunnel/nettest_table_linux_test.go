@@ -16,6 +16,11 @@ import (
 	"time"
 
 	"golang.zx2c4.com/wireguard/tun"
+
+	"byway/tunnel/packet"
+	"byway/tunnel/policy"
+	"byway/tunnel/tunneltest"
+	"byway/tunnel/wireguard"
 )
 
 // trackedNow is how many connections the kernel tracks in this namespace, and how many it can.
@@ -41,7 +46,7 @@ func trackedNow(t *testing.T) (n, most int) {
 func TestNetAdversaryTableOfConnectionsIsSharedBy275Sessions(t *testing.T) {
 	inNetwork(t, func(t *testing.T, n network) {
 		const attackers, mine = 275, 20
-		policy, err := NewPolicy(PolicyConfig{})
+		policy, err := policy.New(policy.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +67,7 @@ func TestNetAdversaryTableOfConnectionsIsSharedBy275Sessions(t *testing.T) {
 		var sources []netip.Addr
 		indexes := make(map[uint16]bool)
 		for range attackers {
-			k, err := GenerateKey()
+			k, err := wireguard.GenerateKey()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +90,7 @@ func TestNetAdversaryTableOfConnectionsIsSharedBy275Sessions(t *testing.T) {
 			var batch [][]byte
 			for port := 1024; stop.Err() == nil; port = 1024 + (port-1023)%60000 {
 				for _, src := range sources {
-					pkt := summed(probe(UDP, src, netip.Addr{}, host4, uint16(port)))
+					pkt := summed(tunneltest.Probe(packet.UDP, src, netip.Addr{}, host4, uint16(port)))
 					batch = append(batch, append(make([]byte, 16), pkt...))
 					if len(batch) < 64 {
 						continue
@@ -100,7 +105,7 @@ func TestNetAdversaryTableOfConnectionsIsSharedBy275Sessions(t *testing.T) {
 		wg.Go(func() { // the victim's own connections
 			for stop.Err() == nil {
 				for i := range mine {
-					victim.client.net.Inject(summed(probe(UDP, v4, v6, host4, uint16(2000+i))))
+					victim.client.net.Inject(summed(tunneltest.Probe(packet.UDP, v4, v6, host4, uint16(2000+i))))
 				}
 				time.Sleep(100 * time.Millisecond)
 			}

@@ -19,6 +19,11 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"byway/tunnel/dialer"
+	"byway/tunnel/proxy"
+	"byway/tunnel/tunneltest"
+	"byway/tunnel/wireguard"
 )
 
 // resolver is an upstream DNS server for zone test. over UDP and TCP.
@@ -140,7 +145,7 @@ func TestNamesAreResolvedThroughTheTunnelOnly(t *testing.T) {
 func TestNamesThatPointInsideAreDeniedAlsoAfterRebinding(t *testing.T) {
 	r := newResolver(t)
 	p := join(t, newExit(t, ExitConfig{DNS: []netip.AddrPort{r.addr}}), math.MaxUint64)
-	srv := internet(t, []byte("harmless"))
+	srv := tunneltest.Internet(t, []byte("harmless"))
 	_, port, _ := net.SplitHostPort(srv.Listener.Addr().String())
 	hc := through(t, "socks5h://"+newProxy(t, p.client))
 	hc.Transport.(*http.Transport).DisableKeepAlives = true
@@ -157,37 +162,29 @@ func TestNamesThatPointInsideAreDeniedAlsoAfterRebinding(t *testing.T) {
 	}
 }
 
-// socksUDP opens an association and returns its control connection and relay address.
-func socksUDP(t testing.TB, proxy string) (net.Conn, *net.UDPAddr) {
-	t.Helper()
-	c, err := net.Dial("tcp", proxy)
-	if err != nil {
-		t.Fatal(err)
+// socksAddress appends ATYP, address and port, as SOCKS5 has them (RFC 1928).
+func socksAddress(b []byte, a netip.AddrPort) []byte {
+	kind := byte(4)
+	if a.Addr().Is4() {
+		kind = 1
 	}
-	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(30 * time.Second))
-	c.Write([]byte{5, 1, 0})
-	c.Write([]byte{5, 3, 0, 1, 0, 0, 0, 0, 0, 0})
-	var b [2 + 10]byte
-	if _, err := io.ReadFull(c, b[:]); err != nil || b[1] != 0 || b[3] != socksOK || b[5] != socksIPv4 {
-		t.Fatalf("associate: % x, %v", b, err)
-	}
-	return c, &net.UDPAddr{IP: net.IP(b[6:10]), Port: int(binary.BigEndian.Uint16(b[10:]))}
+	b = append(append(b, kind), a.Addr().AsSlice()...)
+	return binary.BigEndian.AppendUint16(b, a.Port())
 }
 
 func TestSOCKSRelaysDatagramsOfTheProgramOnly(t *testing.T) {
 	r := newResolver(t)
 	p := join(t, newExit(t, ExitConfig{DNS: []netip.AddrPort{r.addr}}), math.MaxUint64)
-	echo := echoUDP(t, "udp4", "127.0.0.1:0")
-	control, relayed := socksUDP(t, newProxy(t, p.client))
+	echo := tunneltest.EchoUDP(t, "udp4", "127.0.0.1:0")
+	control, relayed := tunneltest.SocksUDP(t, newProxy(t, p.client))
 	mine, err := net.DialUDP("udp", nil, relayed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer mine.Close()
 
-	byAddr := appendSOCKSAddr([]byte{0, 0, 0}, echo)
-	byName := binary.BigEndian.AppendUint16(append([]byte{0, 0, 0, socksName, 9}, "host.test"...), echo.Port())
+	byAddr := socksAddress([]byte{0, 0, 0}, echo)
+	byName := binary.BigEndian.AppendUint16(append([]byte{0, 0, 0, 3, 9}, "host.test"...), echo.Port())
 	buf := make([]byte, 1<<16)
 	for _, head := range [][]byte{byAddr, byName} {
 		mine.Write(append(head, "ping"...))
@@ -243,7 +240,7 @@ func TestSOCKSTellsWhyADialFailed(t *testing.T) {
 	port := closed.Addr().(*net.TCPAddr).AddrPort().Port()
 	closed.Close()
 	name := func(s string) []byte {
-		return binary.BigEndian.AppendUint16(append([]byte{socksName, byte(len(s))}, s...), port)
+		return binary.BigEndian.AppendUint16(append([]byte{3, byte(len(s))}, s...), port)
 	}
 	for _, c := range []struct {
 		what    string
@@ -251,13 +248,13 @@ func TestSOCKSTellsWhyADialFailed(t *testing.T) {
 		dst     []byte
 		want    byte
 	}{
-		{"refused", socksConnect, appendSOCKSAddr(nil, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)), socksRefused},
-		{"denied", socksConnect, appendSOCKSAddr(nil, netip.MustParseAddrPort("10.0.0.1:80")), socksNotAllowed},
-		{"denied by name", socksConnect, name("inside.test"), socksNotAllowed},
-		{"denied literal name", socksConnect, name("192.168.1.1"), socksNotAllowed},
-		{"no such name", socksConnect, name("none.test"), socksHost},
-		{"bind", 2, appendSOCKSAddr(nil, netip.MustParseAddrPort("8.8.8.8:80")), socksBadCommand},
-		{"address type", socksConnect, []byte{9, 1, 2, 3, 4, 0, 80}, socksBadAddrType},
+		{"refused", 1, socksAddress(nil, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)), 5},
+		{"denied", 1, socksAddress(nil, netip.MustParseAddrPort("10.0.0.1:80")), 2},
+		{"denied by name", 1, name("inside.test"), 2},
+		{"denied literal name", 1, name("192.168.1.1"), 2},
+		{"no such name", 1, name("none.test"), 4},
+		{"bind", 2, socksAddress(nil, netip.MustParseAddrPort("8.8.8.8:80")), 7},
+		{"address type", 1, []byte{9, 1, 2, 3, 4, 0, 80}, 8},
 	} {
 		conn, err := net.Dial("tcp", proxy)
 		if err != nil {
@@ -278,7 +275,7 @@ func TestHTTPProxyTellsWhyARequestFailed(t *testing.T) {
 	r := newResolver(t)
 	p := join(t, newExit(t, ExitConfig{DNS: []netip.AddrPort{r.addr}}), math.MaxUint64)
 	proxy := newProxy(t, p.client)
-	srv := internet(t, []byte("page"))
+	srv := tunneltest.Internet(t, []byte("page"))
 	hc := through(t, "http://"+proxy)
 	for url, want := range map[string]int{
 		srv.URL: 200, "http://10.0.0.1/": 403, "http://none.test/": 502, "http://127.0.0.1:1/": 502,
@@ -330,7 +327,7 @@ func TestProxyServesLoopbackOnlyUnlessTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := NewProxy(ProxyConfig{}).Serve(t.Context(), l); err == nil {
+	if err := proxy.New(proxy.Config{}).Serve(t.Context(), l); err == nil {
 		t.Error("a listener on every address was served")
 	}
 }
@@ -341,7 +338,7 @@ func TestThousandSessionsComeAndGoWithoutLeavingGoroutines(t *testing.T) {
 		var sessions []*Session
 		seen := make(map[netip.Addr]bool)
 		for range n {
-			k, err := GenerateKey()
+			k, err := wireguard.GenerateKey()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -389,7 +386,7 @@ func TestThousandSessionsComeAndGoWithoutLeavingGoroutines(t *testing.T) {
 func TestSessionHasNoMoreFlowsThanItsLimit(t *testing.T) {
 	e := newExit(t, ExitConfig{Limits: Limits{Flows: 5, NewFlows: 1000}})
 	p := join(t, e, math.MaxUint64)
-	srv := internet(t, nil)
+	srv := tunneltest.Internet(t, nil)
 	var conns []net.Conn
 	for range 5 {
 		c, err := p.client.DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
@@ -452,7 +449,7 @@ func TestSessionHasNoMoreFlowsThanItsLimit(t *testing.T) {
 }
 
 func TestClientAndExitCloseWithoutLeavingGoroutines(t *testing.T) {
-	srv := internet(t, random(t, 1<<20))
+	srv := tunneltest.Internet(t, tunneltest.Random(t, 1<<20))
 	run := func() {
 		e := newExit(t, ExitConfig{})
 		p := join(t, e, math.MaxUint64)
@@ -467,7 +464,7 @@ func TestClientAndExitCloseWithoutLeavingGoroutines(t *testing.T) {
 			t.Error("a connection of a closed client ended without an error")
 		}
 		e.Close()
-		if _, err := e.Add(Peer{PublicKey: Key{1}}); !errors.Is(err, ErrClosed) {
+		if _, err := e.Add(Peer{PublicKey: wireguard.Key{1}}); !errors.Is(err, dialer.ErrClosed) {
 			t.Errorf("add to a closed exit: %v", err)
 		}
 	}
@@ -487,30 +484,19 @@ func TestClientAndExitCloseWithoutLeavingGoroutines(t *testing.T) {
 }
 
 func TestPrivateKeysNeverPrintThemselves(t *testing.T) {
-	k, err := GenerateKey()
+	k, err := wireguard.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&b, nil))
-	cfg := ClientConfig{Private: k, Preshared: Key(k), Peer: k.Public()}
-	peer := Peer{PublicKey: k.Public(), PresharedKey: Key(k)}
+	cfg := ClientConfig{Private: k, Preshared: wireguard.Key(k), Peer: k.Public()}
+	peer := Peer{PublicKey: k.Public(), PresharedKey: wireguard.Key(k)}
 	log.Info("keys", "key", k, "config", cfg, "peer", peer)
 	fmt.Fprintf(&b, "%v %+v %#v %x %s %d %v %s", k, k, k, k, k, k, cfg, peer)
-	for _, secret := range []string{fmt.Sprintf("%x", k[:]), Key(k).String(), fmt.Sprint(k[:])} {
+	for _, secret := range []string{fmt.Sprintf("%x", k[:]), wireguard.Key(k).String(), fmt.Sprint(k[:])} {
 		if strings.Contains(b.String(), secret) {
 			t.Errorf("a private key in %q", b.String())
 		}
 	}
-}
-
-func FuzzSOCKSDatagram(f *testing.F) {
-	f.Add([]byte{0, 0, 0, 1, 1, 2, 3, 4, 0, 53, 'x'})
-	f.Add([]byte{0, 0, 0, 3, 4, 'h', 'o', 's', 't', 0, 53})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		dst, data, err := parseSOCKSDatagram(b)
-		if err == nil && (len(data) > len(b) || dst.name == "" && !dst.addr.IsValid()) {
-			t.Errorf("%+v, %d bytes", dst, len(data))
-		}
-	})
 }

@@ -15,11 +15,20 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.zx2c4.com/wireguard/tun"
+
+	"byway/tunnel/dialer"
+	"byway/tunnel/meter"
+	"byway/tunnel/policy"
+	"byway/tunnel/proxy"
+	"byway/tunnel/relay"
+	"byway/tunnel/tunneltest"
+	"byway/tunnel/wireguard"
 )
 
 // pair is an exit and a client of one of its sessions, joined over loopback.
@@ -30,9 +39,9 @@ type pair struct {
 }
 
 // loopbackPolicy opens 127.0.0.1 and ::1, where the tests' hosts are, and nothing else that is special.
-func loopbackPolicy(t testing.TB) *Policy {
+func loopbackPolicy(t testing.TB) *policy.Policy {
 	t.Helper()
-	p, err := NewPolicy(PolicyConfig{
+	p, err := policy.New(policy.Config{
 		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")},
 	})
 	if err != nil {
@@ -60,29 +69,29 @@ func newExit(t testing.TB, cfg ExitConfig) *Exit {
 // join adds a session and dials it.
 func join(t testing.TB, e *Exit, limit uint64) pair {
 	t.Helper()
-	return joinWith(t, e, limit, Upstream)
+	return joinWith(t, e, limit, wireguard.Upstream)
 }
 
 // joinWith does so with an engine on the consumer's side.
-func joinWith(t testing.TB, e *Exit, limit uint64, name Engine) pair {
+func joinWith(t testing.TB, e *Exit, limit uint64, name wireguard.Implementation) pair {
 	t.Helper()
 	return joinPeer(t, e, Peer{Limit: limit}, name)
 }
 
 // joinPeer adds a session of a peer that has its keys from here.
-func joinPeer(t testing.TB, e *Exit, peer Peer, name Engine) pair {
+func joinPeer(t testing.TB, e *Exit, peer Peer, name wireguard.Implementation) pair {
 	t.Helper()
-	return joinBefore(t, e, peer, name, func(p *porter) tun.Device { return p })
+	return joinBefore(t, e, peer, name, func(p *meter.Porter) tun.Device { return p })
 }
 
 // joinBefore has a test choose what stands between the consumer's engine and its porter.
-func joinBefore(t testing.TB, e *Exit, peer Peer, name Engine, before func(p *porter) tun.Device) pair {
+func joinBefore(t testing.TB, e *Exit, peer Peer, name wireguard.Implementation, before func(p *meter.Porter) tun.Device) pair {
 	t.Helper()
-	private, err := GenerateKey()
+	private, err := wireguard.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var psk Key
+	var psk wireguard.Key
 	rand.Read(psk[:])
 	peer.PublicKey, peer.PresharedKey = private.Public(), psk
 	s, err := e.Add(peer)
@@ -110,7 +119,7 @@ func joinBefore(t testing.TB, e *Exit, peer Peer, name Engine, before func(p *po
 func newPair(t testing.TB) pair { return join(t, newExit(t, ExitConfig{}), math.MaxUint64) }
 
 // newProxy serves a proxy on loopback and returns its address.
-func newProxy(t testing.TB, d Dialer) string {
+func newProxy(t testing.TB, d proxy.Dialer) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -118,7 +127,7 @@ func newProxy(t testing.TB, d Dialer) string {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- NewProxy(ProxyConfig{Dialer: d, Users: []uint32{uint32(os.Getuid())}}).Serve(ctx, l) }()
+	go func() { done <- proxy.New(proxy.Config{Dialer: d, Users: []uint32{uint32(os.Getuid())}}).Serve(ctx, l) }()
 	t.Cleanup(func() {
 		cancel()
 		select {
@@ -145,29 +154,6 @@ func through(t testing.TB, proxy string) *http.Client {
 	return &http.Client{Transport: tr, Timeout: 60 * time.Second}
 }
 
-// internet is an HTTP server that serves data on GET and answers a PUT with the hash of what it got.
-func internet(t testing.TB, data []byte) *httptest.Server {
-	t.Helper()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
-			http.ServeContent(w, r, "data", time.Time{}, bytes.NewReader(data))
-			return
-		}
-		h := sha256.New()
-		io.Copy(h, r.Body)
-		fmt.Fprintf(w, "%x", h.Sum(nil))
-	}))
-	t.Cleanup(s.Close)
-	return s
-}
-
-func random(t testing.TB, n int) []byte {
-	t.Helper()
-	b := make([]byte, n)
-	rand.Read(b)
-	return b
-}
-
 func TestDownloadAndUploadThroughSOCKSArriveWhole(t *testing.T) {
 	for listen, size := range map[string]int{"127.0.0.1:0": 64 << 20, "0.0.0.0:0": 8 << 20} {
 		t.Run(listen, func(t *testing.T) {
@@ -178,8 +164,8 @@ func TestDownloadAndUploadThroughSOCKSArriveWhole(t *testing.T) {
 }
 
 func downloadAndUpload(t *testing.T, p pair, size int) {
-	data := random(t, size)
-	srv := internet(t, data)
+	data := tunneltest.Random(t, size)
+	srv := tunneltest.Internet(t, data)
 	hc := through(t, "socks5://"+newProxy(t, p.client))
 
 	start := time.Now()
@@ -210,7 +196,7 @@ func downloadAndUpload(t *testing.T, p pair, size int) {
 }
 
 // settle waits until the counters of both sides have come to rest.
-func settle(p pair) (provider, consumer Counters) {
+func settle(p pair) (provider, consumer meter.Counters) {
 	for i := 0; i < 40; i++ {
 		a, b := p.session.Counters(), p.client.Counters()
 		if a == provider && b == consumer && a.Rx == b.Tx && a.Tx == b.Rx {
@@ -237,7 +223,7 @@ func noneMadeUp(t *testing.T, p pair, least uint64) {
 func TestBothSidesCountTheSameBytesWhenNoneAreLost(t *testing.T) {
 	const size = 64 << 10
 	p := newPair(t)
-	srv := internet(t, random(t, size))
+	srv := tunneltest.Internet(t, tunneltest.Random(t, size))
 	hc := through(t, "http://"+newProxy(t, p.client))
 	resp, err := hc.Get(srv.URL)
 	if err != nil {
@@ -258,8 +244,8 @@ func TestProviderForwardsNothingAboveTheLimitAndResumesAfterAllow(t *testing.T) 
 	e := newExit(t, ExitConfig{})
 	const limit = 2 << 20
 	p := join(t, e, limit)
-	data := random(t, 8<<20)
-	srv := internet(t, data)
+	data := tunneltest.Random(t, 8<<20)
+	srv := tunneltest.Internet(t, data)
 
 	conn, err := p.client.DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
 	if err != nil {
@@ -284,7 +270,7 @@ func TestProviderForwardsNothingAboveTheLimitAndResumesAfterAllow(t *testing.T) 
 	if c.Total() > limit {
 		t.Errorf("%d bytes passed, %d were allowed", c.Total(), limit)
 	}
-	if c.Total() < limit-2*DefaultMTU {
+	if c.Total() < limit-2*wireguard.DefaultMTU {
 		t.Errorf("%d bytes passed, the gate closed too early for %d", c.Total(), limit)
 	}
 	if p.session.Dropped().Total() == 0 {
@@ -315,7 +301,7 @@ func TestProviderForwardsNothingAboveTheLimitAndResumesAfterAllow(t *testing.T) 
 func TestNotifyWakesOnEachTick(t *testing.T) {
 	p := newPair(t)
 	p.client.SetTick(1 << 20)
-	srv := internet(t, random(t, 8<<20))
+	srv := tunneltest.Internet(t, tunneltest.Random(t, 8<<20))
 	resp, err := (&http.Client{Transport: &http.Transport{DialContext: p.client.DialContext}}).Get(srv.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -337,27 +323,6 @@ func TestNotifyWakesOnEachTick(t *testing.T) {
 	}
 }
 
-// echoUDP answers every datagram with itself.
-func echoUDP(t testing.TB, network, address string) netip.AddrPort {
-	t.Helper()
-	c, err := net.ListenPacket(network, address)
-	if err != nil {
-		t.Skipf("no %s here: %v", network, err)
-	}
-	t.Cleanup(func() { c.Close() })
-	go func() {
-		buf := make([]byte, 1<<16)
-		for {
-			n, from, err := c.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			c.WriteTo(buf[:n], from)
-		}
-	}()
-	return c.LocalAddr().(*net.UDPAddr).AddrPort()
-}
-
 func TestUDPEchoesThroughTheTunnelBothFamiliesAndFragments(t *testing.T) {
 	p := newPair(t)
 	pc, err := p.client.ListenUDP()
@@ -365,9 +330,9 @@ func TestUDPEchoesThroughTheTunnelBothFamiliesAndFragments(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pc.Close()
-	for _, to := range []netip.AddrPort{echoUDP(t, "udp4", "127.0.0.1:0"), echoUDP(t, "udp6", "[::1]:0")} {
-		for _, size := range []int{0, 1, 1000, DefaultMTU, 9000, 40000} {
-			want := random(t, size)
+	for _, to := range []netip.AddrPort{tunneltest.EchoUDP(t, "udp4", "127.0.0.1:0"), tunneltest.EchoUDP(t, "udp6", "[::1]:0")} {
+		for _, size := range []int{0, 1, 1000, wireguard.DefaultMTU, 9000, 40000} {
+			want := tunneltest.Random(t, size)
 			if _, err := pc.WriteTo(want, net.UDPAddrFromAddrPort(to)); err != nil {
 				t.Fatal(err)
 			}
@@ -396,17 +361,17 @@ func TestDialErrorsTellRefusedDeniedAndUnreachableApart(t *testing.T) {
 	free.Close()
 	for _, c := range []struct {
 		dst  string
-		want failure
+		want dialer.Failure
 	}{
-		{closed, failRefused},
-		{"10.0.0.1:80", failDenied},
-		{"169.254.169.254:80", failDenied},
-		{"127.0.0.2:80", failDenied},
-		{"[fe80::1]:80", failDenied},
-		{"[fc00::1]:80", failDenied},
-		{"1.1.1.1:25", failDenied},
-		{"10.213.0.1:22", failDenied},
-		{"[::ffff:10.0.0.1]:80", failDenied},
+		{closed, dialer.FailRefused},
+		{"10.0.0.1:80", dialer.FailDenied},
+		{"169.254.169.254:80", dialer.FailDenied},
+		{"127.0.0.2:80", dialer.FailDenied},
+		{"[fe80::1]:80", dialer.FailDenied},
+		{"[fc00::1]:80", dialer.FailDenied},
+		{"1.1.1.1:25", dialer.FailDenied},
+		{"10.213.0.1:22", dialer.FailDenied},
+		{"[::ffff:10.0.0.1]:80", dialer.FailDenied},
 	} {
 		start := time.Now()
 		conn, err := p.client.DialContext(ctx, "tcp", c.dst)
@@ -415,7 +380,7 @@ func TestDialErrorsTellRefusedDeniedAndUnreachableApart(t *testing.T) {
 			t.Errorf("dial %s: succeeded", c.dst)
 			continue
 		}
-		if got := classify(err); got != c.want {
+		if got := dialer.Classify(err); got != c.want {
 			t.Errorf("dial %s: %v is failure %d, want %d", c.dst, err, got, c.want)
 		}
 		if d := time.Since(start); d > 15*time.Second {
@@ -430,7 +395,7 @@ func TestSessionsDoNotReachEachOther(t *testing.T) {
 	v4, v6 := b.session.Addrs()
 	for _, addr := range []netip.Addr{v4, v6} {
 		_, err := a.client.DialContext(t.Context(), "tcp", netip.AddrPortFrom(addr, 80).String())
-		if !errors.Is(err, ErrDenied) {
+		if !errors.Is(err, dialer.ErrDenied) {
 			t.Errorf("dial %v of another session: %v, want denied", addr, err)
 		}
 	}
@@ -478,13 +443,13 @@ func TestGarbageOnTheSessionPortDoesNotDisturbASession(t *testing.T) {
 	}
 	defer c.Close()
 	for i := range 5000 {
-		b := random(t, 1+i%1500)
+		b := tunneltest.Random(t, 1+i%1500)
 		if len(b) > 4 && i%3 == 0 {
 			copy(b, []byte{byte(1 + i%4), 0, 0, 0})
 		}
 		c.Write(b)
 	}
-	srv := internet(t, random(t, 1<<20))
+	srv := tunneltest.Internet(t, tunneltest.Random(t, 1<<20))
 	resp, err := (&http.Client{Transport: &http.Transport{DialContext: p.client.DialContext}}).Get(srv.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -536,7 +501,7 @@ func TestHalfClosedConnectionsCarryTheOtherDirectionToItsEnd(t *testing.T) {
 	}
 	defer conn.Close()
 	io.WriteString(conn, strings.Repeat("half", 50000))
-	conn.(closeWriter).CloseWrite()
+	conn.(relay.Conn).CloseWrite()
 	conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	got, err := io.ReadAll(conn)
 	if err != nil || string(got) != strings.Repeat("HALF", 50000) {
@@ -547,7 +512,7 @@ func TestHalfClosedConnectionsCarryTheOtherDirectionToItsEnd(t *testing.T) {
 // TestConnectionsTakeOnePortAfterAnother: an exit does not answer ports whose last connection has just ended.
 func TestConnectionsTakeOnePortAfterAnother(t *testing.T) {
 	p := newPair(t)
-	srv := internet(t, []byte("hello"))
+	srv := tunneltest.Internet(t, []byte("hello"))
 	seen := make(map[string]bool)
 	for range 300 {
 		c, err := p.client.DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
@@ -560,5 +525,34 @@ func TestConnectionsTakeOnePortAfterAnother(t *testing.T) {
 			t.Fatalf("%s was used twice within %d connections", at, len(seen))
 		}
 		seen[at] = true
+	}
+}
+
+// boundTo is the address of a socket, with IPv4 as such.
+func boundTo(a net.Addr) netip.AddrPort {
+	var ap netip.AddrPort
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		ap = a.AddrPort()
+	case *net.UDPAddr:
+		ap = a.AddrPort()
+	}
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+func TestSessionsAreMeteredOnEitherEngine(t *testing.T) {
+	engines := []wireguard.Implementation{wireguard.Upstream}
+	if runtime.GOOS == "linux" {
+		engines = append(engines, wireguard.Tailscale)
+	}
+	for _, initiator := range engines {
+		for _, responder := range engines {
+			t.Run(fmt.Sprintf("%s-%s", initiator, responder), func(t *testing.T) {
+				e := newExit(t, ExitConfig{Engine: responder})
+				p := joinWith(t, e, 1<<40, initiator)
+				downloadAndUpload(t, p, 4<<20)
+				noneMadeUp(t, p, 8<<20)
+			})
+		}
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"byway/contracts/chain/chaintest"
-	"byway/contracts/devchain"
-
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
+
+	"byway/contracts/chain/chaintest"
+	"byway/contracts/devchain"
 )
 
 func TestAdversaryAReorganisationUnderAQuotaIsWaitedOut(t *testing.T) {
@@ -199,7 +199,7 @@ func TestAdversaryWrongChainAmongOthersIsLeftOut(t *testing.T) {
 	if head, err := c.Agreed().OrAlone().Head(t.Context()); err != nil || head.Number == 0 {
 		t.Errorf("%+v, %v", head, err)
 	}
-	if _, err := c.Agreed().Head(t.Context()); !errors.Is(err, ErrAlone) || !strings.Contains(err.Error(), p.URL) {
+	if _, err := c.Agreed().Head(t.Context()); !errors.Is(err, errAlone) || !strings.Contains(err.Error(), p.URL) {
 		t.Errorf("for strangers' money: %v", err)
 	}
 	h := c.Health()
@@ -506,7 +506,7 @@ func TestAdversaryOneOfTwoIsDownFromTheStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = c.Agreed().BalanceAt(t.Context(), target, nil)
-		if !errors.Is(err, ErrAlone) || !strings.Contains(err.Error(), dead) {
+		if !errors.Is(err, errAlone) || !strings.Contains(err.Error(), dead) {
 			t.Errorf("for strangers' money: %v", err)
 		}
 		t.Logf("adversary: one of two endpoints is down | bound: own money moves, strangers' is refused by name | seen: block %d; %v",

@@ -17,19 +17,19 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 )
 
-// Agreed is a view of the chain for decisions about money. Where the client has two endpoints or more, whatever it
+// Quorum is a view of the chain for decisions about money. Where the client has two endpoints or more, whatever it
 // reads of the state is what two of them said of the same block; with one endpoint it is that one's word. It can stand
 // in for a [Client] wherever bindings want a backend.
 //
 // What is given to strangers on the chain's word is to be read through it: credit for what a payer is said to have
 // deposited. Lists that a person looks at may come from one endpoint.
-type Agreed struct {
+type Quorum struct {
 	*Client
 	orAlone bool
 }
 
 // Agreed returns the view of the chain that decisions about others' money must use.
-func (c *Client) Agreed() Agreed { return Agreed{Client: c} }
+func (c *Client) Agreed() Quorum { return Quorum{Client: c} }
 
 // OrAlone is the view for decisions about the home's own money: two endpoints must not contradict each other, but while
 // only one can be relied on, its word counts, and the log says so.
@@ -39,12 +39,12 @@ func (c *Client) Agreed() Agreed { return Agreed{Client: c} }
 // is its own; a false total can make a claim come minutes later, or cost gas for nothing; a false receipt is looked at
 // again until the transaction is final. None of it pays the liar. What could, a deposit that is not there, is what
 // [Client.Agreed] is for.
-func (a Agreed) OrAlone() Agreed { return Agreed{Client: a.Client, orAlone: true} }
+func (a Quorum) OrAlone() Quorum { return Quorum{Client: a.Client, orAlone: true} }
 
 // secondPatience is how long a second endpoint is waited for where one may do, and neededPatience where two are needed.
 const secondPatience, neededPatience = 2 * time.Second, 8 * time.Second
 
-func (a Agreed) patience() time.Duration {
+func (a Quorum) patience() time.Duration {
 	if a.orAlone {
 		return secondPatience
 	}
@@ -57,7 +57,7 @@ type soloNotice struct {
 	on bool
 }
 
-func (c *Client) noteAlone(err *AloneError) {
+func (c *Client) noteAlone(err *aloneError) {
 	c.alone.mu.Lock()
 	defer c.alone.mu.Unlock()
 	if news := (err != nil) != c.alone.on; news && err != nil {
@@ -74,7 +74,7 @@ type pair struct {
 }
 
 // asked are the endpoints to ask for something that two must say, and what is wrong with those that are not asked.
-func (a Agreed) asked() (on []*endpoint, others []error) {
+func (a Quorum) asked() (on []*endpoint, others []error) {
 	var behind []*endpoint
 	var failures []error
 	for _, e := range a.endpoints {
@@ -102,7 +102,7 @@ func (a Agreed) asked() (on []*endpoint, others []error) {
 }
 
 // agreedBlock finds the newest block that two endpoints have, or with a number that one, and who has it.
-func (a Agreed) agreedBlock(ctx context.Context, number *big.Int) (pair, error) {
+func (a Quorum) agreedBlock(ctx context.Context, number *big.Int) (pair, error) {
 	var last error
 	for round := range rounds {
 		if round > 0 {
@@ -121,7 +121,7 @@ func (a Agreed) agreedBlock(ctx context.Context, number *big.Int) (pair, error) 
 	return pair{}, last
 }
 
-func (a Agreed) tryBlock(ctx context.Context, number *big.Int) (pair, error) {
+func (a Quorum) tryBlock(ctx context.Context, number *big.Int) (pair, error) {
 	on, others := a.asked()
 	if len(on) == 0 {
 		return pair{}, errors.Join(others...)
@@ -188,8 +188,8 @@ func (a Agreed) tryBlock(ctx context.Context, number *big.Int) (pair, error) {
 }
 
 // single goes by one endpoint where that may be, and says what is wrong with the others where not.
-func (a Agreed) single(found []answer[header], others []error) (pair, error) {
-	alone := &AloneError{found[0].on.name, others}
+func (a Quorum) single(found []answer[header], others []error) (pair, error) {
+	alone := &aloneError{found[0].on.name, others}
 	if !a.orAlone {
 		return pair{}, alone
 	}
@@ -199,7 +199,7 @@ func (a Agreed) single(found []answer[header], others []error) (pair, error) {
 
 // proved leaves out those of found whose header is not what its hash says, where another has the header of that hash: no
 // word against word, but a proof. Chains whose hashes are made in another way have none.
-func (a Agreed) proved(found []answer[header]) []answer[header] {
+func (a Quorum) proved(found []answer[header]) []answer[header] {
 	var kept []answer[header]
 	for _, f := range found {
 		var by *endpoint
@@ -212,7 +212,7 @@ func (a Agreed) proved(found []answer[header]) []answer[header] {
 			kept = append(kept, f)
 			continue
 		}
-		a.leaveOut(f.on, &ImpossibleError{fmt.Sprintf("its block %d is not what the hash %s says: %s has that one",
+		a.leaveOut(f.on, &impossibleError{fmt.Sprintf("its block %d is not what the hash %s says: %s has that one",
 			f.v.block.Number, f.v.block.Hash, by.name)})
 	}
 	return kept
@@ -227,11 +227,11 @@ const clockSlack = 15 * time.Minute
 
 // apart says what two endpoints are to each other whose heads are far apart: one of them behind, or lying, or on another
 // chain.
-func (a Agreed) apart(ctx context.Context, ahead, behind answer[header]) error {
+func (a Quorum) apart(ctx context.Context, ahead, behind answer[header]) error {
 	off := func(h header) time.Duration { return time.Until(h.block.Time).Abs() }
 	if off(ahead.v) > clockSlack && off(behind.v) < clockSlack && ahead.v.block.Time.After(time.Now()) {
 		// The clock says which of the two is the chain's head.
-		err := &ImpossibleError{fmt.Sprintf("it names block %d of %s, which is in the future, and %s is at block %d",
+		err := &impossibleError{fmt.Sprintf("it names block %d of %s, which is in the future, and %s is at block %d",
 			ahead.v.block.Number, ahead.v.block.Time.UTC().Format(time.RFC3339), behind.on.name, behind.v.block.Number)}
 		a.leaveOut(ahead.on, err)
 		return &LeftOutError{ahead.on.name, time.Now(), err}
@@ -273,19 +273,19 @@ func (c *Client) judge(ctx context.Context, same, found []answer[header]) {
 	}
 	for _, d := range deep[2:] {
 		if d.err == nil && !sameBlock(d.v, deep[0].v) {
-			c.leaveOut(d.on, &ImpossibleError{fmt.Sprintf("its block %d is %s, and that of %s and %s is %s", number-maxDrop,
+			c.leaveOut(d.on, &impossibleError{fmt.Sprintf("its block %d is %s, and that of %s and %s is %s", number-maxDrop,
 				d.v.block.Hash, on[0].name, on[1].name, deep[0].v.block.Hash)})
 		}
 	}
 }
 
 // agreed reads something of one block's state from the endpoints that share it.
-func agreed(ctx context.Context, a Agreed, what string, number *big.Int,
+func agreed(ctx context.Context, a Quorum, what string, number *big.Int,
 	f func(ctx context.Context, e *endpoint, block Block) ([]byte, error),
 ) ([]byte, error) {
 	p, err := a.agreedBlock(ctx, number)
 	if err != nil {
-		return nil, &OutageError{what, err}
+		return nil, &outageError{what, err}
 	}
 	at := fmt.Sprintf("%s at block %d", what, p.block.Number)
 	// A revert is an answer like any other, and is compared like any other.
@@ -317,24 +317,24 @@ func agreed(ctx context.Context, a Agreed, what string, number *big.Int,
 	}
 	switch {
 	case len(found) == 0:
-		return nil, &OutageError{at, errors.Join(failed...)}
+		return nil, &outageError{at, errors.Join(failed...)}
 	case len(found) < need:
-		return nil, &OutageError{at, &AloneError{found[0].on.name, failed}}
+		return nil, &outageError{at, &aloneError{found[0].on.name, failed}}
 	case len(found) == 1:
 		if len(failed) > 0 {
-			a.noteAlone(&AloneError{found[0].on.name, failed})
+			a.noteAlone(&aloneError{found[0].on.name, failed})
 		}
 	default:
 		same := agreeing(found, func(x, y outcome) bool {
 			return bytes.Equal(x.data, y.data) && (x.revert == nil) == (y.revert == nil)
 		})
 		if same == nil {
-			return nil, &OutageError{what, disagreement(fmt.Sprintf("the result at block %d", p.block.Number), found,
+			return nil, &outageError{what, disagreement(fmt.Sprintf("the result at block %d", p.block.Number), found,
 				func(o outcome) []field { return resultFields(o.data, o.revert) })}
 		}
 		for _, o := range found {
 			if !slices.ContainsFunc(same, func(s answer[outcome]) bool { return s.on == o.on }) {
-				a.leaveOut(o.on, &ImpossibleError{fmt.Sprintf("what it reads in block %s is not what %s and %s read there",
+				a.leaveOut(o.on, &impossibleError{fmt.Sprintf("what it reads in block %s is not what %s and %s read there",
 					p.block.Hash, same[0].on.name, same[1].on.name)})
 			}
 		}
@@ -347,34 +347,34 @@ func agreed(ctx context.Context, a Agreed, what string, number *big.Int,
 }
 
 // onlyOne reports whether one endpoint is all that was ever given.
-func (a Agreed) onlyOne() bool { return len(a.endpoints) < 2 }
+func (a Quorum) onlyOne() bool { return len(a.endpoints) < 2 }
 
 // Head returns the newest block that two endpoints share.
-func (a Agreed) Head(ctx context.Context) (Block, error) {
+func (a Quorum) Head(ctx context.Context) (Block, error) {
 	h, err := a.header(ctx, nil)
 	return h.block, err
 }
 
 // header reads a block's header that two endpoints share, for nil the newest of these.
-func (a Agreed) header(ctx context.Context, number *big.Int) (header, error) {
+func (a Quorum) header(ctx context.Context, number *big.Int) (header, error) {
 	if a.onlyOne() {
 		return a.Client.header(ctx, number)
 	}
 	p, err := a.agreedBlock(ctx, number)
 	if err != nil {
-		return header{}, &OutageError{"read header", err}
+		return header{}, &outageError{"read header", err}
 	}
 	return p.header, nil
 }
 
 // HeaderByNumber returns a header that two endpoints share, for nil the newest of these.
-func (a Agreed) HeaderByNumber(ctx context.Context, number *big.Int) (*types.Header, error) {
+func (a Quorum) HeaderByNumber(ctx context.Context, number *big.Int) (*types.Header, error) {
 	h, err := a.header(ctx, number)
 	return h.Header, err
 }
 
 // CallContract executes a call at a block, nil for the newest that two endpoints share.
-func (a Agreed) CallContract(ctx context.Context, msg ethereum.CallMsg, number *big.Int) ([]byte, error) {
+func (a Quorum) CallContract(ctx context.Context, msg ethereum.CallMsg, number *big.Int) ([]byte, error) {
 	if a.onlyOne() {
 		return a.Client.CallContract(ctx, msg, number)
 	}
@@ -384,7 +384,7 @@ func (a Agreed) CallContract(ctx context.Context, msg ethereum.CallMsg, number *
 }
 
 // CodeAt returns a contract's code at a block, nil for the newest that two endpoints share.
-func (a Agreed) CodeAt(ctx context.Context, contract common.Address, number *big.Int) ([]byte, error) {
+func (a Quorum) CodeAt(ctx context.Context, contract common.Address, number *big.Int) ([]byte, error) {
 	if a.onlyOne() {
 		return a.Client.CodeAt(ctx, contract, number)
 	}
@@ -394,7 +394,7 @@ func (a Agreed) CodeAt(ctx context.Context, contract common.Address, number *big
 }
 
 // BalanceAt returns an account's wei at a block, nil for the newest that two endpoints share.
-func (a Agreed) BalanceAt(ctx context.Context, account common.Address, number *big.Int) (*big.Int, error) {
+func (a Quorum) BalanceAt(ctx context.Context, account common.Address, number *big.Int) (*big.Int, error) {
 	if a.onlyOne() {
 		return a.Client.BalanceAt(ctx, account, number)
 	}
@@ -413,14 +413,14 @@ func (a Agreed) BalanceAt(ctx context.Context, account common.Address, number *b
 
 // TransactionReceipt returns a receipt that two endpoints agree on; while fewer than two have it, the error is
 // [ethereum.NotFound].
-func (a Agreed) TransactionReceipt(ctx context.Context, hash common.Hash) (*types.Receipt, error) {
+func (a Quorum) TransactionReceipt(ctx context.Context, hash common.Hash) (*types.Receipt, error) {
 	if a.onlyOne() {
 		return a.Client.TransactionReceipt(ctx, hash)
 	}
 	on, others := a.asked()
 	patience := a.patience()
 	if len(on) == 0 {
-		return nil, &OutageError{"read receipt", errors.Join(others...)}
+		return nil, &outageError{"read receipt", errors.Join(others...)}
 	}
 	if a.orAlone {
 		// One that is behind knows of no new receipt, and that means nothing.
@@ -457,12 +457,12 @@ func (a Agreed) TransactionReceipt(ctx context.Context, hash common.Hash) (*type
 	case len(found) == 0 && missing > 0 && (a.orAlone || missing >= 2), len(found) == 1 && missing > 0:
 		return nil, ethereum.NotFound
 	case len(found) == 0:
-		return nil, &OutageError{"read receipt", errors.Join(failed...)}
+		return nil, &outageError{"read receipt", errors.Join(failed...)}
 	case len(found) == 1 && a.orAlone:
-		a.noteAlone(&AloneError{found[0].on.name, failed})
+		a.noteAlone(&aloneError{found[0].on.name, failed})
 		return found[0].v, nil
 	case len(found) == 1:
-		return nil, &OutageError{"read receipt", &AloneError{found[0].on.name, failed}}
+		return nil, &outageError{"read receipt", &aloneError{found[0].on.name, failed}}
 	}
 	same := agreeing(found, sameReceipt)
 	switch {
@@ -471,7 +471,7 @@ func (a Agreed) TransactionReceipt(ctx context.Context, hash common.Hash) (*type
 	case missing > 0:
 		return nil, ethereum.NotFound
 	}
-	return nil, &OutageError{"read receipt", disagreement("receipt "+hash.Hex(), found, receiptFields)}
+	return nil, &outageError{"read receipt", disagreement("receipt "+hash.Hex(), found, receiptFields)}
 }
 
 // hiddenAfter is how long an endpoint that has a transaction in a block may take until it has the receipt.
@@ -479,7 +479,7 @@ const hiddenAfter = 5 * time.Second
 
 // hidden reports whether one of those that have no receipt has the transaction in the block that the receipt names, and
 // keeps the receipt to itself. It waits for that one: it may come yet, and say something else.
-func (a Agreed) hidden(ctx context.Context, r *types.Receipt, all []answer[*types.Receipt]) bool {
+func (a Quorum) hidden(ctx context.Context, r *types.Receipt, all []answer[*types.Receipt]) bool {
 	var on []*endpoint
 	for _, other := range all {
 		if isMissing(other.err) {

@@ -323,7 +323,7 @@ func (s *Sender) nonceTaken(ctx context.Context, sn *send, since time.Duration) 
 		return false, fmt.Errorf("nonce %d of account %s is used, and by which transaction is not known: %w", sn.nonce,
 			s.Address(), err), nil
 	case err == nil && slices.ContainsFunc(sn.attempts, func(a *types.Transaction) bool { return a.Hash() == other.tx.Hash() }):
-		return false, &EndpointError{other.by, fmt.Errorf("transaction %s is in block %d, and it gives no receipt of it: %s",
+		return false, &endpointError{other.by, fmt.Errorf("transaction %s is in block %d, and it gives no receipt of it: %s",
 			other.tx.Hash(), other.block, mendIt)}, nil
 	}
 	s.nonces.Lock()

@@ -240,7 +240,7 @@ func (c *Client) SendTransaction(ctx context.Context, tx *types.Transaction) err
 	}
 	errs := make([]error, len(ranked))
 	for i, e := range ranked {
-		errs[i] = &EndpointError{e.name, errNoAnswer}
+		errs[i] = &endpointError{e.name, errNoAnswer}
 	}
 	var enough <-chan time.Time
 	for range ranked {
@@ -261,16 +261,16 @@ func (c *Client) SendTransaction(ctx context.Context, tx *types.Transaction) err
 	return fmt.Errorf("send transaction %s: %w", tx.Hash(), errors.Join(errs...))
 }
 
-// OutageError says that the chain could not be asked, or that what it said can't be used now: a failure of endpoints,
+// outageError says that the chain could not be asked, or that what it said can't be used now: a failure of endpoints,
 // which passes, and not of the one who asked. What a [Client] can't read is one, and a [Follower] waits it out also where
 // its handler returns it.
-type OutageError struct {
+type outageError struct {
 	What string // that was to be done
 	Err  error
 }
 
 // Error implements error.
-func (e *OutageError) Error() string {
+func (e *outageError) Error() string {
 	if e.What == "" {
 		return e.Err.Error()
 	}
@@ -278,20 +278,20 @@ func (e *OutageError) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *OutageError) Unwrap() error { return e.Err }
+func (e *outageError) Unwrap() error { return e.Err }
 
 // Outage marks an error as an outage: for answers of the chain that whoever asked can't use. Nil stays nil.
 func Outage(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &OutageError{Err: err}
+	return &outageError{Err: err}
 }
 
 // IsOutage reports whether an error is an outage, and nothing else is the matter: where it joins several, each must be.
 func IsOutage(err error) bool {
 	for err != nil {
-		if _, ok := err.(*OutageError); ok { //nolint:errorlint // each layer is looked at in turn
+		if _, ok := err.(*outageError); ok { //nolint:errorlint // each layer is looked at in turn
 			return true
 		}
 		if joined, ok := err.(interface{ Unwrap() []error }); ok {

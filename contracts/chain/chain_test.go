@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"byway/contracts"
-	"byway/contracts/devchain"
-
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/params"
+
+	"byway/contracts"
+	"byway/contracts/devchain"
 )
 
 func startChain(t testing.TB, cfg devchain.Config) *devchain.Chain {
@@ -256,7 +256,7 @@ func TestWrongChainIsNamed(t *testing.T) {
 	t.Parallel()
 	url := startChain(t, devchain.Config{}).URL()
 	_, err := Dial(t.Context(), Config{URLs: []string{url}, ChainID: 5})
-	var e *ChainIDError
+	var e *chainIDError
 	if !errors.As(err, &e) || e.Got != devchain.ChainID || e.Want != 5 {
 		t.Fatalf("%v", err)
 	}

@@ -86,21 +86,20 @@ type Client struct {
 	closing  sync.Once
 }
 
-// ChainIDError says that an endpoint serves another chain than the one wanted.
-type ChainIDError struct {
+// chainIDError says that an endpoint serves another chain than the one wanted.
+type chainIDError struct {
 	URL       string // without credentials, path or query
 	Got, Want uint64
 }
 
 // Error implements error.
-func (e *ChainIDError) Error() string {
+func (e *chainIDError) Error() string {
 	return fmt.Sprintf("endpoint %s serves chain %d, not chain %d: give the URL of an endpoint of chain %[3]d",
 		e.URL, e.Got, e.Want)
 }
 
 // Dial connects to a chain. An endpoint that doesn't answer is taken up later, unless none does; one that serves another
-// chain, or what [Config.Check] refuses, is named and left out. Where that leaves none, the error says why; it is or wraps
-// a [*ChainIDError] where the chain id is what is wrong.
+// chain, or what [Config.Check] refuses, is named and left out. Where that leaves none, the error says why.
 func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	if len(cfg.URLs) == 0 {
 		return nil, errors.New("dial chain: no endpoint given")
@@ -132,7 +131,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	if err == nil && cfg.ChainID == 0 {
 		// Nobody said which of them is right.
 		for _, e := range c.endpoints {
-			if wrong := (*ChainIDError)(nil); errors.As(e.reason(), &wrong) {
+			if wrong := (*chainIDError)(nil); errors.As(e.reason(), &wrong) {
 				err = wrong
 			}
 		}
@@ -148,7 +147,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 
 // advised adds what to do about endpoints that don't answer. Errors about what they serve say that themselves.
 func advised(err error) error {
-	if errors.As(err, new(*ChainIDError)) || errors.As(err, new(*WrongError)) || errors.Is(err, ErrChainReset) ||
+	if errors.As(err, new(*chainIDError)) || errors.As(err, new(*WrongError)) || errors.Is(err, ErrChainReset) ||
 		errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -166,7 +165,7 @@ func (c *Client) identify(ctx context.Context, patience time.Duration) error {
 	look := func(e *endpoint) {
 		if !c.spawn(func(context.Context) { // ends with ctx
 			err := c.readySoon(ctx, e)
-			if err != nil && !errors.As(err, new(*LeftOutError)) && !errors.As(err, new(*ChainIDError)) {
+			if err != nil && !errors.As(err, new(*LeftOutError)) && !errors.As(err, new(*chainIDError)) {
 				if err = e.quote(err); !errors.Is(err, context.Canceled) {
 					e.failed(err)
 				}
@@ -234,10 +233,10 @@ func (c *Client) allWrong() bool {
 // named makes an error say which endpoint it is about.
 func (c *Client) named(e *endpoint, err error) error {
 	switch err.(type) { //nolint:errorlint // only what it is itself says which endpoint it is about
-	case nil, *EndpointError, *ChainIDError, *LeftOutError:
+	case nil, *endpointError, *chainIDError, *LeftOutError:
 		return err
 	}
-	return &EndpointError{e.name, err}
+	return &endpointError{e.name, err}
 }
 
 // ChainID is the chain that the client is connected to.
@@ -325,7 +324,7 @@ func (c *Client) WaitHead(ctx context.Context, after uint64) (Block, error) {
 
 // ask puts a question to one endpoint after the other, the best first, until one gives an answer, right or wrong. All of
 // f sees the same endpoint. One that takes long is not waited for alone: another is asked beside it. While none answers it
-// pauses and asks them all again, a few times. An error that is no answer is an [*OutageError].
+// pauses and asks them all again, a few times. An error that is no answer is an [*outageError].
 func ask[T any](ctx context.Context, c *Client, what string, f func(context.Context, *endpoint) (T, error)) (T, error) {
 	var none T
 	var last error
@@ -333,7 +332,7 @@ func ask[T any](ctx context.Context, c *Client, what string, f func(context.Cont
 	for round := 0; ; round++ {
 		if round > 0 {
 			if err := c.pauseAfter(ctx, round); err != nil {
-				return none, &OutageError{what, errors.Join(err, last)}
+				return none, &outageError{what, errors.Join(err, last)}
 			}
 		}
 		v, err := askRound(ctx, c, c.ranked(), f)
@@ -341,19 +340,19 @@ func ask[T any](ctx context.Context, c *Client, what string, f func(context.Cont
 		case err == nil:
 			return v, nil
 		case ctx.Err() != nil:
-			return none, &OutageError{what, errors.Join(ctx.Err(), err, last)}
+			return none, &outageError{what, errors.Join(ctx.Err(), err, last)}
 		case errors.Is(err, errReorganised):
-			return none, &OutageError{what, err}
+			return none, &outageError{what, err}
 		case isAnswer(err):
 			return none, fmt.Errorf("%s: %w", what, err)
 		case isMissing(err):
-			return none, &OutageError{what, err}
+			return none, &outageError{what, err}
 		}
 		last = err
 		waited := time.Since(began)
 		if round+1 >= rounds && !(allRefused(err) && round+1 < refusedRounds && waited < c.timeout) || waited > 2*c.timeout ||
 			errors.As(err, new(*LeftOutError)) && c.allWrong() {
-			return none, &OutageError{what, last}
+			return none, &outageError{what, last}
 		}
 	}
 }
@@ -410,7 +409,7 @@ func askRound[T any](ctx context.Context, c *Client, ranked []*endpoint, f func(
 			}
 		case <-ctx.Done():
 			for _, e := range ranked[:next] {
-				errs = append(errs, &EndpointError{e.name, errNoAnswer})
+				errs = append(errs, &endpointError{e.name, errNoAnswer})
 			}
 			return none, errors.Join(errs...)
 		}
@@ -446,7 +445,7 @@ func (c *Client) onOne(ctx context.Context, e *endpoint, f func(context.Context,
 		err = f(limited, e)
 	}
 	// Not the reason why it is left out already: who asks often would never see it believed again.
-	if impossible := (*ImpossibleError)(nil); errors.As(err, &impossible) && !errors.As(err, new(*LeftOutError)) {
+	if impossible := (*impossibleError)(nil); errors.As(err, &impossible) && !errors.As(err, new(*LeftOutError)) {
 		c.leaveOut(e, impossible)
 		err = &LeftOutError{e.name, time.Now(), impossible}
 	}
@@ -459,7 +458,7 @@ func (c *Client) onOne(ctx context.Context, e *endpoint, f func(context.Context,
 		return e.quote(err)
 	case ctx.Err() != nil:
 		return c.named(e, e.quote(err))
-	case errors.As(err, new(*LeftOutError)) || errors.As(err, new(*ChainIDError)) || errors.Is(err, errClosed):
+	case errors.As(err, new(*LeftOutError)) || errors.As(err, new(*chainIDError)) || errors.Is(err, errClosed):
 		return err
 	}
 	err = c.named(e, e.quote(err))

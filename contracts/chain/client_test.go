@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum"
+
 	"byway/contracts/chain/chaintest"
 	"byway/contracts/devchain"
-
-	"github.com/ethereum/go-ethereum"
 )
 
 // shortTimeout is what an endpoint that hangs costs a test; one that works has to answer within it on a busy machine too.
@@ -145,7 +145,7 @@ func TestLaggingEndpointIsPassedOverAndStopsMoneyDecisions(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, err := c.Agreed().BalanceAt(ctx, target, nil)
-	if !errors.Is(err, ErrAlone) || !strings.Contains(err.Error(), p.URL+" is 19 blocks behind") {
+	if !errors.Is(err, errAlone) || !strings.Contains(err.Error(), p.URL+" is 19 blocks behind") {
 		t.Errorf("agreed balance: %v", err)
 	}
 	if head, err := c.Agreed().OrAlone().Head(ctx); err != nil || head.Number != 21 {
@@ -195,7 +195,7 @@ func TestMoneyDecisionsNeedTwoEndpointsThatAgree(t *testing.T) {
 	}
 
 	liar.Set(chaintest.Page(500, "boom"))
-	if _, err := two.Agreed().CallContract(t.Context(), msg, nil); !errors.Is(err, ErrAlone) {
+	if _, err := two.Agreed().CallContract(t.Context(), msg, nil); !errors.Is(err, errAlone) {
 		t.Errorf("one endpoint of two: %v", err)
 	}
 	if got, err := three.Agreed().CallContract(t.Context(), msg, nil); err != nil || got[31] != 7 {

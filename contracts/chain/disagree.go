@@ -119,22 +119,22 @@ func receiptFields(r *types.Receipt) []field {
 	return all
 }
 
-// ErrAlone says that an answer needs two endpoints and only one can be relied on.
-var ErrAlone = errors.New("two endpoints must agree and fewer than two can be relied on")
+// errAlone says that an answer needs two endpoints and only one can be relied on.
+var errAlone = errors.New("two endpoints must agree and fewer than two can be relied on")
 
-// AloneError is [ErrAlone], with what is wrong with the others.
-type AloneError struct {
+// aloneError is [errAlone], with what is wrong with the others.
+type aloneError struct {
 	URL    string  // the one that can be relied on
 	Others []error // each names its endpoint
 }
 
 // Error implements error.
-func (e *AloneError) Error() string {
+func (e *aloneError) Error() string {
 	return fmt.Sprintf("%v, %s: %s. Mend that endpoint, give another instead, or take it out of the network's rpc list",
-		ErrAlone, e.URL, e.others())
+		errAlone, e.URL, e.others())
 }
 
-func (e *AloneError) others() string {
+func (e *aloneError) others() string {
 	if len(e.Others) == 0 {
 		return "the others were not asked"
 	}
@@ -148,8 +148,8 @@ func (e *AloneError) others() string {
 	return b.String()
 }
 
-// Is makes every AloneError an [ErrAlone].
-func (e *AloneError) Is(target error) bool { return target == ErrAlone }
+// Is makes every aloneError an [errAlone].
+func (e *aloneError) Is(target error) bool { return target == errAlone }
 
 var errLagging = errors.New("it is behind the others")
 

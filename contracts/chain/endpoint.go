@@ -57,17 +57,17 @@ type endpoint struct {
 	err        error // of the last failure
 }
 
-// EndpointError says which endpoint failed. It never carries the URL's path or query.
-type EndpointError struct {
+// endpointError says which endpoint failed. It never carries the URL's path or query.
+type endpointError struct {
 	URL string
 	Err error
 }
 
 // Error implements error.
-func (e *EndpointError) Error() string { return fmt.Sprintf("endpoint %s: %v", e.URL, e.Err) }
+func (e *endpointError) Error() string { return fmt.Sprintf("endpoint %s: %v", e.URL, e.Err) }
 
 // Unwrap returns the cause.
-func (e *EndpointError) Unwrap() error { return e.Err }
+func (e *endpointError) Unwrap() error { return e.Err }
 
 func newEndpoint(raw string, dialer *net.Dialer) (*endpoint, error) {
 	u, err := url.Parse(raw)
@@ -271,14 +271,14 @@ func isMissing(err error) bool {
 	})
 }
 
-// quoted is an error whose text is fit to be shown: short, printable, and without the endpoint's access key.
-type quoted struct {
+// quote is an error whose text is fit to be shown: short, printable, and without the endpoint's access key.
+type quote struct {
 	text string
 	err  error
 }
 
-func (q *quoted) Error() string { return q.text }
-func (q *quoted) Unwrap() error { return q.err }
+func (q *quote) Error() string { return q.text }
+func (q *quote) Unwrap() error { return q.err }
 
 // quote makes an error of e's fit to be shown. What an endpoint says is a stranger's text of any length, and the errors
 // of the HTTP client quote its URL, access key included.
@@ -287,7 +287,7 @@ func (e *endpoint) quote(err error) error {
 		return nil
 	}
 	switch err.(type) { //nolint:errorlint // what has been through here itself; what wraps it has not
-	case *quoted, *EndpointError, *ChainIDError, *LeftOutError:
+	case *quote, *endpointError, *chainIDError, *LeftOutError:
 		return err
 	}
 	var text string
@@ -316,7 +316,7 @@ func (e *endpoint) quote(err error) error {
 	default:
 		text = err.Error()
 	}
-	return &quoted{e.clean(text), err}
+	return &quote{e.clean(text), err}
 }
 
 func notJSONRPC(err error) string {

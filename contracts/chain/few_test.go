@@ -49,8 +49,8 @@ func TestAdversaryEveryEndpointIsLeftOut(t *testing.T) {
 	node := startChain(t, devchain.Config{})
 	p, q := chaintest.Start(t, node.URL()), chaintest.Start(t, node.URL())
 	c := dial(t, p.URL, q.URL)
-	wrong := &ImpossibleError{"it says what no chain can"}
-	for _, view := range []Agreed{c.Agreed(), c.Agreed().OrAlone()} {
+	wrong := &impossibleError{"it says what no chain can"}
+	for _, view := range []Quorum{c.Agreed(), c.Agreed().OrAlone()} {
 		for what, read := range map[string]func() error{
 			"head":    func() error { _, err := view.Head(t.Context()); return err },
 			"balance": func() error { _, err := view.BalanceAt(t.Context(), target, nil); return err },
@@ -90,7 +90,7 @@ func TestAdversaryOneOfThreeHangsWhileATransactionIsSent(t *testing.T) {
 	if _, err := s.Send(ctx, payment("hangs")); err != nil {
 		t.Fatal(err)
 	}
-	for _, view := range []Agreed{c.Agreed(), c.Agreed().OrAlone()} {
+	for _, view := range []Quorum{c.Agreed(), c.Agreed().OrAlone()} {
 		if _, err := view.TransactionReceipt(ctx, common.Hash{1}); !errors.Is(err, ethereum.NotFound) {
 			t.Errorf("a receipt that nobody has: %v", err)
 		}

@@ -236,16 +236,16 @@ func (p *poll) wait(ctx context.Context, wake <-chan struct{}) error {
 // stand still. Chains make a block every few seconds, and leave one out at times.
 const stallAfter = 25 * time.Second
 
-// StalledError says that an endpoint shows no new block although one is due. Whether the chain stands still or the endpoint
+// stalledError says that an endpoint shows no new block although one is due. Whether the chain stands still or the endpoint
 // is not told; with others to compare it with it is called behind instead.
-type StalledError struct {
+type stalledError struct {
 	URL string        // scheme and host
 	At  Block         // its newest
 	For time.Duration // since that was first seen
 }
 
 // Error implements error.
-func (e *StalledError) Error() string {
+func (e *stalledError) Error() string {
 	return fmt.Sprintf("endpoint %s stands still: its newest block is %d of %s by the chain's time, and no newer one has come "+
 		"for %s: %s", e.URL, e.At.Number, e.At.Time.UTC().Format(time.RFC3339), e.For.Round(time.Second), mendIt)
 }
@@ -259,11 +259,11 @@ func (e *endpoint) saw(head Block) {
 }
 
 // stalledLocked says for how long e has named no new block, nil where it has lately.
-func (e *endpoint) stalledLocked() *StalledError {
+func (e *endpoint) stalledLocked() *stalledError {
 	if e.moved.IsZero() || time.Since(e.moved) < stallAfter {
 		return nil
 	}
-	return &StalledError{e.name, e.newest, time.Since(e.moved)}
+	return &stalledError{e.name, e.newest, time.Since(e.moved)}
 }
 
 // stalled is to be called while a block is due: it returns which endpoints show none, nil once one that is believed does.

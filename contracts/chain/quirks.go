@@ -177,10 +177,10 @@ func (e *endpoint) header(ctx context.Context, at any) (header, error) {
 		return header{}, errors.New("its answer to " + method + " is no block")
 	}
 	if n := short.Number.ToInt(); !n.IsUint64() || n.Uint64() > maxBlock {
-		return header{}, &ImpossibleError{fmt.Sprintf("it names block %s, which no chain has", n)}
+		return header{}, &impossibleError{fmt.Sprintf("it names block %s, which no chain has", n)}
 	}
 	if *short.Time > maxTime {
-		return header{}, &ImpossibleError{fmt.Sprintf("it names a block of the time %d", uint64(*short.Time))}
+		return header{}, &impossibleError{fmt.Sprintf("it names a block of the time %d", uint64(*short.Time))}
 	}
 	h := header{Header: new(types.Header)}
 	if err := json.Unmarshal(raw, h.Header); err != nil {
@@ -198,11 +198,11 @@ func (e *endpoint) header(ctx context.Context, at any) (header, error) {
 	switch at := at.(type) {
 	case uint64:
 		if h.block.Number != at {
-			return header{}, &ImpossibleError{fmt.Sprintf("asked for block %d it answers with block %d", at, h.block.Number)}
+			return header{}, &impossibleError{fmt.Sprintf("asked for block %d it answers with block %d", at, h.block.Number)}
 		}
 	case common.Hash:
 		if h.block.Hash != at {
-			return header{}, &ImpossibleError{fmt.Sprintf("asked for block %s it answers with another", at)}
+			return header{}, &impossibleError{fmt.Sprintf("asked for block %s it answers with another", at)}
 		}
 	}
 	return h, nil

@@ -83,7 +83,7 @@ func estimate(ctx context.Context, e *endpoint, msg ethereum.CallMsg) (uint64, e
 	gas, err := onPending(e, func() (uint64, error) { return e.eth.EstimateGasAtBlock(ctx, msg, big.NewInt(-1)) },
 		func() (uint64, error) { return e.eth.EstimateGas(ctx, msg) })
 	if err == nil && gas > maxGas {
-		return 0, &ImpossibleError{fmt.Sprintf("it says that a transaction needs %d gas", gas)}
+		return 0, &impossibleError{fmt.Sprintf("it says that a transaction needs %d gas", gas)}
 	}
 	return gas, err
 }
@@ -98,7 +98,7 @@ func (c *Client) pendingNonce(ctx context.Context, e *endpoint, account common.A
 	next, err := onPending(e, func() (uint64, error) { return e.eth.PendingNonceAt(ctx, account) },
 		func() (uint64, error) { return e.eth.NonceAt(ctx, account, nil) })
 	if err == nil && next > maxNonce {
-		return 0, &ImpossibleError{fmt.Sprintf("it says that the next nonce of %s is %d", account, next)}
+		return 0, &impossibleError{fmt.Sprintf("it says that the next nonce of %s is %d", account, next)}
 	}
 	return next, err
 }
@@ -137,8 +137,8 @@ var errNotFoundInBlocks = errors.New("no block tells which transaction used the 
 
 // nonceUser finds the mined transaction with a nonce of an account, by looking for the block in which the nonce was used.
 // It is signed by the account: an endpoint can hide one, and can't make one up.
-func (c *Client) nonceUser(ctx context.Context, account common.Address, nonce uint64) (mined, error) {
-	return ask(ctx, c, "find transaction", func(ctx context.Context, e *endpoint) (f mined, err error) {
+func (c *Client) nonceUser(ctx context.Context, account common.Address, nonce uint64) (inclusion, error) {
+	return ask(ctx, c, "find transaction", func(ctx context.Context, e *endpoint) (f inclusion, err error) {
 		f.by = e.name
 		head, err := c.headerOf(ctx, e, "latest")
 		if err != nil {
@@ -176,8 +176,8 @@ func (c *Client) nonceUser(ctx context.Context, account common.Address, nonce ui
 	})
 }
 
-// mined is a transaction in a block, and the endpoint that says so.
-type mined struct {
+// inclusion is a transaction in a block, and the endpoint that says so.
+type inclusion struct {
 	tx    *types.Transaction
 	block uint64
 	by    string
@@ -216,9 +216,9 @@ func (c *Client) receipt(ctx context.Context, e *endpoint, hash common.Hash) (*t
 	case r.TxHash != hash || r.BlockNumber == nil:
 		return nil, fmt.Errorf("it answers with the receipt of another transaction than %s", hash)
 	case !r.BlockNumber.IsUint64() || r.BlockNumber.Uint64() > maxBlock:
-		return nil, &ImpossibleError{fmt.Sprintf("it names a receipt of block %s", r.BlockNumber)}
+		return nil, &impossibleError{fmt.Sprintf("it names a receipt of block %s", r.BlockNumber)}
 	case r.Status == types.ReceiptStatusFailed && len(r.Logs) > 0:
-		return nil, &ImpossibleError{fmt.Sprintf("it says that transaction %s failed, and what it did", hash)}
+		return nil, &impossibleError{fmt.Sprintf("it says that transaction %s failed, and what it did", hash)}
 	}
 	h, err := e.header(ctx, r.BlockNumber.Uint64())
 	if err != nil {
@@ -259,7 +259,7 @@ func gather[T any](ctx context.Context, c *Client, on []*endpoint, patience time
 	done := make(chan placed, len(on))
 	all := make([]answer[T], len(on))
 	for i, e := range on {
-		all[i] = answer[T]{on: e, err: &EndpointError{e.name, errNoAnswer}}
+		all[i] = answer[T]{on: e, err: &endpointError{e.name, errNoAnswer}}
 		go func() {
 			var v T
 			err := c.onOne(ctx, e, func(ctx context.Context, e *endpoint) (err error) {
@@ -305,7 +305,7 @@ func gather[T any](ctx context.Context, c *Client, on []*endpoint, patience time
 			return all
 		case <-ctx.Done():
 			for i := range waiting {
-				all[i].err = &EndpointError{on[i].name, ctx.Err()}
+				all[i].err = &endpointError{on[i].name, ctx.Err()}
 			}
 			return inTime(ctx, all, patience)
 		}
@@ -319,7 +319,7 @@ func inTime[T any](ctx context.Context, all []answer[T], patience time.Duration)
 		return all
 	}
 	for i, a := range all {
-		all[i] = answer[T]{on: a.on, err: &EndpointError{a.on.name, ctx.Err()}}
+		all[i] = answer[T]{on: a.on, err: &endpointError{a.on.name, ctx.Err()}}
 	}
 	return all
 }

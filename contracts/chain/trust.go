@@ -45,11 +45,11 @@ type trust struct {
 	pause   time.Duration
 }
 
-// ImpossibleError says that an endpoint answers what no chain can.
-type ImpossibleError struct{ What string }
+// impossibleError says that an endpoint answers what no chain can.
+type impossibleError struct{ What string }
 
 // Error implements error.
-func (e *ImpossibleError) Error() string { return e.What }
+func (e *impossibleError) Error() string { return e.What }
 
 // LeftOutError says that no endpoint can be believed, and why.
 type LeftOutError struct {
@@ -258,14 +258,14 @@ func (c *Client) verify(ctx context.Context, e *endpoint) error {
 	wg.Wait()
 
 	if idErr != nil {
-		return &EndpointError{e.name, fmt.Errorf("ask for the chain id: %w", e.quote(idErr))}
+		return &endpointError{e.name, fmt.Errorf("ask for the chain id: %w", e.quote(idErr))}
 	}
 	if !id.IsUint64() || id.Sign() == 0 {
-		return &EndpointError{e.name, fmt.Errorf("chain id %.40s is out of range", id)}
+		return &endpointError{e.name, fmt.Errorf("chain id %.40s is out of range", id)}
 	}
 	e.chainID.Store(id.Uint64())
 	if want := c.knownChain(id.Uint64()); want != id.Uint64() {
-		err := &ChainIDError{URL: e.name, Got: id.Uint64(), Want: want}
+		err := &chainIDError{URL: e.name, Got: id.Uint64(), Want: want}
 		c.leaveOut(e, err)
 		return err
 	}
@@ -282,7 +282,7 @@ func (c *Client) verify(ctx context.Context, e *endpoint) error {
 			}
 			e.trust.mu.Unlock()
 		case errors.Is(err, ethereum.NotFound) || isMissing(err):
-		case errors.As(err, new(*ImpossibleError)):
+		case errors.As(err, new(*impossibleError)):
 			c.leaveOut(e, err)
 			return &LeftOutError{e.name, time.Now(), err}
 		case spoke(err) && !isRefusal(err): // it does not give old blocks
@@ -290,7 +290,7 @@ func (c *Client) verify(ctx context.Context, e *endpoint) error {
 			e.trust.origins = nil
 			e.trust.mu.Unlock()
 		default:
-			return &EndpointError{e.name, fmt.Errorf("ask for block %d: %w", number, e.quote(err))}
+			return &endpointError{e.name, fmt.Errorf("ask for block %d: %w", number, e.quote(err))}
 		}
 	}
 	if err := c.compareOrigins(e); err != nil {
@@ -299,7 +299,7 @@ func (c *Client) verify(ctx context.Context, e *endpoint) error {
 	}
 	if checkErr != nil {
 		if !errors.As(checkErr, new(*WrongError)) {
-			return &EndpointError{e.name, e.quote(checkErr)}
+			return &endpointError{e.name, e.quote(checkErr)}
 		}
 		c.leaveOut(e, checkErr)
 		return &LeftOutError{e.name, time.Now(), checkErr}
@@ -437,10 +437,10 @@ var firstChain = time.Date(2015, 7, 1, 0, 0, 0, 0, time.UTC)
 func (c *Client) plausible(head Block) error {
 	const travel = 10 * 365 * 24 * time.Hour
 	if head.Time.After(time.Now().Add(travel)) {
-		return &ImpossibleError{fmt.Sprintf("it names block %d of %s", head.Number, head.Time.UTC().Format(time.RFC3339))}
+		return &impossibleError{fmt.Sprintf("it names block %d of %s", head.Number, head.Time.UTC().Format(time.RFC3339))}
 	}
 	if head.Number > 0 && head.Time.Before(firstChain) {
-		return &ImpossibleError{fmt.Sprintf("it names block %d of %s, when there was no chain", head.Number,
+		return &impossibleError{fmt.Sprintf("it names block %d of %s, when there was no chain", head.Number,
 			head.Time.UTC().Format(time.RFC3339))}
 	}
 	c.newest.mu.Lock()
@@ -452,7 +452,7 @@ func (c *Client) plausible(head Block) error {
 	if head.Number > was.Number {
 		most := uint64(mostAtOnce) + fastest*uint64(max(head.Time.Sub(was.Time), 0)/time.Second)
 		if head.Number-was.Number > most {
-			return &ImpossibleError{fmt.Sprintf("it names block %d of %s, and block %d was of %s: no chain is so fast", head.Number,
+			return &impossibleError{fmt.Sprintf("it names block %d of %s, and block %d was of %s: no chain is so fast", head.Number,
 				head.Time.UTC().Format(time.RFC3339), was.Number, was.Time.UTC().Format(time.RFC3339))}
 		}
 	}

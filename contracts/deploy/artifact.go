@@ -24,7 +24,7 @@ var salt = crypto.Keccak256Hash([]byte("byway/1"))
 //go:embed artifacts/Channels.json artifacts/Registry.json artifacts/DevToken.json
 var files embed.FS
 
-// artifact is what the compiler made of one contract.
+// artifact holds the compiler's output for one contract.
 type artifact struct {
 	Contract string        `json:"contract"`
 	Bytecode hexutil.Bytes `json:"bytecode"` // creation code, the constructor's arguments go behind it

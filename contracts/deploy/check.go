@@ -29,7 +29,7 @@ func (e *MismatchError) Error() string {
 	return fmt.Sprintf("%s at %s on chain %d %s", e.Contract, e.Address, e.ChainID, e.Reason)
 }
 
-// Parameters are what a deployment was given when it was created.
+// Parameters are fixed when a deployment is created.
 type Parameters struct {
 	// ExitDelay is how long an exit runs before reserved funds go back to the payer.
 	ExitDelay time.Duration

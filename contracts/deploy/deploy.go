@@ -13,8 +13,8 @@ import (
 	"byway/contracts/chain"
 )
 
-// Backend is what deploying asks of a chain, besides sending: a [*chain.Client] does it, and a [chain.Agreed] where two
-// endpoints must say the same.
+// Backend reads the chain for a deployment, and sends nothing: a [*chain.Client] does it, and a [chain.Quorum] where
+// two endpoints must say the same.
 type Backend interface {
 	Reader
 	Caller
@@ -40,7 +40,7 @@ type Config struct {
 	DevToken bool
 	// Token is the network's token where DevToken is false.
 	Token common.Address
-	// StakeToken is what the registry takes as stakes. Zero: the network's token.
+	// StakeToken is the token that the registry takes stakes in. Zero: the network's token.
 	StakeToken common.Address
 	// MinStake is the least stake that a provider registers with, in base units of the stake token.
 	MinStake contracts.Amount

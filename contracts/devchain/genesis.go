@@ -21,9 +21,9 @@ const (
 type Fork int
 
 const (
-	// Osaka is what public chains run.
+	// Osaka runs on public chains.
 	Osaka Fork = iota
-	// NextFork is what the library knows of the fork that is being designed, Amsterdam: other gas prices and limits,
+	// NextFork runs what the library knows of the fork being designed, Amsterdam: other gas prices and limits,
 	// for finding out early what would break. It changes with the library.
 	NextFork
 )

@@ -27,7 +27,7 @@ type Database struct {
 	VFS string
 }
 
-// Access is what is done with a database's file.
+// Access says how a database's file is used.
 type Access int
 
 // The accesses.
@@ -43,7 +43,7 @@ const (
 	Read
 )
 
-// Commit is what a commit that has returned is worth after a power cut. The database's form survives one in any case.
+// Commit says whether a commit that has returned survives a power cut. The database's form survives one in any case.
 type Commit int
 
 // The kinds of commit.

@@ -33,7 +33,7 @@ func NewFile(path string, content []byte, perm fs.FileMode) error {
 	return adding.write(path, content, perm, nil)
 }
 
-// steps are what makes a file last: its content is synced, it gets its name, the folder is synced.
+// steps make a file last: its content is synced, it gets its name, the folder is synced.
 type steps struct {
 	sync func(*os.File) error
 	name func(from, to string) error

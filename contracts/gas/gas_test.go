@@ -24,11 +24,11 @@ import (
 
 var update = flag.Bool("update", false, "write the snapshot and the table anew")
 
-// figure is what one operation costs.
+// figure holds the cost of one operation, in gas.
 type figure struct {
 	Name string `json:"name"`
 	Gas  uint64 `json:"gas"`
-	// Each is what one row of a batch costs, the whole transaction divided by their number.
+	// Each is the gas of one row of a batch: the whole transaction's divided by their number.
 	Each uint64 `json:"each,omitempty"`
 	// Floor is the part that no contract could save: see the floor function.
 	Floor uint64 `json:"floor,omitempty"`
@@ -171,7 +171,7 @@ func opening(token, who, signer common.Address, value, ceiling *big.Int) channel
 	}
 }
 
-// domain is what a token says of its typed data.
+// domain asks a token for the domain separator of its typed data.
 func (m *market) domain(token common.Address) [32]byte {
 	return ask(m, token, m.erc20.PackDOMAINSEPARATOR(), m.erc20.UnpackDOMAINSEPARATOR)
 }
@@ -301,7 +301,7 @@ func same[T comparable](t *testing.T, got, want []T) {
 	}
 }
 
-// relayedTable is what the README shows of relayed actions.
+// relayedTable writes the README's table of relayed actions.
 func relayedTable(list []relayed) string {
 	var b strings.Builder
 	b.WriteString("| Signed by its account, sent by another, with a fee | OpenZeppelin's token | A dollar token |\n|---|--:|--:|\n")
@@ -315,7 +315,7 @@ func relayedTable(list []relayed) string {
 	return b.String()
 }
 
-// table is what the README shows.
+// table writes the README's table.
 func table(figures []figure) string {
 	var b strings.Builder
 	b.WriteString("| Operation | Receipt gas | A row | Ceiling | Irreducible | The rest |\n|---|--:|--:|--:|--:|--:|\n")

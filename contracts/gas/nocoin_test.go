@@ -148,7 +148,7 @@ func (p purses) add(change purses) {
 	}
 }
 
-// have is what everybody has, in units.
+// have reads everybody's balance, in units.
 func (p *play) have() purses {
 	p.t.Helper()
 	have := purses{}
@@ -175,7 +175,7 @@ func (p *play) step(what string, to common.Address, data []byte, change purses) 
 	p.refused(what+" again", p.relayer.Address(), to, data, "NonceUsed(address,uint256)")
 }
 
-// spoil is what a stranger sends first.
+// spoil sends something as a stranger, ahead of the others.
 func (p *play) spoil(to common.Address, data []byte) {
 	p.t.Helper()
 	p.m.send(provider, to, data)

@@ -13,7 +13,7 @@ import (
 	"byway/contracts/devchain"
 )
 
-// relayed is what an action costs that an account signs and another sends, in both tokens.
+// relayed holds the gas of an action that one account signs and another sends, in both tokens.
 type relayed struct {
 	Name string `json:"name"`
 	// Plain is in OpenZeppelin's token, Dollar in one of the shape of the large dollar tokens: 6 decimals, ERC-3009, a

@@ -317,7 +317,7 @@ func TestTicketsAreMeasured(t *testing.T) {
 		"reserve %.2f.\n", below(freeFirst), below(reserved+claimed))
 }
 
-// reserved is what the first signed reserve of a pair takes in a batch of ten: see the snapshot.
+// reserved is the gas of a pair's first signed reserve in a batch of ten: see the snapshot.
 const reserved = 38_899
 
 // spread is the relative standard deviation of what n tickets pay that win with probability p.

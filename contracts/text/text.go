@@ -44,6 +44,12 @@ func Cut(s string, most int) string {
 	return s
 }
 
+// maxLine bounds [Line], in bytes.
+const maxLine = 480
+
+// Line is [Cut] for a remark of a stranger's within a text of the program's own: 480 bytes of it at most.
+func Line(s string) string { return Cut(s, maxLine) }
+
 // plain reports whether nothing of s needs a look.
 func plain(s, keep string, backslash bool) bool {
 	for i := 0; i < len(s); i++ {

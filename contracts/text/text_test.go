@@ -16,7 +16,7 @@ import (
 	"byway/contracts/text"
 )
 
-// hostile is what strangers write.
+// hostile holds texts as strangers write them, by effect.
 var hostile = map[string]string{
 	"moves the cursor":       "ok\x1b[2J\x1b[H",
 	"sets the title":         "ok\x1b]0;owned\a",

@@ -176,7 +176,7 @@ func TestGoSignsReleasesAsEthersDoes(t *testing.T) {
 }
 
 // offer is the registry's golden offer, whose typed data the first vector is.
-func offer(t *testing.T) registry.Signed {
+func offer(t *testing.T) registry.SignedOffer {
 	t.Helper()
 	text, err := os.ReadFile("../../registry/testdata/offer.hex")
 	if err != nil {

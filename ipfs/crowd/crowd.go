@@ -111,8 +111,5 @@ func (s lazyStream) Write(b []byte) (int, error) { return s.named.Write(b) }
 // Connected reports whether a connection to a node is open.
 func (p *Peer) Connected(to peer.ID) bool { return len(p.swarm.ConnsToPeer(to)) > 0 }
 
-// ID is the peer's identity.
-func (p *Peer) ID() peer.ID { return p.swarm.LocalPeer() }
-
 // Close closes the peer's connections and its book of addresses.
 func (p *Peer) Close() error { return errors.Join(p.swarm.Close(), p.swarm.Peerstore().Close()) }

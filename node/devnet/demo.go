@@ -22,8 +22,13 @@ import (
 
 	"byway/contracts"
 	"byway/node"
+	"byway/node/home"
+	"byway/node/path"
+	"byway/node/provide"
+	"byway/node/token"
 	"byway/payments"
 	"byway/registry"
+	"byway/registry/directory"
 )
 
 // DemoBytes is how much the demo downloads: 64 MiB.
@@ -79,10 +84,10 @@ type DemoOffer struct {
 	Chosen      bool
 }
 
-// DemoResult is what happened, for the receipt.
+// DemoResult records a demo, for its receipt.
 type DemoResult struct {
-	Token              node.Token
-	Network            node.Network
+	Token              token.Token
+	Network            home.Network
 	Provider, Consumer Party
 	Offers             []DemoOffer
 	Skipped            int
@@ -90,7 +95,7 @@ type DemoResult struct {
 	SHA256             string
 	SHA256OK           bool
 	Download           time.Duration
-	Session            node.Receipt
+	Session            path.Receipt
 
 	// The same sum, as each of five sees it: the price of the billed bytes, the consumer's last promise, the
 	// provider's ledger, the claim on chain, and the provider's wallet.
@@ -119,7 +124,7 @@ type demo struct {
 	result    DemoResult
 	providers []*node.Provider
 	consumer  *node.Consumer
-	session   *node.Session
+	session   *path.Session
 	internet  *internet
 	ended     []func() error
 }
@@ -198,7 +203,7 @@ func (d *demo) home(name string) string { return filepath.Join(cmp.Or(d.cfg.Home
 // until their offers are published.
 func (d *demo) startProviders(ctx context.Context) error {
 	for i, price := range demoPrices {
-		home, err := node.OpenHome(d.home("provider-" + strconv.Itoa(i+1)))
+		home, err := home.Open(d.home("provider-" + strconv.Itoa(i+1)))
 		if err != nil {
 			return err
 		}
@@ -210,8 +215,10 @@ func (d *demo) startProviders(ctx context.Context) error {
 			return err
 		}
 		p, err := node.OpenProvider(ctx, node.ProviderConfig{
-			Home: home, Network: d.Network, Key: key, Terms: d.internet.terms(price), Stake: demoStake,
-			Listen: netip.MustParseAddrPort("127.0.0.1:0"), Log: d.cfg.Log,
+			Home: home, Network: d.Network, Key: key, Log: d.cfg.Log,
+			Config: provide.Config{
+				Terms: d.internet.terms(price), Stake: demoStake, Listen: netip.MustParseAddrPort("127.0.0.1:0"),
+			},
 		})
 		if err != nil {
 			return err
@@ -230,7 +237,7 @@ func (d *demo) startProviders(ctx context.Context) error {
 }
 
 func (d *demo) startConsumer(ctx context.Context) error {
-	home, err := node.OpenHome(d.home("consumer"))
+	home, err := home.Open(d.home("consumer"))
 	if err != nil {
 		return err
 	}
@@ -246,13 +253,14 @@ func (d *demo) startConsumer(ctx context.Context) error {
 		return err
 	}
 	d.consumer, err = node.OpenConsumer(ctx, node.ConsumerConfig{
-		Home: home, Network: d.Network, Key: key, Session: session, SpendCap: demoDeposit, Log: d.cfg.Log,
+		Home: home, Network: d.Network, Key: key, Log: d.cfg.Log,
+		Config: path.Config{Session: session, SpendCap: demoDeposit},
 	})
 	if err != nil {
 		return err
 	}
 	d.onEnd(d.consumer.Close)
-	d.result.Token = d.consumer.Token()
+	d.result.Token = d.consumer.Token
 	d.result.Consumer.Address = key.Address()
 	if d.result.Consumer.Before, err = d.TokenBalance(ctx, key.Address()); err != nil {
 		return err
@@ -267,10 +275,10 @@ func (d *demo) choose(ctx context.Context) error {
 	for _, p := range d.providers {
 		known[p.Offer().Offer.Provider] = true
 	}
-	var ours []registry.Listing
+	var ours []directory.Listing
 	var why error
 	for listing, err := range d.consumer.Offers(ctx) {
-		var skipped *registry.Skipped
+		var skipped *directory.Omission
 		switch {
 		case errors.As(err, &skipped):
 			// On a chain that others use too, or used before, dead offers are normal.
@@ -290,7 +298,7 @@ func (d *demo) choose(ctx context.Context) error {
 		return fmt.Errorf("%d of our %d offers were found (%d skipped, the last: %w)",
 			len(ours), len(known), d.result.Skipped, why)
 	}
-	chosen, err := registry.Choose(ours, registry.Criteria{MaxPricePerGiB: demoPrices[0]})
+	chosen, err := directory.Choose(ours, directory.Criteria{MaxPricePerGiB: demoPrices[0]})
 	if err != nil {
 		return err
 	}
@@ -356,7 +364,7 @@ func (d *demo) download(ctx context.Context) error {
 		return fmt.Errorf("the server answered %s", response.Status)
 	}
 	sum := sha256.New()
-	body := &observed{r: response.Body, hash: sum, progress: d.observe.Progress, total: DemoBytes, first: func() {
+	body := &download{r: response.Body, hash: sum, progress: d.observe.Progress, total: DemoBytes, first: func() {
 		d.result.FirstByte = time.Since(began)
 	}}
 	n, err := io.Copy(io.Discard, body)
@@ -407,7 +415,7 @@ func (d *demo) check(ctx context.Context) (err error) {
 		return err
 	}
 	r.Promised = r.Session.Paid
-	record, err := d.seller().Ledger().Session(ctx, d.session.ID(), true)
+	record, err := d.seller().Ledger.Session(ctx, d.session.ID(), true)
 	if err != nil {
 		return err
 	}
@@ -422,8 +430,8 @@ func (d *demo) check(ctx context.Context) (err error) {
 	return nil
 }
 
-// observed counts, hashes and reports what is read through it.
-type observed struct {
+// download counts, hashes and reports what is read through it.
+type download struct {
 	r        io.Reader
 	hash     hash.Hash
 	progress func(got, total uint64)
@@ -432,7 +440,7 @@ type observed struct {
 	total    uint64
 }
 
-func (o *observed) Read(b []byte) (int, error) {
+func (o *download) Read(b []byte) (int, error) {
 	n, err := o.r.Read(b)
 	if n > 0 {
 		if o.got == 0 {
@@ -477,7 +485,7 @@ func startInternet(ctx context.Context, size int) (*internet, error) {
 
 func (in *internet) url() string { return "http://" + in.listener.Addr().String() + "/64MiB" }
 
-// policy lets a provider reach this server, which listens where no stranger's traffic may go otherwise.
+// terms let a provider reach this server, which listens where no stranger's traffic may go otherwise.
 func (in *internet) terms(price contracts.Amount) registry.Draft {
 	terms := registry.DefaultDraft()
 	terms.Price, terms.Exit.Allowed = price, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}

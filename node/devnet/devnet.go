@@ -1,4 +1,4 @@
-// Package devnet puts a whole market into one process, for demos, tests and development: a chain, the contracts, a
+// Package devnet owns a whole market in one process, for demos, tests and development: a chain, the contracts, a
 // meeting point for IPFS, and any number of providers and consumers. It is made of the code that a real node runs and
 // of nothing else; each node has a folder, keys and an IPFS node of its own.
 package devnet
@@ -25,7 +25,7 @@ import (
 	"byway/contracts/deploy"
 	"byway/contracts/devchain"
 	"byway/ipfs"
-	"byway/node"
+	"byway/node/home"
 )
 
 // Config describes a devnet. The zero value is one in memory, on free ports.
@@ -44,7 +44,7 @@ type Config struct {
 	Period time.Duration
 	// Ahead is how far the embedded chain's clock is ahead of this machine's, or with a minus behind it.
 	Ahead time.Duration
-	// ExitDelay is how long an exit of the contracts runs; 0: [node.DevnetExitDelay].
+	// ExitDelay is how long an exit of the contracts runs; 0: [home.DevnetExitDelay].
 	ExitDelay time.Duration
 	// HostKey and HostListen are the meeting point's; empty: a fresh key on free ports.
 	HostKey    crypto.PrivKey
@@ -54,15 +54,15 @@ type Config struct {
 
 // Devnet is a running market.
 type Devnet struct {
-	Network node.Network
+	Network home.Network
 	// DeployTime is how long it took until the contracts were there, the chain's start included.
 	DeployTime time.Duration
+	Client     *chain.Client   // reads the chain
+	Chain      *devchain.Chain // the embedded one; nil where the devnet runs on another one
 
 	dir    string
-	client *chain.Client
 	funder *chain.Sender
 	ipfs   *ipfs.Node
-	chain  *devchain.Chain // nil where the chain is somebody else's
 	log    *slog.Logger
 
 	closers []func() error
@@ -92,7 +92,7 @@ func Start(ctx context.Context, cfg Config) (_ *Devnet, err error) {
 	if err := d.startChain(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if err := d.deploy(ctx, cmp.Or(cfg.ExitDelay, node.DevnetExitDelay)); err != nil {
+	if err := d.deploy(ctx, cmp.Or(cfg.ExitDelay, home.DevnetExitDelay)); err != nil {
 		return nil, err
 	}
 	d.DeployTime = time.Since(began)
@@ -113,12 +113,12 @@ func (d *Devnet) startChain(ctx context.Context, cfg Config) error {
 		if err != nil {
 			return err
 		}
-		d.chain = c
+		d.Chain = c
 		d.onClose(c.Close)
 		rpc = []string{c.URL()}
 	}
 	if funder == nil {
-		if d.chain == nil {
+		if d.Chain == nil {
 			return errors.New("a chain of somebody else's needs a key that has gas there: give its funder key")
 		}
 		key := devchain.Account(0)
@@ -128,7 +128,7 @@ func (d *Devnet) startChain(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	d.client = client
+	d.Client = client
 	d.onClose(func() error { client.Close(); return nil })
 	journal, err := chain.OpenJournal(filepath.Join(d.dir, "funder.db"))
 	if err != nil {
@@ -139,13 +139,13 @@ func (d *Devnet) startChain(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	d.Network.Name, d.Network.Private, d.Network.RPC = node.DevnetName, true, rpc
+	d.Network.Name, d.Network.Private, d.Network.RPC = home.DevnetName, true, rpc
 	return d.funder.Resume(ctx)
 }
 
 func (d *Devnet) deploy(ctx context.Context, exitDelay time.Duration) error {
 	deployment, err := deploy.Contracts(ctx, deploy.Config{
-		Backend: d.client.Agreed().OrAlone(), Sender: d.funder, ExitDelay: exitDelay, UnbondDelay: node.DevnetUnbondDelay,
+		Backend: d.Client.Agreed().OrAlone(), Sender: d.funder, ExitDelay: exitDelay, UnbondDelay: home.DevnetUnbondDelay,
 		DevToken: true, Log: d.log,
 	})
 	if err != nil {
@@ -186,12 +186,6 @@ func (d *Devnet) Close() error {
 	return errors.Join(errs...)
 }
 
-// Chain is the embedded chain; nil where the devnet runs on another one.
-func (d *Devnet) Chain() *devchain.Chain { return d.chain }
-
-// Client reads the devnet's chain.
-func (d *Devnet) Client() *chain.Client { return d.client }
-
 // Fund gives an account ether for gas and tokens to stake or spend.
 func (d *Devnet) Fund(ctx context.Context, to common.Address, tokens contracts.Amount) error {
 	return Fund(ctx, d.funder, d.Network.Token, to, tokens, fmt.Sprintf("%s-%d", to, time.Now().UnixNano()))
@@ -220,7 +214,7 @@ func Fund(
 // TokenBalance reads how many tokens an account holds.
 func (d *Devnet) TokenBalance(ctx context.Context, owner common.Address) (contracts.Amount, error) {
 	binding := devtoken.NewDevToken()
-	held, err := bind.Call(binding.Instance(d.client, d.Network.Token), &bind.CallOpts{Context: ctx},
+	held, err := bind.Call(binding.Instance(d.Client, d.Network.Token), &bind.CallOpts{Context: ctx},
 		binding.PackBalanceOf(owner), binding.UnpackBalanceOf)
 	if err != nil {
 		return contracts.Amount{}, fmt.Errorf("token balance of %s: %w", owner, err)

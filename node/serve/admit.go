@@ -11,7 +11,10 @@ import (
 	"byway/contracts"
 	"byway/node/wire"
 	"byway/payments"
+	"byway/payments/pace"
+	"byway/payments/payee"
 	"byway/tunnel"
+	"byway/tunnel/meter"
 )
 
 // admit takes the session's id and a place, checks a Hello against its signature, the offer, the chain and the ledger,
@@ -44,8 +47,8 @@ func (s *Server) end(ctx context.Context, one *session, u payments.Usage) error 
 }
 
 // open checks all that a Hello says, what is cheap first, and records its session with its first promise.
-func (s *Server) open(ctx context.Context, knock *hello, one *session, h *wire.Hello) (payments.Opened, error) {
-	none := payments.Opened{}
+func (s *Server) open(ctx context.Context, knock *hello, one *session, h *wire.Hello) (payee.Opening, error) {
+	none := payee.Opening{}
 	version, err := wire.Spoken().Common(h.Versions)
 	if err != nil {
 		return none, err
@@ -87,7 +90,7 @@ func (s *Server) open(ctx context.Context, knock *hello, one *session, h *wire.H
 	}
 	first := h.First.On(one.terms.Channel)
 	opened, err := s.cfg.Payee.Open(ctx, one.terms, first, reserve)
-	var stale *payments.StaleError
+	var stale *payee.StaleError
 	for asked := 0; asked < recalls && errors.As(err, &stale) && stale.Latest != nil; asked++ {
 		if first, err = s.recall(ctx, knock, one.terms.Channel, *stale.Latest); err != nil {
 			return none, err
@@ -116,8 +119,8 @@ func (s *Server) timely(ctx context.Context, seconds uint64) error {
 		return nil
 	}
 	return refused(wire.RefusedClock, fmt.Sprintf("the Hello is of %s, and by the chain's time as the provider knows it is "+
-		"%s, more than %s apart: see byway status whether an endpoint of the chain is behind, and set this machine's clock "+
-		"where none answers; or choose another provider", said.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339),
+		"%s, more than %s apart: see whether an endpoint of the chain is behind, and set this machine's clock where none "+
+		"answers; or choose another provider", said.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339),
 		helloSkew))
 }
 
@@ -129,7 +132,7 @@ var errKnown = refused(wire.RefusedSession,
 var errFull = refused(wire.RefusedBusy, "no room for another session: try again later")
 
 // welcome adds the peer of a recorded session and answers.
-func (s *Server) welcome(knock *hello, h *wire.Hello, one *session, opened payments.Opened) error {
+func (s *Server) welcome(knock *hello, h *wire.Hello, one *session, opened payee.Opening) error {
 	if err := s.addPeer(one, h, opened); err != nil {
 		return err
 	}
@@ -151,8 +154,8 @@ func (s *Server) recall(ctx context.Context, knock *hello, c contracts.Channel, 
 	promise payments.Promise, err error,
 ) {
 	told := wire.NewPromise(latest)
-	reply, err := knock.ask(ctx, &wire.Refused{
-		Code: wire.RefusedStale, Reason: payments.ErrNotRising.Error(), Latest: &told,
+	reply, err := knock.ask(ctx, &wire.Refusal{
+		Code: wire.RefusedStale, Reason: payee.ErrNotRising.Error(), Latest: &told,
 	})
 	if err != nil {
 		return promise, err
@@ -165,7 +168,7 @@ func (s *Server) recall(ctx context.Context, knock *hello, c contracts.Channel, 
 }
 
 // addPeer makes the session's keys and lets its peer into the tunnel.
-func (s *Server) addPeer(one *session, h *wire.Hello, opened payments.Opened) error {
+func (s *Server) addPeer(one *session, h *wire.Hello, opened payee.Opening) error {
 	psk, ciphertext, err := wire.Encapsulate(h, s.cfg.Exit.PublicKey())
 	if err != nil {
 		return refused(wire.RefusedProtocol, err.Error())
@@ -182,7 +185,7 @@ func (s *Server) addPeer(one *session, h *wire.Hello, opened payments.Opened) er
 	if err := inner.SetRate((s.cfg.Rate + 7) / 8); err != nil {
 		s.log.Warn("the kernel does not hold a session back to its rate: what is too much is dropped at once", "error", err)
 	}
-	inner.SetTick(payments.WakeEvery(one.terms.Tick))
+	inner.SetTick(pace.WakeEvery(one.terms.Tick))
 	s.cfg.Payee.Attach(one.id, func() payments.Usage { return usageOf(inner) })
 	s.cfg.Host.Keep(one.remote, one.tag())
 	one.inner, one.ciphertext, one.credit = inner, ciphertext, opened.Credit
@@ -191,16 +194,16 @@ func (s *Server) addPeer(one *session, h *wire.Hello, opened payments.Opened) er
 }
 
 // gateOf is the gate of a session's vault, which the payee opens: see [NewGate].
-func gateOf(o payments.Opened) *tunnel.Gate {
-	gate, ok := o.Gate.(*tunnel.Gate)
+func gateOf(o payee.Opening) *meter.Gate {
+	gate, ok := o.Gate.(*meter.Gate)
 	if !ok {
-		gate = tunnel.NewGate(0) // a payee that makes no gates serves nothing
+		gate = meter.NewGate(0) // a payee that makes no gates serves nothing
 	}
 	return gate
 }
 
-// NewGate makes a shut gate, for [payments.PayeeConfig].
-func NewGate() payments.Gate { return tunnel.NewGate(0) }
+// NewGate makes a shut gate, for [payee.Config].
+func NewGate() payee.Gate { return meter.NewGate(0) }
 
 func usageOf(inner *tunnel.Session) payments.Usage {
 	c := inner.Counters()
@@ -217,19 +220,19 @@ func (s *Server) removePeer(one *session) {
 }
 
 // refused is a refusal for a reason in words.
-func refused(code wire.RefusalCode, reason string) *wire.RefusedError {
-	return &wire.RefusedError{Code: code, Reason: reason}
+func refused(code wire.RefusalCode, reason string) *wire.RefusalError {
+	return &wire.RefusalError{Code: code, Reason: reason}
 }
 
 // refusal turns an error of the payment engine into what the consumer is told.
 func refusal(err error) error {
 	var unfunded *payments.UnfundedError
-	var newcomer *payments.NewcomerError
+	var newcomer *payee.NewcomerError
 	var code wire.RefusalCode
 	switch {
 	case errors.As(err, &newcomer):
-		return &wire.RefusedError{Code: wire.RefusedNewcomer, Reason: "the provider trusts no more strangers for now", Need: newcomer.Need}
-	case errors.Is(err, payments.ErrNotRising):
+		return &wire.RefusalError{Code: wire.RefusedNewcomer, Reason: "the provider trusts no more strangers for now", Need: newcomer.Need}
+	case errors.Is(err, payee.ErrNotRising):
 		code = wire.RefusedStale
 	case errors.Is(err, payments.ErrSessionClosed), errors.Is(err, payments.ErrSessionExists):
 		return errKnown

@@ -24,7 +24,7 @@ const (
 	emptyRate  = 1
 	// doubtfulPlaces bounds how many places are remembered.
 	doubtfulPlaces = 4096
-	// A place is what one customer of a network has, as a rule: RFC 6177 for IPv6.
+	// A place belongs to one customer of a network, as a rule: RFC 6177 for IPv6.
 	placeBits4, placeBits6 = 24, 48
 )
 
@@ -35,7 +35,7 @@ func (d *doubts) check(place netip.Prefix) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if l := d.places[place]; l != nil && l.Tokens() < 1 {
-		return &wire.RefusedError{
+		return &wire.RefusalError{
 			Code: wire.RefusedBusy, Reason: "too many vaults without funds came from this network: try again in a minute",
 		}
 	}

@@ -15,7 +15,7 @@ func TestAdversaryEmptyVaultsOfOneNetworkHoldUpNoOther(t *testing.T) {
 	looked, turned := 0, 0
 	const vaults = 1000
 	for range vaults {
-		var refused *wire.RefusedError
+		var refused *wire.RefusalError
 		switch err := d.check(bad); {
 		case err == nil:
 			looked++

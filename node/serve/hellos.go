@@ -13,7 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
-	"byway/ipfs"
+	"byway/ipfs/admission"
 	"byway/node/wire"
 )
 
@@ -40,11 +40,11 @@ const (
 
 // Pools are the room that the host gives the protocols of this package, apart from all others: a provider's
 // sessions, and as many strangers as may knock. A consumer, who serves nobody, has none.
-func Pools(sessions int) map[protocol.ID]ipfs.Pool {
+func Pools(sessions int) map[protocol.ID]admission.Pool {
 	if sessions == 0 {
 		return nil
 	}
-	return map[protocol.ID]ipfs.Pool{
+	return map[protocol.ID]admission.Pool{
 		wire.SessionProtocol: {Streams: 2*sessions + 2*HelloStreams, PerPeer: sessionsPerPeer},
 		wire.ReleaseProtocol: {Streams: 2 * releaseStreams, PerPeer: 2 * HellosPerPeer},
 	}
@@ -209,7 +209,7 @@ func (h *hello) listen() {
 }
 
 // ask sends a refusal that the consumer may answer, and returns its answer. The stream is one of the silent meanwhile.
-func (h *hello) ask(ctx context.Context, f *wire.Refused) (wire.Frame, error) {
+func (h *hello) ask(ctx context.Context, f *wire.Refusal) (wire.Frame, error) {
 	over := wire.NewStream(h.stream)
 	h.listen()
 	if err := over.Send(f); err != nil {

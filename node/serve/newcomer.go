@@ -7,6 +7,7 @@ import (
 
 	"byway/node/wire"
 	"byway/payments"
+	"byway/payments/payee"
 )
 
 // setAside makes the refusal of a Hello that could not be opened for that cause. A newcomer whose account can send no
@@ -15,7 +16,7 @@ import (
 func (s *Server) setAside(
 	ctx context.Context, place netip.Prefix, h *wire.Hello, reserve *payments.Reserve, cause error,
 ) error {
-	var newcomer *payments.NewcomerError
+	var newcomer *payee.NewcomerError
 	if reserve == nil || !errors.As(cause, &newcomer) || !h.Extensions.Has(wire.KindElsewhere) {
 		return refusal(cause)
 	}
@@ -31,7 +32,7 @@ func (s *Server) setAside(
 		}
 		return refusal(cause)
 	}
-	return &wire.RefusedError{
+	return &wire.RefusalError{
 		Code: wire.RefusedNewcomer, Need: newcomer.Need, Reason: "the provider trusts no more strangers for now, and is setting " +
 			"the reserve aside that came with the Hello: come again within a block or two. Where that fails",
 	}

@@ -9,7 +9,7 @@ import (
 
 	"byway/node/wire"
 	"byway/payments"
-	"byway/tunnel"
+	"byway/tunnel/meter"
 )
 
 // A server serves so many sessions at once, and a place among them is for those who use it. Where all are taken, a session
@@ -70,7 +70,7 @@ type seat struct {
 
 // traffic is a session's peer in the tunnel. It is paused while the session rests.
 type traffic interface {
-	Counters() tunnel.Counters
+	Counters() meter.Counters
 	Pause(on bool)
 }
 

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"byway/payments"
-	"byway/tunnel"
+	"byway/tunnel/meter"
 )
 
 // counted stands for a session's peer in the tunnel.
@@ -19,8 +19,8 @@ type counted struct {
 	paused bool
 }
 
-func (p *counted) Counters() tunnel.Counters { return tunnel.Counters{Tx: p.moved} }
-func (p *counted) Pause(on bool)             { p.paused = on }
+func (p *counted) Counters() meter.Counters { return meter.Counters{Tx: p.moved} }
+func (p *counted) Pause(on bool)            { p.paused = on }
 
 // life is a session as the test knows it.
 type life struct {

@@ -7,6 +7,7 @@ import (
 	"byway/contracts"
 	"byway/node/wire"
 	"byway/payments"
+	"byway/payments/payee"
 )
 
 // checkReserve returns the reserve that came with a Hello, or another one that it asks for; nil where it would raise nothing,
@@ -15,8 +16,8 @@ func (s *Server) checkReserve(ctx context.Context, knock *hello, c contracts.Cha
 	*payments.Reserve, error,
 ) {
 	reserve, err := s.worth(ctx, c, r)
-	if errors.Is(err, payments.ErrReserveEpoch) {
-		reply, failed := knock.ask(ctx, &wire.Refused{Code: wire.RefusedReserve, Reason: err.Error()})
+	if errors.Is(err, payee.ErrReserveEpoch) {
+		reply, failed := knock.ask(ctx, &wire.Refusal{Code: wire.RefusedReserve, Reason: err.Error()})
 		if failed != nil {
 			return nil, failed
 		}

@@ -18,11 +18,12 @@ import (
 	"byway/contracts"
 	"byway/node/wire"
 	"byway/payments"
+	"byway/payments/payee"
 	"byway/registry"
 	"byway/tunnel"
 )
 
-// Host is what a server needs of the libp2p host: a peer that is kept, once or more, makes no room for newcomers until
+// Host keeps peers in the libp2p host: one that is kept, once or more, makes no room for newcomers until
 // it is let go of as often, each time by the same tag.
 type Host interface {
 	Keep(p peer.ID, tag string)
@@ -32,15 +33,15 @@ type Host interface {
 // Config says what is served. All of it is required, except where it says otherwise.
 type Config struct {
 	Domain payments.Domain
-	Payee  *payments.Payee
+	Payee  *payee.Payee
 	Key    contracts.Signer // the payee's; signs releases
 	Exit   *tunnel.Exit
 	Host   Host
 	Self   peer.ID // the host's
 
-	// Offer is what is sold now.
-	Offer func() registry.Signed
-	// Places are what sessions share, Rate what one may move, both directions together, in bit/s; 0: no bound.
+	// Offer returns the offer that is sold now.
+	Offer func() registry.SignedOffer
+	// Places are shared by the sessions; Rate bounds each, both directions together, in bit/s; 0: no bound.
 	Places Places
 	Rate   uint64
 	// Private says that the network is one for development: all of it may be on one machine.
@@ -56,7 +57,7 @@ type Config struct {
 	SecureAbove contracts.Amount
 	Secure      func()
 	// SetAside has the reserve posted that came with a refused newcomer's Hello, so that need is guaranteed, and does not wait
-	// for that: see [payments.Claimer.SetAside].
+	// for that: see [byway/payments/claim.Claimer.SetAside].
 	SetAside func(ctx context.Context, from string, r payments.Reserve, need contracts.Amount) error
 
 	Log *slog.Logger
@@ -208,7 +209,7 @@ func (s *Server) served() (list []*session) {
 	return list
 }
 
-// Use is what of a server's room is taken: sessions that have a place, those that rest, and how many have one at most.
+// Use counts how much of a server's room is taken: sessions with a place, those that rest, and the most with one.
 type Use struct {
 	Sessions, Resting, SessionsMost int
 	Hellos, Releases                HelloUse

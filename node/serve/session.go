@@ -15,6 +15,8 @@ import (
 	"byway/contracts/text"
 	"byway/node/wire"
 	"byway/payments"
+	"byway/payments/ledger"
+	"byway/payments/payee"
 	"byway/tunnel"
 )
 
@@ -53,7 +55,7 @@ type session struct {
 	seat                 // guarded by server.mu
 
 	stream    wire.Stream
-	frames    <-chan wire.Incoming
+	frames    <-chan wire.Arrival
 	vain      int       // Pays that brought nothing since the latest tick
 	secured   bool      // the consumer's reserve has been seen to
 	heldAt    time.Time // when the gate shut; zero while it is open
@@ -63,7 +65,7 @@ type session struct {
 
 	mu     sync.Mutex
 	state  wire.State
-	credit payments.Credit
+	credit payee.Credit
 }
 
 // attachment hands a stream to the session's goroutine; done is closed when the session is through with it.
@@ -82,7 +84,7 @@ func newSession(server *Server, id payments.SessionID, remote peer.ID) *session 
 // servedLocked reports whether the session's peer is in the tunnel. server.mu is held.
 func (s *session) servedLocked() bool { return s != nil && s.traffic != nil }
 
-// tag is what the session's peer is kept for.
+// tag names the reason that the session's peer is kept for, to the host.
 func (s *session) tag() string { return "byway-session-" + s.id.String() }
 
 func (s *session) welcome(latest *payments.Promise) *wire.Welcome {
@@ -131,7 +133,7 @@ var (
 	errUnsettled      = fmt.Errorf("no last promise within %s", wire.FinalPatience)
 )
 
-// closeFor is what the consumer is told of an end.
+// closeFor tells the consumer of an end, by code and reason.
 func closeFor(cause error) *wire.Close {
 	code, reason := ending(cause)
 	return &wire.Close{Code: code, Reason: reason}
@@ -141,19 +143,19 @@ func closeFor(cause error) *wire.Close {
 func ending(cause error) (wire.CloseCode, string) {
 	reason := text.Cut(cause.Error(), wire.MaxReason)
 	var unfunded *payments.UnfundedError
-	var newcomer *payments.NewcomerError
+	var newcomer *payee.NewcomerError
 	switch {
 	case errors.Is(cause, errConsumerCloses):
 		return wire.ClosedDone, "closed"
 	case errors.Is(cause, context.Canceled):
 		return wire.ClosedStopping, "the provider stops"
-	case errors.Is(cause, payments.ErrLedger):
+	case errors.Is(cause, ledger.ErrStore):
 		return wire.ClosedStopping, reason
 	case errors.Is(cause, errUnpaid), errors.Is(cause, errGone), errors.Is(cause, errUnsettled):
 		return wire.ClosedUnpaid, reason
 	case errors.Is(cause, errGaveWay):
 		return wire.ClosedGaveWay, reason + ": connect again, or to another provider"
-	case errors.Is(cause, payments.ErrNotRising):
+	case errors.Is(cause, payee.ErrNotRising):
 		return wire.ClosedProtocol, text.Cut("another machine pays with the same key, or this home is a copy of one that went on: use one "+
 			"at a time and connect again, what was promised is made out then: "+reason, wire.MaxReason)
 	case errors.Is(cause, errExitClosed):
@@ -298,7 +300,7 @@ func (s *session) watch() error {
 // TroubleGrace is how long a session waits for an exit that forwards nothing.
 const TroubleGrace = 2 * time.Second
 
-// errExitClosed is what a consumer hears then. What exactly is wrong is the provider's own affair.
+// errExitClosed tells a consumer of it. What exactly is wrong is the provider's own affair.
 var errExitClosed = errors.New("the provider's exit forwards nothing: its host's firewall was changed")
 
 func (s *session) usage() payments.Usage { return usageOf(s.inner) }
@@ -436,7 +438,7 @@ type SessionStatus struct {
 	Allowed uint64 `json:"allowed_bytes"`
 	// ServeUntil is until when it can be served, by this machine's clock, should the chain be out of reach from now on.
 	ServeUntil time.Time `json:"serve_without_chain_until"`
-	// Use is what the session has of its limits.
+	// Use counts how much of its limits the session takes.
 	Use tunnel.Use `json:"use"`
 }
 

@@ -9,6 +9,8 @@ import (
 	"byway/contracts"
 	"byway/node/wire"
 	"byway/payments"
+	"byway/payments/ledger"
+	"byway/payments/payee"
 )
 
 func TestEveryEndHasItsCode(t *testing.T) {
@@ -19,14 +21,14 @@ func TestEveryEndHasItsCode(t *testing.T) {
 	}{
 		{errConsumerCloses, wire.ClosedDone},
 		{context.Canceled, wire.ClosedStopping},
-		{fmt.Errorf("store: %w", payments.ErrLedger), wire.ClosedStopping},
+		{fmt.Errorf("store: %w", ledger.ErrStore), wire.ClosedStopping},
 		{errUnpaid, wire.ClosedUnpaid},
 		{errGone, wire.ClosedUnpaid},
 		{errExitClosed, wire.ClosedExit},
 		{fmt.Errorf("accept: %w", &payments.UnfundedError{}), wire.ClosedUnfunded},
 		{payments.ErrExiting, wire.ClosedUnfunded},
 		{contracts.ErrBadSignature, wire.ClosedProtocol},
-		{payments.ErrNotRising, wire.ClosedProtocol},
+		{payee.ErrNotRising, wire.ClosedProtocol},
 		{&wire.ProtocolError{Err: errors.New("Welcome")}, wire.ClosedProtocol},
 	} {
 		if code, reason := ending(c.cause); code != c.want || reason == "" {

@@ -42,7 +42,7 @@ func newFrame(t frameType) Frame {
 	case typeWelcome:
 		return new(Welcome)
 	case typeRefused:
-		return new(Refused)
+		return new(Refusal)
 	case typePay:
 		return new(Pay)
 	case typeStatus:
@@ -61,8 +61,8 @@ func newFrame(t frameType) Frame {
 	return nil
 }
 
-// checked is a frame with bounds beyond those of its encoding.
-type checked interface{ check() error }
+// checker is a frame with bounds beyond those of its encoding.
+type checker interface{ check() error }
 
 func (h *Hello) check() error {
 	if err := h.Versions.check(); err != nil {
@@ -83,7 +83,7 @@ func (w *Welcome) check() error {
 	return w.Extensions.check()
 }
 
-func (f *Refused) check() error {
+func (f *Refusal) check() error {
 	if f.Versions == nil {
 		return nil
 	}
@@ -92,8 +92,8 @@ func (f *Refused) check() error {
 
 func (f *Status) check() error { return f.Extensions.check() }
 
-// extended is a frame that later programs may add to.
-type extended interface{ extensions() Extensions }
+// extensible is a frame that later programs may add to.
+type extensible interface{ extensions() Extensions }
 
 func (h *Hello) extensions() Extensions   { return h.Extensions }
 func (w *Welcome) extensions() Extensions { return w.Extensions }
@@ -101,7 +101,7 @@ func (f *Status) extensions() Extensions  { return f.Extensions }
 
 // encode returns type and body, without the length. A frame beyond its bounds is an error.
 func encode(f Frame) ([]byte, error) {
-	if c, ok := f.(checked); ok {
+	if c, ok := f.(checker); ok {
 		if err := c.check(); err != nil {
 			return nil, fmt.Errorf("%s: %w", Name(f), err)
 		}
@@ -141,7 +141,7 @@ func decode(b []byte) (Frame, error) {
 	if !bytes.Equal(again, b) {
 		return nil, &ProtocolError{fmt.Errorf("%s is not in canonical form", Name(f))}
 	}
-	if e, ok := f.(extended); ok {
+	if e, ok := f.(extensible); ok {
 		if err := e.extensions().understood(); err != nil {
 			return nil, &ProtocolError{fmt.Errorf("%s: %w", Name(f), err)}
 		}

@@ -1,6 +1,9 @@
 package wire
 
 import (
+	"fmt"
+	"strings"
+
 	"byway/contracts"
 	"byway/payments"
 )
@@ -77,8 +80,8 @@ type Welcome struct {
 	Resting    bool       `cbor:"13,keyasint,omitempty"` // all places are taken: it waits for one
 }
 
-// Refused ends a session that never began.
-type Refused struct {
+// Refusal ends a session that never began.
+type Refusal struct {
 	Code   RefusalCode `cbor:"1,keyasint"`
 	Reason string      `cbor:"2,keyasint"`
 	Latest *Promise    `cbor:"3,keyasint,omitempty"` // with RefusedStale: what the consumer must rise above
@@ -127,7 +130,7 @@ type Resume struct {
 
 func (*Hello) frameType() frameType   { return typeHello }
 func (*Welcome) frameType() frameType { return typeWelcome }
-func (*Refused) frameType() frameType { return typeRefused }
+func (*Refusal) frameType() frameType { return typeRefused }
 func (*Pay) frameType() frameType     { return typePay }
 func (*Status) frameType() frameType  { return typeStatus }
 func (*Close) frameType() frameType   { return typeClose }
@@ -163,4 +166,37 @@ func amountOf(b [contracts.AmountSize]byte) contracts.Amount {
 		panic(err) // The length is right by type.
 	}
 	return a
+}
+
+// TransportUDP carries WireGuard's datagrams as they are. Its address is "address:port", and it has no parameters.
+const TransportUDP = "udp"
+
+// MaxEndpoints is how many endpoints a Welcome may name.
+const MaxEndpoints = 8
+
+// The bounds of one, in bytes.
+const (
+	maxTransport  = 16
+	maxAddress    = 256
+	maxParameters = 256
+)
+
+// Endpoint is a way to a provider's WireGuard. What address and parameters mean is the transport's to say; a consumer
+// passes over transports that it does not speak.
+type Endpoint struct {
+	Transport  string `cbor:"1,keyasint"` // of a-z, 0-9 and -
+	Address    string `cbor:"2,keyasint"`
+	Parameters []byte `cbor:"3,keyasint,omitempty"`
+}
+
+func (e Endpoint) check() error {
+	if e.Transport == "" || len(e.Transport) > maxTransport ||
+		strings.Trim(e.Transport, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return fmt.Errorf("%.32q is no transport's name", e.Transport)
+	}
+	if len(e.Address) > maxAddress || len(e.Parameters) > maxParameters {
+		return fmt.Errorf("an address of %d bytes with %d of parameters, %d and %d are the most", len(e.Address),
+			len(e.Parameters), maxAddress, maxParameters)
+	}
+	return nil
 }

@@ -19,7 +19,7 @@ func (h *Hello) Channel(payee common.Address) contracts.Channel {
 	return contracts.Channel{Vault: contracts.Vault{Token: h.Token, Payer: h.Payer, Signer: h.Signer}, Payee: payee}
 }
 
-// hash is what a Hello says between two hosts: SHA-256 of the tag, both hosts' ids and the frame without its signature,
+// hash binds a Hello to two hosts: SHA-256 of the tag, both hosts' ids and the frame without its signature,
 // each with its length before it (four bytes, big-endian).
 func (h *Hello) hash(hosts Hosts) (common.Hash, error) {
 	unsigned := *h

@@ -4,7 +4,7 @@ import (
 	"crypto/mlkem"
 	"testing"
 
-	"byway/tunnel"
+	"byway/tunnel/wireguard"
 )
 
 func TestBothSidesDeriveOnePresharedKeyFromOneTranscript(t *testing.T) {
@@ -14,12 +14,12 @@ func TestBothSidesDeriveOnePresharedKeyFromOneTranscript(t *testing.T) {
 		t.Fatal(err)
 	}
 	hello := &Hello{Offer: []byte{1}, KEM: key.EncapsulationKey().Bytes(), WireGuard: [32]byte{2}}
-	provider := tunnel.Key{3}
+	provider := wireguard.Key{3}
 	psk, ciphertext, err := Encapsulate(hello, provider)
 	if err != nil {
 		t.Fatal(err)
 	}
-	derive := func(change func(*Hello, *Welcome)) tunnel.Key {
+	derive := func(change func(*Hello, *Welcome)) wireguard.Key {
 		h := *hello
 		w := &Welcome{WireGuard: provider, Ciphertext: ciphertext}
 		change(&h, w)

@@ -28,33 +28,32 @@ const (
 	RefusedNewcomer                        // a stranger is served once funds are set aside on chain; how much is attached
 )
 
-// RefusedError is a provider's refusal to open a session.
-type RefusedError struct {
+// RefusalError is a provider's refusal to open a session.
+type RefusalError struct {
 	Code   RefusalCode
 	Reason string // given by the provider: escaped before it is shown
-	// Need is what must be set aside on chain for this provider, as a lifetime total in base units: with RefusedNewcomer.
+	// Need must be set aside on chain for this provider, a lifetime total in base units: with RefusedNewcomer.
 	Need contracts.Amount
-	// Versions are what the provider speaks: with RefusedVersion.
+	// Versions are the ones that the provider speaks: with RefusedVersion.
 	Versions Versions
 }
 
-func (e *RefusedError) Error() string {
+func (e *RefusalError) Error() string {
 	said := "provider refused the session: " + text.Cut(e.Reason, MaxReason)
 	if e.Code == RefusedNewcomer && !e.Need.IsZero() {
-		said += fmt.Sprintf(": make an on-chain reserve of at least %s base units for this provider (byway channel open), "+
-			"then come again", e.Need)
+		said += fmt.Sprintf(": make an on-chain reserve of at least %s base units for this provider, then come again", e.Need)
 	}
 	return said
 }
 
-// NewRefused is how an error is told to the other side: a [*RefusedError] as it is, anything else as a fault of ours
+// NewRefusal is how an error is told to the other side: a [*RefusalError] as it is, anything else as a fault of ours
 // that is not explained to strangers.
-func NewRefused(err error) *Refused {
-	var refused *RefusedError
+func NewRefusal(err error) *Refusal {
+	var refused *RefusalError
 	if !errors.As(err, &refused) {
-		return &Refused{Code: RefusedInternal, Reason: "internal error"}
+		return &Refusal{Code: RefusedInternal, Reason: "internal error"}
 	}
-	f := &Refused{Code: refused.Code, Reason: text.Cut(refused.Reason, MaxReason)}
+	f := &Refusal{Code: refused.Code, Reason: text.Cut(refused.Reason, MaxReason)}
 	if !refused.Need.IsZero() {
 		need := refused.Need.Bytes()
 		f.Need = &need
@@ -66,8 +65,8 @@ func NewRefused(err error) *Refused {
 }
 
 // Err is the refusal as an error.
-func (f *Refused) Err() *RefusedError {
-	e := &RefusedError{Code: f.Code, Reason: f.Reason}
+func (f *Refusal) Err() *RefusalError {
+	e := &RefusalError{Code: f.Code, Reason: f.Reason}
 	if f.Need != nil {
 		e.Need = amountOf(*f.Need)
 	}

@@ -65,7 +65,7 @@ func (f *Release) On(c contracts.Channel) (payments.Release, error) {
 // Hosts are the two ends of a stream, as libp2p proved them.
 type Hosts struct{ Consumer, Provider peer.ID }
 
-// digest is what the session key signs.
+// digest hashes the request for the session key to sign.
 func (f *AskRelease) digest(d payments.Domain, payee common.Address, hosts Hosts) common.Hash {
 	separator := d.Separator()
 	var when [8]byte

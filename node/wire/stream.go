@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Transport is what of a libp2p stream the frames need.
+// Transport carries frames; a libp2p stream is one.
 type Transport interface {
 	io.ReadWriteCloser
 	CloseWrite() error
@@ -76,21 +76,21 @@ func (s Stream) Send(f Frame) error {
 	return nil
 }
 
-// Incoming is what a stream's reader got: a frame, or how the stream ended.
-type Incoming struct {
+// Arrival holds a frame that a stream's reader got, or how the stream ended.
+type Arrival struct {
 	Frame Frame
 	Err   error
 }
 
 // Listen starts a reader that passes on what the stream brings until it ends. The channel is closed after the error;
 // who stops listening before that resets the stream and calls [Drain].
-func (s Stream) Listen() <-chan Incoming {
-	out := make(chan Incoming, 1)
+func (s Stream) Listen() <-chan Arrival {
+	out := make(chan Arrival, 1)
 	go func() {
 		defer close(out)
 		for {
 			f, err := s.Receive(0)
-			out <- Incoming{f, err}
+			out <- Arrival{f, err}
 			if err != nil {
 				return
 			}
@@ -100,7 +100,7 @@ func (s Stream) Listen() <-chan Incoming {
 }
 
 // Drain takes what a stream's reader still has to say, so that it can end. The stream is closed or reset already.
-func Drain(frames <-chan Incoming) {
+func Drain(frames <-chan Arrival) {
 	if frames == nil {
 		return
 	}
@@ -112,7 +112,7 @@ func Drain(frames <-chan Incoming) {
 
 // Refuse answers why nothing comes of a stream, and ends it.
 func (s Stream) Refuse(err error) {
-	if s.Send(NewRefused(err)) != nil {
+	if s.Send(NewRefusal(err)) != nil {
 		s.Reset()
 		return
 	}

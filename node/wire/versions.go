@@ -26,7 +26,7 @@ func (v Versions) check() error {
 func (v Versions) Has(version uint16) bool { return v.From <= version && version <= v.To }
 
 // Common is the highest version that both a provider, who speaks v, and a consumer speak. The error is a
-// [*RefusedError] that says which of the two must be updated.
+// [*RefusalError] that says which of the two must be updated.
 func (v Versions) Common(consumer Versions) (uint16, error) {
 	highest := min(v.To, consumer.To)
 	if v.Has(highest) && consumer.Has(highest) {
@@ -36,7 +36,7 @@ func (v Versions) Common(consumer Versions) (uint16, error) {
 	if consumer.To < v.From {
 		behind = "update the consumer"
 	}
-	return 0, &RefusedError{Code: RefusedVersion, Versions: v, Reason: fmt.Sprintf(
+	return 0, &RefusalError{Code: RefusedVersion, Versions: v, Reason: fmt.Sprintf(
 		"the provider speaks versions %d to %d of the session protocol, the consumer %d to %d: %s", v.From, v.To,
 		consumer.From, consumer.To, behind)}
 }
@@ -47,7 +47,7 @@ const (
 	maxExtensionBody = 1 << 10
 )
 
-// Extension is what a later program adds to a frame: see the package's table of kinds.
+// Extension lets a later program add to a frame: see the package's table of kinds.
 type Extension struct {
 	Kind     uint16 `cbor:"1,keyasint"`
 	Critical bool   `cbor:"2,keyasint,omitempty"` // whoever does not speak it must not go on

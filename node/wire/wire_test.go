@@ -35,9 +35,9 @@ func sampleFrames() []Frame {
 			DNS:       []byte{10, 0, 0, 1}, MTU: 1420, Ciphertext: bytes.Repeat([]byte{7}, 1088), Tick: 1 << 20, Window: 4 << 20,
 			Latest: &promise, Extensions: more,
 		},
-		&Refused{Code: RefusedStale, Reason: "promise does not rise", Latest: &promise},
-		&Refused{Code: RefusedNewcomer, Reason: "not yet", Need: &[12]byte{11: 5}},
-		&Refused{Code: RefusedVersion, Reason: "too old", Versions: &Versions{2, 3}},
+		&Refusal{Code: RefusedStale, Reason: "promise does not rise", Latest: &promise},
+		&Refusal{Code: RefusedNewcomer, Reason: "not yet", Need: &[12]byte{11: 5}},
+		&Refusal{Code: RefusedVersion, Reason: "too old", Versions: &Versions{2, 3}},
 		&Pay{Promise: promise},
 		&Status{Rx: 1, Tx: 1 << 40, Promised: [12]byte{3}, Left: 9, Window: 8, Held: true, Final: true, Extensions: more},
 		&Close{Code: ClosedGaveWay, Reason: "done", Settled: true},
@@ -187,8 +187,8 @@ func TestDecodeRefusesWhatIsBeyondTheBounds(t *testing.T) {
 		"parameters too long":          {welcome([]Endpoint{{Transport: "udp", Parameters: make([]byte, maxParameters+1)}}), false},
 		"versions that fall":           {&Hello{Versions: Versions{3, 2}}, false},
 		"version nought":               {&Hello{}, false},
-		"a refusal's versions fall":    {&Refused{Versions: &Versions{3, 2}}, false},
-		"a refusal's versions are two": {&Refused{Versions: &Versions{2, 2}}, true},
+		"a refusal's versions fall":    {&Refusal{Versions: &Versions{3, 2}}, false},
+		"a refusal's versions are two": {&Refusal{Versions: &Versions{2, 2}}, true},
 	} {
 		b := append([]byte{byte(c.frame.frameType())}, marshal(t, c.frame)...)
 		_, err := decode(b)
@@ -237,7 +237,7 @@ func TestTheHighestCommonVersionIsSpoken(t *testing.T) {
 			}
 			continue
 		}
-		var refused *RefusedError
+		var refused *RefusalError
 		if !errors.As(err, &refused) || refused.Code != RefusedVersion || refused.Versions != c.provider ||
 			!strings.Contains(refused.Reason, c.update) {
 			t.Errorf("%v and %v: %v", c.provider, c.consumer, err)
@@ -246,12 +246,12 @@ func TestTheHighestCommonVersionIsSpoken(t *testing.T) {
 }
 
 func TestARefusalArrivesAsItWasMeant(t *testing.T) {
-	for _, said := range []*RefusedError{
+	for _, said := range []*RefusalError{
 		{Code: RefusedBusy, Reason: "full"},
 		{Code: RefusedVersion, Reason: "too old", Versions: Versions{2, 3}},
 		{Code: RefusedNewcomer, Reason: "strangers reserve first", Need: contracts.NewAmount(77)},
 	} {
-		b, err := encode(NewRefused(fmt.Errorf("admit: %w", said)))
+		b, err := encode(NewRefusal(fmt.Errorf("admit: %w", said)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,14 +259,14 @@ func TestARefusalArrivesAsItWasMeant(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if heard := f.(*Refused).Err(); *heard != *said {
+		if heard := f.(*Refusal).Err(); *heard != *said {
 			t.Errorf("said %+v, heard %+v", said, heard)
 		}
 	}
-	if told := NewRefused(errors.New("the disk at /secret is full")); told.Code != RefusedInternal || told.Reason != "internal error" {
+	if told := NewRefusal(errors.New("the disk at /secret is full")); told.Code != RefusedInternal || told.Reason != "internal error" {
 		t.Errorf("a fault of ours is told as %+v", told)
 	}
-	if text := (&RefusedError{Code: RefusedNewcomer, Need: contracts.NewAmount(77)}).Error(); !strings.Contains(text, "at least 77 base units") {
+	if text := (&RefusalError{Code: RefusedNewcomer, Need: contracts.NewAmount(77)}).Error(); !strings.Contains(text, "at least 77 base units") {
 		t.Errorf("a newcomer reads %q", text)
 	}
 }

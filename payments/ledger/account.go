@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
+	"byway/payments"
 )
 
 // What is settled on a channel is the chain's word, and no answer of the chain is final: each is stored with its block,
@@ -35,20 +36,14 @@ const (
 	Payee Side = 2
 )
 
-// Domain names a deployment of the Channels contract.
-type Domain struct {
-	ChainID  uint64
-	Contract common.Address
-}
-
 // Account is a channel as one side's ledger has it, in base units: Total = Other + Credit + the amounts of its sessions.
 type Account struct {
 	ID      int64 // of the row
 	Side    Side
-	Domain  Domain
+	Domain  payments.Domain
 	Channel contracts.Channel
-	// Total is the highest promise given or received. Credit is what of it no session was billed for yet, and Other what
-	// is used up and no recorded session has paid.
+	// Total is the highest promise given or received. Credit is the part of it that no session was billed for yet, and
+	// Other what is used up and no recorded session has paid.
 	Total, Other, Credit contracts.Amount
 	// Sig is Total's EIP-2098 signature; it means nothing while Total is zero.
 	Sig [64]byte
@@ -64,21 +59,29 @@ type Account struct {
 
 	OwedSince time.Time // zero while nothing is owed
 
-	// The payee's books, see [byway/payments.Account]: they began at the total Base; Counted, Granted and Lost are in base
-	// units, Window in bytes. ForgivenAt is when a crash was last held against nobody.
-	// On the payer's side Lost is what was given up of it, see [byway/payments.Payer.GiveUp], and the others are zero.
+	// The payee's books, see [byway/payments/payee.Account]: they began at the total Base; Counted, Granted and Lost are
+	// in base units, Window in bytes. ForgivenAt is when a crash was last held against nobody. On the payer's side Lost is
+	// what was given up of it, see [byway/payments/payer.Payer.GiveUp], and the others are zero.
 	Base, Counted, Granted, Lost contracts.Amount
 	Window                       uint64
 	ForgivenAt                   time.Time
 }
 
-// Believed is what counts as settled, in base units: more than was ever promised counts once the chain has said it
-// several times.
+// Believed returns the sum that counts as settled, in base units: more than was ever promised counts once the chain has
+// said it several times.
 func (a Account) Believed() contracts.Amount {
 	if a.Total.Less(a.Settled) && a.RecheckAt.Sub(a.SettledAt) < believedAfter {
 		return a.Total
 	}
 	return a.Settled
+}
+
+// Promise is the latest promise of the account, nil where there was none.
+func (a Account) Promise() *payments.Promise {
+	if a.Total.IsZero() {
+		return nil
+	}
+	return &payments.Promise{Channel: a.Channel, Cumulative: a.Total, Sig: a.Sig}
 }
 
 const (
@@ -88,7 +91,7 @@ const (
 	accountKey = "role = ? AND chain_id = ? AND contract = ? AND token = ? AND payer = ? AND signer = ? AND payee = ?"
 )
 
-func accountArgs(side Side, d Domain, c contracts.Channel) []any {
+func accountArgs(side Side, d payments.Domain, c contracts.Channel) []any {
 	return []any{side, int64(d.ChainID), d.Contract[:], c.Token[:], c.Payer[:], c.Signer[:], c.Payee[:]}
 }
 
@@ -109,7 +112,7 @@ func scanAccount(scan func(...any) error) (a Account, err error) {
 	if since.Valid {
 		a.OwedSince = time.UnixMilli(since.Int64)
 	}
-	a.Domain = Domain{uint64(chainID), common.BytesToAddress(contract)}
+	a.Domain = payments.Domain{ChainID: uint64(chainID), Contract: common.BytesToAddress(contract)}
 	a.Channel = channelOf(token, payer, signer, payee)
 	for _, f := range []struct {
 		to   *contracts.Amount
@@ -157,13 +160,20 @@ func (l *Ledger) accounts(ctx context.Context, where string, args ...any) ([]Acc
 }
 
 // Account reads a channel's row; found is false where there is none.
-func (l *Ledger) Account(ctx context.Context, side Side, d Domain, c contracts.Channel,
+func (l *Ledger) Account(ctx context.Context, side Side, d payments.Domain, c contracts.Channel,
 ) (a Account, found bool, err error) {
 	list, err := l.accounts(ctx, accountKey, accountArgs(side, d, c)...)
 	if err != nil || len(list) == 0 {
 		return a, false, err
 	}
 	return list[0], true, nil
+}
+
+// Promised is all that this payer has ever promised on a channel, in base units; nothing where the ledger does not know
+// the channel.
+func (l *Ledger) Promised(ctx context.Context, d payments.Domain, c contracts.Channel) (contracts.Amount, error) {
+	a, _, err := l.Account(ctx, Payer, d, c)
+	return a.Total, err
 }
 
 // AccountByID reads the row of that id, which another row names.
@@ -179,7 +189,7 @@ func (l *Ledger) AccountByID(ctx context.Context, id int64) (Account, error) {
 }
 
 // OpenAccount returns the channel's row, made now where there is none.
-func (l *Ledger) OpenAccount(ctx context.Context, side Side, d Domain, c contracts.Channel) (Account, error) {
+func (l *Ledger) OpenAccount(ctx context.Context, side Side, d payments.Domain, c contracts.Channel) (Account, error) {
 	a, found, err := l.Account(ctx, side, d, c)
 	if err != nil || found {
 		return a, err
@@ -192,7 +202,7 @@ func (l *Ledger) OpenAccount(ctx context.Context, side Side, d Domain, c contrac
 }
 
 // AccountsOfVault returns a payer's channels of one vault, which share its free balance.
-func (l *Ledger) AccountsOfVault(ctx context.Context, d Domain, v contracts.Vault) ([]Account, error) {
+func (l *Ledger) AccountsOfVault(ctx context.Context, d payments.Domain, v contracts.Vault) ([]Account, error) {
 	return l.accounts(ctx, "role = ? AND chain_id = ? AND contract = ? AND token = ? AND payer = ? AND signer = ?",
 		Payer, int64(d.ChainID), d.Contract[:], v.Token[:], v.Payer[:], v.Signer[:])
 }
@@ -220,7 +230,7 @@ func (l *Ledger) Unconfirmed(ctx context.Context, p Claimant, now time.Time, lim
 }
 
 // OpenAccount returns the channel's row, made in this transaction where there is none.
-func (tx *Tx) OpenAccount(side Side, d Domain, c contracts.Channel) (Account, error) {
+func (tx *Tx) OpenAccount(side Side, d payments.Domain, c contracts.Channel) (Account, error) {
 	const query = "SELECT " + accountColumns + " FROM channel WHERE " + accountKey
 	key := accountArgs(side, d, c)
 	a, err := scanAccount(tx.row(query, key...).Scan)
@@ -255,11 +265,11 @@ var (
 	updateRecheck = channelTable.update("id = ?1", "settled_block = 0", "settled_at = 0", "recheck_at = 0")
 )
 
-// Share is what a session, named by its row, has been billed of its channel's total, and what its meter has counted.
+// Share is a session's part of its channel's total, as billed, with its meter's count. Its row names the session.
 type Share struct {
 	Session int64
 	Amount  contracts.Amount
-	Usage   Usage
+	Usage   payments.Usage
 }
 
 // StorePromise makes a session's share and the account what a promise has made of them: see [Tx.StoreAccount].
@@ -303,3 +313,60 @@ func blob(a contracts.Amount) []byte {
 
 // count fits a byte count to SQLite's 63 bits: nine exabytes in one session are not counted further.
 func count(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
+
+// Loss is a sum that a payee forwarded for, or was promised, and can't have.
+type Loss struct {
+	At     time.Time
+	Amount contracts.Amount // in base units
+}
+
+// lossesKept is for how long losses are kept.
+const lossesKept = 24 * time.Hour
+
+// Lose records a loss on an account, and drops losses that are older than a day. A loss of nothing is none.
+func (tx *Tx) Lose(account int64, at time.Time, amount contracts.Amount) error {
+	if amount.IsZero() {
+		return nil
+	}
+	if err := tx.exec("DELETE FROM loss WHERE at < ?", at.Add(-lossesKept).UnixMilli()); err != nil {
+		return err
+	}
+	id, err := tx.insert("INSERT INTO loss (channel, at, amount) VALUES (?,?,?)", account, at.UnixMilli(), blob(amount))
+	if err != nil {
+		return err
+	}
+	return tx.seal(lossTable, lossTable.byKey(), id)
+}
+
+// LossesSince returns what a payee has lost since then, oldest first. It reaches a day back.
+func (l *Ledger) LossesSince(ctx context.Context, p Claimant, since time.Time) ([]Loss, error) {
+	list, err := l.readLosses(ctx, p, since)
+	if err != nil {
+		return nil, fmt.Errorf("read losses of the ledger: %w", err)
+	}
+	return list, nil
+}
+
+func (l *Ledger) readLosses(ctx context.Context, p Claimant, since time.Time) ([]Loss, error) {
+	rows, err := l.read.QueryContext(ctx, "SELECT l.at, l.amount FROM loss l JOIN channel c ON c.id = l.channel"+
+		" WHERE c.chain_id = ? AND c.contract = ? AND c.token = ? AND c.payee = ? AND l.at >= ? ORDER BY l.at",
+		append(p.args(), since.UnixMilli())...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []Loss
+	for rows.Next() {
+		var at int64
+		var amount []byte
+		if err := rows.Scan(&at, &amount); err != nil {
+			return nil, err
+		}
+		sum, err := contracts.AmountFromBytes(amount)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Loss{time.UnixMilli(at), sum})
+	}
+	return list, rows.Err()
+}

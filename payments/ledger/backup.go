@@ -126,7 +126,7 @@ func migrateFile(ctx context.Context, path string) (err error) {
 
 // View opens a ledger for looking at it, also while another process holds it: what it says is then what that
 // process has stored. One that an older program made is brought to this program's schema first, which a process that
-// holds it forbids ([ErrInUse]). There must be a file: [fs.ErrNotExist] says that nothing was ever promised here.
+// holds it forbids ([ErrInUse]). There must be a file: [io/fs.ErrNotExist] says that nothing was ever promised here.
 func View(ctx context.Context, path string) (*Ledger, error) {
 	l, err := view(ctx, path)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
+	"byway/payments"
 )
 
 // claimState is how far a claim has come: sending → settled | failed. Only a reorganisation leads back from settled
@@ -23,7 +24,7 @@ const (
 
 // Claimant is who one claim transaction pays, in what and where.
 type Claimant struct {
-	Domain       Domain
+	Domain       payments.Domain
 	Token, Payee common.Address
 }
 
@@ -46,7 +47,7 @@ type Claim struct {
 	Rows   []ClaimRow
 }
 
-// Settlement is what a mined claim transaction has done.
+// Settlement records the effect of a mined claim transaction.
 type Settlement struct {
 	Tx      common.Hash
 	Block   uint64
@@ -157,7 +158,7 @@ func (tx *Tx) ReopenClaims(p Claimant, from uint64) error {
 	return tx.seal(claimTable, again, where...)
 }
 
-// Earnings is what a payee has been promised and where that stands, in base units: the one source of these numbers.
+// Earnings sum a payee's promises and say where they stand, in base units: the one source of these numbers.
 type Earnings struct {
 	// Promised is all that was ever promised: Unsettled + Claiming + Settled.
 	Promised contracts.Amount
@@ -167,7 +168,7 @@ type Earnings struct {
 	Claiming contracts.Amount
 	// Settled has been paid on chain.
 	Settled contracts.Amount
-	// GasSpent is what mined claims have cost, in wei.
+	// GasSpent is the cost of mined claims, in wei.
 	GasSpent *big.Int
 	// Claims is how many have been mined.
 	Claims int
@@ -194,18 +195,18 @@ func (l *Ledger) addEarnings(ctx context.Context, p Claimant, e *Earnings) error
 	inClaim := map[int64]contracts.Amount{}
 	for _, c := range claims {
 		for _, r := range c.Rows {
-			inClaim[r.Account] = higher(inClaim[r.Account], r.Cumulative)
+			inClaim[r.Account] = inClaim[r.Account].Max(r.Cumulative)
 		}
 	}
 	for _, a := range list {
 		settled := a.Believed()
 		claiming := inClaim[a.ID].SubFloor(settled)
-		unsettled := a.Total.SubFloor(higher(settled, inClaim[a.ID]))
+		unsettled := a.Total.SubFloor(settled.Max(inClaim[a.ID]))
 		var errs [4]error
 		e.Settled, errs[0] = e.Settled.Add(settled)
 		e.Claiming, errs[1] = e.Claiming.Add(claiming)
 		e.Unsettled, errs[2] = e.Unsettled.Add(unsettled)
-		e.Promised, errs[3] = e.Promised.Add(higher(a.Total, settled))
+		e.Promised, errs[3] = e.Promised.Add(a.Total.Max(settled))
 		if err := errors.Join(errs[:]...); err != nil {
 			return err
 		}
@@ -229,11 +230,4 @@ func (l *Ledger) addEarnings(ctx context.Context, p Claimant, e *Earnings) error
 		e.Claims++
 	}
 	return rows.Err()
-}
-
-func higher(a, b contracts.Amount) contracts.Amount {
-	if a.Less(b) {
-		return b
-	}
-	return a
 }

@@ -15,7 +15,7 @@ import (
 
 const dayMillis = 24 * 60 * 60 * 1000
 
-// Day is what one day (UTC) came to on one side in one token. A session counts on the day of its end.
+// Day sums one day (UTC) on one side in one token. A session counts on the day of its end.
 type Day struct {
 	Date     time.Time // its midnight
 	Received bool      // the payee's side

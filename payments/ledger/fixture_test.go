@@ -12,10 +12,11 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
+	"byway/payments"
 )
 
 var (
-	testDomain   = Domain{ChainID: 31337, Contract: common.Address{0xc4, 0xa1}}
+	testDomain   = payments.Domain{ChainID: 31337, Contract: common.Address{0xc4, 0xa1}}
 	testClaimant = Claimant{testDomain, common.Address{0x70, 0x42}, common.Address{0xba, 0x9e}}
 )
 
@@ -29,8 +30,8 @@ func testChannel(n int64) contracts.Channel {
 	}
 }
 
-func testTerms(c contracts.Channel) Terms {
-	t := Terms{Channel: c, PricePerGiB: tokens(7), Tick: 1 << 20, Window: 4 << 20, Offer: "offer"}
+func testTerms(c contracts.Channel) payments.Terms {
+	t := payments.Terms{Channel: c, PricePerGiB: tokens(7), Tick: 1 << 20, Window: 4 << 20, Offer: "offer"}
 	rand.Read(t.Session[:])
 	return t
 }
@@ -60,7 +61,7 @@ func opened(t testing.TB, path, vfs string) *Ledger {
 }
 
 // opensSession opens a session on an account, in a commit of its own.
-func opensSession(ctx context.Context, l *Ledger, a Account, terms Terms) (row int64, err error) {
+func opensSession(ctx context.Context, l *Ledger, a Account, terms payments.Terms) (row int64, err error) {
 	err = l.Do(ctx, func(tx *Tx) (err error) {
 		row, err = tx.OpenSession(a, terms)
 		return err
@@ -87,8 +88,8 @@ func filled(t *testing.T) *Ledger {
 			if err := l.Do(t.Context(), func(tx *Tx) error {
 				return errors.Join(
 					tx.StorePromise(a, Share{Session: ended, Amount: tokens(30)}),
-					tx.EndSession(ended, Usage{Rx: 4, Tx: 50, PeerRx: 40}),
-					tx.StorePromise(a, Share{Session: open, Amount: tokens(20), Usage: Usage{Rx: 3}}),
+					tx.EndSession(ended, payments.Usage{Rx: 4, Tx: 50, PeerRx: 40}),
+					tx.StorePromise(a, Share{Session: open, Amount: tokens(20), Usage: payments.Usage{Rx: 3}}),
 				)
 			}); err != nil {
 				t.Fatal(err)

@@ -51,6 +51,8 @@ type Ledger struct {
 	err   error // of Close
 
 	failure chan error // holds the first write that the disk refused
+
+	shared sync.Map // see Shared
 }
 
 // writeOp is one caller's write. It may run twice, when another write of its batch failed.
@@ -64,6 +66,13 @@ type writeOp struct {
 type Tx struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
+}
+
+// Shared returns what the users of an open ledger have in common under a key: what the first of them made. A key has a type
+// of its user's own, as those of a context have.
+func (l *Ledger) Shared(key, made any) any {
+	first, _ := l.shared.LoadOrStore(key, made)
+	return first
 }
 
 // Open opens or creates the ledger in that file, through the SQLite VFS of that name or, where it is empty, the system's.

@@ -14,6 +14,7 @@ import (
 	"byway/contracts"
 	"byway/contracts/disk"
 	"byway/contracts/disk/faultdisk"
+	"byway/payments"
 )
 
 func TestLedgerServesOneProcess(t *testing.T) {
@@ -145,7 +146,7 @@ func TestSessionIDIsUsedOnce(t *testing.T) {
 	other := must(l.OpenAccount(t.Context(), Payee, testDomain, testChannel(2)))(t)
 	mine := must(l.OpenAccount(t.Context(), Payer, testDomain, testChannel(1)))(t)
 	terms := testTerms(a.Channel)
-	if _, err := l.Session(t.Context(), terms.Session, true); !errors.Is(err, ErrUnknownSession) {
+	if _, err := l.Session(t.Context(), terms.Session, true); !errors.Is(err, payments.ErrUnknownSession) {
 		t.Fatalf("before it is opened: %v", err)
 	}
 	row := must(opensSession(t.Context(), l, a, terms))(t)
@@ -158,22 +159,22 @@ func TestSessionIDIsUsedOnce(t *testing.T) {
 		t.Helper()
 		for _, try := range []struct {
 			account Account
-			terms   Terms
+			terms   payments.Terms
 		}{{a, terms}, {a, dearer}, {other, terms}} {
 			if _, err := opensSession(t.Context(), l, try.account, try.terms); !errors.Is(err, want) {
 				t.Fatalf("on channel %d at %s: %v, want %v", try.account.ID, try.terms.PricePerGiB, err, want)
 			}
 		}
 	}
-	refused(ErrSessionExists)
-	must(opensSession(t.Context(), l, mine, terms))(t)              // the other side's is another session
-	for _, u := range []Usage{{Rx: 1, Tx: 2, PeerRx: 3}, {Rx: 7}} { // ended twice, it has ended once
+	refused(payments.ErrSessionExists)
+	must(opensSession(t.Context(), l, mine, terms))(t)                       // the other side's is another session
+	for _, u := range []payments.Usage{{Rx: 1, Tx: 2, PeerRx: 3}, {Rx: 7}} { // ended twice, it has ended once
 		if err := l.Do(t.Context(), func(tx *Tx) error { return tx.EndSession(row, u) }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	refused(ErrSessionClosed)
-	if s := must(l.Session(t.Context(), terms.Session, true))(t); s.Usage != (Usage{Rx: 1, Tx: 2, PeerRx: 3}) {
+	refused(payments.ErrSessionClosed)
+	if s := must(l.Session(t.Context(), terms.Session, true))(t); s.Usage != (payments.Usage{Rx: 1, Tx: 2, PeerRx: 3}) {
 		t.Fatalf("ended with %+v", s.Usage)
 	}
 }
@@ -185,14 +186,14 @@ func TestSessionOfNothingLeavesNoRow(t *testing.T) {
 	for name, test := range map[string]struct {
 		side   Side
 		amount contracts.Amount
-		usage  Usage
+		usage  payments.Usage
 		want   error
 	}{
-		"a payee's":             {Payee, contracts.Amount{}, Usage{}, ErrUnknownSession},
-		"a payee's, billed":     {Payee, tokens(1), Usage{}, nil},
-		"a payee's, that sent":  {Payee, contracts.Amount{}, Usage{Tx: 1}, nil},
-		"a payer's":             {Payer, contracts.Amount{}, Usage{}, nil},
-		"a payer's, that got 1": {Payer, contracts.Amount{}, Usage{Rx: 1}, nil},
+		"a payee's":             {Payee, contracts.Amount{}, payments.Usage{}, payments.ErrUnknownSession},
+		"a payee's, billed":     {Payee, tokens(1), payments.Usage{}, nil},
+		"a payee's, that sent":  {Payee, contracts.Amount{}, payments.Usage{Tx: 1}, nil},
+		"a payer's":             {Payer, contracts.Amount{}, payments.Usage{}, nil},
+		"a payer's, that got 1": {Payer, contracts.Amount{}, payments.Usage{Rx: 1}, nil},
 	} {
 		l := opened(t, filepath.Join(t.TempDir(), "ledger.db"), "")
 		a := must(l.OpenAccount(t.Context(), test.side, testDomain, testChannel(1)))(t)

@@ -20,14 +20,14 @@ type Reserve struct {
 	Sig        [64]byte
 }
 
-// Release is what a payee has signed away of a channel's reserve. The zero value is nothing.
+// Release lowers a channel's reserve by its payee's signature. The zero value signs nothing away.
 type Release struct {
 	Ceiling    contracts.Amount // lifetime total that stays guaranteed, in base units
 	Epoch      uint32
 	ValidUntil uint64 // Unix seconds
 }
 
-// Reading is what the chain said of a channel in one block.
+// Reading keeps the chain's word on a channel in one block.
 type Reading struct {
 	// Settled and Ceiling are lifetime totals, in base units.
 	Settled, Ceiling contracts.Amount

@@ -6,7 +6,7 @@ package ledger
 // Amounts are 12-byte big-endian blobs: exact, and they sort as numbers do. Times are Unix milliseconds. Bytes are
 // counts below 2^63. Role 1 is the payer's side of a channel or session, 2 the payee's.
 //
-// Every row ends in a checksum (rowsum.go).
+// Every row ends in a checksum (checksum.go).
 //
 // Always, in both roles: channel.total = channel.other + channel.credit + the sum of its sessions' amounts.
 var migrations = []string{

@@ -3,85 +3,39 @@ package ledger
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"byway/contracts"
+	"byway/payments"
 )
-
-var (
-	// ErrUnknownSession says that no such session was opened.
-	ErrUnknownSession = errors.New("unknown session")
-	// ErrSessionClosed says that the session has ended; its final counters are recorded.
-	ErrSessionClosed = errors.New("session is closed")
-	// ErrSessionExists says that a session of that id is open: ids are used once.
-	ErrSessionExists = errors.New("a session of this id is open: ids are used once")
-)
-
-// SessionID names one session, for both sides.
-type SessionID [16]byte
-
-// String is the id in hexadecimal.
-func (id SessionID) String() string { return hex.EncodeToString(id[:]) }
-
-// Terms is what both sides of a session have agreed on.
-type Terms struct {
-	Session SessionID
-	Channel contracts.Channel
-	// PricePerGiB is in base units of the channel's token per 2^30 bytes.
-	PricePerGiB contracts.Amount
-	// Tick is how many bytes a promise covers and Window how many may be forwarded unpaid.
-	Tick, Window uint64
-	// Offer is the CID of the offer that says so.
-	Offer string
-}
-
-// Usage is what a session's meter has counted since its start, in bytes of inner packets.
-type Usage struct {
-	// Rx is what this side received, Tx what it sent.
-	Rx, Tx uint64
-	// PeerRx is what the other side says it received.
-	PeerRx uint64
-}
-
-// Billed is what a consumer pays for, in bytes: everything it received, and of what it sent as much as it and the
-// provider both say has arrived. It saturates.
-func (u Usage) Billed() uint64 {
-	sent := min(u.Tx, u.PeerRx)
-	if u.Rx > math.MaxUint64-sent {
-		return math.MaxUint64
-	}
-	return u.Rx + sent
-}
 
 // Session is a session as one side's ledger has it.
 type Session struct {
 	ID      int64 // of the row
 	Account int64 // the row of its channel
-	Terms   Terms
-	// Amount is what it has paid, in base units, in so many promises.
+	Terms   payments.Terms
+	// Amount is how much the session has paid, in base units, in so many promises.
 	Amount   contracts.Amount
 	Promises int
 	// Usage holds the final counters of this side; on the payer's, those of the latest promise until the end.
-	Usage    Usage
+	Usage    payments.Usage
 	Opened   time.Time
 	Closed   time.Time // zero while it is open
 	Received bool      // whether this side is the payee
 }
 
-// OpenSession makes the row of a session on that account and returns it. The error is [ErrSessionClosed] or
-// [ErrSessionExists] where there is one of its id.
-func (tx *Tx) OpenSession(a Account, t Terms) (int64, error) {
+// OpenSession makes the row of a session on that account and returns it. The error is [payments.ErrSessionClosed] or
+// [payments.ErrSessionExists] where there is one of its id.
+func (tx *Tx) OpenSession(a Account, t payments.Terms) (int64, error) {
 	var closed sql.NullInt64
 	err := tx.row("SELECT closed_at FROM session WHERE role = ? AND session = ?", a.Side, t.Session[:]).Scan(&closed)
 	switch {
 	case err == nil && closed.Valid:
-		return 0, fmt.Errorf("session %s: %w", t.Session, ErrSessionClosed)
+		return 0, fmt.Errorf("session %s: %w", t.Session, payments.ErrSessionClosed)
 	case err == nil:
-		return 0, fmt.Errorf("session %s: %w", t.Session, ErrSessionExists)
+		return 0, fmt.Errorf("session %s: %w", t.Session, payments.ErrSessionExists)
 	case !errors.Is(err, sql.ErrNoRows):
 		return 0, err
 	}
@@ -94,9 +48,9 @@ func (tx *Tx) OpenSession(a Account, t Terms) (int64, error) {
 	return id, tx.seal(sessionTable, sessionTable.byKey(), id)
 }
 
-// Session returns one session of the payer's side or, with received set, of the payee's: [ErrUnknownSession] where it
+// Session returns one session of the payer's side or, with received set, of the payee's: [payments.ErrUnknownSession] where it
 // has none of that id.
-func (l *Ledger) Session(ctx context.Context, id SessionID, received bool) (Session, error) {
+func (l *Ledger) Session(ctx context.Context, id payments.SessionID, received bool) (Session, error) {
 	side := Payer
 	if received {
 		side = Payee
@@ -109,7 +63,7 @@ func (l *Ledger) Session(ctx context.Context, id SessionID, received bool) (Sess
 	case err != nil:
 		return s, fmt.Errorf("read session %s of the ledger: %w", id, err)
 	case !found:
-		return s, fmt.Errorf("session %s: %w", id, ErrUnknownSession)
+		return s, fmt.Errorf("session %s: %w", id, payments.ErrUnknownSession)
 	}
 	return s, nil
 }
@@ -153,7 +107,7 @@ func (l *Ledger) sessions(ctx context.Context, each func(Session) error, where s
 			return err
 		}
 		s.Terms.Channel = channelOf(token, payer, signer, payee)
-		s.Usage = Usage{uint64(rx), uint64(tx), uint64(peerRx)}
+		s.Usage = payments.Usage{Rx: uint64(rx), Tx: uint64(tx), PeerRx: uint64(peerRx)}
 		s.Opened = time.UnixMilli(opened)
 		if closed.Valid {
 			s.Closed = time.UnixMilli(closed.Int64)
@@ -237,7 +191,7 @@ var (
 
 // EndSession records a session's final counters and adds it to its day. A session that has ended stays as it is. One of a
 // payee that carried nothing leaves no row: to open it cost nothing.
-func (tx *Tx) EndSession(session int64, u Usage) error {
+func (tx *Tx) EndSession(session int64, u payments.Usage) error {
 	var side Side
 	var amount []byte
 	err := tx.row("SELECT role, amount FROM session WHERE id = ? AND closed_at IS NULL", session).Scan(&side, &amount)
@@ -251,7 +205,7 @@ func (tx *Tx) EndSession(session int64, u Usage) error {
 	if err != nil {
 		return err
 	}
-	if side == Payee && u == (Usage{}) && billed.IsZero() {
+	if side == Payee && u == (payments.Usage{}) && billed.IsZero() {
 		return tx.exec("DELETE FROM session WHERE id = ?", session)
 	}
 	if err := tx.exec(updateUsage, count(u.Rx), count(u.Tx), count(u.PeerRx), session); err != nil {

@@ -13,7 +13,7 @@ import (
 	"byway/contracts/disk"
 )
 
-// Verification is what a check of a ledger found.
+// Verification reports the findings of a check of a ledger.
 type Verification struct {
 	// Channels, Sessions and Claims have been looked at, and so many signatures recovered by the checks.
 	Channels, Sessions, Claims, Signatures int
@@ -21,7 +21,7 @@ type Verification struct {
 	Rows int
 	// Given and Taken are the sums of all promises of the payer's and the payee's side, in base units.
 	Given, Taken contracts.Amount
-	// Unused is what of Given no session was billed for yet: prepaid, and the next session's with the same payee.
+	// Unused is the part of Given that no session was billed for yet: prepaid, for the next session with the same payee.
 	Unused contracts.Amount
 	// Problems says what is wrong, one line each, naming the row. Empty: everything is exact.
 	Problems []string

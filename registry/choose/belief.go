@@ -7,7 +7,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 )
 
-// Observation is what one session, or one probe, taught about a provider. What was not measured is zero.
+// Observation records one session, or one probe, with a provider. What was not measured is zero.
 type Observation struct {
 	Provider common.Address
 	At       time.Time
@@ -63,7 +63,7 @@ const (
 	halfLife  = 14 * 24 * time.Hour
 )
 
-// belief is what the sessions with one provider add up to. The zero value knows nothing.
+// belief sums up the sessions with one provider. The zero value knows nothing.
 type belief struct {
 	weight float64 // sessions, each counting the less the older it is
 	sum    float64 // of their rewards, weighted alike

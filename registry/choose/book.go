@@ -160,7 +160,7 @@ func (b *Book) Close() error {
 	return nil
 }
 
-// Opinion is what a book thinks of one provider.
+// Opinion is a book's judgement of one provider.
 type Opinion struct {
 	// Sessions is how many sessions it rests on, each counting the less the older it is; Worth their mean reward, 0 to 1.
 	Sessions, Worth float64

@@ -18,6 +18,7 @@ import (
 
 	"byway/contracts"
 	"byway/registry"
+	"byway/registry/directory"
 )
 
 var start = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
@@ -37,8 +38,8 @@ func address(i int) (a common.Address) {
 	return a
 }
 
-func listing(i int, price uint64, down uint64) registry.Listing {
-	return registry.Listing{Signed: registry.Signed{Offer: registry.Offer{
+func listing(i int, price uint64, down uint64) directory.Listing {
+	return directory.Listing{SignedOffer: registry.SignedOffer{Offer: registry.Offer{
 		Provider: address(i), PricePerGiB: contracts.NewAmount(price), Capacity: registry.Capacity{Down: down},
 		Services: []string{registry.ServiceExit}, Transports: []string{registry.TransportWireGuard},
 	}}}
@@ -51,7 +52,7 @@ type world struct {
 	rtt   []float64 // seconds
 	fails []float64 // probability that a session fails
 	price []float64 // per GiB, the scale is 2,000,000
-	ls    []registry.Listing
+	ls    []directory.Listing
 }
 
 const providers, sessions, priceScale = 200, 1000, 2_000_000
@@ -232,7 +233,7 @@ func TestLiarIsNotChosenAgainEvenAfterARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ls := []registry.Listing{listing(0, 1, 0), listing(1, 1_000_000, 0)}
+	ls := []directory.Listing{listing(0, 1, 0), listing(1, 1_000_000, 0)}
 	if err := b.Observe(t.Context(), Observation{Provider: address(0), At: start, Lied: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -263,8 +264,8 @@ func TestLiarIsNotChosenAgainEvenAfterARestart(t *testing.T) {
 	if _, err := b.Choose(ls[:1], Config{}); err != nil {
 		t.Errorf("after forgetting: %v", err)
 	}
-	var none *registry.NoOfferError
-	if _, err := b.Choose(ls, Config{Criteria: registry.Criteria{Country: "NL"}}); !errors.As(err, &none) {
+	var none *directory.NoOfferError
+	if _, err := b.Choose(ls, Config{Criteria: directory.Criteria{Country: "NL"}}); !errors.As(err, &none) {
 		t.Errorf("nothing fits: %v", err)
 	}
 }
@@ -278,7 +279,7 @@ func TestScoreIsTheSumOfItsTerms(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ls := []registry.Listing{listing(0, 100, 0), listing(1, 100, 0), listing(2, 100, 0)}
+	ls := []directory.Listing{listing(0, 100, 0), listing(1, 100, 0), listing(2, 100, 0)}
 	settled := map[common.Address]contracts.Amount{address(1): contracts.MaxAmount()}
 	now := func() time.Time { return start }
 	ranked, err := b.Rank(ls, Config{Settled: settled, EvidenceScale: contracts.NewAmount(1000), Now: now})

@@ -11,11 +11,11 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"byway/contracts"
-	"byway/registry"
+	"byway/registry/directory"
 )
 
 const (
-	// priceWeight is what a price at the scale costs, in rewards.
+	// priceWeight is the cost of a price at the scale, in rewards.
 	priceWeight = 0.5
 	// tries is how many providers that were never met are looked at in one choice; the cheapest of them competes.
 	// All of them at once would drown what is known: the largest of two hundred draws is always large.
@@ -24,9 +24,9 @@ const (
 	evidenceWeight = 0.05
 )
 
-// Config is what a choice stands on besides the offers.
+// Config says what a choice stands on besides the offers.
 type Config struct {
-	Criteria registry.Criteria
+	Criteria directory.Criteria
 	// PriceScale is the price per GiB that weighs as much as half of all quality. Zero: twice the median of the offers
 	// that fit.
 	PriceScale contracts.Amount
@@ -39,14 +39,14 @@ type Config struct {
 	Now  func() time.Time
 }
 
-// Ranked is an offer with the terms of its score: Score = Draw + Evidence - Price.
-type Ranked struct {
-	registry.Listing
+// Candidate is an offer with the terms of its score: Score = Draw + Evidence - Price.
+type Candidate struct {
+	directory.Listing
 	// Sessions is how many sessions the belief rests on, each counting the less the older it is.
 	Sessions float64
 	// Mean and Deviation are the belief about the worth of a session, Draw is this choice's sample of it.
 	Mean, Deviation, Draw float64
-	// Evidence is what settlements on chain add, Price what the price takes away.
+	// Evidence is added for settlements on chain, Price taken away for the price.
 	Evidence, Price float64
 	Score           float64
 	// Benched: never met, and not among those that this choice considers trying.
@@ -54,7 +54,7 @@ type Ranked struct {
 }
 
 // Explain states the terms for a person.
-func (r Ranked) Explain() string {
+func (r Candidate) Explain() string {
 	text := fmt.Sprintf("score %+.3f = quality %.3f (drawn from %.3f ± %.3f, %.1f sessions) + settled %.3f - price %.3f",
 		r.Score, r.Draw, r.Mean, r.Deviation, r.Sessions, r.Evidence, r.Price)
 	if r.Benched {
@@ -72,8 +72,8 @@ func (e *LiarError) Error() string {
 }
 
 // Rank orders the offers that fit by one draw of their scores, the best first; two calls differ, by design. Providers
-// that lied are left out. Where nothing fits the error is a [*registry.NoOfferError], or a [*LiarError].
-func (b *Book) Rank(ls []registry.Listing, c Config) ([]Ranked, error) {
+// that lied are left out. Where nothing fits the error is a [*directory.NoOfferError], or a [*LiarError].
+func (b *Book) Rank(ls []directory.Listing, c Config) ([]Candidate, error) {
 	fit, err := c.Criteria.Filter(ls)
 	if err != nil {
 		return nil, err
@@ -91,8 +91,8 @@ func (b *Book) Rank(ls []registry.Listing, c Config) ([]Ranked, error) {
 		providers[i] = l.Offer.Provider
 	}
 	known, market := b.snapshot(providers, now())
-	ranked := make([]*Ranked, 0, len(fit)) // an offer is too large to be moved about by sorting
-	all := make([]Ranked, len(fit))
+	ranked := make([]*Candidate, 0, len(fit)) // an offer is too large to be moved about by sorting
+	all := make([]Candidate, len(fit))
 	liars := 0
 	for i, l := range fit {
 		if known[i].liar {
@@ -113,7 +113,7 @@ func (b *Book) Rank(ls []registry.Listing, c Config) ([]Ranked, error) {
 		return nil, &LiarError{liars}
 	}
 	promote(ranked, shuffle)
-	slices.SortStableFunc(ranked, func(x, y *Ranked) int {
+	slices.SortStableFunc(ranked, func(x, y *Candidate) int {
 		if x.Benched != y.Benched {
 			if x.Benched {
 				return 1
@@ -122,7 +122,7 @@ func (b *Book) Rank(ls []registry.Listing, c Config) ([]Ranked, error) {
 		}
 		return cmp.Compare(y.Score, x.Score)
 	})
-	out := make([]Ranked, len(ranked))
+	out := make([]Candidate, len(ranked))
 	for i, r := range ranked {
 		out[i] = *r
 	}
@@ -130,22 +130,22 @@ func (b *Book) Rank(ls []registry.Listing, c Config) ([]Ranked, error) {
 }
 
 // Choose returns the first of [Book.Rank].
-func (b *Book) Choose(ls []registry.Listing, c Config) (Ranked, error) {
+func (b *Book) Choose(ls []directory.Listing, c Config) (Candidate, error) {
 	ranked, err := b.Rank(ls, c)
 	if err != nil {
-		return Ranked{}, err
+		return Candidate{}, err
 	}
 	return ranked[0], nil
 }
 
 // promote lets one of a few random offers of unknown providers compete: the one with the best terms.
-func promote(ranked []*Ranked, shuffle func(int) []int) {
+func promote(ranked []*Candidate, shuffle func(int) []int) {
 	best, seen := -1, 0
 	for _, i := range shuffle(len(ranked)) {
 		if !ranked[i].Benched {
 			continue
 		}
-		terms := func(r *Ranked) float64 { return r.Evidence - r.Price }
+		terms := func(r *Candidate) float64 { return r.Evidence - r.Price }
 		if best < 0 || terms(ranked[i]) > terms(ranked[best]) {
 			best = i
 		}
@@ -158,7 +158,7 @@ func promote(ranked []*Ranked, shuffle func(int) []int) {
 	}
 }
 
-func (c Config) scale(fit []registry.Listing) float64 {
+func (c Config) scale(fit []directory.Listing) float64 {
 	if !c.PriceScale.IsZero() {
 		return float(c.PriceScale)
 	}

@@ -16,17 +16,17 @@ import (
 	"syscall"
 	"time"
 
-	"byway/tunnel"
+	"byway/tunnel/wireguard"
 )
 
-// ask is what the program wants of one of its parts.
+// ask is the program's request to one of its parts.
 type ask struct {
 	Op string // open, start, count, stop, rss, idle
 
 	// Of open: which kind of part, and what it must know of the other side.
 	Kind     string
-	Private  [32]byte // a tunnel.PrivateKey would not let itself be written
-	Peer     tunnel.Key
+	Private  [32]byte // a wireguard.PrivateKey would not let itself be written
+	Peer     wireguard.Key
 	Endpoint string
 	Addrs    []string
 	DNS      string
@@ -38,12 +38,12 @@ type ask struct {
 	N int // of idle: sessions to add
 }
 
-// answer is what a part says. Every answer carries the time and what the process has used so far.
+// answer is a part's reply. Every one carries the time and the process's use of processor and memory so far.
 type answer struct {
 	Err string
 
 	// Of open at a provider's.
-	Public tunnel.Key
+	Public wireguard.Key
 	Addrs  []string
 	DNS    string
 

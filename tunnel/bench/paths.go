@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"time"
 
-	"byway/tunnel"
+	"byway/tunnel/wireguard"
 )
 
 // path is a way from the consumer to the internet.
@@ -50,11 +50,11 @@ func (b *bench) measure(n *netns, p path) (err error) {
 	if _, err := host.do(ask{Op: "open", Kind: kindHost}); err != nil {
 		return err
 	}
-	near, err := tunnel.GenerateKey()
+	near, err := wireguard.GenerateKey()
 	if err != nil {
 		return err
 	}
-	far, err := tunnel.GenerateKey()
+	far, err := wireguard.GenerateKey()
 	if err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (r *runner) bulk(way string, flows int) error {
 	return nil
 }
 
-// memory is what each side held at most under the load so far.
+// memory asks each side for the most that it held under the load so far.
 func (r *runner) memory() error {
 	c, err := r.consumer.do(ask{Op: "usage"})
 	if err != nil {
@@ -276,10 +276,10 @@ func (b *bench) idle(n *netns) error {
 		}
 		a := ask{Op: "open", Kind: kind.kind}
 		if !isProduct(kind.kind) {
-			if a.Private, err = tunnel.GenerateKey(); err != nil {
+			if a.Private, err = wireguard.GenerateKey(); err != nil {
 				return err
 			}
-			other, err := tunnel.GenerateKey()
+			other, err := wireguard.GenerateKey()
 			if err != nil {
 				return err
 			}

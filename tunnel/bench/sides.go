@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"byway/tunnel"
+	"byway/tunnel/policy"
+	"byway/tunnel/wireguard"
 )
 
 // side is one side of a path: a provider, a consumer, or the plain system.
@@ -60,13 +62,13 @@ func open(a ask, got *answer) (side, error) {
 	case kindForwarder:
 		return openForwarder(a, got)
 	case kindExit:
-		return openExit(tunnel.Userspace, tunnel.Engine(engine), a, got)
+		return openExit(tunnel.Userspace, wireguard.Implementation(engine), a, got)
 	case kindKernel:
-		return openExit(tunnel.Privileged, tunnel.Engine(engine), a, got)
+		return openExit(tunnel.Privileged, wireguard.Implementation(engine), a, got)
 	case kindClient:
-		return openClient(tunnel.Engine(engine), a)
+		return openClient(wireguard.Implementation(engine), a)
 	case kindWhole:
-		return openWhole(tunnel.Engine(engine), a)
+		return openWhole(wireguard.Implementation(engine), a)
 	}
 	return nil, fmt.Errorf("unknown kind %q", a.Kind)
 }
@@ -92,8 +94,8 @@ type exit struct {
 	exit *tunnel.Exit
 }
 
-func openExit(mode tunnel.Mode, engine tunnel.Engine, a ask, got *answer) (side, error) {
-	policy, err := tunnel.NewPolicy(tunnel.PolicyConfig{Allow: []netip.Prefix{netip.MustParsePrefix(hostAddr + "/32")}})
+func openExit(mode tunnel.Mode, engine wireguard.Implementation, a ask, got *answer) (side, error) {
+	policy, err := policy.New(policy.Config{Allow: []netip.Prefix{netip.MustParsePrefix(hostAddr + "/32")}})
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +111,7 @@ func openExit(mode tunnel.Mode, engine tunnel.Engine, a ask, got *answer) (side,
 	if a.Private == [32]byte{} {
 		return x, nil // for idle sessions alone
 	}
-	s, err := e.Add(tunnel.Peer{PublicKey: tunnel.PrivateKey(a.Private).Public(), Limit: 1 << 62})
+	s, err := e.Add(tunnel.Peer{PublicKey: wireguard.PrivateKey(a.Private).Public(), Limit: 1 << 62})
 	if err != nil {
 		e.Close()
 		return nil, err
@@ -121,7 +123,7 @@ func openExit(mode tunnel.Mode, engine tunnel.Engine, a ask, got *answer) (side,
 
 func (x *exit) idle(n int) error {
 	for range n {
-		var key tunnel.Key
+		var key wireguard.Key
 		if _, err := rand.Read(key[:]); err != nil {
 			return err
 		}
@@ -138,7 +140,7 @@ type client struct {
 	client *tunnel.Client
 }
 
-func clientConfig(engine tunnel.Engine, a ask) (tunnel.ClientConfig, error) {
+func clientConfig(engine wireguard.Implementation, a ask) (tunnel.ClientConfig, error) {
 	cfg := tunnel.ClientConfig{Private: a.Private, Peer: a.Peer, Engine: engine}
 	var err error
 	if cfg.Endpoint, err = netip.ParseAddrPort(a.Endpoint); err != nil {
@@ -154,7 +156,7 @@ func clientConfig(engine tunnel.Engine, a ask) (tunnel.ClientConfig, error) {
 	return cfg, nil
 }
 
-func openClient(engine tunnel.Engine, a ask) (side, error) {
+func openClient(engine wireguard.Implementation, a ask) (side, error) {
 	cfg, err := clientConfig(engine, a)
 	if err != nil {
 		return nil, err
@@ -171,7 +173,7 @@ func (c *client) dial(ctx context.Context, network, address string) (net.Conn, e
 }
 
 // openWhole is the product's whole-machine consumer, with a route to the internet of the run alone.
-func openWhole(engine tunnel.Engine, a ask) (side, error) {
+func openWhole(engine wireguard.Implementation, a ask) (side, error) {
 	cfg, err := clientConfig(engine, a)
 	if err != nil {
 		return nil, err

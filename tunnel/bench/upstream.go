@@ -30,7 +30,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 	"gvisor.dev/gvisor/pkg/waiter"
 
-	"byway/tunnel"
+	"byway/tunnel/wireguard"
 )
 
 // single moves one packet at a time between a stack and the engine, as upstream's tun/netstack does; that one keeps
@@ -43,7 +43,7 @@ type single struct {
 	cancel context.CancelFunc
 }
 
-const mtu = tunnel.DefaultMTU
+const mtu = wireguard.DefaultMTU
 
 func (d *single) File() *os.File           { return nil }
 func (d *single) Name() (string, error)    { return "single", nil }
@@ -188,13 +188,13 @@ func openTUN(engine string, a ask, got *answer) (side, error) {
 	var d uapi
 	var err error
 	switch engine {
-	case string(tunnel.Upstream):
+	case string(wireguard.Upstream):
 		var dev tun.Device
 		if dev, err = tun.CreateTUN(name, mtu); err != nil {
 			return nil, err
 		}
 		d, err = startUpstream(dev, bareConf(a, consumer))
-	case string(tunnel.Tailscale):
+	case string(wireguard.Tailscale):
 		var dev tstun.Device
 		if dev, err = tstun.CreateTUN(name, mtu); err != nil {
 			return nil, err
@@ -223,7 +223,7 @@ func openTUN(engine string, a ask, got *answer) (side, error) {
 
 func (b *bare) idle(n int) error {
 	for i := range n {
-		key, err := tunnel.GenerateKey()
+		key, err := wireguard.GenerateKey()
 		if err != nil {
 			return err
 		}
@@ -237,8 +237,8 @@ func (b *bare) idle(n int) error {
 	return nil
 }
 
-// stacked is upstream's engine on upstream's userspace stack.
-type stacked struct {
+// stackEngine is upstream's engine on upstream's userspace stack.
+type stackEngine struct {
 	plain
 	net *netstack.Net
 }
@@ -252,10 +252,10 @@ func openNetstack(a ask) (side, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stacked{net: n, plain: plain{end: d.Close}}, nil
+	return &stackEngine{net: n, plain: plain{end: d.Close}}, nil
 }
 
-func (s *stacked) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (s *stackEngine) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return s.net.DialContext(ctx, network, address)
 }
 

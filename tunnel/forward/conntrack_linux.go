@@ -96,7 +96,7 @@ func procNumber(name string) int {
 	return n
 }
 
-// tracks is what a router knows of the kernel's connections.
+// tracks keeps a router's count of the kernel's connections.
 type tracks struct {
 	mu  sync.Mutex
 	use Use
@@ -200,7 +200,7 @@ func resting(f *netlink.ConntrackFlow) int {
 	return max(0, usualTimeout-int(f.TimeOut))
 }
 
-// each connection of the exit, by a filter that matches what do returns true for: those are deleted.
+// eachTrack visits each connection of the exit, by a filter that matches what do returns true for: those are deleted.
 type eachTrack func(*netlink.ConntrackFlow) bool
 
 // MatchConntrackFlow implements netlink.CustomConntrackFilter.
@@ -306,18 +306,18 @@ func equalShare(rests map[uint16][]int, room int) int {
 // dropUntranslated forgets connections of sessions that the kernel began to track without the exit's table.
 func dropUntranslated(nets Nets) error {
 	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
-		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, untranslated(nets)); err != nil {
+		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, bareNets(nets)); err != nil {
 			return fmt.Errorf("forget connections: %w", err)
 		}
 	}
 	return nil
 }
 
-// untranslated is a filter of sessions' connections that go elsewhere under the inner address.
-type untranslated Nets
+// bareNets is a filter of sessions' connections that go elsewhere under the inner address.
+type bareNets Nets
 
 // MatchConntrackFlow implements netlink.CustomConntrackFilter.
-func (n untranslated) MatchConntrackFlow(f *netlink.ConntrackFlow) bool {
+func (n bareNets) MatchConntrackFlow(f *netlink.ConntrackFlow) bool {
 	src, ok := netip.AddrFromSlice(f.Forward.SrcIP)
 	dst, ok2 := netip.AddrFromSlice(f.Forward.DstIP)
 	nets := Nets(n)

@@ -234,7 +234,7 @@ func (r *Router) openHost(ctx context.Context) error {
 			"table", hostTable)
 	}
 	if r.host.refused != "" && r.host.refused != refused {
-		r.log.Warn("the exit does not forward from everywhere", "reason", r.host.refused)
+		r.log.Warn("the exit does not forward from everywhere", "error", r.host.refused)
 	}
 	return err
 }

@@ -1,9 +1,17 @@
+// Package forward makes the host's kernel the router of an exit: a TUN device, the routes to it, and an nftables table
+// that translates addresses, enforces the exit policy and keeps sessions from each other and from the host.
+//
+// Everything that an exit changes on its host is named after its interface and applied in one transaction. It is undone
+// by Close and, after a crash, by the next Open, which finds what nobody's interface belongs to any more. Two exits on
+// one host have interfaces, inner networks and tables of their own; what they share (which of the host's interfaces
+// were made to forward) stands in one more table, which the last of them removes.
 package forward
 
 import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // Range is a run of addresses of one family, both ends included.
@@ -19,11 +27,11 @@ type Rules struct {
 	Open []Range
 	// Ports of TCP and UDP that are closed everywhere.
 	Ports []uint16
-	// Near is what may change while the exit runs.
+	// Near may change while the exit runs.
 	Near
 }
 
-// Near is what an exit policy closes because of where its host is.
+// Near holds the ranges that an exit policy closes because of where its host is.
 type Near struct {
 	// Own are the provider's addresses, its neighbours, and what carries them; closed.
 	Own []Range
@@ -45,6 +53,14 @@ func (n Near) Equal(o Near) bool {
 // Nets are the inner networks of an exit. The index of a session is the last 16 bits of both its addresses, and
 // number 1 is the exit itself.
 type Nets struct{ V4, V6 netip.Prefix }
+
+// InnerNets are those of an exit in userspace, where nobody else can see them, and the first choice of others. The index of
+// a session is the last 16 bits of both its addresses. 10.213/16 keeps clear of 100.64/10, which carriers and other overlay
+// networks use, and of the ranges that home routers hand out; the IPv6 prefix is a unique local one (RFC 4193).
+var InnerNets = Nets{
+	V4: netip.MustParsePrefix("10.213.0.0/16"),
+	V6: netip.MustParsePrefix("fd62:7977:6179::/112"),
+}
 
 // Addrs are the addresses with an index.
 func (n Nets) Addrs(index uint16) (v4, v6 netip.Addr) {
@@ -89,24 +105,32 @@ func (r Range) prefixes() []netip.Prefix {
 		bits := first.BitLen()
 		for bits > 0 {
 			wider := netip.PrefixFrom(first, bits-1).Masked()
-			if wider.Addr() != first || r.Last.Less(last(wider)) {
+			if wider.Addr() != first || r.Last.Less(Last(wider)) {
 				break
 			}
 			bits--
 		}
 		p := netip.PrefixFrom(first, bits)
 		list = append(list, p)
-		first = last(p).Next()
+		first = Last(p).Next()
 	}
 	return list
 }
 
-// last is the last address of a prefix.
-func last(p netip.Prefix) netip.Addr {
+// Last is the last address of a prefix.
+func Last(p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
 	for i := p.Bits(); i < len(b)*8; i++ {
 		b[i/8] |= 0x80 >> (i % 8)
 	}
 	a, _ := netip.AddrFromSlice(b)
 	return a
+}
+
+// Use is how full the kernel's table of connections is.
+type Use struct {
+	Tracked, TrackedMax int            // of the host, all programs together
+	Ours, OursMax       int            // of this exit's sessions, and what they get at most
+	Sessions            map[uint16]int // by index; counted every few seconds, and when the table fills up
+	Pause               time.Duration  // the longest between two looks at the table, of which there should be ten a second
 }

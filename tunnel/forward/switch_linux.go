@@ -36,21 +36,21 @@ const (
 	everywhere = 0
 )
 
-// switched are the interfaces, by index, on which exits of this host turned forwarding on; each list in order. An
+// switches are the interfaces, by index, on which exits of this host turned forwarding on; each list in order. An
 // interface that is renamed keeps its index and its settings.
-type switched struct{ on4, on6 []int }
+type switches struct{ on4, on6 []int }
 
-// and is what either names.
-func (s switched) and(o switched) switched {
+// and unites the interfaces that either names.
+func (s switches) and(o switches) switches {
 	union := func(a, b []int) []int {
 		list := slices.Concat(a, b)
 		slices.Sort(list)
 		return slices.Compact(list)
 	}
-	return switched{union(s.on4, o.on4), union(s.on6, o.on6)}
+	return switches{union(s.on4, o.on4), union(s.on6, o.on6)}
 }
 
-func (s switched) equal(o switched) bool {
+func (s switches) equal(o switches) bool {
 	return slices.Equal(s.on4, o.on4) && slices.Equal(s.on6, o.on6)
 }
 
@@ -72,9 +72,9 @@ func settingOf(family string, index int, key string) string {
 	return family + "/conf/" + link.Name + "/" + key
 }
 
-// ours is what of s is still to be guarded and turned off by exits: no interface that is gone, and none of a family
+// ours returns the part of s that exits still guard and turn off: no interface that is gone, and none of a family
 // once the host's owner has made the host a router for all, which turned forwarding on everywhere.
-func (s switched) ours() switched {
+func (s switches) ours() switches {
 	there := func(list []int, setting func(int) string) (kept []int) {
 		for _, index := range list {
 			if path := setting(index); path != "" && sysctlExists(path) {
@@ -83,7 +83,7 @@ func (s switched) ours() switched {
 		}
 		return kept
 	}
-	var kept switched
+	var kept switches
 	if !setTo(all4, "1") {
 		kept.on4 = there(s.on4, setting4)
 	}
@@ -94,9 +94,9 @@ func (s switched) ours() switched {
 	return kept
 }
 
-// missing is what must be turned on for exits to reach the internet by these interfaces. What the owner of a host that
-// forwards for all has turned off on one of them is the owner's: refused says so.
-func missing(uplinks []int) (s switched, refused error) {
+// missing lists what must be turned on for exits to reach the internet by these interfaces. What the owner of a host
+// that forwards for all has turned off on one of them is the owner's: refused says so.
+func missing(uplinks []int) (s switches, refused error) {
 	var errs []error
 	refuse := func(setting string) {
 		errs = append(errs, fmt.Errorf("this host forwards for all and yet not from an interface that leads to the internet: its owner turned it off, "+
@@ -125,7 +125,7 @@ func missing(uplinks []int) (s switched, refused error) {
 }
 
 // turnOn makes the host forward.
-func (s switched) turnOn() error {
+func (s switches) turnOn() error {
 	var errs []error
 	for _, index := range s.on4 {
 		errs = append(errs, writeSysctl(setting4(index), "1"))
@@ -141,7 +141,7 @@ func (s switched) turnOn() error {
 }
 
 // turnOff takes that back.
-func (s switched) turnOff() error {
+func (s switches) turnOff() error {
 	var errs []error
 	s = s.ours()
 	for _, index := range s.on4 {
@@ -153,10 +153,10 @@ func (s switched) turnOff() error {
 	return errors.Join(errs...)
 }
 
-// host is what an exit knows of the host that it shares with others. Whoever changes it holds the host's lock.
+// host keeps an exit's knowledge of the host that it shares with others. Whoever changes it holds the host's lock.
 type host struct {
 	reach   []netip.Prefix
-	on      switched
+	on      switches
 	print   digest // of the table, as this exit last wrote it
 	refused string // what the owner keeps off
 }
@@ -178,7 +178,7 @@ func (h *host) open() (changed bool, err error) {
 }
 
 // guard has table and routes hold what exits turned on, and what is about to be.
-func (h *host) guard(more switched) (changed bool, err error) {
+func (h *host) guard(more switches) (changed bool, err error) {
 	named, print, err := readHostTable()
 	if err != nil {
 		return false, err
@@ -230,7 +230,7 @@ func (h *host) leave() error {
 	if h.print == (digest{}) {
 		return nil // it changed nothing
 	}
-	_, err := h.guard(switched{})
+	_, err := h.guard(switches{})
 	return err
 }
 
@@ -241,12 +241,12 @@ func (h *host) close() error {
 	if err := errors.Join(err, err2, h.on.and(named).and(noted).turnOff()); err != nil {
 		return err
 	}
-	return writeHostRoutes(switched{})
+	return writeHostRoutes(switches{})
 }
 
 // readHostRoutes returns what the routes note: an interface is a destination of either family, of which the last four
 // bytes are its index. No packet asks for it.
-func readHostRoutes() (noted switched, err error) {
+func readHostRoutes() (noted switches, err error) {
 	have, err := prohibitedIn(hostRoutes)
 	for p := range have {
 		b := p.Addr().AsSlice()
@@ -257,11 +257,11 @@ func readHostRoutes() (noted switched, err error) {
 			noted.on6 = append(noted.on6, index)
 		}
 	}
-	return noted.and(switched{}), err
+	return noted.and(switches{}), err
 }
 
 // writeHostRoutes makes the routes note that.
-func writeHostRoutes(on switched) error {
+func writeHostRoutes(on switches) error {
 	want := make(map[netip.Prefix]bool)
 	note := func(a []byte, list []int) {
 		for _, index := range list {
@@ -284,7 +284,7 @@ func hostSets() (t *nftables.Table, set4, set6 *nftables.Set) {
 }
 
 // readHostTable returns what the host's table names, and the digest of it: of nothing, where it is not there or not whole.
-func readHostTable() (named switched, print digest, err error) {
+func readHostTable() (named switches, print digest, err error) {
 	t, set4, set6 := hostSets()
 	c, err := nftables.New(nftables.AsLasting())
 	if err != nil {
@@ -315,7 +315,7 @@ func readHostTable() (named switched, print digest, err error) {
 }
 
 // writeHostTable makes the host's table or replaces it, in one transaction: there is no moment without it.
-func writeHostTable(on switched) error {
+func writeHostTable(on switches) error {
 	c, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("open nftables: %w", err)

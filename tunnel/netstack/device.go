@@ -15,7 +15,7 @@ const (
 	// batchSize is how many packets one Read may return and one Write is likely to carry.
 	batchSize = 128
 
-	// engineOverhead is what the engine adds to each packet, in bytes.
+	// engineOverhead is added to each packet by the engine, in bytes.
 	engineOverhead = 32
 
 	// gsoMaxSize is the largest segment that TCP hands over, as the length field of IP has 16 bits.

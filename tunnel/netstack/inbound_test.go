@@ -147,7 +147,7 @@ func icmpMessage(kind, code byte) []byte {
 	return append([]byte{kind, code, 0, 0, 0, 1, 0, 1}, make([]byte, 64)...)
 }
 
-// attacks are what a hostile far side sends, by name.
+// attacks returns packets of a hostile far side, by name.
 func attacks() map[string][][]byte {
 	all := make(map[string][][]byte)
 	add := func(name string, p ...[]byte) { all[name] = append(all[name], p...) }

@@ -59,7 +59,7 @@ func (c *capture) phase(name string) {
 	c.phases = append(c.phases, phase{name, time.Now()})
 }
 
-// seen is what left during one phase.
+// seen counts packets that left during one phase.
 type seen struct {
 	tunnel, link int
 	clear        map[string]int // what is neither, by kind
@@ -156,7 +156,7 @@ func transport(family string, proto byte, b []byte, dst netip.Addr, hops byte, t
 	case proto == syscall.IPPROTO_UDP && len(b) >= 8:
 		to := binary.BigEndian.Uint16(b[2:])
 		fromProvider := dst == netip.MustParseAddr(provider4) || dst == netip.MustParseAddr(provider6)
-		if to == port && fromProvider && told == "" && wireguard(b[8:]) {
+		if to == port && fromProvider && told == "" && isWireGuard(b[8:]) {
 			return "tunnel"
 		}
 		if to == 53 || to == 853 {
@@ -179,8 +179,8 @@ func transport(family string, proto byte, b []byte, dst netip.Addr, hops byte, t
 	return fmt.Sprintf("ip%s protocol %d%s", family, proto, told)
 }
 
-// wireguard reports whether b is a message of WireGuard: its type, three zeros, and the length that goes with it.
-func wireguard(b []byte) bool {
+// isWireGuard reports whether b is a message of WireGuard: its type, three zeros, and the length that goes with it.
+func isWireGuard(b []byte) bool {
 	if len(b) < 32 || b[1]|b[2]|b[3] != 0 {
 		return false
 	}

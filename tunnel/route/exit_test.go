@@ -26,8 +26,8 @@ import (
 	"golang.zx2c4.com/wireguard/device"
 	"golang.zx2c4.com/wireguard/tun"
 
-	"byway/tunnel"
 	"byway/tunnel/route"
+	"byway/tunnel/wireguard"
 )
 
 // hostile is an exit that sends whatever it likes into the tunnel: the other end of it is an interface of its machine.
@@ -36,7 +36,7 @@ const hostile = "hostile0"
 var hostileAddrs = []string{"10.213.0.1", "fd62:7977:6179::1"}
 
 // plainTunnel is WireGuard and nothing else, for as long as the process lives.
-func plainTunnel(dev tun.Device, private tunnel.PrivateKey, own string, peer tunnel.Key, ofPeer string) error {
+func plainTunnel(dev tun.Device, private wireguard.PrivateKey, own string, peer wireguard.Key, ofPeer string) error {
 	wg := device.NewDevice(dev, conn.NewDefaultBind(), device.NewLogger(device.LogLevelSilent, ""))
 	err := wg.IpcSet(fmt.Sprintf("private_key=%s\n%spublic_key=%s\n%sallowed_ip=0.0.0.0/0\nallowed_ip=::/0\n",
 		hex.EncodeToString(private[:]), own, hex.EncodeToString(peer[:]), ofPeer))
@@ -47,8 +47,8 @@ func plainTunnel(dev tun.Device, private tunnel.PrivateKey, own string, peer tun
 }
 
 // openHostile opens a tunnel to a consumer, and returns what a provider would have said.
-func openHostile(consumer tunnel.Key) (answer, error) {
-	private, err := tunnel.GenerateKey()
+func openHostile(consumer wireguard.Key) (answer, error) {
+	private, err := wireguard.GenerateKey()
 	if err != nil {
 		return answer{}, err
 	}
@@ -242,7 +242,7 @@ var behind = []struct {
 	{"host on the LAN", lanHost, true},
 }
 
-// modes are what of a machine goes through the tunnel, and what is excepted.
+// modes say which part of a machine's traffic goes through the tunnel, and what is excepted.
 var modes = map[string]route.Config{
 	"whole":    {},
 	"lan":      {LAN: true},

@@ -3,11 +3,9 @@ package route
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -89,12 +87,12 @@ func (c Config) throughTunnel(family int) []netip.Prefix {
 // dnsPorts are those of DNS, plain and over TLS.
 var dnsPorts = []uint16{53, 853}
 
-// policy is what the routing of a machine is to be.
+// policy plans a machine's routing.
 type policy struct {
 	cfg   Config
 	link  *Link
 	index int // of the link's interface
-	// ipsec: packets that the rules can't stop are stopped by policies (ipsec_linux.go).
+	// ipsec: packets that the rules can't stop are stopped by policies (layers_linux.go).
 	ipsec bool
 }
 
@@ -494,58 +492,4 @@ func removeRouting() error {
 		}
 	}
 	return nil
-}
-
-// prepareLink gives the interface its addresses and takes it up. It returns its index.
-func prepareLink(c Config, link Link) (int, error) {
-	name := c.Interface
-	dev, err := netlink.LinkByName(name)
-	if err != nil {
-		return 0, fmt.Errorf("interface %s: %w", name, err)
-	}
-	// Under 1280 bytes, the interface has no IPv6, and none of its settings.
-	if link.MTU != 0 {
-		if err := netlink.LinkSetMTU(dev, link.MTU); err != nil {
-			return 0, fmt.Errorf("set MTU %d of interface %s: %w", link.MTU, name, err)
-		}
-	}
-	// The kernel would send multicast reports and router solicitations, which are paid for and which nobody answers.
-	// Not every kernel has every setting.
-	for setting, value := range map[string]string{
-		"addr_gen_mode": "1", "accept_ra": "0", "router_solicitations": "0", "disable_ipv6": "0", "accept_redirects": "0",
-	} {
-		_ = os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", name, setting), []byte(value), 0o644)
-	}
-	// What goes into the tunnel is for no policy to refuse, or to look at (ipsec_linux.go).
-	path := filepath.Join("/proc/sys/net/ipv4/conf", name, "disable_xfrm")
-	if err := os.WriteFile(path, []byte("1"), 0o644); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("set interface %s: %w", name, err)
-	}
-	if c.OnlyPrograms {
-		// Names are asked of a resolver on loopback, and led into the tunnel from there. The firewall lets nothing come
-		// in for loopback this way.
-		path := filepath.Join("/proc/sys/net/ipv4/conf", name, "route_localnet")
-		if err := os.WriteFile(path, []byte("1"), 0o644); err != nil {
-			return 0, fmt.Errorf("set interface %s: %w", name, err)
-		}
-	}
-	if err := netlink.LinkSetMulticastOff(dev); err != nil {
-		return 0, fmt.Errorf("set interface %s: %w", name, err)
-	}
-	for _, a := range link.Addrs {
-		if !hasFamily(familyOf(a)) {
-			continue
-		}
-		addr := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(a, a.BitLen()))}
-		if a.Is6() {
-			addr.Flags = unix.IFA_F_NODAD | unix.IFA_F_NOPREFIXROUTE
-		}
-		if err := netlink.AddrReplace(dev, addr); err != nil {
-			return 0, fmt.Errorf("set address of interface %s: %w", name, err)
-		}
-	}
-	if err := netlink.LinkSetUp(dev); err != nil {
-		return 0, fmt.Errorf("take interface %s up: %w", name, err)
-	}
-	return dev.Attrs().Index, nil
 }

@@ -22,7 +22,9 @@ import (
 	"golang.zx2c4.com/wireguard/tun"
 
 	"byway/tunnel"
+	"byway/tunnel/policy"
 	"byway/tunnel/route"
+	"byway/tunnel/wireguard"
 )
 
 // roleEnv makes this binary another program: one that runs within a namespace and does what it is told on its standard
@@ -58,6 +60,9 @@ type answer struct {
 	Shut     *route.Shut    `json:"shut,omitempty"`
 }
 
+// undone stands behind an error of a role that is a [route.UndoneError].
+const undone = " (undone)"
+
 func TestMain(m *testing.M) {
 	role := os.Getenv(roleEnv)
 	if role == "" {
@@ -85,6 +90,9 @@ func TestMain(m *testing.M) {
 		}
 		if err != nil {
 			a.Error = err.Error()
+			if errors.As(err, new(*route.UndoneError)) {
+				a.Error += undone
+			}
 		}
 		if out.Encode(a) != nil {
 			return
@@ -95,7 +103,7 @@ func TestMain(m *testing.M) {
 // consumer is a daemon's whole-machine side.
 type consumer struct {
 	routes  *route.Routes
-	private tunnel.PrivateKey
+	private wireguard.PrivateKey
 	client  *tunnel.TUNClient
 
 	refusals *refusals
@@ -142,14 +150,14 @@ func (c *consumer) handle(r request) (answer, error) {
 		return answer{}, err
 	case "key":
 		var err error
-		c.private, err = tunnel.GenerateKey()
+		c.private, err = wireguard.GenerateKey()
 		key := c.private.Public()
 		return answer{Key: key[:]}, err
 	case "dial":
 		var err error
 		w := r.Welcome
 		c.client, err = tunnel.DialTUN(tunnel.ClientConfig{
-			Private: c.private, Peer: tunnel.Key(w.Key), Endpoint: w.Endpoint, Addrs: []netip.Addr{w.V4, w.V6}, DNS: w.DNS,
+			Private: c.private, Peer: wireguard.Key(w.Key), Endpoint: w.Endpoint, Addrs: []netip.Addr{w.V4, w.V6}, DNS: w.DNS,
 		}, tunnel.TUNConfig{Name: route.DefaultInterface, Mark: route.MarkUnderlay})
 		if err != nil {
 			return answer{}, err
@@ -160,7 +168,7 @@ func (c *consumer) handle(r request) (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
-		return answer{}, plainTunnel(dev, c.private, fmt.Sprintf("fwmark=%d\n", route.MarkUnderlay), tunnel.Key(r.Welcome.Key),
+		return answer{}, plainTunnel(dev, c.private, fmt.Sprintf("fwmark=%d\n", route.MarkUnderlay), wireguard.Key(r.Welcome.Key),
 			fmt.Sprintf("endpoint=%v\npersistent_keepalive_interval=1\n", r.Welcome.Endpoint))
 	case "up":
 		return answer{}, c.routes.Up(ctx, route.Link{Addrs: c.client.Addrs(), DNS: c.client.DNS(), MTU: c.client.MTU()})
@@ -261,7 +269,7 @@ type provider struct {
 func (p *provider) handle(r request) (answer, error) {
 	switch r.Op {
 	case "start":
-		policy, err := tunnel.NewPolicy(tunnel.PolicyConfig{Allow: []netip.Prefix{
+		policy, err := policy.New(policy.Config{Allow: []netip.Prefix{
 			netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8:2::/64"),
 		}})
 		if err != nil {
@@ -276,7 +284,7 @@ func (p *provider) handle(r request) (answer, error) {
 		return answer{}, err
 	case "add":
 		var err error
-		p.session, err = p.exit.Add(tunnel.Peer{PublicKey: tunnel.Key(r.Key), Limit: r.Limit})
+		p.session, err = p.exit.Add(tunnel.Peer{PublicKey: wireguard.Key(r.Key), Limit: r.Limit})
 		if err != nil {
 			return answer{}, err
 		}
@@ -285,7 +293,7 @@ func (p *provider) handle(r request) (answer, error) {
 		a.V4, a.V6 = p.session.Addrs()
 		return a, nil
 	case "hostile":
-		return openHostile(tunnel.Key(r.Key))
+		return openHostile(wireguard.Key(r.Key))
 	case "assault":
 		to, err := netip.ParseAddr(r.Text)
 		if err != nil {

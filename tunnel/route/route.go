@@ -6,7 +6,7 @@
 // the daemon's own mark, and what the link itself needs (DHCP, neighbour discovery). Nothing in it knows an address of the
 // provider, so that neither roaming nor another provider opens it. It lives in the kernel: a daemon that is killed leaves
 // it shut. Other programs change the kernel's network too, so that it has three layers, each of which stands by itself:
-// an nftables table (firewall_linux.go), routing rules (policy_linux.go) and IPsec policies (ipsec_linux.go). While a
+// an nftables table (firewall_linux.go), routing rules (policy_linux.go) and IPsec policies (layers_linux.go). While a
 // daemon runs, it puts back what others take away (watch_linux.go).
 //
 // An exit is a stranger: from the tunnel come answers, and nothing else. The firewall sees to it, and so does the tunnel
@@ -24,9 +24,11 @@ package route
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // DefaultStateDir is where a machine's state is kept: it must outlive a reboot, since a replaced resolv.conf does.
@@ -53,9 +55,39 @@ var (
 	ErrInUse = errors.New("the machine's routes are held by a running daemon")
 	// ErrLockdown means that the kill switch was to stay on until [Restore].
 	ErrLockdown = errors.New("the machine's network is locked down")
+	// ErrCapability means that this process may not change the machine's network. It is a [fs.ErrPermission].
+	ErrCapability = fmt.Errorf("%w: changing the machine's network needs the capability CAP_NET_ADMIN, which root has "+
+		"unless a container withholds it", fs.ErrPermission)
+	// ErrNoTUN means that the kernel, or the container, has no device by which tunnels are made.
+	ErrNoTUN = errors.New("by which tunnels are made")
 	// ErrNoCgroups means that the machine has no cgroup v2 hierarchy, by which programs are told apart.
 	ErrNoCgroups = errors.New("this machine has no cgroup v2 file system mounted")
 )
+
+// UndoneError says that something of the machine is not as it should be: [Restore] puts it right.
+type UndoneError struct {
+	Err  error
+	Shut bool // the machine is shut, as it is to be; otherwise it may be
+}
+
+// Error implements error.
+func (e *UndoneError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what went wrong.
+func (e *UndoneError) Unwrap() error { return e.Err }
+
+// VersionError says that another release wrote the state of the routes: [Restore] of that one reads it.
+type VersionError struct {
+	Path    string
+	Version int
+
+	Oldest, Newest int // that this release reads
+}
+
+// Error implements error.
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("state of routes %s has version %d, not %d to %d", e.Path, e.Version, e.Oldest, e.Newest)
+}
 
 // maxPrefixes bounds Exclude and Include: each is a route or a rule, looked at for every packet.
 const maxPrefixes = 256
@@ -137,4 +169,20 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// Shut says that a machine's network is shut, as [Inspect] found it.
+type Shut struct {
+	// Since is when the machine was shut, or, where nobody holds it any more, when the session ended that had shut it.
+	Since time.Time
+	// Reason is why it stays shut, in words; empty while a daemon holds it.
+	Reason string
+	// Held: a running daemon holds it, and its session may well work.
+	Held bool
+	// PID is that daemon's process; 0 where it is not known.
+	PID int
+	// Lockdown: it was to stay shut after the session too (Config.Lockdown).
+	Lockdown bool
+	// Trouble names the fault in what keeps it shut; empty when all of it stands.
+	Trouble string
 }

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -91,7 +94,7 @@ func Lock(ctx context.Context, cfg Config) (_ *Routes, err error) {
 		err = r.close(ctx)
 	} else if before == nil { // nothing is changed, and what was written says that it might be
 		if left := removeState(cfg.StateDir); left != nil {
-			err = fmt.Errorf("%w: %s", errors.Join(err, left), howToUndo)
+			err = &UndoneError{Err: errors.Join(err, left)}
 		}
 		return nil, fmt.Errorf("lock routes: %w", err)
 	}
@@ -103,7 +106,7 @@ func Lock(ctx context.Context, cfg Config) (_ *Routes, err error) {
 			err = errors.Join(err, lift(cfg.StateDir, r.state))
 		} else { // it was shut before, and stays so, for the reason that it had
 			r.state.Holder, r.state.Ended, r.state.Lockdown = nil, before.Ended, before.Lockdown
-			err = fmt.Errorf("%w: %s", errors.Join(err, r.state.write(cfg.StateDir)), howToOpen)
+			err = &UndoneError{errors.Join(err, r.state.write(cfg.StateDir)), true}
 		}
 		return nil, fmt.Errorf("lock routes: %w", err)
 	}
@@ -116,7 +119,7 @@ func (r *Routes) close(ctx context.Context) (err error) {
 		if r.cfg.OnlyPrograms || !errors.Is(err, ErrNoCgroups) {
 			return err
 		}
-		r.cfg.Log.Info("no program can be left out of the tunnel", "reason", err)
+		r.cfg.Log.Info("no program can be left out of the tunnel", "error", err)
 	}
 	if r.table, err = openTable(); err != nil {
 		return err
@@ -286,7 +289,7 @@ func (r *Routes) Resolver() *net.Resolver { return resolver(r.servers) }
 // Close gives the machine back as it was: the user's own end of a session. With Config.Lockdown it stays locked.
 func (r *Routes) Close() error {
 	if r.cfg.Lockdown {
-		return r.end("the session has ended, and --lockdown keeps the machine shut")
+		return r.end("the session has ended, and the lockdown keeps the machine shut")
 	}
 	return r.end("")
 }
@@ -327,16 +330,10 @@ func (r *Routes) end(reason string) error {
 	case reason == "":
 		err = errors.Join(err, lift(r.cfg.StateDir, r.state))
 	case err != nil:
-		err = fmt.Errorf("leave the machine shut: %w: %s", err, howToOpen)
+		err = fmt.Errorf("leave the machine shut: %w", &UndoneError{err, true})
 	}
 	return errors.Join(err, lock.Close())
 }
-
-// The command for what an error left undone.
-const (
-	howToOpen = "byway unlock opens this machine"
-	howToUndo = "byway unlock undoes the rest"
-)
 
 // Restore gives the machine back as it was before a daemon that no longer runs, also where that one had locked it. It
 // does nothing where there is nothing to do, and says whether there was. It returns ErrInUse where a daemon runs.
@@ -357,7 +354,7 @@ func restore(dir string, unlock bool) (bool, error) {
 		return false, err
 	}
 	if err != nil {
-		return false, fmt.Errorf("%w: %s", err, howToUndo)
+		return false, &UndoneError{Err: err}
 	}
 	defer lock.Close()
 	s, lost, err := stateOf(dir)
@@ -391,7 +388,7 @@ func lift(dir string, s *state) error {
 		err = removeState(dir)
 	}
 	if err != nil {
-		return fmt.Errorf("restore the machine's network: %w: %s", err, howToUndo)
+		return fmt.Errorf("restore the machine's network: %w", &UndoneError{Err: err})
 	}
 	return nil
 }
@@ -446,4 +443,58 @@ func writeSysctl(path, value string) error {
 		return fmt.Errorf("change network setting: %w", err)
 	}
 	return nil
+}
+
+// prepareLink gives the interface its addresses and takes it up. It returns its index.
+func prepareLink(c Config, link Link) (int, error) {
+	name := c.Interface
+	dev, err := netlink.LinkByName(name)
+	if err != nil {
+		return 0, fmt.Errorf("interface %s: %w", name, err)
+	}
+	// Under 1280 bytes, the interface has no IPv6, and none of its settings.
+	if link.MTU != 0 {
+		if err := netlink.LinkSetMTU(dev, link.MTU); err != nil {
+			return 0, fmt.Errorf("set MTU %d of interface %s: %w", link.MTU, name, err)
+		}
+	}
+	// The kernel would send multicast reports and router solicitations, which are paid for and which nobody answers.
+	// Not every kernel has every setting.
+	for setting, value := range map[string]string{
+		"addr_gen_mode": "1", "accept_ra": "0", "router_solicitations": "0", "disable_ipv6": "0", "accept_redirects": "0",
+	} {
+		_ = os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", name, setting), []byte(value), 0o644)
+	}
+	// What goes into the tunnel is for no policy to refuse, or to look at (layers_linux.go).
+	path := filepath.Join("/proc/sys/net/ipv4/conf", name, "disable_xfrm")
+	if err := os.WriteFile(path, []byte("1"), 0o644); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("set interface %s: %w", name, err)
+	}
+	if c.OnlyPrograms {
+		// Names are asked of a resolver on loopback, and led into the tunnel from there. The firewall lets nothing come
+		// in for loopback this way.
+		path := filepath.Join("/proc/sys/net/ipv4/conf", name, "route_localnet")
+		if err := os.WriteFile(path, []byte("1"), 0o644); err != nil {
+			return 0, fmt.Errorf("set interface %s: %w", name, err)
+		}
+	}
+	if err := netlink.LinkSetMulticastOff(dev); err != nil {
+		return 0, fmt.Errorf("set interface %s: %w", name, err)
+	}
+	for _, a := range link.Addrs {
+		if !hasFamily(familyOf(a)) {
+			continue
+		}
+		addr := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(a, a.BitLen()))}
+		if a.Is6() {
+			addr.Flags = unix.IFA_F_NODAD | unix.IFA_F_NOPREFIXROUTE
+		}
+		if err := netlink.AddrReplace(dev, addr); err != nil {
+			return 0, fmt.Errorf("set address of interface %s: %w", name, err)
+		}
+	}
+	if err := netlink.LinkSetUp(dev); err != nil {
+		return 0, fmt.Errorf("take interface %s up: %w", name, err)
+	}
+	return dev.Attrs().Index, nil
 }

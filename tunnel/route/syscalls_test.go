@@ -71,7 +71,7 @@ func refuseCalls() (*refusals, error) {
 	return r, nil
 }
 
-// call is what the kernel says of one that it stopped at (struct seccomp_notif).
+// call describes a system call that the kernel stopped at (struct seccomp_notif).
 type call struct {
 	id         uint64
 	pid, flags uint32

@@ -27,7 +27,7 @@ const (
 	recent = 10 * time.Minute
 )
 
-// groups of the kernel's netlink whose news concern a layer.
+// watched lists groups of the kernel's netlink whose news concern a layer.
 var watched = map[int][]uint{
 	unix.NETLINK_ROUTE: {
 		unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE,
@@ -210,8 +210,7 @@ func (r *Routes) repairLink(wrong map[string]string) error {
 			return err
 		case err != nil || own.Type() != "tuntap":
 			// The end of a session removes it, too: until another one is up, nothing is reachable.
-			wrong[layer] = fmt.Sprintf("there is no interface %s: nothing leaves until another session is up, after "+
-				"byway disconnect where this one does not end", name)
+			wrong[layer] = fmt.Sprintf("there is no interface %s: nothing leaves until this session has ended and another one is up", name)
 			return nil
 		case !missing:
 			wrong[layer] = fmt.Sprintf("interface %s is another one than the session's, which is %s now: nothing leaves through "+

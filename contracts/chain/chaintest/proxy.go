@@ -12,7 +12,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -37,7 +36,6 @@ type Fault func(w http.ResponseWriter, r *http.Request, q *Query) bool
 type Proxy struct {
 	*httptest.Server
 	chain string
-	asked atomic.Int64
 
 	mu    sync.Mutex
 	fault Fault
@@ -64,9 +62,6 @@ func Start(t testing.TB, chain string) *Proxy {
 		}
 		q := &Query{Body: body, chain: chain}
 		_ = json.Unmarshal(body, q)
-		if q.Method != "" {
-			p.asked.Add(1)
-		}
 		if fault := p.Fault(); fault != nil && fault(w, r, q) {
 			return
 		}
@@ -96,9 +91,6 @@ func (p *Proxy) Fault() Fault {
 	defer p.mu.Unlock()
 	return p.fault
 }
-
-// Asked is how many JSON-RPC requests have come.
-func (p *Proxy) Asked() int64 { return p.asked.Load() }
 
 // Head is the number of the chain's newest block, whatever the proxy's fault.
 func (p *Proxy) Head(t testing.TB) (n uint64) {

@@ -1,6 +1,0 @@
-//go:build !unix
-
-package ipfs
-
-// openFiles is how many descriptors this process may have open: these systems name no number.
-func openFiles() int { return 1 << 14 }

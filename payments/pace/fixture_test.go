@@ -1,0 +1,3 @@
+package pace
+
+const mib = 1 << 20
