@@ -222,6 +222,36 @@ func TestNetExitsComeAndGoAtOnce(t *testing.T) {
 	})
 }
 
+// An exit that has given up its interface owns its table a moment longer. Who takes the name meanwhile waits for it.
+func TestNetExitWaitsForTheTableOfOneThatCloses(t *testing.T) {
+	inNetwork(t, func(t *testing.T, n network) {
+		before := hostState(t)
+		leave := squat(t, "byway_exit_bwexit0")
+		becomes(t, "the table has an owner", func() bool {
+			return exec.Command("nft", "list", "table", "inet", "byway_exit_bwexit0").Run() == nil
+		})
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			time.Sleep(300 * time.Millisecond)
+			leave()
+		}()
+		e, err := n.tryExit(t, ExitConfig{Mode: Privileged})
+		if err != nil {
+			t.Fatalf("open while the table of that name has an owner: %v", err)
+		}
+		select {
+		case <-gone:
+		default:
+			t.Error("the exit is open, and the table still has another owner")
+		}
+		if err := e.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		hostIsAsItWas(t, "after the exit", before)
+	})
+}
+
 // The host's table is put back whatever was done to it; while that can't be, the host forwards nothing, and says so.
 func TestNetAdversaryHostTableIsPutBackOrNothingIsForwarded(t *testing.T) {
 	inNetwork(t, func(t *testing.T, n network) {

@@ -76,7 +76,13 @@ func newTable(name string, nets Nets, cfg Config) (*table, error) {
 		t:    &nftables.Table{Name: tablePrefix + name, Family: nftables.TableFamilyINet},
 		name: name, nets: nets, cfg: cfg, classes: make(map[uint16]uint32),
 	}
-	return t, t.loadLocked() // nobody else has it yet
+	// A table of that name may be that of an exit which is closing: it has given up the interface, and gives up the table next.
+	for end := time.Now().Add(lockTime); ; time.Sleep(10 * time.Millisecond) {
+		err := t.loadLocked() // nobody else has it yet
+		if !errors.Is(err, unix.EPERM) || time.Now().After(end) {
+			return t, err
+		}
+	}
 }
 
 // reload makes the table again, and forgets connections that the kernel began to track without it: they are not
