@@ -46,7 +46,9 @@ func (d Domain) Separator() common.Hash {
 }
 
 // PromiseDigest is the hash that a promise's signer signs.
-func (d Domain) PromiseDigest(p Promise) common.Hash {
+func (d Domain) PromiseDigest(p Promise) common.Hash { return promiseDigest(d.Separator(), p) }
+
+func promiseDigest(separator common.Hash, p Promise) common.Hash {
 	var words [5 * common.HashLength]byte
 	copy(words[:], promiseTypeHash[:])
 	copy(words[1*common.HashLength+12:], p.Payer[:])
@@ -54,7 +56,7 @@ func (d Domain) PromiseDigest(p Promise) common.Hash {
 	copy(words[3*common.HashLength+12:], p.Token[:])
 	sum := p.Cumulative.Bytes()
 	copy(words[5*common.HashLength-len(sum):], sum[:])
-	return d.digest(crypto.Keccak256Hash(words[:]))
+	return typedDigest(separator, crypto.Keccak256Hash(words[:]))
 }
 
 // ReserveDigest is the hash that a reserve's signer signs.
@@ -79,11 +81,20 @@ func (d Domain) Sign(p Promise, s contracts.Signer) (Promise, error) {
 	return p, nil
 }
 
-// Verify checks that p is signed by its channel's signer: [contracts.ErrBadSignature] where not. It recovers the signer although it
-// is known which key it must be: the cheaper check against a known key says nothing about the signature's parity, and with
-// the wrong one the contract would pay nothing.
-func (d Domain) Verify(p Promise) error {
-	if err := verify(d.PromiseDigest(p), p.Sig, p.Signer); err != nil {
+// Verify checks that p is signed by its channel's signer: [contracts.ErrBadSignature] where not.
+func (d Domain) Verify(p Promise) error { return d.Verifier().Verify(p) }
+
+// Verifier checks promises of one domain, whose separator it makes once: every promise that arrives is checked.
+type Verifier struct{ separator common.Hash }
+
+// Verifier returns one for the domain.
+func (d Domain) Verifier() Verifier { return Verifier{d.Separator()} }
+
+// Verify checks a promise as [Domain.Verify] does. It recovers the signer although it is known which key it must be: the
+// cheaper check against a known key says nothing about the signature's parity, and with the wrong one the contract would
+// pay nothing.
+func (v Verifier) Verify(p Promise) error {
+	if err := verify(promiseDigest(v.separator, p), p.Sig, p.Signer); err != nil {
 		return fmt.Errorf("promise: %w", err)
 	}
 	return nil
@@ -133,8 +144,11 @@ func (d Domain) VerifyRelease(r Release) error {
 }
 
 func (d Domain) digest(structHash common.Hash) common.Hash {
+	return typedDigest(d.Separator(), structHash)
+}
+
+func typedDigest(separator, structHash common.Hash) common.Hash {
 	b := [2 + 2*common.HashLength]byte{0x19, 0x01}
-	separator := d.Separator()
 	copy(b[2:], separator[:])
 	copy(b[2+common.HashLength:], structHash[:])
 	return crypto.Keccak256Hash(b[:])

@@ -58,16 +58,22 @@ func (m *Market) Reachable(ctx context.Context, offers []directory.Listing) []di
 	return out
 }
 
-// Reach dials the host that an offer names; libp2p proves that it is that host.
+// Reach dials the host that an offer names, for a short time; libp2p proves that it is that host.
 func (m *Market) Reach(ctx context.Context, o registry.Offer) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
+	_, err := m.Dial(ctx, o)
+	return err
+}
+
+// Dial connects to the host that an offer names and returns who it is.
+func (m *Market) Dial(ctx context.Context, o registry.Offer) (peer.ID, error) {
 	host, err := Dialable(o, m.network.Private)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := m.ipfs.Host().Connect(ctx, host); err != nil {
-		return fmt.Errorf("provider %s cannot be reached: %w", o.Provider, err)
+		return "", fmt.Errorf("provider %s cannot be reached: %w", o.Provider, err)
 	}
-	return nil
+	return host.ID, nil
 }

@@ -336,14 +336,7 @@ func (c *Consumer) dialProtocol(ctx context.Context, o registry.Offer, id protoc
 func (c *Consumer) reach(ctx context.Context, o registry.Offer) (peer.ID, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	host, err := market.Dialable(o, c.Network.Private)
-	if err != nil {
-		return "", err
-	}
-	if err := c.IPFS.Host().Connect(ctx, host); err != nil {
-		return "", fmt.Errorf("provider %s cannot be reached: %w", o.Provider, err)
-	}
-	return host.ID, nil
+	return c.market.Dial(ctx, o)
 }
 
 // readWelcome reads the answer to Hello. A provider that knows a later promise of ours than this disk does says so; our

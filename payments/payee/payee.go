@@ -94,6 +94,7 @@ type Payee struct {
 	now   func() time.Time // paces sessions
 	retry time.Duration    // stateRetry, save in tests
 
+	promises  payments.Verifier
 	mu        sync.Mutex // taken after payeeChannel.mu
 	sessions  map[payments.SessionID]*payeeSession
 	channels  map[contracts.Channel]*payeeChannel
@@ -141,7 +142,7 @@ func New(cfg Config) (*Payee, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Payee{
-		cfg: cfg, log: cfg.Log, now: time.Now, retry: stateRetry,
+		cfg: cfg, log: cfg.Log, now: time.Now, retry: stateRetry, promises: cfg.Domain.Verifier(),
 		sessions:  map[payments.SessionID]*payeeSession{},
 		channels:  map[contracts.Channel]*payeeChannel{},
 		strangers: newBudget(),
@@ -170,7 +171,7 @@ func (p *Payee) check(promise payments.Promise, c contracts.Channel) error {
 		}
 		return fmt.Errorf("%w: promise is for %s, the session pays %s", payments.ErrWrongChannel, promise.Channel, c)
 	}
-	return p.cfg.Domain.Verify(promise)
+	return p.promises.Verify(promise)
 }
 
 // Attach tells how much a session's meter has counted. It is called once, before the meter counts anything.
