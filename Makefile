@@ -5,10 +5,14 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 GOLANGCI_LINT_VERSION := 2.15.0
+OAPI_CODEGEN_VERSION := 2.8.2
 LINT := build/tools/golangci-lint-$(GOLANGCI_LINT_VERSION)
 DEADCODE := go run golang.org/x/tools/cmd/deadcode@v0.52.0
 PROGRAMS := ./cli/byway ./cli/bench ./tunnel/bench
-BUILD_FLAGS ?= -trimpath -ldflags '-s -w'
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+BUILD_FLAGS ?= -trimpath -ldflags '-s -w -X byway/cli.stamped=$(VERSION)'
+# 32 bits are a Raspberry Pi's and older ones'.
+PLATFORMS := linux/amd64 linux/arm64 linux/arm linux/386 windows/amd64 darwin/arm64
 FUZZTIME ?= 60s
 BENCH ?= .
 BENCH_COUNT ?= 3
@@ -31,6 +35,22 @@ help: ## List the tasks
 .PHONY: build
 build: ## Build bin/byway
 	go build $(BUILD_FLAGS) -o bin/byway ./cli/byway
+
+.PHONY: release
+release: ## Build a static program for every platform, and one without a devnet, into build/release
+	rm -rf build/release && mkdir -p build/release
+	@for p in $(PLATFORMS); do \
+	  export CGO_ENABLED=0 GOARM=6 GOOS=$${p%/*} GOARCH=$${p#*/}; \
+	  name=build/release/byway-$$GOOS-$$GOARCH; end=; if [ $$GOOS = windows ]; then end=.exe; fi; \
+	  echo "$$name$$end"; \
+	  go build $(BUILD_FLAGS) -o $$name$$end ./cli/byway; \
+	  go build $(BUILD_FLAGS) -tags nodevnet -o $$name-nodevnet$$end ./cli/byway; \
+	done
+	cd build/release && sha256sum byway-* >SHA256SUMS
+
+.PHONY: build-all
+build-all: ## Compile for every platform, and link nothing
+	@for p in $(PLATFORMS); do echo $$p; CGO_ENABLED=0 GOARM=6 GOOS=$${p%/*} GOARCH=$${p#*/} go build ./cli; done
 
 .PHONY: demo
 demo: build ## Run a whole market on this machine: the first paid 64 MiB
@@ -70,6 +90,10 @@ bench-tunnel: ## Measure the tunnel in network namespaces (root; BENCH_QUICK=1 f
 .PHONY: test-net
 test-net: ## The long tests in network namespaces (root; nftables, iproute2, ethtool, tcpdump, ping, dig, curl)
 	BYWAY_NET_TEST=1 go test -count=1 -v -run TestNet -parallel 4 -timeout 30m ./tunnel ./node ./cli ./tunnel/...
+
+.PHONY: test-life
+test-life: ## Lead a connection through kills, stops, sleep and other networks: what continued, the pause, the money (root; minutes)
+	BYWAY_NET_TEST=1 BYWAY_LIFE_LONG=1 go test -count=1 -v -run 'TestNetLife' -timeout 60m ./node
 
 .PHONY: adversary
 adversary: ## Attack the product, as every test named TestAdversary does: attack, bound, seen (root: in namespaces too)
@@ -113,6 +137,11 @@ fuzz: ## Run every fuzz target for FUZZTIME (60s); little of it goes into making
 .PHONY: generate
 generate: ## Compile the contracts and regenerate their Go bindings (needs Node)
 	$(MAKE) -C contracts generate
+
+.PHONY: generate-api
+generate-api: ## Regenerate node/api/spec from openapi.yaml
+	cd node/api/spec && go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v$(OAPI_CODEGEN_VERSION) \
+		-config generate.yaml openapi.yaml && cat openapi.yaml generate.yaml | sha256sum | cut -d' ' -f1 >generated.sum
 
 .PHONY: clean
 clean: ## Remove what was built

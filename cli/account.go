@@ -15,6 +15,8 @@ import (
 
 	"byway/contracts/text"
 	"byway/node/account"
+	"byway/node/api"
+	"byway/node/api/spec"
 	"byway/node/home"
 )
 
@@ -46,6 +48,21 @@ func (e env) accountCommand() *cli.Command {
 				},
 				Action: e.accountRestore,
 			},
+			{
+				Name:  "password",
+				Usage: "change the password of the account",
+				Description: "It asks for the old password, and twice for the new one, on the terminal; --password-file and\n" +
+					"--new-password-file give them without. A phrase that was written down\n" +
+					"stays good, and so does a copy of the old key file with the old password.",
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "new-password-file", Usage: "`FILE` whose first line is the new password"}, lightFlag(),
+				},
+				Action: e.accountPassword,
+			},
+			{
+				Name: "unlock", Usage: "give the daemon the password, so that it can deposit and claim", Action: e.accountUnlock,
+			},
+			{Name: "lock", Usage: "have the daemon forget the account's key", Action: e.accountLock},
 			{Name: "list", Usage: "show the addresses of this home", Action: e.accountList},
 			{Name: "balance", Usage: "show what the account owns on the chain", Action: e.accountBalance},
 		},
@@ -219,6 +236,107 @@ func showPhrase(w io.Writer, in io.Reader, phrase home.Phrase) error {
 		}
 	}
 	fmt.Fprint(text.Behind(w), "\x1b[2J\x1b[3J\x1b[H") // off the screen, and out of what can be scrolled back to
+	return nil
+}
+
+func (e env) accountPassword(c *cli.Context) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	d, err := e.daemon(c)
+	if err != nil && !errors.Is(err, api.ErrNotRunning) {
+		return err
+	}
+	if d == nil {
+		if _, _, _, err := e.account(c); err != nil {
+			return err
+		}
+	}
+	old, err := e.password(c, false)
+	if err != nil {
+		return err
+	}
+	fresh, err := e.newPassword(c, c.String("new-password-file"), "--new-password-file")
+	if err != nil {
+		return err
+	}
+	if d != nil {
+		_, err = d.ChangePasswordWithResponse(c.Context, spec.PasswordChange{Old: old, New: fresh})
+	} else {
+		err = e.changePassword(c, old, fresh)
+	}
+	if err != nil {
+		return err
+	}
+	if !c.Bool("json") {
+		fmt.Fprintln(e.Err, "The new password opens the account. Copies of the old key file still open with the old one.")
+	}
+	folder, _, _, err := e.account(c)
+	if err != nil {
+		return err
+	}
+	return e.showAccount(c, folder)
+}
+
+// changePassword changes it where no daemon runs.
+func (e env) changePassword(c *cli.Context, old, fresh string) (err error) {
+	folder, _, _, err := e.account(c)
+	if err != nil {
+		return err
+	}
+	unlock, err := folder.Lock()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	return folder.ChangePassword(old, fresh, home.Strength(c.Bool("light")))
+}
+
+func (e env) accountUnlock(c *cli.Context) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	d, err := e.daemon(c)
+	if err != nil {
+		return err
+	}
+	password, err := e.password(c, false)
+	if err != nil {
+		return err
+	}
+	if _, err := d.UnlockWithResponse(c.Context, spec.Password{Password: password}); err != nil {
+		return err
+	}
+	return e.lockSaid(c, false)
+}
+
+func (e env) accountLock(c *cli.Context) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	d, err := e.daemon(c)
+	if err != nil {
+		return err
+	}
+	if _, err := d.LockWithResponse(c.Context); err != nil {
+		return err
+	}
+	return e.lockSaid(c, true)
+}
+
+// lockSaid says how the account's key is now.
+func (e env) lockSaid(c *cli.Context, locked bool) error {
+	if c.Bool("json") {
+		return e.printJSON(struct {
+			Schema string `json:"schema"`
+			Locked bool   `json:"locked"`
+		}{"byway.lock/1", locked})
+	}
+	if locked {
+		fmt.Fprintln(e.Out, "The account is locked: what is deposited is spent, and nothing more is deposited or claimed until it is unlocked.")
+		return nil
+	}
+	fmt.Fprintln(e.Out, "The account is unlocked until byway account lock, or the daemon's end.")
 	return nil
 }
 

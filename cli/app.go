@@ -8,17 +8,14 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 
-	"github.com/adrg/xdg"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
 
@@ -110,7 +107,11 @@ func run(ctx context.Context, args []string, s Streams) error {
 	for _, note := range notes {
 		fmt.Fprintln(s.Err, "byway: note:", note)
 	}
-	return app.RunContext(ctx, line.args())
+	if err := line.settle(app); err != nil {
+		return err
+	}
+	app.Metadata = map[string]any{typedFlags: line.typed}
+	return line.told(app.RunContext(ctx, line.args()))
 }
 
 func exitCode(ctx context.Context, err error) int {
@@ -124,9 +125,11 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.Is(err, api.ErrNotRunning):
 		return exitNotRunning
-	case errors.As(err, &noOffer):
+	case errors.Is(err, api.ErrRequest):
+		return exitUsage
+	case errors.As(err, &noOffer), errors.Is(err, api.ErrNoOffer):
 		return exitNoOffer
-	case errors.As(err, &refused):
+	case errors.As(err, &refused), errors.Is(err, api.ErrRefused):
 		return exitRefused
 	}
 	return exitFailure
@@ -142,10 +145,10 @@ func newApp(s Streams) *cli.App {
 	app := &cli.App{
 		Name: "byway", HelpName: "byway",
 		Usage: "a marketplace for bandwidth: earn tokens by forwarding traffic, pay per megabyte for privacy",
-		Description: "See a whole market on this machine:    byway demo\n" +
-			"Start a devnet that others join:       byway devnet up\n" +
+		Description: devnetIntro +
 			"Earn as a provider:                    byway provider up\n" +
-			"Browse as a consumer:                  byway connect",
+			"Browse as a consumer:                  byway connect\n" +
+			"Both, as byway.toml says:              byway up",
 		Writer:      s.Out,
 		ErrWriter:   s.Err,
 		HideHelp:    true,
@@ -164,9 +167,9 @@ func newApp(s Streams) *cli.App {
 		},
 		Before: func(c *cli.Context) error { _, err := e.logger(c); return err },
 		Commands: []*cli.Command{
-			e.demoCommand(), e.devnetCommand(), e.providerCommand(), e.offersCommand(), e.connectCommand(),
-			e.disconnectCommand(), e.unlockCommand(), e.execCommand(), e.statusCommand(), e.earningsCommand(), e.accountCommand(), e.vaultCommand(),
-			e.channelCommand(), e.ledgerCommand(), e.txCommand(), e.contractsCommand(),
+			e.demoCommand(), e.devnetCommand(), e.upCommand(), e.downCommand(), e.providerCommand(), e.offersCommand(), e.connectCommand(),
+			e.disconnectCommand(), e.spendCommand(), e.rotateCommand(), e.pauseCommand(), e.unlockCommand(), e.execCommand(), e.statusCommand(), e.openCommand(), e.earningsCommand(), e.sessionsCommand(), e.accountCommand(), e.vaultCommand(),
+			e.channelCommand(), e.ledgerCommand(), e.txCommand(), e.contractsCommand(), e.configCommand(), e.doctorCommand(),
 		},
 		OnUsageError:   onUsageError,
 		ExitErrHandler: func(*cli.Context, error) {},
@@ -191,8 +194,6 @@ func prepare(commands []*cli.Command) {
 	}
 }
 
-func defaultHome() string { return filepath.Join(xdg.DataHome, "byway") }
-
 // logger writes to stderr at the level asked for.
 func (e env) logger(c *cli.Context) (*slog.Logger, error) {
 	var level slog.Level
@@ -204,10 +205,29 @@ func (e env) logger(c *cli.Context) (*slog.Logger, error) {
 
 // home opens the folder that --home names, and makes it where it is missing.
 func (e env) home(c *cli.Context) (home.Home, error) {
-	if c.String("home") == "" {
+	folder, err := e.nameHome(c)
+	if err != nil {
+		return folder, err
+	}
+	if invoker, sudo := sudoUser(); sudo && folder.Dir() == defaultHome() {
+		// Root makes no home for somebody else, wherever it would be.
+		if _, err := os.Stat(folder.Dir()); errors.Is(err, fs.ErrNotExist) {
+			return folder, &home.ForeignError{Dir: folder.Dir(), Owner: invoker, User: os.Geteuid()}
+		}
+	}
+	return home.Open(folder.Dir())
+}
+
+// nameHome names the folder of the node for who talks to its daemon; it makes and reads nothing.
+func (e env) nameHome(c *cli.Context) (home.Home, error) {
+	dir := c.String("home")
+	switch {
+	case dir == "" && !c.IsSet("home"):
+		return home.Home{}, usagef("this user has no home folder: name the node's with --home")
+	case dir == "":
 		return home.Home{}, usagef("--home is empty: give a folder")
 	}
-	return home.Open(c.String("home"))
+	return home.Look(dir)
 }
 
 // account opens the folder that --home names for what needs an account there; it makes nothing.
@@ -219,19 +239,10 @@ func (e env) account(c *cli.Context) (folder home.Home, owner, session common.Ad
 	return folder, owner, session, err
 }
 
-// daemon finds the daemon that runs on the folder that --home names, and asks it for its status. It makes nothing.
-func (e env) daemon(c *cli.Context) (home home.Home, daemon *api.Client, status json.RawMessage, err error) {
-	if home, err = e.lookHome(c, api.ErrNotRunning); err != nil {
-		return home, nil, nil, err
-	}
-	if daemon, err = api.Dial(home); err == nil {
-		err = daemon.Get(c.Context, "/v1/status", &status)
-	}
-	if errors.Is(err, api.ErrNotRunning) {
-		// Also where it was killed, and its address stayed behind.
-		err = fmt.Errorf("%s: %w", home.Dir(), api.ErrNotRunning)
-	}
-	return home, daemon, status, err
+// homeDir is the folder that --home names, which is not touched.
+func (e env) homeDir(c *cli.Context) (string, error) {
+	folder, err := e.nameHome(c)
+	return folder.Dir(), err
 }
 
 // lookHome opens a folder that must be there; missing is what is missing where it is not.
@@ -268,30 +279,28 @@ const maxPassword = 4096
 
 // password reads the account's password: from --password-file, else from the terminal, twice where it is a new one.
 func (e env) password(c *cli.Context, fresh bool) (string, error) {
-	if path := c.String("password-file"); path != "" {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", fmt.Errorf("password file: %w", err)
-		}
-		defer f.Close()
-		text, err := io.ReadAll(io.LimitReader(f, maxPassword+1))
-		if err != nil {
-			return "", fmt.Errorf("password file: %w", err)
-		}
-		if len(text) > maxPassword {
-			return "", fmt.Errorf("password file %s: longer than %d bytes", path, maxPassword)
-		}
-		first, _, _ := strings.Cut(string(text), "\n")
-		if first = strings.TrimSuffix(first, "\r"); first == "" {
-			return "", fmt.Errorf("password file %s: its first line is empty", path)
-		}
-		return first, nil
+	path := c.String("password-file")
+	switch {
+	case fresh:
+		return e.newPassword(c, path, "--password-file")
+	case path != "":
+		return readPassword(path)
+	case !e.asks():
+		return "", usageError{errNoTerminal}
+	}
+	return e.ask(c.Context, "Password: ")
+}
+
+// errNoTerminal says that there is nobody to ask.
+var errNoTerminal = errors.New("no terminal to ask for the password: give --password-file")
+
+// newPassword reads a new password: from a file, which the flag names, else twice from the terminal.
+func (e env) newPassword(c *cli.Context, path, flag string) (string, error) {
+	if path != "" {
+		return readPassword(path)
 	}
 	if !e.asks() {
-		return "", usagef("no terminal to ask for the password: give --password-file")
-	}
-	if !fresh {
-		return e.ask(c.Context, "Password: ")
+		return "", usagef("no terminal to ask for the password: give %s", flag)
 	}
 	first, err := e.ask(c.Context, "New password: ")
 	if err != nil {
@@ -306,6 +315,27 @@ func (e env) password(c *cli.Context, fresh bool) (string, error) {
 		return "", errors.New("the two passwords differ: nothing was made")
 	case first == "":
 		return "", errors.New("the password is empty: nothing was made")
+	}
+	return first, nil
+}
+
+// readPassword reads the first line of a password file.
+func readPassword(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("password file: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxPassword+1))
+	if err != nil {
+		return "", fmt.Errorf("password file: %w", err)
+	}
+	if len(text) > maxPassword {
+		return "", fmt.Errorf("password file %s: longer than %d bytes", path, maxPassword)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	if first = strings.TrimSuffix(first, "\r"); first == "" {
+		return "", fmt.Errorf("password file %s: its first line is empty", path)
 	}
 	return first, nil
 }

@@ -70,7 +70,7 @@ func TestHelpKnowsEveryCommand(t *testing.T) {
 		"help":                   "COMMANDS",
 		"-h":                     "--password-file FILE",
 		"help connect":           "--max-price TOKENS",
-		"connect --help":         "the most that this session may cost, in TOKENS (default 1)",
+		"connect --help":         "WireGuard implementation: upstream or tailscale, as ENGINE",
 		"provider":               "byway provider claim",
 		"provider -h":            "byway provider up",
 		"help devnet up":         "--ipfs-port PORT",

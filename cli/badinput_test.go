@@ -207,8 +207,8 @@ func TestWrongPricesPasswordsAndHomesOfOthers(t *testing.T) {
 	if err := os.WriteFile(wrong, []byte("staple\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refusal{"provider up --password-file " + wrong, 1, []string{"wrong password"}}.check(t, flags[:4]...)
-	refusal{"provider up", 2, []string{"no terminal", "--password-file"}}.check(t, flags[:4]...)
+	refusal{"provider up --foreground --password-file " + wrong, 1, []string{"wrong password"}}.check(t, flags[:4]...)
+	refusal{"provider up --foreground", 2, []string{"no terminal", "--password-file"}}.check(t, flags[:4]...)
 
 	home, err := home.Open(dir)
 	if err != nil {
@@ -220,7 +220,7 @@ func TestWrongPricesPasswordsAndHomesOfOthers(t *testing.T) {
 	}
 	defer unlock()
 	for _, args := range []string{
-		"provider up", "connect --proxy 127.0.0.1:0", "devnet up --keep --listen 127.0.0.1:0 --ipfs-port 0",
+		"provider up --foreground", "connect --foreground --proxy 127.0.0.1:0", "up --foreground", "devnet up --keep --listen 127.0.0.1:0 --ipfs-port 0",
 	} {
 		if strings.HasPrefix(args, "devnet") {
 			flags = []string{"--home", dir}
@@ -247,10 +247,10 @@ func TestPortsThatAreTakenAreNamedWithTheirFlag(t *testing.T) {
 		{"devnet up --ipfs-port 0 --listen 127.0.0.1:" + tcpPort, 1, []string{tcpPort, "--listen"}},
 		{"devnet up --listen 127.0.0.1:0 --ipfs-port " + tcpPort, 1, []string{tcpPort, "--ipfs-port"}},
 		{"devnet up --listen 127.0.0.1:0 --ipfs-port " + udpPort, 1, []string{udpPort, "--ipfs-port"}},
-		{"connect --proxy 127.0.0.1:" + tcpPort, 1, []string{tcpPort, "--proxy"}},
 	} {
 		r.check(t)
 	}
 	_, flags := funded(t)
-	refusal{"provider up --json --listen 127.0.0.1:" + udpPort, 1, []string{udpPort, "--listen"}}.check(t, flags...)
+	refusal{"provider up --foreground --json --listen 127.0.0.1:" + udpPort, exitUsage, []string{udpPort, "--listen"}}.check(t, flags...)
+	refusal{"connect --foreground --proxy 127.0.0.1:" + tcpPort, exitUsage, []string{tcpPort, "--proxy"}}.check(t, flags...)
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -11,6 +12,8 @@ import (
 
 	"byway/contracts"
 	"byway/node"
+	"byway/node/api"
+	"byway/node/api/spec"
 	"byway/node/home"
 	"byway/node/path"
 	"byway/node/token"
@@ -76,18 +79,6 @@ func (e env) channelCommand() *cli.Command {
 	}
 }
 
-// channelJSON is byway.channel/1: the channels of a vault, or the one that something was done with.
-type channelJSON struct {
-	Schema   string                `json:"schema"`
-	Sent     *vault.Receipt        `json:"sent,omitempty"`
-	Token    token.Token           `json:"token"`
-	Channel  *vault.ChannelStatus  `json:"channel,omitempty"`
-	Channels []vault.ChannelStatus `json:"channels,omitempty"`
-	Next     string                `json:"next,omitempty"` // the command to type next
-}
-
-const channelSchema = "byway.channel/1"
-
 func (e env) channelList(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
@@ -103,10 +94,11 @@ func (e env) channelList(c *cli.Context) error {
 	}
 	if c.Bool("json") {
 		return e.printJSON(struct {
-			channelJSON
-			Channels    []vault.ChannelStatus `json:"channels"` // also where there is none
-			Unavailable string                `json:"unavailable,omitempty"`
-		}{channelJSON{Schema: channelSchema, Token: v.Token}, v.Channels, v.Unavailable})
+			Schema      string         `json:"schema"`
+			Token       token.Token    `json:"token"`
+			Channels    []spec.Channel `json:"channels"` // also where there is none
+			Unavailable string         `json:"unavailable,omitempty"`
+		}{"byway.channel/1", v.Token, v.Channels, v.Unavailable})
 	}
 	if len(v.Channels) == 0 && v.Unavailable == "" {
 		fmt.Fprintln(e.Out, "No channels: nothing was ever set aside for a provider.")
@@ -119,31 +111,34 @@ func (e env) channelList(c *cli.Context) error {
 	return nil
 }
 
-func (e env) channelRows(token token.Token, c vault.ChannelStatus) {
-	if c.Unavailable != "" {
-		e.rows(e.Out,
-			row{"provider", c.Provider.Hex()},
-			row{"promised", show(token, c.Promised)},
-			row{"settled", "unavailable, owed unavailable"},
-			row{"set aside", "unavailable"},
-			row{"exit", "unavailable"},
-		)
-		return
-	}
-	exit := "none"
-	switch c.Exit {
-	case vault.NoticeRunning:
-		exit = "under way, to be finished from " + showTime(*c.ExitAt, c.Time)
-	case vault.NoticeOver:
-		exit = "over: byway channel exit " + c.Provider.Hex() + " finishes it"
+func (e env) channelRows(token token.Token, c spec.Channel) {
+	exit := "unavailable"
+	if c.Exit != nil {
+		switch exit = "none"; *c.Exit {
+		case string(vault.NoticeRunning):
+			exit = "under way, to be finished from " + showTime(*c.ExitAt, *c.Time)
+		case string(vault.NoticeOver):
+			exit = "over: byway channel exit " + c.Provider.Hex() + " finishes it"
+		}
 	}
 	e.rows(e.Out,
 		row{"provider", c.Provider.Hex()},
 		row{"promised", show(token, c.Promised)},
-		row{"settled", show(token, c.Settled) + ", owed " + show(token, c.Owed)},
-		row{"set aside", show(token, c.Reserved)},
+		row{"settled", showKnown(token, c.Settled) + ", owed " + showKnown(token, c.Owed)},
+		row{"set aside", showKnown(token, c.Reserved)},
 		row{"exit", exit},
 	)
+}
+
+// signing is what a request says that sends a transaction and nothing else.
+func signing(c *cli.Context) spec.Signing { return spec.Signing{Unsigned: c.Bool("unsigned")} }
+
+// toldChannel tells of a channel after a transaction.
+func toldChannel(c *cli.Context, provider common.Address, outcome *spec.ChannelReportOutcome,
+) func(*vault.Wallet, vault.Receipt) (spec.ChannelReport, error) {
+	return func(w *vault.Wallet, sent vault.Receipt) (spec.ChannelReport, error) {
+		return node.NewChannelReport(c.Context, w, provider, *outcome, sent)
+	}
 }
 
 func (e env) channelOpen(c *cli.Context) error {
@@ -154,31 +149,54 @@ func (e env) channelOpen(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.act(c, func(w *vault.Wallet) (vault.Receipt, error) {
+	outcome := spec.ChannelReportOutcomeOpened
+	return act(e, c, func(d *daemon, unit token.Token) (*spec.Operation, error) {
+		amount, err := parseTokens(unit, c.Args().Get(1))
+		if err != nil {
+			return nil, err
+		}
+		r, err := d.OpenChannelWithResponse(c.Context, provider, nil, spec.Deposit{Amount: amount, Unsigned: c.Bool("unsigned")})
+		if err != nil {
+			return nil, err
+		}
+		return r.JSON202, nil
+	}, func(w *vault.Wallet) (vault.Receipt, error) {
 		amount, err := parseTokens(w.Token, c.Args().Get(1))
 		if err != nil {
 			return vault.Receipt{}, err
 		}
 		return w.Reserve(c.Context, provider, amount)
-	}, func(w *vault.Wallet, sent vault.Receipt) error {
-		return e.channelAfter(c, w, provider, sent, "Set aside.", "byway connect --provider "+provider.Hex())
-	})
+	}, toldChannel(c, provider, &outcome), func(r spec.ChannelReport) error { return e.channelAfter(c, r) })
 }
 
 // channelAfter shows a transaction, the channel after it, and what comes next.
-func (e env) channelAfter(
-	c *cli.Context, w *vault.Wallet, provider common.Address, sent vault.Receipt, said, next string,
-) error {
-	status, err := w.Channel(c.Context, provider)
-	if err != nil {
-		return err
+func (e env) channelAfter(c *cli.Context, r spec.ChannelReport) error {
+	provider := r.Channel.Provider.Hex()
+	said, next := "", ""
+	switch r.Outcome {
+	case spec.ChannelReportOutcomeOpened:
+		said, next = "Set aside.", "byway connect --provider "+provider
+	case spec.ChannelReportOutcomeAnnounced:
+		said = "The exit is announced. The provider can claim what it was promised until it is over."
+		next = "byway channel exit " + provider
+	case spec.ChannelReportOutcomeFinished:
+		said, next = "The exit is finished: what the provider had not claimed is free in the vault.", "byway vault withdraw all"
+	case spec.ChannelReportOutcomeCancelled:
+		said, next = "The exit is cancelled: what is set aside stays so.", "byway channel exit "+provider
+	case spec.ChannelReportOutcomeRevoked:
+		said = "Revoked: the provider can set nothing aside any more by what you signed before."
+		next = "byway vault withdraw all"
+	case spec.ChannelReportOutcomeClosed:
+		said = "The channel is closed: what was owed is paid, and the rest is withdrawn."
+		next = "byway account balance"
 	}
 	if c.Bool("json") {
-		return e.printJSON(channelJSON{Schema: channelSchema, Sent: &sent, Token: w.Token, Channel: &status, Next: next})
+		r.Next = next
+		return e.printJSON(r)
 	}
 	fmt.Fprintln(e.Out, said)
-	e.rows(e.Out, append(sentRows(w.Token, sent), row{})...)
-	e.channelRows(w.Token, status)
+	e.rows(e.Out, append(sentRows(r.Token, *r.Sent), row{})...)
+	e.channelRows(r.Token, *r.Channel)
 	fmt.Fprintf(e.Out, "\nNext: %s\n", next)
 	return nil
 }
@@ -191,30 +209,28 @@ func (e env) channelExit(c *cli.Context) error {
 	if c.Bool("wait") && (c.Bool("cancel") || c.Bool("unsigned")) {
 		return usagef("--wait goes with neither --cancel nor --unsigned")
 	}
-	var said, next string
-	exit := "byway channel exit " + provider.Hex()
-	return e.act(c, func(w *vault.Wallet) (vault.Receipt, error) {
-		status, err := w.Channel(c.Context, provider)
-		if err != nil {
-			return vault.Receipt{}, err
-		}
+	outcome := spec.ChannelReportOutcomeFinished
+	return act(e, c, func(d *daemon, _ token.Token) (*spec.Operation, error) {
 		if c.Bool("cancel") {
-			said, next = "The exit is cancelled: what is set aside stays so.", exit
+			r, err := d.CancelExitWithResponse(c.Context, provider, nil, signing(c))
+			if err != nil {
+				return nil, err
+			}
+			return r.JSON202, nil
+		}
+		r, err := d.ExitChannelWithResponse(c.Context, provider, nil, spec.Exiting{Wait: c.Bool("wait"), Unsigned: c.Bool("unsigned")})
+		if err != nil {
+			return nil, err
+		}
+		return r.JSON202, nil
+	}, func(w *vault.Wallet) (sent vault.Receipt, err error) {
+		if c.Bool("cancel") {
+			outcome = spec.ChannelReportOutcomeCancelled
 			return w.CancelExit(c.Context, provider)
 		}
-		if status.Exit == vault.NoticeNone {
-			said, next = "The exit is announced. The provider can claim what it was promised until it is over.", exit
-			if sent, err := w.StartExit(c.Context, provider); err != nil || !c.Bool("wait") {
-				return sent, err
-			}
-			e.waiting(c, "The exit is announced.")
-		}
-		said = "The exit is finished: what the provider had not claimed is free in the vault."
-		next = "byway vault withdraw all"
-		return e.finishExit(c, w, provider)
-	}, func(w *vault.Wallet, sent vault.Receipt) error {
-		return e.channelAfter(c, w, provider, sent, said, next)
-	})
+		sent, outcome, err = node.ExitChannel(c.Context, w, provider, c.Bool("wait"), func(text string) { e.waiting(c, text) })
+		return sent, err
+	}, toldChannel(c, provider, &outcome), func(r spec.ChannelReport) error { return e.channelAfter(c, r) })
 }
 
 func (e env) channelRevoke(c *cli.Context) error {
@@ -222,11 +238,15 @@ func (e env) channelRevoke(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.act(c, func(w *vault.Wallet) (vault.Receipt, error) { return w.RevokeReserves(c.Context, provider) },
-		func(w *vault.Wallet, sent vault.Receipt) error {
-			return e.channelAfter(c, w, provider, sent, "Revoked: the provider can set nothing aside any more by what you signed before.",
-				"byway vault withdraw all")
-		})
+	outcome := spec.ChannelReportOutcomeRevoked
+	return act(e, c, func(d *daemon, _ token.Token) (*spec.Operation, error) {
+		r, err := d.RevokeReservesWithResponse(c.Context, provider, nil, signing(c))
+		if err != nil {
+			return nil, err
+		}
+		return r.JSON202, nil
+	}, func(w *vault.Wallet) (vault.Receipt, error) { return w.RevokeReserves(c.Context, provider) },
+		toldChannel(c, provider, &outcome), func(r spec.ChannelReport) error { return e.channelAfter(c, r) })
 }
 
 func (e env) waiting(c *cli.Context, text string) {
@@ -235,29 +255,10 @@ func (e env) waiting(c *cli.Context, text string) {
 	}
 }
 
-// finishExit finishes an exit, where it was told to wait once the chain lets it: when that is the chain's clock decides.
-func (e env) finishExit(c *cli.Context, w *vault.Wallet, provider common.Address) (vault.Receipt, error) {
-	for said := false; ; said = true {
-		sent, err := w.FinishExit(c.Context, provider)
-		var early *vault.EarlyError
-		if !errors.As(err, &early) || !c.Bool("wait") {
-			return sent, err
-		}
-		if !said {
-			e.waiting(c, "It can be finished from "+showTime(early.At, early.Now)+".")
-		}
-		select {
-		case <-c.Context.Done():
-			return sent, c.Context.Err()
-		case <-time.After(min(max(early.At.Sub(early.Now), time.Second), time.Minute)): // of the chain's time
-		}
-	}
-}
-
 // closePatience bounds what a cooperative close may take.
 const closePatience = 3 * time.Minute
 
-func (e env) channelClose(c *cli.Context) (err error) {
+func (e env) channelClose(c *cli.Context) error {
 	provider, err := oneAddress(c, "PROVIDER")
 	if err != nil {
 		return err
@@ -266,6 +267,48 @@ func (e env) channelClose(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	d, err := e.daemon(c)
+	if errors.Is(err, api.ErrNotRunning) {
+		return e.channelCloseAlone(c, provider, to)
+	}
+	if err != nil {
+		return err
+	}
+	status, err := d.status(c.Context)
+	if err != nil {
+		return err
+	}
+	want := spec.Closing{Unsigned: c.Bool("unsigned")}
+	if to != (common.Address{}) {
+		want.To = &to
+	}
+	var result json.RawMessage
+	err = e.unlocked(c, d, func() error {
+		r, err := d.CloseChannelWithResponse(c.Context, provider, nil, want)
+		if err != nil {
+			return err
+		}
+		return follow(c.Context, d, r.JSON202, func(string) {}, &result)
+	})
+	if err != nil {
+		return closeError(err, provider)
+	}
+	if want.Unsigned {
+		var list spec.Unsigned
+		if err := json.Unmarshal(result, &list); err != nil {
+			return fmt.Errorf("answer: %w", err)
+		}
+		return e.printUnsigned(list, *status.Owner)
+	}
+	var report spec.ChannelReport
+	if err := json.Unmarshal(result, &report); err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	return e.channelAfter(c, report)
+}
+
+// channelCloseAlone closes a channel where no daemon runs.
+func (e env) channelCloseAlone(c *cli.Context, provider, to common.Address) (err error) {
 	home, _, _, err := e.account(c)
 	if err != nil {
 		return err
@@ -300,7 +343,7 @@ func (e env) channelClose(c *cli.Context) (err error) {
 		return err
 	}
 	if c.Bool("unsigned") {
-		list, err := consumer.UnsignedClose(ctx, provider, to)
+		list, err := node.NewUnsigned(consumer.UnsignedClose(ctx, provider, to))
 		if err != nil {
 			return closeError(err, provider)
 		}
@@ -314,12 +357,16 @@ func (e env) channelClose(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return e.channelAfter(c, w, provider, sent, "The channel is closed: what was owed is paid, and the rest is withdrawn.",
-		"byway account balance")
+	report, err := node.NewChannelReport(c.Context, w, provider, spec.ChannelReportOutcomeClosed, sent)
+	if err != nil {
+		return err
+	}
+	return e.channelAfter(c, report)
 }
 
 func closeError(err error, provider common.Address) error {
-	if errors.Is(err, vault.ErrNoReserve) || errors.Is(err, home.ErrCold) {
+	if errors.Is(err, vault.ErrNoReserve) || errors.Is(err, home.ErrCold) || errors.Is(err, api.ErrNoReserve) ||
+		errors.Is(err, api.ErrCold) {
 		return err
 	}
 	return fmt.Errorf("%w: byway channel exit %s needs nobody's consent", err, provider)

@@ -1,20 +1,17 @@
+//go:build !nodevnet
+
 package cli
 
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/ethereum/go-ethereum/crypto"
-	"github.com/schollz/progressbar/v3"
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
-	"byway/contracts/text"
 	"byway/node/devnet"
 	"byway/node/token"
 )
@@ -33,35 +30,6 @@ func (e env) demoCommand() *cli.Command {
 		},
 		Action: e.demo,
 	}
-}
-
-func funderFlag() cli.Flag {
-	return &cli.StringFlag{Name: "funder-key", EnvVars: []string{"BYWAY_FUNDER_KEY"},
-		Usage: "`KEY` that has gas on the chain of --rpc: hexadecimal, or a file that holds it; test chains only"}
-}
-
-// funderKey reads --funder-key; nil where it is not given.
-func funderKey(c *cli.Context) (*contracts.Key, error) {
-	value := c.String("funder-key")
-	if value == "" {
-		return nil, nil
-	}
-	text := value
-	if f, err := os.Open(value); err == nil {
-		defer f.Close()
-		b, err := io.ReadAll(io.LimitReader(f, 256))
-		if err != nil {
-			return nil, fmt.Errorf("funder key: %w", err)
-		}
-		text = string(b)
-	}
-	private, err := crypto.HexToECDSA(strings.TrimPrefix(strings.TrimSpace(text), "0x"))
-	if err != nil {
-		// The error of the parser could show a part of the key.
-		return nil, usagef("--funder-key is neither a file nor a private key of 64 hexadecimal digits")
-	}
-	key := contracts.NewKey(private)
-	return &key, nil
 }
 
 // demoJSON is byway.demo/1.
@@ -172,20 +140,6 @@ func (e env) runDemo(c *cli.Context) (result devnet.DemoResult, err error) {
 	return result, err
 }
 
-// ownChain reads --rpc and --funder-key, which go together: the chain to use in place of an embedded one, if any.
-func ownChain(c *cli.Context) (rpc []string, key *contracts.Key, err error) {
-	if key, err = funderKey(c); err != nil {
-		return nil, nil, err
-	}
-	switch rpc = c.StringSlice("rpc"); {
-	case len(rpc) > 0 && key == nil:
-		return nil, nil, usagef("--rpc (or BYWAY_RPC) needs --funder-key: a key that has gas on that chain")
-	case len(rpc) == 0 && key != nil:
-		return nil, nil, usagef("--funder-key goes with --rpc: the embedded chain has funded keys of its own")
-	}
-	return rpc, key, nil
-}
-
 // demoReceipt prints the receipt: who, how much, what it cost, and that every figure agrees.
 func (e env) demoReceipt(r devnet.DemoResult) error {
 	perMB, err := token.PerMB(r.Session.Price)
@@ -225,57 +179,4 @@ func (e env) demoReceipt(r devnet.DemoResult) error {
 	fmt.Fprintf(e.Out, "\nok: the first paid %s, %s after the start. Next: byway devnet up\n",
 		formatBytes(r.Bytes), formatDuration(r.Total))
 	return nil
-}
-
-// steps shows how far a long command has come: a line for each step on stderr, and a bar on a terminal.
-type steps struct {
-	env
-	shown bool
-	name  string
-	since time.Time
-	bar   *progressbar.ProgressBar
-}
-
-func (e env) newSteps(shown bool) *steps { return &steps{env: e, shown: shown} }
-
-func (s *steps) begin(name string) {
-	s.end(true)
-	s.name, s.since = name, time.Now()
-	if s.shown && s.Terminal {
-		fmt.Fprintf(s.Err, "  · %s …", name)
-	}
-}
-
-// end finishes the step's line.
-func (s *steps) end(ok bool) {
-	if s.name == "" || !s.shown {
-		return
-	}
-	mark := "✓"
-	if !ok {
-		mark = "✗"
-	}
-	if s.bar != nil {
-		s.bar.Clear() //nolint:errcheck // a bar that can't be cleared is no failure
-		s.bar = nil
-	}
-	if s.Terminal {
-		fmt.Fprint(text.Behind(s.Err), "\r\x1b[K")
-	}
-	fmt.Fprintf(s.Err, "  %s %-20s %8s\n", mark, s.name, formatDuration(time.Since(s.since)))
-	s.name = ""
-}
-
-func (s *steps) progress(got, total uint64) {
-	if !s.shown || !s.Terminal {
-		return
-	}
-	if s.bar == nil {
-		fmt.Fprint(text.Behind(s.Err), "\r\x1b[K")
-		s.bar = progressbar.NewOptions64(int64(total),
-			progressbar.OptionSetWriter(text.Behind(s.Err)), progressbar.OptionSetDescription("  · "+s.name),
-			progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(30), progressbar.OptionThrottle(65*time.Millisecond),
-			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░", BarStart: "", BarEnd: ""}))
-	}
-	s.bar.Set64(int64(got)) //nolint:errcheck // a bar that can't be drawn is no failure
 }

@@ -1,3 +1,5 @@
+//go:build !nodevnet
+
 package cli
 
 import (
@@ -26,6 +28,10 @@ import (
 	"byway/node/home"
 	"byway/node/token"
 )
+
+// devnetIntro begins the program's help.
+const devnetIntro = "See a whole market on this machine:    byway demo\n" +
+	"Start a devnet that others join:       byway devnet up\n"
 
 func (e env) devnetCommand() *cli.Command {
 	return &cli.Command{

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"byway/node/api/spec"
 	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -117,14 +119,14 @@ func TestNetAdversaryOnlyTheUserOpensTheMachine(t *testing.T) {
 	}
 	var provider *process
 	providerUp := func() {
-		provider = m.up(m.provider, with(seller, "provider", "up", "--price", "0.05", "--dns", web4+":53", "--allow", "203.0.113.0/24",
+		provider = m.up(m.provider, with(seller, "provider", "up", "--foreground", "--price", "0.05", "--dns", web4+":53", "--allow", "203.0.113.0/24",
 			"--allow", "2001:db8:2::/64", "--listen", providerHost+":51820",
 			"--host-listen", "/ip4/"+providerHost+"/udp/4001/quic-v1")...)
 		provider.says(t, "registered")
 	}
 	providerUp()
 	connect := func(streams string, flags ...string) *stays {
-		return program{t, "ip"}.stay(t, streams, m.within(m.consumer, append([]string{m.path}, with(with(buyer, "connect", "--tun", "--json",
+		return program{t, "ip"}.stay(t, streams, m.within(m.consumer, append([]string{m.path}, with(with(buyer, "connect", "--foreground", "--tun", "--json",
 			"--max-price", "0.1"), flags...)...)...)...)
 	}
 	m.watchClear()
@@ -158,7 +160,7 @@ func TestNetAdversaryOnlyTheUserOpensTheMachine(t *testing.T) {
 		t.Helper()
 		m.reached(nil, "-4") // a name and a page are asked for as well
 		out, err := m.try(m.consumer, m.path, "--home", at("buyer"), "status", "--json")
-		var status struct{ Shut *shutJSON }
+		var status struct{ Shut *spec.Shut }
 		line, _, _ := strings.Cut(out, "\n")
 		if json.Unmarshal([]byte(line), &status) != nil || status.Shut == nil || err == nil {
 			t.Fatalf("%s: status does not say that the machine is shut: %v: %s", attack, err, out)
@@ -177,64 +179,56 @@ func TestNetAdversaryOnlyTheUserOpensTheMachine(t *testing.T) {
 		t.Logf("adversary: %s | bound: 0 packets in the clear, status says why | seen: %d packets, %q", attack, seen, status.Shut.Reason)
 	}
 
+	// stands waits until the daemon says that the connection is in one of these states, and checks that nothing has left.
+	stands := func(attack string, from int, states ...spec.ConnectionState) {
+		t.Helper()
+		var last spec.Connection
+		waitFor(t, attack+": the connection is "+fmt.Sprint(states), func() bool {
+			out, err := m.try(m.consumer, m.path, "--home", at("buyer"), "status", "--json")
+			var status spec.Status
+			if err != nil || json.Unmarshal([]byte(out), &status) != nil || status.Connection == nil {
+				return false
+			}
+			last = *status.Connection
+			return slices.Contains(states, last.State)
+		})
+		if last.State != spec.ConnectionStateConnected {
+			m.reached(nil, "-4") // a name and a page are asked for as well
+		}
+		if seen := m.clear() - from; seen != 0 {
+			t.Errorf("%s: %d packets left in the clear", attack, seen)
+		}
+		t.Logf("adversary: %s | bound: 0 packets in the clear, the daemon says where it stands | seen: %s, %+v", attack, last.State, last.Reason)
+	}
 	for _, c := range []struct {
-		attack, why string
-		flags       []string
-		end         func(*stays)
-		says        bool // the command itself says that the machine stays shut
+		attack string
+		flags  []string
+		end    func()
+		states []spec.ConnectionState
 	}{
-		{"the money is used up", "might cost no more", []string{"--spend", "0.0003"}, func(*stays) {}, true},
-		{"the provider is killed", "the provider went away", nil, func(*stays) { kill(provider) }, true},
-		{"the provider stops in order", "the provider", nil, func(*stays) {
+		{"the money is used up", []string{"--spend", "0.0003"}, func() {}, []spec.ConnectionState{spec.ConnectionStateHolding}},
+		{"the provider is killed", nil, func() { kill(provider) }, []spec.ConnectionState{spec.ConnectionStateConnecting, spec.ConnectionStateBlocked}},
+		{"the provider stops in order", nil, func() {
 			if code := provider.interrupt(t); code != 0 {
 				t.Errorf("the provider ended with %d", code)
 			}
-		}, true},
-		{"the consumer is killed", "killed", nil, func(s *stays) {
-			if err := s.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-		}, false},
-		{"the tunnel's interface is removed", "removed", nil, func(*stays) { m.in(m.consumer, "ip", "link", "del", "byway0") }, true},
-		{"the chain is gone, and then the provider", "the provider went away", nil, func(*stays) { kill(devnet); kill(provider) }, true},
+		}, []spec.ConnectionState{spec.ConnectionStateConnecting, spec.ConnectionStateBlocked}},
+		{"the chain is gone, and then the provider", nil, func() { kill(devnet); kill(provider) },
+			[]spec.ConnectionState{spec.ConnectionStateConnecting, spec.ConnectionStateBlocked}},
 	} {
 		s := connect(onOutput, c.flags...)
 		s.says(t, `"event":"connected"`)
 		from := m.clear()
-		c.end(s)
-		code := s.code(t)
-		if c.says {
-			var closed struct {
-				Error string
-				Shut  *shutJSON
-			}
-			decodeText(t, s.says(t, `"event":"closed"`), &closed)
-			if code != exitFailure || closed.Shut == nil || closed.Error == "" {
-				t.Errorf("%s: code %d, %+v", c.attack, code, closed)
-			}
-		}
-		shut(c.attack, c.why, from)
+		c.end()
+		stands(c.attack, from, c.states...)
 		if devnet.ProcessState != nil {
 			devnetUp()
 		}
 		if provider.ProcessState != nil {
 			providerUp()
 		}
-		// Nobody opens it but its user: not a connect that asks for a proxy, not one that fails, not one that is taken back.
-		out, err := m.try(m.consumer, append([]string{m.path}, with(buyer, "connect", "--proxy", "127.0.0.1:0")...)...)
-		if err == nil || !strings.Contains(out, "byway connect --tun") {
-			t.Errorf("%s: connect without --tun on a machine that is shut: %v: %s", c.attack, err, out)
-		}
-		failed := connect(onOutput, "--max-price", "0.000001")
-		if code := failed.code(t); code != exitNoOffer || !strings.Contains(failed.err.String(), "shut since") {
-			t.Errorf("%s: a connect without offers: %d: %s", c.attack, code, &failed.err)
-		}
-		shut(c.attack+", and then a connect fails", c.why, from)
-		// A new session goes on without opening it in between, and its user's end opens it.
-		s = connect(onOutput)
-		s.says(t, `"event":"connected"`)
-		if seen := m.clear() - from; seen != 0 {
-			t.Errorf("%s: %d packets left in the clear on the way into the next session", c.attack, seen)
+		if c.flags == nil { // it goes on by itself
+			stands(c.attack+", and it is back", from, spec.ConnectionStateConnected)
 		}
 		byway(m.consumer, "--home", at("buyer"), "disconnect")
 		if code := s.code(t); code != 0 {
@@ -243,6 +237,32 @@ func TestNetAdversaryOnlyTheUserOpensTheMachine(t *testing.T) {
 		still("after " + c.attack + " and a disconnect")
 		opened("after a disconnect")
 	}
+
+	// A daemon that is killed leaves the machine shut, and the next one goes on where it was.
+	killed := connect(onOutput)
+	killed.says(t, `"event":"connected"`)
+	from := m.clear()
+	if err := killed.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	killed.code(t)
+	shut("the daemon is killed", "killed", from)
+	// Nobody opens it but its user: not a connect that asks for a proxy.
+	out, err := m.try(m.consumer, append([]string{m.path}, with(buyer, "connect", "--foreground", "--proxy", "127.0.0.1:0")...)...)
+	if err == nil {
+		t.Errorf("connect without --tun on a machine that is shut: %s", out)
+	}
+	again := connect(onOutput)
+	again.says(t, `"event":"connected"`)
+	if seen := m.clear() - from; seen != 0 {
+		t.Errorf("%d packets left in the clear on the way into the next session", seen)
+	}
+	byway(m.consumer, "--home", at("buyer"), "disconnect")
+	if code := again.code(t); code != 0 {
+		t.Errorf("disconnect ended connect with %d: %s", code, &again.err)
+	}
+	still("after a daemon was killed, and a disconnect")
+	opened("after a disconnect")
 
 	// A connect that fails on an open machine leaves it open: nothing was sent through anybody.
 	failed := connect(onOutput, "--max-price", "0.000001")
@@ -268,16 +288,16 @@ func TestNetAdversaryOnlyTheUserOpensTheMachine(t *testing.T) {
 	s.says(t, `"event":"connected"`)
 	m.in(m.consumer, "ip", "link", "set", "byway0", "down")
 	waitFor(t, "status says that the interface was taken down", func() bool {
-		var status struct{ Blocked string }
+		var status spec.Status
 		out, _ := m.try(m.consumer, m.path, "--home", at("buyer"), "status", "--json")
-		return json.Unmarshal([]byte(out), &status) == nil && strings.Contains(status.Blocked, "taken down")
+		return json.Unmarshal([]byte(out), &status) == nil && status.Connection != nil && strings.Contains(status.Connection.MachineBlocked, "taken down")
 	})
 
 	// The home goes: no command finds its daemon then, and what that writes on its way out comes to nothing.
 	if err := os.Rename(at("buyer"), at("away")); err != nil {
 		t.Fatal(err)
 	}
-	out, err := m.try(m.consumer, m.path, "unlock")
+	out, err = m.try(m.consumer, m.path, "unlock")
 	if told := fmt.Sprintf("kill -TERM %d", s.Process.Pid); err == nil || !strings.Contains(out, told) {
 		t.Errorf("unlock without the home of the session: %v: %s; want %s", err, out, told)
 	}

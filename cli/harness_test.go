@@ -98,6 +98,22 @@ func (r *running) line(within time.Duration, texts ...string) (string, error) {
 	}
 }
 
+// saysErr waits until the command has said all of these texts, in their order, on stderr.
+func (r *running) saysErr(t *testing.T, texts ...string) {
+	t.Helper()
+	waitFor(t, "byway "+strings.Join(r.args, " ")+" says "+strings.Join(texts, " … "), func() bool {
+		said := r.err.String()
+		for _, text := range texts {
+			at := strings.Index(said, text)
+			if at < 0 {
+				return false
+			}
+			said = said[at+len(text):]
+		}
+		return true
+	})
+}
+
 // decode waits for a line as [running.line] does and decodes it.
 func (r *running) decode(t *testing.T, within time.Duration, v any, texts ...string) {
 	t.Helper()
@@ -165,7 +181,14 @@ func devnetFile(t *testing.T) string {
 	return filepath.Join(shared.dir, "net.toml")
 }
 
+// asProgram has the test binary be the program: a daemon that a command starts is a process of its own.
+const asProgram = "BYWAY_TEST_PROGRAM"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Exit(Main(os.Args))
+	}
+	os.Setenv(asProgram, "yes")
 	// What is started from here takes hang-ups as usual, also where these tests themselves run under nohup.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	code := m.Run()

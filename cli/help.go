@@ -71,6 +71,9 @@ func indented(text string) string {
 func commandTable(w io.Writer, before string, commands []*cli.Command) {
 	var table [][2]string
 	for _, c := range commands {
+		if c.Hidden {
+			continue
+		}
 		table = append(table, [2]string{before + c.Name, c.Usage})
 	}
 	columns(w, table)

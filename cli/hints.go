@@ -3,13 +3,21 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
 
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/urfave/cli/v2"
+
+	"byway/contracts"
 	"byway/contracts/chain"
 	"byway/contracts/deploy"
+	"byway/contracts/disk"
+	"byway/node"
 	"byway/node/account"
 	"byway/node/api"
+	"byway/node/connection"
 	"byway/node/home"
 	"byway/node/offer"
 	"byway/node/path"
@@ -81,6 +89,8 @@ var sentinels = map[error]string{
 	api.ErrNotRunning:    ": start one with byway provider up or byway connect, or name its --home",
 	errNoFolder:          ": name the node's folder with --home",
 	home.ErrNoAccount:    ": make one with byway account new",
+	home.ErrLocked:       ": give its password, on a terminal or with --password-file",
+	home.ErrPassword:     ": byway account restore makes the account again from its phrase, in another --home",
 	home.ErrTaken:        ": use another --home for another one",
 	home.ErrNoNetwork:    ": `byway devnet up --write FILE` makes one",
 	home.ErrCold:         ": print the transaction with --unsigned, sign it where the key is, and send it with byway tx submit",
@@ -93,11 +103,91 @@ var sentinels = map[error]string{
 	route.ErrNoTUN:      ": load it with modprobe tun, or hand it to the container with --device /dev/net/tun",
 }
 
+// overAPI is an error of a daemon's as the error of the rooms that it was there, as far as the hints tell those apart.
+func overAPI(e *api.Error) error {
+	said := func(name string) bool { return e.Details[name] == "true" }
+	switch e.Code {
+	case api.ErrLocked:
+		return home.ErrLocked
+	case api.ErrPassword:
+		return home.ErrPassword
+	case api.ErrCold:
+		return home.ErrCold
+	case api.ErrNoAccount:
+		return home.ErrNoAccount
+	case api.ErrNothingFree:
+		return vault.ErrNothingFree
+	case api.ErrNoReserve:
+		return vault.ErrNoReserve
+	case api.ErrLockdown:
+		return route.ErrLockdown
+	case api.ErrCapability:
+		return route.ErrCapability
+	case api.ErrNoTUN:
+		return route.ErrNoTUN
+	case api.ErrInUse:
+		return &home.InUseError{}
+	case api.ErrPending:
+		return &account.PendingError{}
+	case api.ErrExiting:
+		return &vault.ExitingError{Provider: common.HexToAddress(e.Details["provider"])}
+	case api.ErrEarly:
+		return &vault.EarlyError{}
+	case api.ErrHost:
+		return &provide.HostError{}
+	case api.ErrNewcomer:
+		return &path.ColdNewcomerError{Payee: common.HexToAddress(e.Details["payee"]), Missing: e.Details["missing"]}
+	case api.ErrOffence:
+		return &path.OffenceError{OneWayUDP: said("one_way_udp")}
+	case api.ErrShut:
+		return &path.ShutError{Shut: route.Shut{Lockdown: said("lockdown")}}
+	case api.ErrUndone:
+		return &route.UndoneError{Shut: said("shut")}
+	case api.ErrRelease:
+		return &route.VersionError{}
+	case api.ErrMismatch:
+		return &deploy.MismatchError{}
+	case api.ErrFunds:
+		if e.Details["free"] != "" {
+			return &vault.FreeError{}
+		}
+	case api.ErrRequest:
+		if said("unreachable") {
+			return &provide.UnreachableError{Host: said("host")}
+		}
+	case api.ErrConflict:
+		switch {
+		case said("both"):
+			return &node.BothError{}
+		case said("standing"):
+			return &node.StandingError{}
+		}
+	case api.ErrRefused:
+		code, _ := strconv.Atoi(e.Details["refusal"])
+		need, _ := contracts.ParseAmount(e.Details["need"])
+		return &wire.RefusalError{Code: wire.RefusalCode(code), Need: need}
+	}
+	return nil
+}
+
 // hint is what can be done about this very error, whatever it wraps, in words that go on from its own; empty where there is
 // nothing to say.
 func hint(err error) string {
 	this := any(err) // and not what it wraps
 	switch e := this.(type) {
+	case *api.Error:
+		if there := overAPI(e); there != nil {
+			return hint(there)
+		}
+	case *node.BothError:
+		return ": byway disconnect, or byway provider down, ends the one"
+	case *node.StandingError:
+		return ": byway disconnect ends it"
+	case *disk.ExposedError:
+		return ": make sure that nobody has used it, and give it back to its owner alone: chown, chmod 600; a session.key may " +
+			"be removed, the next password makes it again"
+	case *home.ForeignError:
+		return ": run it as that user, without sudo, or give this one a home of its own with --home"
 	case *home.InUseError:
 		return ": stop it, or use another --home"
 	case *account.PendingError:
@@ -110,6 +200,11 @@ func hint(err error) string {
 		return ": --wait waits for it"
 	case *provide.HostError:
 		return ": byway provider offer host says here what byway provider offer sign --host needs there"
+	case *provide.UnreachableError:
+		if e.Host {
+			return ": give --host-listen an address that consumers reach, as /ip4/0.0.0.0/udp/4001/quic-v1"
+		}
+		return ": give --listen an address that consumers reach, or --endpoint the one that leads to it"
 	case *path.ColdNewcomerError:
 		return fmt.Sprintf(": byway channel open %s %s --unsigned prints the transaction to be signed, byway tx submit sends it",
 			e.Payee, e.Missing)
@@ -148,13 +243,21 @@ func hint(err error) string {
 	return ""
 }
 
+// notUp adds to a daemon's error of a devnet's chain how the devnet is started.
+func (e env) notUp(c *cli.Context, err error) error {
+	if network, loadErr := e.network(c); loadErr == nil {
+		return notUp(network, err)
+	}
+	return err
+}
+
 // notUp adds to an error of a devnet's chain how the devnet is started.
 func notUp(n home.Network, err error) error {
 	var missing *deploy.MismatchError
 	switch {
 	case err == nil || !n.Private:
 		return err
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED), errors.As(err, new(*api.Error)) && strings.Contains(err.Error(), "connection refused"):
 		return fmt.Errorf("%w: start the devnet with byway devnet up", err)
 	case errors.As(err, &missing):
 		by := ""
@@ -169,23 +272,38 @@ func notUp(n home.Network, err error) error {
 }
 
 // hintedLeft says why something is not claimed, and what would have it claimed.
-func hintedLeft(left account.Left) string {
-	switch left.Lacks {
+func hintedLeft(why string, lacks claim.Lacks) string {
+	switch lacks {
 	case claim.LacksPrice:
-		return left.Why + ": set --gas-price"
+		return why + ": set --gas-price"
 	case claim.LacksFloor:
-		return left.Why + ": set --gas-price or --claim-floor, or claim by hand"
+		return why + ": set --gas-price or --claim-floor, or claim by hand"
 	}
-	return left.Why
+	return why
 }
 
 // hintedRule says by which rule claims are made, and which flags would make it a better one.
-func hintedRule(status provide.Status) string {
-	switch status.ClaimsLack {
+func hintedRule(rule string, lacks claim.Lacks) string {
+	switch lacks {
 	case claim.LacksPrice:
-		return strings.Replace(status.Claims, ": ", " (--gas-price): ", 1)
+		return strings.Replace(rule, ": ", " (--gas-price): ", 1)
 	case claim.LacksFloor:
-		return strings.Replace(status.Claims, ": ", " (--gas-price, or --claim-floor): ", 1)
+		return strings.Replace(rule, ": ", " (--gas-price, or --claim-floor): ", 1)
 	}
-	return status.Claims
+	return rule
+}
+
+// hintedReason says what can be done about what a connection waits for.
+func hintedReason(code string) string {
+	switch connection.Reason(code) {
+	case connection.SessionBudget:
+		return ": byway spend AMOUNT lets it cost more"
+	case connection.DayBudget, connection.MonthBudget:
+		return ": byway connect with a higher --day or --month lets it cost more"
+	case connection.Locked:
+		return ": byway account unlock opens it"
+	case connection.Funds:
+		return ": byway account balance shows what is there"
+	}
+	return ""
 }

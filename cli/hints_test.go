@@ -17,6 +17,7 @@ import (
 
 	"byway/contracts"
 	"byway/contracts/deploy"
+	"byway/contracts/disk"
 	"byway/node/account"
 	"byway/node/api"
 	"byway/node/home"
@@ -41,8 +42,12 @@ func TestEachKindOfErrorHasItsHint(t *testing.T) {
 		{errNoFolder, "--home"},
 		{home.ErrNoAccount, "byway account new"},
 		{home.ErrTaken, "--home"},
+		{home.ErrLocked, "--password-file"},
+		{home.ErrPassword, "byway account restore"},
+		{&disk.ExposedError{Path: "x", Why: "has mode 0644"}, "chmod 600"},
 		{home.ErrNoNetwork, "byway devnet up --write FILE"},
 		{home.ErrCold, "--unsigned, sign it where the key is, and send it with byway tx submit"},
+		{&home.ForeignError{Dir: "x", Owner: 1}, "without sudo, or give this one a home of its own with --home"},
 		{&home.InUseError{Dir: "x"}, "another --home"},
 		{&account.PendingError{Transactions: 1}, "byway status"},
 		{vault.ErrNothingFree, "byway channel list"},
@@ -56,6 +61,8 @@ func TestEachKindOfErrorHasItsHint(t *testing.T) {
 		{&wire.RefusalError{Code: wire.RefusedNewcomer}, ""},
 		{&wire.RefusalError{Code: wire.RefusedClock}, "byway status"},
 		{&wire.RefusalError{Code: wire.RefusedBusy}, ""},
+		{&provide.UnreachableError{}, "--endpoint"},
+		{&provide.UnreachableError{Host: true}, "--host-listen"},
 		{&path.ColdNewcomerError{Refused: newcomer, Payee: who, Missing: "0.5"}, "byway channel open " + who.Hex() + " 0.5 --unsigned"},
 		{&path.OffenceError{Err: errors.New("many")}, "--one-way-udp"},
 		{&path.OffenceError{Err: errors.New("many"), OneWayUDP: true}, ""},
@@ -88,8 +95,8 @@ func TestEachKindOfErrorHasItsHint(t *testing.T) {
 		}
 	}
 	for _, lacks := range []claim.Lacks{"", claim.LacksPrice, claim.LacksFloor} {
-		left := hintedLeft(account.Left{Why: "dust", Lacks: lacks})
-		rule := hintedRule(provide.Status{Claims: "not known: much is claimed", ClaimsLack: lacks})
+		left := hintedLeft("dust", lacks)
+		rule := hintedRule("not known: much is claimed", lacks)
 		for flag, want := range map[string]bool{"--gas-price": lacks != "", "--claim-floor": lacks == claim.LacksFloor} {
 			if strings.Contains(left, flag) != want || strings.Contains(rule, flag) != want {
 				t.Errorf("%q: %q, %q", lacks, left, rule)

@@ -91,9 +91,9 @@ func TestAdversaryNothingIsSpentWhereSomethingLocalIsMissing(t *testing.T) {
 		return fmt.Sprintf("mount --bind %[1]s %[1]s; mount -o remount,bind,ro %[1]s", flags[1])
 	}
 	_, buyer := funded(t)
-	connect := with([]string{"connect", "--spend", "0.5"}, onlyFrom(t, sellerDir)...)
+	connect := with([]string{"connect", "--foreground", "--spend", "0.5"}, onlyFrom(t, sellerDir)...)
 	_, other := funded(t)
-	up := []string{"provider", "up", "--json"}
+	up := []string{"provider", "up", "--foreground", "--json"}
 	for _, c := range []struct {
 		role  string
 		flags []string
@@ -168,7 +168,7 @@ func TestNetAdversaryNothingIsSpentWhereTheMachineCantBeTaken(t *testing.T) {
 		byway(ns, with(homes[home], "account", "new", "--light")...)
 		byway(ns, with(homes[home], "devnet", "fund")...)
 	}
-	m.up(m.provider, with(homes["seller"], "provider", "up", "--dns", web4+":53", "--allow", "203.0.113.0/24", "--allow", "2001:db8:2::/64",
+	m.up(m.provider, with(homes["seller"], "provider", "up", "--foreground", "--dns", web4+":53", "--allow", "203.0.113.0/24", "--allow", "2001:db8:2::/64",
 		"--listen", providerHost+":51820", "--host-listen", "/ip4/"+providerHost+"/udp/0/quic-v1")...).says(t, "registered")
 	look := with(network, "--home", at("buyer"))
 	worth := func() string {
@@ -180,7 +180,7 @@ func TestNetAdversaryNothingIsSpentWhereTheMachineCantBeTaken(t *testing.T) {
 		return fmt.Sprintf("%s given %s, %d sessions", balance, ledger.Given, ledger.Sessions)
 	}
 	before := m.settledNetwork()
-	connect := with(homes["buyer"], "connect", "--tun", "--json")
+	connect := with(homes["buyer"], "connect", "--foreground", "--tun", "--json")
 	within := append([]string{"ip"}, m.within(m.consumer)...)
 	for _, o := range []obstacle{
 		{"there is no TUN", hideTUN, nil, []string{"/dev/net/tun", "modprobe tun"}},

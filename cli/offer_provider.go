@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
+	"byway/node"
 	"byway/node/home"
 	"byway/node/offer"
 	"byway/node/token"
@@ -310,7 +311,7 @@ func (e env) offerPublish(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("unsigned") {
-		list, err := desk.UnsignedPublish(c.Context, signed, stake)
+		list, err := node.NewUnsigned(desk.UnsignedPublish(c.Context, signed, stake))
 		if err != nil {
 			return err
 		}
@@ -332,7 +333,7 @@ func (e env) offerRetire(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("unsigned") {
-		list, err := desk.UnsignedRetire(c.Context)
+		list, err := node.NewUnsigned(desk.UnsignedRetire(c.Context))
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
+	"byway/node/api"
 	"byway/node/market"
 	"byway/node/token"
 	"byway/registry"
@@ -123,10 +124,16 @@ func addressArg(name, text string) (common.Address, error) {
 // explainNoOffer rewrites a [directory.NoOfferError] for people; other errors stay as they are.
 func explainNoOffer(err error, want directory.Criteria, unit token.Token, skipped int) error {
 	var none *directory.NoOfferError
-	if !errors.As(err, &none) {
+	var there *api.Error // of a daemon's
+	var text string
+	switch {
+	case errors.As(err, &none):
+		text = none.Error()
+	case errors.As(err, &there) && there.Code == api.ErrNoOffer:
+		text = there.Message[max(0, strings.Index(there.Message, "no offer fits")):]
+	default:
 		return err
 	}
-	text := none.Error()
 	if perGB, err := token.PerGB(want.MaxPricePerGiB); err == nil {
 		text = strings.ReplaceAll(text, want.MaxPricePerGiB.String()+" per GiB", show(unit, perGB)+" per GB")
 	}

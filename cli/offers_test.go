@@ -137,7 +137,7 @@ func TestOfferByHandFromItsFileToItsEnd(t *testing.T) {
 		Offer   string
 		GasUsed uint64 `json:"gas_used"`
 	}
-	p := start(t, with(serving, "provider", "up", "--offer", signedFile, "--json")...)
+	p := start(t, with(serving, "provider", "up", "--foreground", "--offer", signedFile, "--json")...)
 	p.decode(t, 60*time.Second, &up, "byway.provider/1", `"event":"up"`)
 	if up.Offer != signed.Offer || up.GasUsed != 0 {
 		t.Errorf("up with %+v, signed was %s", up, signed.Offer)

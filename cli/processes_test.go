@@ -23,6 +23,7 @@ import (
 	"github.com/miekg/dns"
 
 	"byway/contracts"
+	"byway/node/api/spec"
 	"byway/payments"
 )
 
@@ -267,7 +268,7 @@ func TestThreeProcessesFindEachOtherThroughChainAndIPFSAlone(t *testing.T) {
 	byway.run("devnet", "fund", "--home", in("provider"), "--network", network)
 	resolver := resolveBy(t, netip.MustParseAddr("127.0.0.1").AsSlice())
 	provider := byway.start(with(seller,
-		"provider", "up", "--price", "0.05", "--allow", "127.0.0.1/32", "--dns", resolver)...)
+		"provider", "up", "--foreground", "--price", "0.05", "--allow", "127.0.0.1/32", "--dns", resolver)...)
 	provider.says(t, "registered")
 	var before, after struct {
 		Wallet contracts.Amount `json:"wallet"`
@@ -291,28 +292,20 @@ func TestThreeProcessesFindEachOtherThroughChainAndIPFSAlone(t *testing.T) {
 			byway.run("offers", "list", "--skipped", "--network", network))
 	}
 	consumer := byway.start(with(buyer,
-		"connect", "--proxy", "127.0.0.1:0", "--json", "--max-price", "0.1", "--spend", "0.5")...)
+		"connect", "--foreground", "--proxy", "127.0.0.1:0", "--json", "--max-price", "0.1", "--spend", "0.5")...)
 	var connected, receipt, closed closedJSON
 	decodeText(t, consumer.says(t, `"event":"connected"`), &connected)
 	out.useProxy(t, connected.Proxy)
 
 	// What both say while the session runs.
-	type status struct {
-		Role     string
-		Session  struct{ State string }
-		Sessions []struct{ State string }
-		Earnings struct {
-			Promised, Unsettled, Settled contracts.Amount
-		}
-	}
-	var sold, bought status
+	var sold, bought spec.Status
 	byway.json(&sold, with(seller[:2], "status")...)
 	byway.json(&bought, with(buyer[:2], "status")...)
-	if sold.Role != "provider" || len(sold.Sessions) != 1 || sold.Sessions[0].State != "open" {
-		t.Errorf("the provider's status: %+v", sold)
+	if sold.Connection != nil || sold.Provider == nil || len(sold.Provider.Sessions) != 1 || sold.Provider.Sessions[0].State != "open" {
+		t.Fatalf("the provider's status: %+v", sold)
 	}
-	if bought.Role != "consumer" || bought.Session.State != "open" {
-		t.Errorf("the consumer's status: %+v", bought)
+	if bought.Provider != nil || bought.Connection == nil || bought.Connection.Session == nil || bought.Connection.Session.State != "open" {
+		t.Fatalf("the consumer's status: %+v", bought)
 	}
 	for _, c := range [][2]string{{seller[1], "not yet claimed"}, {seller[1], "in userspace"}, {buyer[1], connected.Proxy}, {buyer[1], "of 1024 connections"}} {
 		if human := byway.run("status", "--home", c[0]); !strings.Contains(human, c[1]) {
@@ -345,9 +338,9 @@ func TestThreeProcessesFindEachOtherThroughChainAndIPFSAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cost != paid || sold.Earnings.Promised != paid || claimed.Total != paid || delta != paid {
+	if cost != paid || sold.Provider.Earnings.Promised != paid || claimed.Total != paid || delta != paid {
 		t.Errorf("%d bytes cost %s, paid are %s, earned %s, claimed %s, the wallet grew by %s",
-			session.Rx+session.Tx, cost, paid, sold.Earnings.Promised, claimed.Total, delta)
+			session.Rx+session.Tx, cost, paid, sold.Provider.Earnings.Promised, claimed.Total, delta)
 	}
 	if fetched := uint64(4 * len(out.file)); session.Rx < fetched || session.Rx > fetched*11/10 {
 		t.Errorf("%d bytes were billed for %d", session.Rx, fetched)
@@ -357,23 +350,29 @@ func TestThreeProcessesFindEachOtherThroughChainAndIPFSAlone(t *testing.T) {
 	}
 
 	// A second session ends with Ctrl-C, which pays the rest and shows the receipt.
-	consumer = byway.start(with(buyer, "connect", "--proxy", "127.0.0.1:0")...)
+	consumer = byway.start(with(buyer, "connect", "--foreground", "--proxy", "127.0.0.1:0")...)
 	consumer.says(t, "socks5h://")
 	if code := consumer.interrupt(t); code != 0 || !strings.Contains(consumer.out.String(), "Receipt") {
 		t.Errorf("connect ended with %d after Ctrl-C: %s", code, &consumer.out)
 	}
 
-	// A provider that falls silent, as one whose power is cut, is noticed within seconds.
-	consumer = byway.start(with(buyer, "connect", "--proxy", "127.0.0.1:0")...)
+	// A provider that falls silent, as one whose power is cut, is noticed within seconds, and so is its return.
+	consumer = byway.start(with(buyer, "connect", "--foreground", "--proxy", "127.0.0.1:0")...)
 	consumer.says(t, "socks5h://")
 	if err := provider.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	if code := consumer.wait(t); code != exitFailure || !strings.Contains(consumer.out.String(), "Receipt") {
-		t.Errorf("connect ended with %d after its provider froze: %s%s", code, &consumer.out, &consumer.err)
-	}
+	waitFor(t, "the consumer says that it has no session", func() bool {
+		return strings.Contains(consumer.err.String(), "the connection is connecting") || strings.Contains(consumer.err.String(), "the connection is blocked")
+	})
 	if err := provider.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
+	}
+	waitFor(t, "the consumer says that it is connected again", func() bool {
+		return strings.Contains(consumer.err.String(), "the connection is connected")
+	})
+	if code := consumer.interrupt(t); code != 0 || !strings.Contains(consumer.out.String(), "Receipt") {
+		t.Errorf("connect ended with %d after Ctrl-C: %s%s", code, &consumer.out, &consumer.err)
 	}
 	if code := provider.interrupt(t); code != 0 {
 		t.Errorf("the provider ended with %d after Ctrl-C", code)
@@ -387,9 +386,6 @@ func TestThreeProcessesFindEachOtherThroughChainAndIPFSAlone(t *testing.T) {
 		}
 	}
 	for _, home := range []string{"provider", "consumer"} {
-		if _, err := os.Stat(filepath.Join(in(home), "api.json")); err == nil {
-			t.Errorf("%s left its api.json", home)
-		}
 		if code := byway.start("status", "--home", in(home)).wait(t); code != exitNotRunning {
 			t.Errorf("status of the %s that has ended: %d", home, code)
 		}

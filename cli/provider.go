@@ -1,26 +1,26 @@
 package cli
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/ethereum/go-ethereum/common"
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
-	"byway/contracts/chain"
 	"byway/node"
+	"byway/node/api"
+	"byway/node/api/spec"
+	"byway/node/home"
 	"byway/node/provide"
 	"byway/node/token"
 	"byway/registry"
-	"byway/registry/directory"
 	"byway/tunnel"
 	"byway/tunnel/wireguard"
 )
@@ -32,14 +32,21 @@ func (e env) providerCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name:   "up",
-				Usage:  "publish an offer, serve sessions and stay",
-				Flags:  append(providerFlags(), claimFlags()...),
+				Usage:  "publish an offer, and serve sessions until byway provider down",
+				Flags:  append(saleFlags(), foregroundFlag()),
 				Action: e.providerUp,
+			},
+			{
+				Name:   "down",
+				Usage:  "end every session in order, and sell no more",
+				Flags:  []cli.Flag{&cli.BoolFlag{Name: "wait", Usage: "take no new sessions, and wait until those that are served have ended"}},
+				Action: e.providerDown,
 			},
 			e.providerOfferCommand(),
 			{
 				Name:   "claim",
 				Usage:  "turn every promise into tokens now",
+				Flags:  []cli.Flag{&cli.BoolFlag{Name: "to-vault", Usage: "into this account's own vault, from which its sessions are paid"}},
 				Action: e.providerClaim,
 			},
 		},
@@ -83,116 +90,170 @@ func (e env) providerUp(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	cfg, err := e.providerConfig(c)
+	want, err := providerWant(c)
 	if err != nil {
 		return err
 	}
-	provider, err := node.OpenProvider(c.Context, cfg)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("UDP port %d on %s is in use: choose another with --listen, or port 0 for any: %w",
-			cfg.Listen.Port(), cfg.Listen.Addr(), err)
-	}
+	network, err := e.network(c)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(c.Context)
-	defer cancel()
-	e.heedStreams()
-	e.tellClock(provider.ClockTrouble(ctx))
-	fmt.Fprintln(e.Err, "Publishing the offer …")
-	published, err := provider.Publish(ctx)
-	for said := false; chain.IsOutage(err) && ctx.Err() == nil; said = true {
-		if !said {
-			fmt.Fprintf(e.Err, "byway: note: %s. The offer can't be published, and none like it was before: waiting for the chain. "+
-				"Ctrl-C ends that\n", safe(strings.ReplaceAll(hinted(err), "\n", "; ")))
+	// What is wrong with the flags is said before anything is started.
+	if _, err := e.providerSale(c, network, e.unit(c, network)); err != nil {
+		return err
+	}
+	if c.Bool("foreground") {
+		return e.host(c, node.Config{OnDemand: true}, func(d *daemon) error { return e.sell(c, d, want, e.providerIsUp) }, e.watchProvider)
+	}
+	d, err := e.start(c)
+	if err != nil {
+		return err
+	}
+	return e.sell(c, d, want, e.providerIsUp)
+}
+
+// providerWant collects the flags that were typed: what they leave out the daemon finds in the config file, or is a default.
+func providerWant(c *cli.Context) (want spec.ProviderWant, err error) {
+	if err := checkNumbers(c, "price", "stake", "gas-price", "reserve-above", "trust", "stranger-budget"); err != nil {
+		return want, err
+	}
+	if typed(c, "offer") && c.String("offer") != "" {
+		if want.Offer, err = filepath.Abs(c.String("offer")); err != nil {
+			return want, fmt.Errorf("--offer: %w", err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(publishRetry):
-			published, err = provider.Publish(ctx)
+	}
+	want.Settings = map[string][]string{}
+	for _, flag := range saleFlags() {
+		name := flag.Names()[0]
+		if !typed(c, name) || name == "offer" {
+			continue
+		}
+		switch flag.(type) {
+		case *cli.StringSliceFlag:
+			want.Settings[name] = c.StringSlice(name)
+		case *cli.IntSliceFlag:
+			for _, n := range c.IntSlice(name) {
+				want.Settings[name] = append(want.Settings[name], strconv.Itoa(n))
+			}
+		default:
+			want.Settings[name] = []string{fmt.Sprint(c.Value(name))}
 		}
 	}
+	return want, nil
+}
+
+// saleFlags are the flags that say what a provider sells.
+func saleFlags() []cli.Flag { return slices.Concat(providerFlags(), wishFlags(), claimFlags()) }
+
+// saleOf reads a provider's settings in its daemon, as the flags of provider up.
+func (e env) saleOf(c *cli.Context, cfg node.Config, wish node.Wish, unit token.Token) (sale node.Sale, err error) {
+	words := map[string][]string{}
+	maps.Copy(words, wish.Settings)
+	if wish.Offer != "" {
+		words["offer"] = []string{wish.Offer}
+	}
+	settings, err := e.configured(c, "provider up", words)
+	if err == nil {
+		sale, err = e.providerSale(settings, cfg.Network, unit)
+	}
+	if usage := (usageError{}); errors.As(err, &usage) {
+		err = &node.SettingError{Err: usage.error}
+	}
+	return sale, err
+}
+
+// sell has a daemon sell, waits until the offer is published, and says so with told.
+func (e env) sell(c *cli.Context, d *daemon, want spec.ProviderWant, told func(*cli.Context, spec.ProviderReport) error) error {
+	var report spec.ProviderReport
+	err := e.unlocked(c, d, func() error {
+		r, err := d.ProvideWithResponse(c.Context, nil, want)
+		if err != nil {
+			return err
+		}
+		return follow(c.Context, d, r.JSON202, func(text string) {
+			if note, ok := strings.CutPrefix(text, "note: "); ok {
+				fmt.Fprintln(e.Err, "byway: note:", safe(strings.ReplaceAll(note, "\n", "; ")))
+			} else if text == "publish" {
+				fmt.Fprintln(e.Err, "Publishing the offer …")
+			}
+		}, &report)
+	})
 	if err != nil {
-		cancel() // Run then only closes what was opened.
-		return errors.Join(err, provider.Run(ctx))
+		return e.notUp(c, err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- provider.Run(ctx) }() // ends with ctx
-	select {
-	case <-provider.Ready(): // who reads that it is up may ask it for its status at once
-	case err := <-done:
-		return err
+	if told == nil {
+		return nil
 	}
+	return told(c, report)
+}
+
+// providerIsUp says that a provider is up.
+func (e env) providerIsUp(c *cli.Context, report spec.ProviderReport) error {
 	if c.Bool("json") {
-		err = e.printJSON(newProviderJSON(provider, published))
-	} else {
-		err = e.providerIsUp(provider, published)
+		return e.printJSON(report)
 	}
-	if err != nil {
-		cancel()
-		return errors.Join(err, <-done)
-	}
-	return e.watchProvider(ctx, provider, done)
-}
-
-// publishRetry is how often a provider tries to publish while the chain can't be read.
-const publishRetry = 5 * time.Second
-
-// providerJSON is byway.provider/1: one line when the provider is up.
-type providerJSON struct {
-	Schema   string           `json:"schema"`
-	Event    string           `json:"event"` // "up"
-	Provider common.Address   `json:"provider"`
-	Offer    string           `json:"offer"`
-	Price    contracts.Amount `json:"price_per_gib"`
-	Token    string           `json:"token"`
-	Decimals uint8            `json:"decimals"`
-	Exit     tunnel.Mode      `json:"exit"`
-	TxHash   *common.Hash     `json:"tx_hash,omitempty"` // none where the offer was registered already
-	GasUsed  uint64           `json:"gas_used"`
-	// Unpublished is why the chain can't be read; the offer is the one that was published last then.
-	Unpublished string `json:"unpublished,omitempty"`
-}
-
-func newProviderJSON(p *node.Provider, published directory.Receipt) providerJSON {
-	offer, token := p.Offer(), p.Token
-	out := providerJSON{
-		Schema: "byway.provider/1", Event: "up", Provider: offer.Offer.Provider, Offer: offer.CID.String(),
-		Price: offer.Offer.PricePerGiB, Token: token.Symbol, Decimals: token.Decimals, Exit: p.Exit().Mode(), GasUsed: published.GasUsed,
-	}
-	if published.GasUsed > 0 {
-		out.TxHash = &published.TxHash
-	}
-	if err := p.Unpublished(); err != nil {
-		out.Unpublished = err.Error()
-	}
-	return out
-}
-
-func (e env) providerIsUp(provider *node.Provider, published directory.Receipt) error {
-	offer := provider.Offer()
-	perGB, err := token.PerGB(offer.Offer.PricePerGiB)
+	unit := token.Token{Symbol: report.Token, Decimals: report.Decimals}
+	perGB, err := token.PerGB(report.PricePerGib)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(e.Out, "Provider is up. Leave it running; Ctrl-C ends every session in order.")
+	if c.Bool("foreground") {
+		fmt.Fprintln(e.Out, "Provider is up. Leave it running; Ctrl-C ends every session in order.")
+	} else {
+		fmt.Fprintln(e.Out, "Provider is up. byway status shows it, byway provider down ends every session in order.")
+	}
 	fmt.Fprintln(e.Out)
 	rows := []row{
-		{"provider", offer.Offer.Provider.Hex()},
-		{"price", show(provider.Token, perGB) + " per GB"},
-		{"offer", offer.CID.String()},
-		{"exit", exitMode(provider.Exit().Mode())},
+		{"provider", report.Provider.Hex()},
+		{"price", show(unit, perGB) + " per GB"},
+		{"offer", report.Offer},
+		{"exit", exitMode(tunnel.Mode(report.Exit))},
 	}
-	if err := provider.Unpublished(); err != nil {
+	switch {
+	case report.Unpublished != "":
 		rows = append(rows, row{"registered", "before; the chain can't be read now, and known channels alone are served: " +
-			safe(strings.ReplaceAll(hinted(err), "\n", "; "))})
-	} else if published.GasUsed > 0 {
-		rows = append(rows, row{"registered", fmt.Sprintf("%s, %d gas", published.TxHash, published.GasUsed)})
-	} else {
+			safe(strings.ReplaceAll(report.Unpublished, "\n", "; "))})
+	case report.TxHash != nil:
+		rows = append(rows, row{"registered", fmt.Sprintf("%s, %d gas", *report.TxHash, report.GasUsed)})
+	default:
 		rows = append(rows, row{"registered", "already, unchanged"})
 	}
 	e.rows(e.Out, rows...)
 	fmt.Fprintln(e.Out)
+	return nil
+}
+
+func (e env) providerDown(c *cli.Context) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	d, err := e.daemon(c)
+	if errors.Is(err, api.ErrNotRunning) {
+		forgotten, forgetErr := e.forget(c, node.ForgetSale)
+		if forgotten && forgetErr == nil {
+			fmt.Fprintln(e.Err, "No daemon runs; the next one will not sell.")
+			return nil
+		}
+		err = errors.Join(err, forgetErr)
+	}
+	if err != nil {
+		return err
+	}
+	r, err := d.StopProvidingWithResponse(c.Context, &spec.StopProvidingParams{Drain: c.Bool("wait")})
+	if err != nil {
+		return err
+	}
+	steps := e.newSteps(!c.Bool("json"))
+	var report spec.ProviderReport
+	err = follow(c.Context, d, r.JSON202, steps.begin, &report)
+	steps.end(err == nil)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return e.printJSON(report)
+	}
+	fmt.Fprintln(e.Out, "The provider is down: every session is settled. byway earnings shows what it has earned.")
 	return nil
 }
 
@@ -205,8 +266,7 @@ func exitMode(m tunnel.Mode) string {
 }
 
 // watchProvider keeps one live line on a terminal until the provider has ended.
-func (e env) watchProvider(ctx context.Context, provider *node.Provider, done <-chan error) error {
-	token := provider.Token
+func (e env) watchProvider(c *cli.Context, h *hosted) error {
 	live := e.newLive()
 	defer live.end()
 	tick := time.NewTicker(time.Second)
@@ -214,34 +274,32 @@ func (e env) watchProvider(ctx context.Context, provider *node.Provider, done <-
 	var last uint64
 	for {
 		select {
-		case err := <-done:
+		case <-h.ended:
+			return nil
+		case <-c.Context.Done():
+			live.show("ending sessions …")
+			_, err := h.node.StopSelling()
 			return err
 		case <-tick.C:
-			if ctx.Err() != nil {
-				live.show("ending sessions …")
-				continue
+			status, err := h.status(c.Context)
+			if err != nil || status.Provider == nil {
+				continue // the next second asks again
 			}
-			status, err := provider.Status(ctx)
-			if err != nil {
-				continue // The ledger says why to those who need it; the next second asks again.
-			}
+			p := status.Provider
 			var total uint64
-			for _, s := range status.Sessions {
-				total += s.Rx + s.Tx
+			for _, s := range p.Sessions {
+				total += s.RxBytes + s.TxBytes
 			}
-			live.show("%s · %s · earned %s, not yet claimed %s", plural(len(status.Sessions), "session"),
-				formatRate(total-min(last, total), time.Second), show(token, status.Earnings.Promised),
-				show(token, status.Earnings.Unsettled))
+			live.show("%s · %s · earned %s, not yet claimed %s", plural(len(p.Sessions), "session"),
+				formatRate(total-min(last, total), time.Second), show(status.Token, p.Earnings.Promised),
+				show(status.Token, p.Earnings.Unsettled))
 			last = total
 		}
 	}
 }
 
-// providerConfig turns the flags into what a provider decides.
-func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error) {
-	if cfg.Log, err = e.logger(c); err != nil {
-		return cfg, err
-	}
+// providerSale turns the flags into what a provider decides.
+func (e env) providerSale(c *cli.Context, network home.Network, unit token.Token) (cfg node.Sale, err error) {
 	if err = checkNumbers(c, "price", "stake", "gas-price", "reserve-above", "trust", "stranger-budget"); err != nil {
 		return cfg, err
 	}
@@ -253,12 +311,6 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 			}
 		}
 	}
-	if cfg.Home, _, _, err = e.account(c); err != nil {
-		return cfg, err
-	}
-	if cfg.Network, err = e.network(c); err != nil {
-		return cfg, err
-	}
 	for _, text := range c.StringSlice("dns") {
 		resolver, err := netip.ParseAddrPort(text)
 		if err != nil {
@@ -268,7 +320,7 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	}
 	listen := c.String("listen")
 	switch {
-	case listen == "" && cfg.Network.Private:
+	case listen == "" && network.Private:
 		listen = "127.0.0.1:0"
 	case listen == "":
 		listen = "0.0.0.0:51820"
@@ -287,9 +339,12 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 		cfg.Endpoints = append(cfg.Endpoints, text)
 	}
 	cfg.HostListen = c.StringSlice("host-listen")
+	if cfg.Wishes, err = wishes(c); err != nil {
+		return cfg, err
+	}
 	mode := c.String("mode")
 	switch {
-	case mode == "" && cfg.Network.Private:
+	case mode == "" && network.Private:
 		mode = string(tunnel.Userspace)
 	case mode == "":
 		mode = string(tunnel.Auto)
@@ -300,15 +355,11 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	if cfg.Engine, err = wireguard.Parse(c.String("engine")); err != nil {
 		return cfg, usagef("--engine: %v", err)
 	}
-	token, err := token.Known(c.Context, cfg.Network, cfg.Home)
-	if err != nil {
-		return cfg, notUp(cfg.Network, err)
-	}
-	if cfg.Stake, err = tokenFlag(c, "stake", token); err != nil {
+	if cfg.Stake, err = tokenFlag(c, "stake", unit); err != nil {
 		return cfg, err
 	}
 	if path := c.String("offer"); path == "" {
-		cfg.Terms, err = offerTerms(c, token)
+		cfg.Terms, err = offerTerms(c, unit)
 	} else {
 		var signed registry.SignedOffer
 		signed, err = readSignedOffer(path)
@@ -317,15 +368,10 @@ func (e env) providerConfig(c *cli.Context) (cfg node.ProviderConfig, err error)
 	if err != nil {
 		return cfg, err
 	}
-	if err = claimPolicy(c, token, &cfg); err != nil {
+	if err = claimPolicy(c, unit, &cfg); err != nil {
 		return cfg, err
 	}
-	password, err := e.password(c, false)
-	if err != nil {
-		return cfg, err
-	}
-	cfg.Key, _, err = cfg.Home.Unlock(password)
-	return cfg, err
+	return cfg, nil
 }
 
 // offerTerms reads from the flags what an offer file says of an offer.
@@ -422,33 +468,34 @@ func (e env) providerClaim(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	home, api, raw, err := e.daemon(c)
+	d, status, err := e.daemonStatus(c)
 	if err != nil {
 		return err
 	}
-	var status provide.Status
-	if err := json.Unmarshal(raw, &status); err != nil {
-		return fmt.Errorf("status: %w", err)
-	}
-	if status.Role != "provider" {
-		return fmt.Errorf("a %s runs on %s: claims are a provider's, name its --home", status.Role, home.Dir())
-	}
-	var claimed provide.Proceeds
-	if err := api.Post(c.Context, "/v1/claim", &claimed); err != nil {
+	var claimed spec.Proceeds
+	err = e.unlocked(c, d, func() error {
+		r, err := d.ClaimWithResponse(c.Context, nil, spec.Claim{ToVault: c.Bool("to-vault")})
+		if err != nil {
+			return err
+		}
+		return follow(c.Context, d, r.JSON202, func(string) {}, &claimed)
+	})
+	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return e.printJSON(struct {
-			Schema string `json:"schema"`
-			provide.Proceeds
-		}{"byway.claim/1", claimed})
+		return e.printJSON(claimed)
 	}
 	if claimed.Channels == 0 {
 		fmt.Fprintln(e.Out, "Nothing to claim: every promise has been turned into tokens.")
 		return nil
 	}
-	fmt.Fprintf(e.Out, "Claimed %s from %s, %d gas: %s\n", show(status.Token, claimed.Total),
-		plural(claimed.Channels, "channel"), claimed.GasUsed, claimed.TxHash)
+	where := ""
+	if c.Bool("to-vault") {
+		where = " into the vault"
+	}
+	fmt.Fprintf(e.Out, "Claimed %s from %s%s, %d gas: %s\n", show(status.Token, claimed.Total),
+		plural(claimed.Channels, "channel"), where, claimed.GasUsed, claimed.TxHash)
 	return nil
 }
 

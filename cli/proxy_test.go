@@ -5,36 +5,10 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 )
-
-func TestProxyIsForTheHomesOwnerRootAndWhoeverBecameRoot(t *testing.T) {
-	home := t.TempDir()
-	t.Setenv("SUDO_UID", "1234")
-	users, err := proxyUsers(home)
-	if err != nil {
-		t.Fatal(err)
-	}
-	me := uint32(os.Geteuid())
-	if !slices.Contains(users, 0) || !slices.Contains(users, me) || slices.Contains(users, 1234) != (me == 0) {
-		t.Errorf("users %v of a home of user %d", users, me)
-	}
-	if me != 0 {
-		return
-	}
-	if err := os.Chown(home, 4321, 4321); err != nil {
-		t.Fatal(err)
-	}
-	for env, want := range map[string][]uint32{"": {0, 4321}, "-1": {0, 4321}, "4294967296": {0, 4321}, "77": {0, 4321, 77}} {
-		t.Setenv("SUDO_UID", env)
-		if users, err := proxyUsers(home); err != nil || !slices.Equal(users, want) {
-			t.Errorf("SUDO_UID %q: %v, %v, want %v", env, users, err, want)
-		}
-	}
-}
 
 func TestAdversaryPasswordFileThatOthersReadIsRefused(t *testing.T) {
 	dir := t.TempDir()
@@ -80,18 +54,14 @@ func TestAdversaryPasswordFileThatOthersReadIsRefused(t *testing.T) {
 	}
 	for _, a := range attempts {
 		code, said := run("--proxy", "127.0.0.1:0", "--proxy-auth", a.path)
-		if code == 0 || !strings.Contains(said, a.want) || !strings.Contains(said, "--proxy-auth") {
+		if code != exitUsage || !strings.Contains(said, a.want) || !strings.Contains(said, "--proxy-auth") {
 			t.Errorf("%s: %d, %q, want %q", a.path, code, said, a.want)
 			continue
 		}
 		refused++
 	}
-	got, err := proxyPassword(good, []uint32{0})
-	if err != nil || got.User != "user" || got.Password != "pass:word" || strings.Contains(got.String(), "pass") {
-		t.Errorf("control: %v, %v", got, err)
-	}
 	for _, address := range []string{"0.0.0.0:0", "[::]:0", "192.0.2.1:1080"} {
-		if code, said := run("--proxy", address); code != exitUsage || !strings.Contains(said, "--proxy-auth FILE") {
+		if code, said := run("--proxy", address); code != exitUsage || !strings.Contains(said, "proxy-auth file") {
 			t.Errorf("--proxy %s without a password: %d, %q", address, code, said)
 		}
 	}

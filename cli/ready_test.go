@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"byway/node/api"
-	"byway/node/home"
 )
 
 // onLine is a stdout whose reader acts before the line that it waits for is written whole: as quick as no program can be.
@@ -35,24 +34,20 @@ func TestLocalAPIAnswersBeforeADaemonSaysThatItIsUp(t *testing.T) {
 		{"provider", sellerDir, `"event":"up"`},
 		{"consumer", buyerDir, `"event":"connected"`},
 	} {
-		args := with(seller, "provider", "up", "--allow", "127.0.0.1/32", "--json")
+		args := with(seller, "provider", "up", "--foreground", "--allow", "127.0.0.1/32", "--json")
 		if as.role == "consumer" {
-			args = with(with(buyer, "connect", "--json", "--proxy", "127.0.0.1:0", "--spend", "0.01"), onlyFrom(t, sellerDir)...)
+			args = with(with(buyer, "connect", "--foreground", "--json", "--proxy", "127.0.0.1:0", "--spend", "0.01"), onlyFrom(t, sellerDir)...)
 		}
 		asked := make(chan error, 1)
 		out := &onLine{text: as.event, act: func() {
-			home, err := home.Open(as.dir)
+			daemon, err := api.DialDir(as.dir)
 			if err != nil {
 				asked <- err
 				return
 			}
-			api, err := api.Dial(home)
-			var status struct{ Role string }
-			if err == nil {
-				err = api.Get(t.Context(), "/v1/status", &status)
-			}
-			if err == nil && status.Role != as.role {
-				err = fmt.Errorf("the role is %q", status.Role)
+			r, err := daemon.GetStatusWithResponse(t.Context())
+			if err == nil && (r.JSON200.Provider != nil) != (as.role == "provider") || err == nil && (r.JSON200.Connection != nil) != (as.role == "consumer") {
+				err = fmt.Errorf("the status of the %s: %+v", as.role, r.JSON200)
 			}
 			asked <- err
 		}}

@@ -97,7 +97,7 @@ func TestAdversaryRPCFaults(t *testing.T) {
 	}
 	sellerDir, seller := home(t, "seller")
 	startProvider(t, seller, "--price", "0.05")
-	connect := with([]string{"connect", "--proxy", "127.0.0.1:0", "--json", "--max-price", "1", "--spend", "0.2"}, onlyFrom(t, sellerDir)...)
+	connect := with([]string{"connect", "--foreground", "--proxy", "127.0.0.1:0", "--json", "--max-price", "1", "--spend", "0.2"}, onlyFrom(t, sellerDir)...)
 
 	// Most of a row is waiting, so that the columns of the table are filled at once. Each has a home of its own.
 	table := &faultTable{}
@@ -121,7 +121,7 @@ func TestAdversaryRPCFaults(t *testing.T) {
 				t.Parallel()
 				command, ready := connect, `"event":"connected"`
 				if role == "provider" {
-					command, ready = []string{"provider", "up", "--price", "0.9", "--allow", "127.0.0.1/32", "--json"}, `"event":"up"`
+					command, ready = []string{"provider", "up", "--foreground", "--price", "0.9", "--allow", "127.0.0.1/32", "--json"}, `"event":"up"`
 				}
 				// It has been here before: it knows the chain and the seller, and has something deposited.
 				_, flags := home(t, fmt.Sprint(role, n))

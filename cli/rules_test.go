@@ -181,9 +181,12 @@ func exported(t *testing.T, p listedPackage) (names []string) {
 		}
 	}
 	for _, file := range p.GoFiles {
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, 0)
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if ast.IsGenerated(f) {
+			continue
 		}
 		for _, d := range f.Decls {
 			switch d := d.(type) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,8 @@ import (
 
 	"byway/contracts"
 	"byway/contracts/text"
+	"byway/node/api"
+	"byway/node/home"
 	"byway/node/token"
 	"byway/node/wire"
 )
@@ -72,19 +75,11 @@ func TestAdversaryNothingHostileReachesTheTerminal(t *testing.T) {
 		t.Fatal(errOut)
 	}
 	// A daemon of another program's, or a broken one, whose answers are hostile.
-	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusTeapot)
-		fmt.Fprint(w, evil)
-	}))
-	t.Cleanup(api.Close)
 	answers := filepath.Join(dir, "answers")
 	if code, _, errOut := byway(t, "--home", answers, "--password-file", password, "account", "new", "--light"); code != 0 {
 		t.Fatal(errOut)
 	}
-	where, _ := json.Marshal(map[string]string{"address": strings.TrimPrefix(api.URL, "http://"), "token": "t"})
-	if err := os.WriteFile(filepath.Join(answers, "api.json"), where, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	hostileDaemon(t, answers)
 	n, _ := json.Marshal(map[string]string{"name": evil})
 	network := filepath.Join(dir, "network.json")
 	if err := os.WriteFile(network, n, 0o600); err != nil {
@@ -129,6 +124,38 @@ func TestAdversaryNothingHostileReachesTheTerminal(t *testing.T) {
 			})
 		}
 	}
+}
+
+// hostileDaemon runs on a home and answers everything with what a terminal obeys.
+func hostileDaemon(t *testing.T, dir string) {
+	t.Helper()
+	folder, err := home.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := folder.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := api.Listen(t.Context(), folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	hostile := func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+		fmt.Fprint(w, evil)
+	}
+	served := make(chan error, 1)
+	go func() {
+		served <- server.Serve(ctx, api.Config{Routes: map[string]http.HandlerFunc{"/v1/": hostile, "/v2/": hostile}}, func() {})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-served, unlock()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // What strangers put into answers that are printed as they come: rows, JSON and errors.

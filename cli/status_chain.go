@@ -5,15 +5,15 @@ import (
 	"strings"
 	"time"
 
-	"byway/node/account"
+	"byway/node/api/spec"
 )
 
 // chainLine says in one line how the endpoints of the chain do: all is well, or which fails, how and since when.
-func chainLine(endpoints []account.ChainStatus) string {
+func chainLine(endpoints []spec.ChainStatus) string {
 	var wrong []string
 	fine := 0
 	for _, c := range endpoints {
-		if c.OK && c.Problem == "" {
+		if c.Ok && c.Problem == "" {
 			fine++
 			continue
 		}

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"byway/node/provide"
+	"byway/node/api/spec"
 )
 
 // peersRows say what a provider's peers hold of it, and what did not find room since the start.
-func peersRows(p provide.PeersUse) []row {
+func peersRows(p spec.PeersUse) []row {
 	rows := []row{
 		{"connections", fmt.Sprintf("%d for sessions; strangers' %d of %d; being set up %d of %d", p.Kept, p.Strangers,
 			p.StrangersMost, p.Handshakes, p.HandshakesMost)},
@@ -30,8 +30,8 @@ func peersRows(p provide.PeersUse) []row {
 		rows = append(rows, row{"closed for room", text})
 	}
 	sessions := fmt.Sprintf("%d of %d", p.Sessions, p.SessionsMost)
-	if p.Resting > 0 {
-		sessions += fmt.Sprintf(", %d rest until a place is free or used little", p.Resting)
+	if p.SessionsResting > 0 {
+		sessions += fmt.Sprintf(", %d rest until a place is free or used little", p.SessionsResting)
 	}
 	return append(rows, row{"sessions", sessions})
 }

@@ -5,23 +5,18 @@ import (
 	"testing"
 	"time"
 
-	"byway/ipfs/admission"
-	"byway/node/account"
-	"byway/node/provide"
-	"byway/node/serve"
+	"byway/node/api/spec"
 )
 
 func TestStatusSaysWhatPeersHoldAndWhatWasRefused(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
 	e := env{}
-	e.rows(&text, peersRows(provide.PeersUse{
-		Use: admission.Use{
-			Kept: 7, Strangers: 30, StrangersMost: 768, Handshakes: 2, HandshakesMost: 512, Streams: 12, Waiting: 1, WaitingMost: 1536,
-			Refused: map[string]uint64{"rate": 3}, Closed: map[string]uint64{"strangers": 9, "handshakes": 4},
-		},
+	e.rows(&text, peersRows(spec.PeersUse{
+		Kept: 7, Strangers: 30, StrangersMost: 768, Handshakes: 2, HandshakesMost: 512, Streams: 12, Waiting: 1, WaitingMost: 1536,
+		Refused: map[string]uint64{"rate": 3}, Closed: map[string]uint64{"strangers": 9, "handshakes": 4},
 		Sessions: 7, SessionsMost: 5000,
-		Hellos: serve.HelloUse{Open: 5, Most: 1024, Refused: map[string]uint64{"no_hello": 6, "rate": 1}},
+		Hellos: spec.HelloUse{Open: 5, Most: 1024, Refused: map[string]uint64{"no_hello": 6, "rate": 1}},
 	})...)
 	for _, want := range []string{
 		"7 of 5000", "7 for sessions; strangers' 30 of 768; being set up 2 of 512", "12; without a protocol 1 of 1536",
@@ -31,17 +26,17 @@ func TestStatusSaysWhatPeersHoldAndWhatWasRefused(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, &text)
 		}
 	}
-	if quiet := peersRows(provide.PeersUse{}); len(quiet) != 3 {
+	if quiet := peersRows(spec.PeersUse{}); len(quiet) != 3 {
 		t.Errorf("a provider that refused nothing says %v", quiet)
 	}
 }
 
 func TestStatusSaysForHowLongASessionNeedsNoChain(t *testing.T) {
 	t.Parallel()
-	up, down := []account.ChainStatus{{OK: false}, {OK: true}}, []account.ChainStatus{{OK: false}}
+	up, down := []spec.ChainStatus{{Ok: false}, {Ok: true}}, []spec.ChainStatus{{Ok: false}}
 	for _, c := range []struct {
 		until time.Time
-		chain []account.ChainStatus
+		chain []spec.ChainStatus
 		want  string
 	}{
 		{time.Now().Add(time.Hour), down, "goes on without the chain until "},

@@ -114,10 +114,3 @@ func (l *live) end() {
 		fmt.Fprint(text.Behind(l.Err), "\r\x1b[K")
 	}
 }
-
-// tellClock says what is wrong with this machine's clock, where anything is.
-func (e env) tellClock(trouble string) {
-	if trouble != "" {
-		fmt.Fprintln(e.Err, "byway: note:", trouble)
-	}
-}

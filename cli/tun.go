@@ -1,24 +1,23 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"byway/node"
+	"byway/node/api/spec"
 	"byway/node/path"
 	"byway/tunnel/route"
 )
 
-// machineConfig reads what --tun and its companions ask for; nil without --tun.
-func machineConfig(c *cli.Context, log *slog.Logger) (*route.Config, error) {
+// machineWant reads what --tun and its companions ask for; nil without --tun.
+func machineWant(c *cli.Context) (*spec.MachineWant, error) {
 	exclude, err := prefixes(c, "exclude")
 	if err != nil {
 		return nil, err
@@ -38,17 +37,10 @@ func machineConfig(c *cli.Context, log *slog.Logger) (*route.Config, error) {
 	if c.Bool("programs") && len(exclude)+len(include) > 0 {
 		return nil, usagef("--programs sends single programs through the session: it does not go with --exclude and --include")
 	}
-	machine := &route.Config{
-		LAN: c.Bool("lan"), Exclude: exclude, Include: include, OnlyPrograms: c.Bool("programs"),
-		Lockdown: c.Bool("lockdown"), Log: log,
-	}
-	switch err := route.Check(c.Context, *machine); {
-	case errors.Is(err, route.ErrCapability):
-		return nil, usagef("--tun: %w; without --tun the session is a proxy", err)
-	case err != nil:
-		return nil, fmt.Errorf("--tun: %w", err)
-	}
-	return machine, nil
+	return &spec.MachineWant{
+		Lan: c.Bool("lan"), Exclude: c.StringSlice("exclude"), Include: c.StringSlice("include"), Programs: c.Bool("programs"),
+		Lockdown: c.Bool("lockdown"),
+	}, nil
 }
 
 func (e env) unlockCommand() *cli.Command {
@@ -96,6 +88,7 @@ func (e env) execCommand() *cli.Command {
 			"Both put the program into a control group and need root; add sudo -u NAME to run it as somebody else.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "outside", Usage: "past the session of the whole machine; names are still resolved through it"},
+			&cli.BoolFlag{Name: "portal", Usage: "past the session of the whole machine, as far as a captive portal needs: see byway pause"},
 		},
 		Action: e.exec,
 	}
@@ -110,18 +103,15 @@ func (e env) exec(c *cli.Context) error {
 	if !c.Args().Present() {
 		return usagef("name a program: byway exec -- curl https://example.org")
 	}
-	home, _, raw, err := e.daemon(c)
+	d, status, err := e.daemonStatus(c)
 	if err != nil {
 		return err
 	}
-	var status node.ConsumerStatus
-	if err := json.Unmarshal(raw, &status); err != nil {
-		return fmt.Errorf("status: %w", err)
+	conn := status.Connection
+	if conn == nil {
+		return fmt.Errorf("%s has no connection: byway connect makes one", d.dir)
 	}
-	if status.Role != "consumer" {
-		return fmt.Errorf("a %s runs on %s: byway exec needs a consumer's session", status.Role, home.Dir())
-	}
-	if err := joinSide(c.Bool("outside"), status); err != nil {
+	if err := joinSide(c, conn); err != nil {
 		return err
 	}
 	program := exec.CommandContext(c.Context, c.Args().First(), c.Args().Tail()...)
@@ -130,10 +120,10 @@ func (e env) exec(c *cli.Context) error {
 		program.Stdin = e.In
 	}
 	program.Env = os.Environ()
-	if status.Proxy != "" {
+	if conn.Proxy != "" {
 		for name, scheme := range map[string]string{"all_proxy": "socks5h", "http_proxy": "http", "https_proxy": "http"} {
 			for _, name := range []string{name, strings.ToUpper(name)} {
-				program.Env = append(program.Env, name+"="+scheme+"://"+status.Proxy)
+				program.Env = append(program.Env, name+"="+scheme+"://"+conn.Proxy)
 			}
 		}
 		program.Env = append(program.Env, "no_proxy=", "NO_PROXY=")
@@ -147,18 +137,71 @@ func (e env) exec(c *cli.Context) error {
 }
 
 // joinSide moves this process, and what it starts, to its side of a machine's session.
-func joinSide(outside bool, status node.ConsumerStatus) error {
-	side := route.Inside
+func joinSide(c *cli.Context, conn *spec.Connection) error {
+	side, outside, portal := route.Inside, c.Bool("outside"), c.Bool("portal")
+	whole := conn.Machine == path.MachineWhole || conn.Machine == path.MachineSplit
 	switch {
-	case outside && status.Machine != path.MachineWhole && status.Machine != path.MachineSplit:
-		return usagef("--outside goes past a session of the whole machine: this one takes only what is sent to it")
+	case outside && portal:
+		return usagef("--outside and --portal don't go together")
+	case (outside || portal) && !whole:
+		return usagef("--outside and --portal go past a session of the whole machine: this one takes only what is sent to it")
+	case portal && conn.PortalUntil.IsZero():
+		return usagef("there is no hole for a portal: byway pause --portal opens one")
+	case portal:
+		side = route.Portal
 	case outside:
 		side = route.Outside
-	case status.Machine != path.MachinePrograms:
+	case conn.Machine != path.MachinePrograms:
 		return nil
 	}
 	if os.Geteuid() != 0 {
 		return usagef("the program must be put into a control group, which needs root: sudo byway exec")
 	}
 	return route.Join(side, os.Getpid())
+}
+
+func (e env) pauseCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "pause",
+		Usage: "open a hole for a captive portal, which closes itself",
+		Description: "A hotel or a train lets nobody out before a page of its own was answered. With --portal the kernel lets\n" +
+			"programs that are started by byway exec --portal reach such a page, past the tunnel, and nothing else:\n" +
+			"the local network's resolver, and ports 80 and 443. It closes the hole by itself when the time is over,\n" +
+			"also where no daemon runs any more.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "portal", Usage: "for a captive portal: the one hole that there is"},
+			&cli.DurationFlag{Name: "for", Value: 5 * time.Minute, Usage: "for so long, `TIME`; 0 closes it at once"},
+		},
+		Action: e.pause,
+	}
+}
+
+func (e env) pause(c *cli.Context) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	if !c.Bool("portal") {
+		return usagef("say what for: byway pause --portal; to leave the connection, byway disconnect")
+	}
+	if d := c.Duration("for"); d < 0 || d > route.PortalMost {
+		return usagef("--for must be between 0 and %s", route.PortalMost)
+	}
+	d, err := e.daemon(c)
+	if err != nil {
+		return err
+	}
+	r, err := d.PauseWithResponse(c.Context, spec.Pause{Portal: true, Seconds: int64(c.Duration("for") / time.Second)})
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return e.printJSON(r.JSON200)
+	}
+	if r.JSON200.PortalUntil.IsZero() {
+		fmt.Fprintln(e.Out, "The hole is closed.")
+		return nil
+	}
+	fmt.Fprintf(e.Out, "A hole for a captive portal is open until %s.\nNext: sudo byway exec --portal -- sudo -u YOU firefox\n",
+		showTime(r.JSON200.PortalUntil, time.Now()))
+	return nil
 }

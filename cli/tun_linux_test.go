@@ -260,7 +260,7 @@ func TestNetWholeMachineGoesThroughASessionOfTheBinary(t *testing.T) {
 	byway := func(ns string, args ...string) string { return m.in(ns, append([]string{m.path}, args...)...) }
 	byway(m.provider, with(seller, "account", "new", "--light")...)
 	byway(m.provider, with(seller, "devnet", "fund")...)
-	provider := m.up(m.provider, with(seller, "provider", "up", "--price", "0.05", "--dns", web4+":53", "--allow", "203.0.113.0/24", "--allow", "2001:db8:2::/64",
+	provider := m.up(m.provider, with(seller, "provider", "up", "--foreground", "--price", "0.05", "--dns", web4+":53", "--allow", "203.0.113.0/24", "--allow", "2001:db8:2::/64",
 		"--listen", providerHost+":51820", "--host-listen", "/ip4/"+providerHost+"/udp/0/quic-v1")...)
 	provider.says(t, "registered")
 	byway(m.consumer, with(buyer, "account", "new", "--light")...)
@@ -272,7 +272,7 @@ func TestNetWholeMachineGoesThroughASessionOfTheBinary(t *testing.T) {
 	}
 	connect := func(flags ...string) *process {
 		t.Helper()
-		p := m.up(m.consumer, with(buyer, append([]string{"connect", "--tun", "--max-price", "0.1"}, flags...)...)...)
+		p := m.up(m.consumer, with(buyer, append([]string{"connect", "--foreground", "--tun", "--max-price", "0.1"}, flags...)...)...)
 		p.says(t, "Connected")
 		return p
 	}

@@ -100,7 +100,7 @@ func TestAdversaryUnavailableIsNeverZero(t *testing.T) {
 	sellerDir, seller := funded(t)
 	buyerDir, buyer := funded(t)
 	provider := startProvider(t, seller)
-	connect := with(buyer, "connect", "--json", "--proxy", "127.0.0.1:0", "--spend", "0.01")
+	connect := with(buyer, "connect", "--foreground", "--json", "--proxy", "127.0.0.1:0", "--spend", "0.01")
 	session := start(t, with(connect, onlyFrom(t, sellerDir)...)...)
 	if _, err := session.line(90*time.Second, `"event":"connected"`); err != nil {
 		t.Fatal(err)

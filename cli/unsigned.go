@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
+	"byway/node"
 	"byway/node/offer"
 	"byway/node/token"
 	"byway/node/vault"
@@ -119,7 +120,7 @@ func (e env) offerUnstake(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("unsigned") {
-		list, err := desk.UnsignedWithdrawStake(c.Context, to)
+		list, err := node.NewUnsigned(desk.UnsignedWithdrawStake(c.Context, to))
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"byway/contracts"
+	"byway/node"
 	"byway/node/api"
+	"byway/node/api/spec"
 	"byway/node/token"
 	"byway/node/vault"
 )
@@ -64,19 +67,6 @@ func unsignedFlag() cli.Flag {
 		"sending it, to be signed elsewhere and sent with byway tx submit; asks for no password"}
 }
 
-// vaultJSON is byway.vault/1: what was done, if anything, and how the vault stands now.
-type vaultJSON struct {
-	Schema string         `json:"schema"`
-	Sent   *vault.Receipt `json:"sent,omitempty"`
-	vault.Status
-}
-
-// unsignedJSON is byway.unsigned/1.
-type unsignedJSON struct {
-	Schema       string             `json:"schema"`
-	Transactions []vault.UnsignedTx `json:"transactions"`
-}
-
 // openWallet opens the money of this home: with the account's key, or with --unsigned, or for looking, without.
 func (e env) openWallet(c *cli.Context, signs bool) (*vault.Wallet, error) {
 	home, owner, session, err := e.account(c)
@@ -106,9 +96,51 @@ func (e env) openWallet(c *cli.Context, signs bool) (*vault.Wallet, error) {
 	return w, nil
 }
 
-// act opens the wallet, does one thing, and shows what was sent, or with --unsigned what is to be signed. next says
-// what a person should know then.
-func (e env) act(c *cli.Context, do func(*vault.Wallet) (vault.Receipt, error), next func(*vault.Wallet, vault.Receipt) error,
+// act moves money: through the daemon that holds the home, where one runs, and else by itself. ask asks the daemon for it; do
+// does it with the opened wallet, and told tells of it then as the daemon would. show shows that. With --unsigned what is to
+// be signed is shown instead.
+func act[T any](e env, c *cli.Context, ask func(*daemon, token.Token) (*spec.Operation, error),
+	do func(*vault.Wallet) (vault.Receipt, error), told func(*vault.Wallet, vault.Receipt) (T, error), show func(T) error,
+) (err error) {
+	d, err := e.daemon(c)
+	if errors.Is(err, api.ErrNotRunning) {
+		return actAlone(e, c, do, told, show)
+	}
+	if err != nil {
+		return err
+	}
+	status, err := d.status(c.Context)
+	if err != nil {
+		return err
+	}
+	var result json.RawMessage
+	err = e.unlocked(c, d, func() error {
+		begun, err := ask(d, status.Token)
+		if err != nil {
+			return err
+		}
+		return follow(c.Context, d, begun, func(text string) { e.waiting(c, safe(text)) }, &result)
+	})
+	if err != nil {
+		return err
+	}
+	if c.Bool("unsigned") {
+		var list spec.Unsigned
+		if err := json.Unmarshal(result, &list); err != nil {
+			return fmt.Errorf("answer: %w", err)
+		}
+		return e.printUnsigned(list, *status.Owner)
+	}
+	var out T
+	if err := json.Unmarshal(result, &out); err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	return show(out)
+}
+
+// actAlone does it where no daemon runs.
+func actAlone[T any](e env, c *cli.Context, do func(*vault.Wallet) (vault.Receipt, error),
+	told func(*vault.Wallet, vault.Receipt) (T, error), show func(T) error,
 ) (err error) {
 	w, err := e.openWallet(c, true)
 	if err != nil {
@@ -120,27 +152,36 @@ func (e env) act(c *cli.Context, do func(*vault.Wallet) (vault.Receipt, error), 
 		return err
 	}
 	if c.Bool("unsigned") {
-		list, err := w.Unsigned(c.Context)
-		if err != nil {
-			return err
-		}
-		return e.printUnsigned(list, w.Owner())
+		return e.printUnsignedOf(c.Context, w)
 	}
-	return next(w, sent)
+	out, err := told(w, sent)
+	if err != nil {
+		return err
+	}
+	return show(out)
+}
+
+// printUnsignedOf gives out what a wallet has collected.
+func (e env) printUnsignedOf(ctx context.Context, w *vault.Wallet) error {
+	list, err := node.NewUnsigned(w.Unsigned(ctx))
+	if err != nil {
+		return err
+	}
+	return e.printUnsigned(list, w.Owner())
 }
 
 // printUnsigned gives out what the account's key is to sign.
-func (e env) printUnsigned(list []vault.UnsignedTx, owner common.Address) error {
+func (e env) printUnsigned(list spec.Unsigned, owner common.Address) error {
 	fmt.Fprintf(e.Err, "%s to sign, in this order, with the key of %s; then: byway tx submit SIGNED\n",
-		plural(len(list), "transaction"), owner)
-	return e.printJSON(unsignedJSON{"byway.unsigned/1", list})
+		plural(len(list.Transactions), "transaction"), owner)
+	return e.printJSON(list)
 }
 
 // sentRows prints a transaction's effect and its cost.
-func sentRows(token token.Token, s vault.Receipt) []row {
+func sentRows(token token.Token, s spec.Sent) []row {
 	return []row{
 		{"amount", show(token, s.Amount)},
-		{"gas", fmt.Sprintf("%d, %s", s.Gas, showEther(orZero(s.Fee.Int)))},
+		{"gas", fmt.Sprintf("%d, %s", s.GasUsed, showEther(orZero(s.FeeWei.Int)))},
 		{"block", fmt.Sprintf("%d, %s", s.Block, s.TxHash)},
 	}
 }
@@ -192,13 +233,23 @@ func (e env) vaultDeposit(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.act(c, func(w *vault.Wallet) (vault.Receipt, error) {
+	return act(e, c, func(d *daemon, unit token.Token) (*spec.Operation, error) {
+		amount, err := parseTokens(unit, text)
+		if err != nil {
+			return nil, err
+		}
+		r, err := d.DepositWithResponse(c.Context, nil, spec.Deposit{Amount: amount, Unsigned: c.Bool("unsigned")})
+		if err != nil {
+			return nil, err
+		}
+		return r.JSON202, nil
+	}, func(w *vault.Wallet) (vault.Receipt, error) {
 		amount, err := parseTokens(w.Token, text)
 		if err != nil {
 			return vault.Receipt{}, err
 		}
 		return w.Deposit(c.Context, amount)
-	}, func(w *vault.Wallet, sent vault.Receipt) error { return e.vaultAfter(c, w, sent, "Deposited.") })
+	}, e.toldVault(c), func(v spec.Vault) error { return e.vaultAfter(c, v, "Deposited.") })
 }
 
 func (e env) vaultWithdraw(c *cli.Context) error {
@@ -210,34 +261,59 @@ func (e env) vaultWithdraw(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.act(c, func(w *vault.Wallet) (vault.Receipt, error) {
+	some := func(unit token.Token) (*contracts.Amount, error) {
 		if text == "" || text == "all" {
-			return w.Withdraw(c.Context, nil, to)
+			return nil, nil
 		}
-		amount, err := parseTokens(w.Token, text)
+		amount, err := parseTokens(unit, text)
+		return &amount, err
+	}
+	return act(e, c, func(d *daemon, unit token.Token) (*spec.Operation, error) {
+		amount, err := some(unit)
+		if err != nil {
+			return nil, err
+		}
+		want := spec.Withdrawal{Amount: amount, Unsigned: c.Bool("unsigned")}
+		if to != (common.Address{}) {
+			want.To = &to
+		}
+		r, err := d.WithdrawWithResponse(c.Context, nil, want)
+		if err != nil {
+			return nil, err
+		}
+		return r.JSON202, nil
+	}, func(w *vault.Wallet) (vault.Receipt, error) {
+		amount, err := some(w.Token)
 		if err != nil {
 			return vault.Receipt{}, err
 		}
-		return w.Withdraw(c.Context, &amount, to)
-	}, func(w *vault.Wallet, sent vault.Receipt) error { return e.vaultAfter(c, w, sent, "Withdrawn.") })
+		return w.Withdraw(c.Context, amount, to)
+	}, e.toldVault(c), func(v spec.Vault) error { return e.vaultAfter(c, v, "Withdrawn.") })
+}
+
+// toldVault tells of the vault after a transaction.
+func (e env) toldVault(c *cli.Context) func(*vault.Wallet, vault.Receipt) (spec.Vault, error) {
+	return func(w *vault.Wallet, sent vault.Receipt) (spec.Vault, error) {
+		status, err := w.Vault(c.Context, nil)
+		if err != nil {
+			return spec.Vault{}, err
+		}
+		return node.NewVault(status, &sent)
+	}
 }
 
 // vaultAfter shows a transaction and the vault after it.
-func (e env) vaultAfter(c *cli.Context, w *vault.Wallet, sent vault.Receipt, said string) error {
-	v, err := w.Vault(c.Context, nil)
-	if err != nil {
-		return err
-	}
+func (e env) vaultAfter(c *cli.Context, v spec.Vault, said string) error {
 	if c.Bool("json") {
-		return e.printJSON(vaultJSON{"byway.vault/1", &sent, v})
+		return e.printJSON(v)
 	}
 	fmt.Fprintln(e.Out, said)
-	e.rows(e.Out, append(sentRows(v.Token, sent), row{})...)
+	e.rows(e.Out, append(sentRows(v.Token, *v.Sent), row{})...)
 	e.vaultRows(v)
 	return nil
 }
 
-func (e env) vaultRows(v vault.Status) {
+func (e env) vaultRows(v spec.Vault) {
 	e.rows(e.Out,
 		row{"in wallet", showKnown(v.Token, v.Wallet)},
 		row{"in vault", showKnown(v.Token, v.Free) + " free"},
@@ -261,9 +337,9 @@ func showKnown(token token.Token, a *contracts.Amount) string {
 	return show(token, *a)
 }
 
-func reservedOn(v vault.Status) (n int) {
+func reservedOn(v spec.Vault) (n int) {
 	for _, c := range v.Channels {
-		if !c.Reserved.IsZero() {
+		if c.Reserved != nil && !c.Reserved.IsZero() {
 			n++
 		}
 	}
@@ -279,38 +355,36 @@ func (e env) vaultShow(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("json") {
-		return e.printJSON(vaultJSON{"byway.vault/1", nil, v})
+		return e.printJSON(v)
 	}
-	e.rows(e.Out, row{"account", v.Owner.Hex()}, row{"session key", v.Session.Hex()})
+	e.rows(e.Out, row{"account", v.Owner.Hex()}, row{"session key", v.SessionKey.Hex()})
 	e.vaultRows(v)
 	return nil
 }
 
 // lookVault reads the vault: through the daemon that holds the home, where one runs, since it knows what was promised.
-func (e env) lookVault(c *cli.Context, since *uint64) (v vault.Status, err error) {
-	home, _, _, err := e.account(c)
-	if err != nil {
-		return v, err
+func (e env) lookVault(c *cli.Context, since *uint64) (v spec.Vault, err error) {
+	d, err := e.daemon(c)
+	if err == nil {
+		r, err := d.GetVaultWithResponse(c.Context, &spec.GetVaultParams{Since: since})
+		if err != nil {
+			return v, err
+		}
+		return *r.JSON200, nil
 	}
-	if daemon, err := api.Dial(home); err == nil {
-		var raw json.RawMessage
-		err = daemon.Get(c.Context, "/v1/vault", &raw)
-		switch {
-		case err == nil && since != nil:
-			return v, fmt.Errorf("a daemon runs on %s: end it with byway disconnect, then look with --since", home.Dir())
-		case err == nil:
-			return v, json.Unmarshal(raw, &v)
-		}
-		if !errors.Is(err, api.ErrNotRunning) {
-			return v, fmt.Errorf("the daemon on %s: %w", home.Dir(), err)
-		}
+	if !errors.Is(err, api.ErrNotRunning) {
+		return v, err
 	}
 	w, err := e.openWallet(c, false)
 	if err != nil {
 		return v, err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	return w.Vault(c.Context, since)
+	status, err := w.Vault(c.Context, since)
+	if err != nil {
+		return v, err
+	}
+	return node.NewVault(status, nil)
 }
 
 // showTime writes a time for people, with how far it is from now, by the clock that it belongs to.

@@ -2,8 +2,14 @@ package cli
 
 import "runtime/debug"
 
-// version is the commit that the binary was built from, as the Go toolchain recorded it.
+// stamped is what make names a build; empty where it was built by hand.
+var stamped string
+
+// version is what the build was named, else the commit that it was built from, as the Go toolchain recorded it.
 func version() string {
+	if stamped != "" {
+		return stamped
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

@@ -42,7 +42,7 @@ func codeOf(t *testing.T, err error) wire.RefusalCode {
 // rows are the sessions that the provider's ledger has ever had.
 func (m *world) rows() int {
 	m.t.Helper()
-	list, err := m.provider.Ledger.Sessions(m.ctx, math.MaxInt32)
+	list, err := m.provider.Ledger.Sessions(m.ctx, math.MaxInt32, 0)
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -391,7 +391,7 @@ func (l *nodeLife) bounds(crashed bool) {
 		l.t.Fatal(err)
 	}
 	defer books.Close()
-	rows, err := books.Sessions(l.ctx, math.MaxInt32)
+	rows, err := books.Sessions(l.ctx, math.MaxInt32, 0)
 	check(l.t, err)
 	for _, v := range l.vaults {
 		a := l.account(books, ledger.Payee, v)
@@ -478,7 +478,7 @@ func (l *nodeLife) overpaid(v *nodeVault) {
 
 // exact claims everything, and compares receipts, both ledgers, the chain and the wallet, to the unit.
 func (l *nodeLife) exact(before contracts.Amount) {
-	if _, err := l.provider.Claim(l.ctx); err != nil {
+	if _, err := l.provider.Claim(l.ctx, false); err != nil {
 		l.t.Fatal(err)
 	}
 	var sum contracts.Amount

@@ -57,7 +57,7 @@ func TestAdversaryTwoMachinesPayWithOneKey(t *testing.T) {
 		}
 	}
 	// What the provider is paid is what it forwarded, and a tick for each session at the most.
-	list, err := m.provider.Ledger.Sessions(m.ctx, math.MaxInt32)
+	list, err := m.provider.Ledger.Sessions(m.ctx, math.MaxInt32, 0)
 	check(t, err)
 	bytes, n := uint64(0), len(list)
 	for _, s := range list {

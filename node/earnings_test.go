@@ -3,15 +3,12 @@ package node_test
 import (
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"byway/contracts"
 	"byway/node"
 	"byway/node/account"
-	"byway/node/api"
-	"byway/node/provide"
 	"byway/node/token"
 	"byway/node/vault"
 )
@@ -33,12 +30,6 @@ func TestEarningsAreTheSameEverywhere(t *testing.T) {
 		}
 		return m.settled(s).Paid
 	}
-	var daemon *api.Client
-	eventually(t, time.Minute, "the provider's API answers", func() bool {
-		var err error
-		daemon, err = api.Dial(provider.Home)
-		return err == nil
-	})
 	// same compares every source with the first and returns what they say.
 	same := func(when string) account.EarningsReport {
 		t.Helper()
@@ -46,12 +37,12 @@ func TestEarningsAreTheSameEverywhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var report account.EarningsReport
-		if err := daemon.Get(m.ctx, "/v1/earnings", &report); err != nil {
+		report, err := m.provider.EarningsReport(m.ctx)
+		if err != nil {
 			t.Fatal(err)
 		}
-		var status provide.Status
-		if err := daemon.Get(m.ctx, "/v1/status", &status); err != nil {
+		status, err := m.provider.Status(m.ctx)
+		if err != nil {
 			t.Fatal(err)
 		}
 		for name, got := range map[string]account.Earnings{"earnings": report.Earnings, "status": status.Earnings} {

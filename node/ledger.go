@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 
 	"byway/node/account"
 	"byway/node/api"
+	"byway/node/api/spec"
 	"byway/node/home"
 	"byway/payments/audit"
 	"byway/payments/chainview"
@@ -61,8 +60,7 @@ func BackupLedger(ctx context.Context, home home.Home, file string) error {
 	}
 	daemon, err := api.Dial(home)
 	if err == nil {
-		var done struct{}
-		err = daemon.Post(ctx, "/v1/backup?"+url.Values{"file": {file}}.Encode(), &done)
+		_, err = daemon.BackupWithResponse(ctx, spec.Backup{File: file})
 	}
 	if !errors.Is(err, api.ErrNotRunning) {
 		return err
@@ -90,16 +88,4 @@ func RestoreLedger(ctx context.Context, home home.Home, file string) (err error)
 		return err
 	}
 	return audit.Restore(ctx, file, home.Path("ledger.db"))
-}
-
-// backupOf answers the local API's request for a copy.
-func backupOf(l *ledger.Ledger) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		file := r.URL.Query().Get("file")
-		if !filepath.IsAbs(file) {
-			http.Error(w, "backup: file is no absolute path", http.StatusBadRequest)
-			return
-		}
-		api.Answer(w, struct{}{}, l.Backup(r.Context(), file))
-	}
 }

@@ -295,7 +295,7 @@ func (m *world) claimed() contracts.Amount {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	c, err := m.provider.Claim(m.ctx)
+	c, err := m.provider.Claim(m.ctx, false)
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -3,11 +3,9 @@ package node
 import (
 	"context"
 	"math/big"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"byway/node/provide"
 	"byway/node/wire"
@@ -82,11 +80,4 @@ func whole(decimals uint8, units *big.Int) float64 {
 	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)
 	f, _ := new(big.Rat).SetFrac(units, scale).Float64()
 	return f
-}
-
-// metrics is the handler of /metrics.
-func metrics(p *provide.Provider) http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(providerMetrics{p})
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -200,7 +201,7 @@ func TestNetAdversaryProviderThatBreaksTheProtocolOpensNoMachine(t *testing.T) {
 				err = fmt.Errorf("none")
 			}
 			chatter()
-			if err := m.consumer.Abandon(err.Error()); err != nil {
+			if err := errors.Join(m.consumer.Consumer.Abandon(err.Error()), m.consumer.CloseAll()); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 			chatter()

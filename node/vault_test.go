@@ -62,7 +62,7 @@ func TestConsumerLeavesAloneWithAllButWhatWasSettled(t *testing.T) {
 		t.Fatal(err)
 	}
 	receipt := m.settled(s)
-	claimed, err := m.provider.Claim(m.ctx)
+	claimed, err := m.provider.Claim(m.ctx, false)
 	if err != nil || claimed.Total != receipt.Paid {
 		t.Fatalf("claimed %s of %s, %v", claimed.Total, receipt.Paid, err)
 	}
@@ -175,7 +175,7 @@ func TestChannelClosesInOneTransactionWhenTheProviderAnswers(t *testing.T) {
 		t.Errorf("the provider has %s, want %s", paid, want)
 	}
 	// The claimer finds it settled.
-	if _, err := m.provider.Claim(m.ctx); err != nil {
+	if _, err := m.provider.Claim(m.ctx, false); err != nil {
 		t.Fatal(err)
 	}
 	if e, err := m.provider.Earnings(m.ctx); err != nil || e.Settled != receipt.Paid || !e.Unsettled.IsZero() {
@@ -344,7 +344,7 @@ func TestColdOwnerPaysExitsAndWithdrawsWithoutItsKeyInTheHome(t *testing.T) {
 		t.Fatal(err)
 	}
 	receipt := m.settled(s)
-	if _, err := m.provider.Claim(m.ctx); err != nil {
+	if _, err := m.provider.Claim(m.ctx, false); err != nil {
 		t.Fatal(err)
 	}
 	check(t, m.consumer.Close())

@@ -285,8 +285,7 @@ func (e *Exit) runUDP(s *Session, key udpKey, f *udpFlow, conn net.Conn) *udpFlo
 	return f
 }
 
-// replies carries the host's datagrams back until the flow has rested too long or its socket is closed. A buffer is
-// held only while there is something to read.
+// replies carries the host's datagrams back until the flow has rested too long or its socket is closed.
 func (f *udpFlow) replies(back *netstack.Datagrams) error {
 	raw, err := f.host.SyscallConn()
 	if err != nil {
@@ -296,34 +295,7 @@ func (f *udpFlow) replies(back *netstack.Datagrams) error {
 		if err := f.host.SetReadDeadline(time.Unix(0, f.Latest().Load()).Add(udpIdle)); err != nil {
 			return err
 		}
-		var readErr error
-		err := raw.Read(func(fd uintptr) bool {
-			buf := udpBuffers.Get().(*[1 << 16]byte)
-			defer udpBuffers.Put(buf)
-			for range 64 {
-				n, err := syscall.Read(int(fd), buf[:])
-				switch {
-				case errors.Is(err, syscall.EAGAIN):
-					return false
-				case errors.Is(err, syscall.EINTR):
-					continue
-				case err != nil:
-					readErr = err
-					return true
-				}
-				f.Touch()
-				if n > maxDatagram {
-					continue
-				}
-				if readErr = back.Send(buf[:n]); readErr != nil {
-					return true
-				}
-			}
-			return true // and come again, with a fresh deadline
-		})
-		if readErr != nil {
-			return readErr
-		}
+		err := f.receive(raw, back)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			if time.Since(time.Unix(0, f.Latest().Load())) < udpIdle {
 				continue

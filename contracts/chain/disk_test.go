@@ -101,7 +101,7 @@ func TestFailingDiskSendsNothingThatIsNotRecorded(t *testing.T) {
 				return nil
 			}
 			_, err = s.Send(t.Context(), payment("one"))
-			if err != nil && (!strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "then start again")) {
+			if err != nil && (!strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "the disk")) {
 				t.Errorf("%s at %d: the error names no file, or nothing to do: %v", name, at, err)
 			}
 			if at == 1 {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/ethereum/go-ethereum"
-	"github.com/ethereum/go-ethereum/core/vm"
 )
 
 // Caller executes calls without a transaction. Every client of a chain does.
@@ -60,9 +59,33 @@ func (e *UnprobedError) Error() string {
 // Unwrap returns the cause.
 func (e *UnprobedError) Unwrap() error { return e.Err }
 
+// operation is an instruction of the EVM by its number (Ethereum yellow paper, appendix H).
+type operation byte
+
+// The operations that probes are made of. A test holds them to go-ethereum's; importing its machine for their names would
+// put all of it into builds without a devnet.
+const (
+	opAdd      operation = 0x01
+	opByte     operation = 0x1a
+	opCodeCopy operation = 0x39
+	opPop      operation = 0x50
+	opMLoad    operation = 0x51
+	opMStore8  operation = 0x53
+	opTLoad    operation = 0x5c
+	opTStore   operation = 0x5d
+	opMCopy    operation = 0x5e
+	opPush0    operation = 0x5f
+	opPush1    operation = 0x60
+	opPush2    operation = 0x61
+	opCreate   operation = 0xf0
+	opCall     operation = 0xf1
+	opReturn   operation = 0xf3
+	opInvalid  operation = 0xfe
+)
+
 // probe is code that leaves one on the stack where an opcode is there and does what it should.
 type probe struct {
-	code   vm.OpCode
+	code   operation
 	of     Opcode
 	leaves []byte
 }
@@ -70,23 +93,23 @@ type probe struct {
 // probes are all opcodes newer than Paris that are in the contracts; a test compares the two. What they are made of
 // besides has been there from the beginning.
 var probes = []probe{
-	{vm.PUSH0, Opcode{"PUSH0", "Shanghai"}, ops(vm.PUSH0, push(1), vm.ADD)},
-	{vm.MCOPY, Opcode{"MCOPY", "Cancun"}, ops(push(1), push(0x20), vm.MSTORE8, // a byte, and what it is copied to
-		push(1), push(0x20), push(0), vm.MCOPY, push(0), vm.MLOAD, push(0), vm.BYTE)},
-	{vm.TLOAD, Opcode{"TLOAD", "Cancun"}, ops(push(7), vm.TLOAD, push(1), vm.ADD)},
-	{vm.TSTORE, Opcode{"TSTORE", "Cancun"}, ops(push(1), push(7), vm.TSTORE, push(7), vm.TLOAD)}, // only TLOAD can tell
+	{opPush0, Opcode{"PUSH0", "Shanghai"}, ops(opPush0, push(1), opAdd)},
+	{opMCopy, Opcode{"MCOPY", "Cancun"}, ops(push(1), push(0x20), opMStore8, // a byte, and what it is copied to
+		push(1), push(0x20), push(0), opMCopy, push(0), opMLoad, push(0), opByte)},
+	{opTLoad, Opcode{"TLOAD", "Cancun"}, ops(push(7), opTLoad, push(1), opAdd)},
+	{opTStore, Opcode{"TSTORE", "Cancun"}, ops(push(1), push(7), opTStore, push(7), opTLoad)}, // only TLOAD can tell
 }
 
 // The first two answers are known beforehand: code that every chain runs, and code that none does.
-var controls = [][]byte{ops(push(1)), ops(vm.INVALID)}
+var controls = [][]byte{ops(push(1)), ops(opInvalid)}
 
-func push(b byte) []byte { return []byte{byte(vm.PUSH1), b} }
+func push(b byte) []byte { return []byte{byte(opPush1), b} }
 
 // ops writes code of opcodes and pieces of code.
 func ops(parts ...any) (code []byte) {
 	for _, part := range parts {
 		switch p := part.(type) {
-		case vm.OpCode:
+		case operation:
 			code = append(code, byte(p))
 		case []byte:
 			code = append(code, p...)
@@ -108,20 +131,20 @@ func probeCode(pieces [][]byte) []byte {
 	)
 	var code, tail []byte
 	for i, piece := range pieces {
-		runtime := ops(piece, push(0), vm.MSTORE8, push(1), push(0), vm.RETURN)
+		runtime := ops(piece, push(0), opMStore8, push(1), push(0), opReturn)
 		size := byte(len(runtime))
-		create := ops(push(size), push(12), push(0), vm.CODECOPY, push(size), push(0), vm.RETURN, runtime)
+		create := ops(push(size), push(12), push(0), opCodeCopy, push(size), push(0), opReturn, runtime)
 		at := len(pieces)*step + end + len(tail)
 		size = byte(len(create))
 		code = append(code, ops(
 			push(1), push(byte(answers+i)), push(0), push(0), push(0), // of the call: one byte of output, no input, no value
-			push(size), vm.PUSH2, []byte{byte(at >> 8), byte(at)}, push(0), vm.CODECOPY,
-			push(size), push(0), push(0), vm.CREATE,
-			vm.PUSH2, []byte{gas >> 8, gas & 0xff}, vm.CALL, vm.POP,
+			push(size), opPush2, []byte{byte(at >> 8), byte(at)}, push(0), opCodeCopy,
+			push(size), push(0), push(0), opCreate,
+			opPush2, []byte{gas >> 8, gas & 0xff}, opCall, opPop,
 		)...)
 		tail = append(tail, create...)
 	}
-	return append(append(code, ops(push(byte(len(pieces))), push(answers), vm.RETURN)...), tail...)
+	return append(append(code, ops(push(byte(len(pieces))), push(answers), opReturn)...), tail...)
 }
 
 // runsCode asks a chain whether it has every opcode that the contracts use, by one call that sends nothing. The error is

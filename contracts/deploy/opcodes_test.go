@@ -298,6 +298,15 @@ func TestEveryNewOpcodeOfTheContractsIsProbed(t *testing.T) {
 	}
 }
 
+func TestOperationsAreTheMachines(t *testing.T) {
+	t.Parallel()
+	for name, number := range deploy.Operations {
+		if vm.OpCode(number).String() != name {
+			t.Errorf("%s is 0x%02x, which is %s", name, number, vm.OpCode(number))
+		}
+	}
+}
+
 // opcodes are those of code; what a PUSH pushes is none.
 func opcodes(code []byte) map[vm.OpCode]bool {
 	set := map[vm.OpCode]bool{}

@@ -43,7 +43,7 @@ var external = sync.OnceValue(func() extendedKey {
 // Account returns the funded development account i, the address that anvil prints in the same place. Its key is
 // public knowledge. It panics where i is negative or not below 2^31.
 func Account(i int) contracts.Key {
-	if i < 0 || i >= hardened {
+	if i < 0 || int64(i) >= hardened {
 		panic(fmt.Sprintf("devchain: no account %d", i))
 	}
 	return contracts.NewKey(external().child(uint32(i)).key)

@@ -18,12 +18,12 @@ func Advise(err error) error {
 	code := codeOf(err)
 	switch {
 	case code == sqlite3.SQLITE_FULL || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%w: the disk is full: free some space on it, then start again", err)
+		return fmt.Errorf("%w: the disk is full: free some space on it", err)
 	case code == sqlite3.SQLITE_READONLY || code == sqlite3.SQLITE_CANTOPEN || errors.Is(err, syscall.EROFS) ||
 		errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: it can't be written: make the disk and the file writable for this user, then start again", err)
+		return fmt.Errorf("%w: it can't be written: make the disk and the file writable for this user", err)
 	case code == sqlite3.SQLITE_IOERR || errors.Is(err, syscall.EIO):
-		return fmt.Errorf("%w: the disk fails: see what the system's log says of it, then start again", err)
+		return fmt.Errorf("%w: the disk fails: see what the system's log says of it", err)
 	}
 	return err
 }

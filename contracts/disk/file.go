@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // WriteFile replaces a file whole: after a crash there is the old content or the new one, and when it returns without an
@@ -45,8 +46,13 @@ var (
 	adding = steps{(*os.File).Sync, os.Link}
 )
 
+// unfinishedPrefix begins the name of a file that is being written.
+const unfinishedPrefix = ".new-"
+
+func unfinished(name string) bool { return strings.HasPrefix(name, unfinishedPrefix) }
+
 func (s steps) write(path string, content []byte, perm fs.FileMode, owner *Owner) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(path), unfinishedPrefix+"*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}

@@ -68,8 +68,11 @@ type Config struct {
 	HostListen []string
 	Sessions   int                            // that a provider has at most
 	Pools      map[protocol.ID]admission.Pool // of streams, by protocol
+	Keep       time.Duration                  // how long ended sessions keep their rows; 0: ledger.DefaultKeep, below 0: for ever
 	Client     bool                           // a consumer, who serves nobody: a DHT client, which starts while the chain is down too
-	Log        *slog.Logger
+	// Held: the home is locked by the caller, who holds it for longer than this account.
+	Held bool
+	Log  *slog.Logger
 }
 
 // Open opens an account with all that it needs, in dependency order. Where something fails, what was opened before it
@@ -115,11 +118,13 @@ func OpenMoney(ctx context.Context, cfg Config) (_ *Account, err error) {
 			err = errors.Join(err, p.CloseAll())
 		}
 	}()
-	unlock, err := cfg.Home.Lock()
-	if err != nil {
-		return nil, err
+	if !cfg.Held {
+		unlock, err := cfg.Home.Lock()
+		if err != nil {
+			return nil, err
+		}
+		p.closers = append(p.closers, closerFunc(unlock))
 	}
-	p.closers = append(p.closers, closerFunc(unlock))
 	p.Last = RecallTime(cfg.Home, cfg.Network, cfg.Log)
 
 	// A provider that has sold before serves what it knows.
@@ -166,13 +171,49 @@ func OpenMoney(ctx context.Context, cfg Config) (_ *Account, err error) {
 		return nil, err
 	}
 	p.closers = append(p.closers, p.Ledger)
+	p.Ledger.SetClock(p.bookClock())
 	// Nothing runs here yet: what is open was left so by a crash.
 	if n, err := p.Ledger.EndSessions(ctx); err != nil {
 		return nil, err
 	} else if n > 0 {
 		p.Log.Warn("closed the sessions that a crash had left open", "sessions", n)
 	}
+	if cfg.Client || cfg.Sessions > 0 { // a node that stays
+		return p, p.forget(cfg.Keep)
+	}
 	return p, nil
+}
+
+// forgetEvery is how often rows are looked for that have been kept for long enough.
+const forgetEvery = 6 * time.Hour
+
+// forget merges the ledger's rows that name a payer and a time once they have been kept for that long, until the account is
+// closed.
+func (p *Account) forget(keep time.Duration) error {
+	switch {
+	case keep < 0:
+		return nil
+	case keep == 0:
+		keep = ledger.DefaultKeep
+	case keep < ledger.LeastKeep:
+		return fmt.Errorf("keep sessions for %s: %s is the least, a promise may be said again for so long", keep, ledger.LeastKeep)
+	}
+	running, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	p.closers = append(p.closers, closerFunc(func() error { cancel(); done.Wait(); return nil }))
+	done.Go(func() {
+		for running.Err() == nil {
+			n, err := p.Ledger.Forget(running, keep)
+			if err != nil && running.Err() == nil {
+				p.Log.Warn("old sessions stay in the ledger for now", "error", err)
+			}
+			if n > 0 {
+				p.Log.Info("merged sessions that have been kept for long enough", "sessions", n, "keep", keep)
+			}
+			Pause(running, forgetEvery)
+		}
+	})
+	return nil
 }
 
 // catchUpPatience is how long a provider waits for transactions that a crash left in flight before it begins to serve.

@@ -22,7 +22,7 @@ func TestAdversaryAWrongClockIsTold(t *testing.T) {
 		{-24 * time.Hour, false, "either the clock is ahead"},
 		{-24 * time.Hour, true, ""}, // a devnet that nobody uses
 	} {
-		got := clockTrouble(now, now.Add(c.off), c.private)
+		got := CompareClocks(now, now.Add(c.off), c.private)
 		if c.says == "" && got != "" || !strings.Contains(got, c.says) {
 			t.Errorf("a block %s off, private %v: %q, want %q", c.off, c.private, got, c.says)
 		}

@@ -3,10 +3,12 @@ package account
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"byway/contracts/chain"
 	"byway/node/home"
+	"byway/payments/ledger"
 	"byway/registry"
 )
 
@@ -65,6 +67,30 @@ func (p *Account) HearTime(ctx context.Context) Times {
 
 func (p *Account) Times() Times { return TimesOf(p.Chain, p.Network, p.Last) }
 
+// bookClock is what the ledger's days go by: this machine's clock, and the chain's time where a block was heard of. On a
+// private network, whose newest block may be days old, that tells only of a clock that is behind. Far apart they are said
+// once.
+func (p *Account) bookClock() ledger.Clock {
+	var said sync.Once
+	return func() (now, known time.Time) {
+		now = time.Now().Round(0)
+		newest, ok := p.Chain.Time()
+		if !ok || p.Network.Private && newest.Before(now) {
+			return now, time.Time{}
+		}
+		if apart := now.Sub(newest); apart > bookTolerance || apart < -bookTolerance {
+			said.Do(func() {
+				p.Log.Warn("this machine's clock is days from the chain's time: days are booked by the chain's, set the clock",
+					"apart", apart.Round(time.Second))
+			})
+		}
+		return now, newest.Round(0)
+	}
+}
+
+// bookTolerance is how far a clock may be off that days are booked by, as the ledger has it.
+const bookTolerance = 24 * time.Hour
+
 // The clock of this machine decides which offers are good, and when those that it signs are: by one that is hours off none
 // is, and nothing says why. The chain's time is what everybody else goes by.
 const (
@@ -87,10 +113,11 @@ func (p *Account) ClockTrouble(ctx context.Context) string {
 		p.Log.Debug("the clock is not compared with the chain's", "error", err)
 		return ""
 	}
-	return clockTrouble(time.Now(), head.Time, p.Network.Private)
+	return CompareClocks(time.Now(), head.Time, p.Network.Private)
 }
 
-func clockTrouble(now, chain time.Time, private bool) string {
+// CompareClocks says how far a machine's clock is from the time of a chain's last block, as [Account.ClockTrouble] does.
+func CompareClocks(now, chain time.Time, private bool) string {
 	off := chain.Sub(now).Round(time.Second)
 	switch {
 	case off > clockTolerance:

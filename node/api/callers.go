@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// How many connections of the local API may have no request, and for how long each may in any case. Every user of this
-// machine can connect, without the token, and each connection is one of the descriptors that ledger, chain and peers need.
+// How many connections of a way in may have no request, and for how long each may in any case. Every user of this
+// machine can connect to the door, without a bearer, and each connection is one of the descriptors that ledger, chain and peers need.
 const (
 	callersMost     = 64
 	callersPatience = 50 * time.Millisecond

@@ -1,49 +1,29 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
-
-	"byway/node/home"
 )
 
-// Every user of the machine reaches the port of the local API. Without the token nobody takes more than a few descriptors,
-// and the owner is answered meanwhile.
+// Every user of the machine reaches the browser door. Without a bearer nobody takes more than a few descriptors, and who has
+// one is answered meanwhile, there and at the socket.
 func TestAdversaryStrangersTakeNoDescriptorsOfTheLocalAPI(t *testing.T) {
 	t.Parallel()
-	home, err := home.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := Listen(t.Context(), home)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := (*server.taken.Load()).Addr().String()
-	ctx, cancel := context.WithCancel(t.Context())
-	ready := make(chan struct{})
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	wg.Go(func() {
-		routes := map[string]http.HandlerFunc{"/v1/status": func(w http.ResponseWriter, _ *http.Request) { Answer(w, "fine", nil) }}
-		if err := server.Serve(ctx, routes, func() { close(ready) }); err != nil {
-			t.Error(err)
-		}
-	})
-	<-ready
+	d := serve(t)
+	v, code, _ := d.opened(t)
+	_, page := v.enter(code)
+	v.bearer = doorBearer.FindStringSubmatch(page)[1]
+	address := v.host
 	most := 0
 	for what, say := range map[string]string{
-		"nothing": "", "half a line": "GET /v1", "half a header": "GET /v1/status HTTP/1.1\r\nHost: ",
-		"a request without the token": fmt.Sprintf("GET /v1/status HTTP/1.1\r\nHost: %s\r\n\r\n", address),
-		"a body that does not come":   fmt.Sprintf("POST /v1/status HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000\r\n\r\n", address),
+		"nothing": "", "half a line": "GET /v2", "half a header": "GET /v2/status HTTP/1.1\r\nHost: ",
+		"a request without the token": fmt.Sprintf("GET /v2/status HTTP/1.1\r\nHost: %s\r\n\r\n", address),
+		"a body that does not come":   fmt.Sprintf("POST /v2/status HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000\r\n\r\n", address),
 	} {
 		var conns []net.Conn
 		for range 300 {
@@ -54,15 +34,11 @@ func TestAdversaryStrangersTakeNoDescriptorsOfTheLocalAPI(t *testing.T) {
 			conns = append(conns, c)
 			io.WriteString(c, say)
 		}
-		asking, stop := context.WithTimeout(t.Context(), time.Minute)
-		api, err := Dial(home)
-		var status string
-		if err == nil {
-			err = api.Get(asking, "/v1/status", &status)
+		if response, got := v.ask(http.MethodGet, "/v2/status", "", nil); response.StatusCode != http.StatusOK {
+			t.Errorf("beside 300 connections that say %s: %d %s", what, response.StatusCode, got)
 		}
-		stop()
-		if err != nil || status != "fine" {
-			t.Errorf("beside 300 connections that say %s: %q, %v", what, status, err)
+		if _, err := d.client.GetStatusWithResponse(t.Context()); err != nil {
+			t.Errorf("at the socket, beside 300 connections that say %s: %v", what, err)
 		}
 		// Some wait in the kernel's queue at first.
 		open := 0
@@ -78,7 +54,7 @@ func TestAdversaryStrangersTakeNoDescriptorsOfTheLocalAPI(t *testing.T) {
 			t.Errorf("%d of 300 connections that say %s are kept", open, what)
 		}
 	}
-	t.Logf("adversary: %s | bound: %s | seen: %d kept at most", "300 connections each of a user without the token that stop at five points",
+	t.Logf("adversary: %s | bound: %s | seen: %d kept at most", "300 connections each of a user without a bearer that stop at five points",
 		"64 are kept, and the owner is answered", most)
 }
 

@@ -396,7 +396,7 @@ func (d *demo) disconnect(ctx context.Context) (err error) {
 }
 
 func (d *demo) claim(ctx context.Context) error {
-	claimed, err := d.seller().Claim(ctx)
+	claimed, err := d.seller().Claim(ctx, false)
 	if err != nil {
 		return err
 	}

@@ -68,6 +68,9 @@ func (h Home) RestoreAccount(phrase Phrase, password string, strength Strength) 
 	if err := h.writeKey(sessionAccount, session, password, strength); err != nil {
 		return common.Address{}, err
 	}
+	if err := h.writeSessionKey(session); err != nil {
+		return common.Address{}, err
+	}
 	return owner.Address(), h.writeKey(ownerAccount, owner, password, strength)
 }
 
@@ -82,6 +85,9 @@ func (h Home) NewColdAccount(owner common.Address, password string, strength Str
 		return err
 	}
 	if err := h.writeKey(sessionAccount, session, password, strength); err != nil {
+		return err
+	}
+	if err := h.writeSessionKey(session); err != nil {
 		return err
 	}
 	return disk.WriteFile(h.coldPath(), []byte(owner.Hex()+"\n"), 0o600)
@@ -115,21 +121,30 @@ func (h Home) cold() (owner common.Address, cold bool, err error) {
 }
 
 func (h Home) writeKey(account string, key contracts.Key, password string, strength Strength) error {
+	file, err := sealKey(account, key, password, strength)
+	if err != nil {
+		return err
+	}
+	return disk.WriteFile(h.keyPath(account), file, 0o600)
+}
+
+// sealKey is the keystore file of a key.
+func sealKey(account string, key contracts.Key, password string, strength Strength) ([]byte, error) {
 	n, p := keystore.StandardScryptN, keystore.StandardScryptP
 	if strength == Light {
 		n, p = keystore.LightScryptN, keystore.LightScryptP
 	}
 	id, err := uuid.NewRandomFromReader(rand.Reader)
 	if err != nil {
-		return fmt.Errorf("key id: %w", err)
+		return nil, fmt.Errorf("key id: %w", err)
 	}
 	file, err := keystore.EncryptKey(
 		&keystore.Key{Id: id, Address: key.Address(), PrivateKey: key.Private()}, password, n, p)
 	debug.FreeOSMemory() // as in readKey
 	if err != nil {
-		return fmt.Errorf("encrypt %s key: %w", account, err)
+		return nil, fmt.Errorf("encrypt %s key: %w", account, err)
 	}
-	return disk.WriteFile(h.keyPath(account), file, 0o600)
+	return file, nil
 }
 
 // Accounts lists the addresses in the keystore: the account first, then its session key. It asks for no password.
@@ -147,23 +162,30 @@ func (h Home) Accounts() (owner, session common.Address, err error) {
 	return owner, session, err
 }
 
-// Unlock opens the account's and the session's keys. An account whose key is kept elsewhere signs nothing: it answers
-// [ErrCold].
+// Unlock opens the account's and the session's keys for as long as the process runs; [Home.OpenKeys] opens them for who can
+// do without the account's most of the time. An account whose key is kept elsewhere signs nothing: it answers [ErrCold].
 func (h Home) Unlock(password string) (owner, session contracts.Signer, err error) {
 	address, cold, err := h.cold()
 	if err != nil {
 		return nil, nil, err
 	}
-	owner = coldSigner{address}
-	if !cold {
-		if owner, err = h.readKey(ownerAccount, password); err != nil {
+	if cold {
+		// The password is held to the session key's file, though the key itself opens without.
+		session, err := h.readKey(sessionAccount, password)
+		if err != nil {
 			return nil, nil, err
 		}
+		return coldSigner{address}, session, h.keepSessionKey(session)
 	}
-	if session, err = h.readKey(sessionAccount, password); err != nil {
+	ownerKey, err := h.readKey(ownerAccount, password)
+	if err != nil {
 		return nil, nil, err
 	}
-	return owner, session, nil
+	sessionKey, err := h.sessionKey(password)
+	if err != nil {
+		return nil, nil, err
+	}
+	return ownerKey, sessionKey, nil
 }
 
 func (h Home) readKey(account, password string) (contracts.Key, error) {
@@ -181,7 +203,15 @@ func (h Home) readKey(account, password string) (contracts.Key, error) {
 		return contracts.Key{}, fmt.Errorf("%s is not a keystore file: %w: restore it from your backup",
 			h.keyPath(account), err)
 	}
-	return contracts.NewKey(key.PrivateKey), nil
+	opened := contracts.NewKey(key.PrivateKey)
+	// The address stands in the file in the clear, and is what everybody goes by who has no password.
+	if stated, err := h.keyAddress(account); err != nil {
+		return contracts.Key{}, err
+	} else if stated != opened.Address() {
+		return contracts.Key{}, fmt.Errorf("%s states the address %s and holds the key of %s: restore it from your backup",
+			h.keyPath(account), stated, opened)
+	}
+	return opened, nil
 }
 
 func (h Home) keyFile(account string) ([]byte, error) {

@@ -22,7 +22,6 @@ import (
 	"byway/contracts"
 	"byway/contracts/chain"
 	"byway/contracts/deploy"
-	"byway/contracts/devchain"
 	"byway/contracts/disk"
 	"byway/ipfs"
 )
@@ -47,6 +46,7 @@ const (
 	DevnetName     = "devnet"
 	DevnetRPC      = "127.0.0.1:8545"
 	DevnetIPFSPort = 4545
+	devnetChainID  = 31337 // anvil's
 )
 
 // The delays of a devnet's contracts: seconds, where a real network has hours.
@@ -66,8 +66,8 @@ func DevnetHostKey() (crypto.PrivKey, error) {
 	return key, nil
 }
 
-// DevnetListen is where the meeting point listens, as libp2p multiaddrs.
-func DevnetListen() []string {
+// devnetListen is where the meeting point listens, as libp2p multiaddrs.
+func devnetListen() []string {
 	return []string{
 		fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", DevnetIPFSPort),
 		fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", DevnetIPFSPort),
@@ -76,7 +76,7 @@ func DevnetListen() []string {
 
 // Devnet returns the network that `byway devnet up` starts with no flags.
 func Devnet() (Network, error) {
-	d := deploy.Addresses(devchain.ChainID, DevnetExitDelay, DevnetUnbondDelay, contracts.Amount{})
+	d := deploy.Addresses(devnetChainID, DevnetExitDelay, DevnetUnbondDelay, contracts.Amount{})
 	key, err := DevnetHostKey()
 	if err != nil {
 		return Network{}, err
@@ -86,7 +86,7 @@ func Devnet() (Network, error) {
 		return Network{}, fmt.Errorf("devnet host key: %w", err)
 	}
 	var boot []string
-	for _, listen := range DevnetListen() {
+	for _, listen := range devnetListen() {
 		boot = append(boot, listen+"/p2p/"+id.String())
 	}
 	return Network{

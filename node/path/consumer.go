@@ -52,6 +52,12 @@ type Config struct {
 	OneWayUDP bool
 	// Hold sends the whole machine through the sessions; nil offers them to single programs.
 	Hold *Hold
+	// Supervised sessions stay when nothing more may be promised, say by their [Standing] how they are, and are patient
+	// with a provider that is gone: somebody watches them and leads what goes through them elsewhere. SpendCap is then what
+	// is set aside for a session, and Purse what bounds it.
+	Supervised bool
+	// Purse bounds what the sessions promise together; nil: each is bounded by SpendCap alone.
+	Purse payer.Purse
 }
 
 // Consumer pays for traffic: it lists offers, deposits, and opens sessions with providers. The account that it spends from
@@ -86,6 +92,17 @@ func Open(ctx context.Context, p *account.Account, cfg Config) (*Consumer, error
 	}
 	c.market, err = market.OpenOn(ctx, p)
 	return c, err
+}
+
+// With is a consumer on the same account that chooses and spends otherwise. It holds nothing of its own, but for the
+// machine of [Config.Hold], which its caller ends; it must not be closed.
+func (c *Consumer) With(change func(*Config)) *Consumer {
+	other := *c
+	change(&other.cfg)
+	if other.hold = other.cfg.Hold; other.hold != nil {
+		other.mark = route.MarkUnderlay
+	}
+	return &other
 }
 
 // Close gives the machine back: it is the end that the user asked for. Sessions must be closed before.
@@ -133,9 +150,13 @@ func (c *Consumer) Connect(ctx context.Context, offer registry.SignedOffer) (*Se
 		Session: payments.NewSessionID(), Channel: c.Channel(offer.Offer), PricePerGiB: offer.Offer.PricePerGiB,
 		Tick: offer.Offer.Tick, Window: offer.Offer.Window, Offer: offer.CID.String(),
 	}
+	spendCap := c.cfg.SpendCap
+	if c.cfg.Supervised {
+		spendCap = contracts.MaxAmount()
+	}
 	payer, err := payer.New(ctx, payer.Config{
-		Domain: c.Domain, Ledger: c.Ledger, Signer: c.cfg.Session, Terms: terms, SpendCap: c.cfg.SpendCap,
-		Funds: c.funds,
+		Domain: c.Domain, Ledger: c.Ledger, Signer: c.cfg.Session, Terms: terms, SpendCap: spendCap, Funds: c.funds,
+		Purse: c.cfg.Purse,
 	})
 	if err != nil {
 		return nil, err
@@ -196,7 +217,7 @@ type carrier interface {
 // open runs the opening: stream, Hello, Welcome, tunnel, handshake.
 func (c *Consumer) open(
 	ctx context.Context, offer registry.SignedOffer, terms payments.Terms, payer *payer.Payer,
-) (_ *opening, err error) {
+) (opened *opening, err error) {
 	if _, err := c.reach(ctx, offer.Offer); err != nil {
 		return nil, err
 	}
@@ -231,7 +252,14 @@ func (c *Consumer) open(
 		return nil, err
 	}
 	over := wire.NewStream(stream)
+	// What waits for the provider's word ends with ctx.
+	stop := context.AfterFunc(ctx, func() { _ = over.Reset() })
 	defer func() {
+		if ended := !stop(); ended && err == nil {
+			err = errors.Join(ctx.Err(), opened.tunnel.Close())
+		} else if ended {
+			err = errors.Join(ctx.Err(), err)
+		}
 		if err != nil {
 			over.Reset()
 		}
@@ -274,12 +302,14 @@ func (c *Consumer) raise(
 	ctx context.Context, cfg tunnel.ClientConfig, tick uint64,
 ) (_ carrier, shake time.Duration, err error) {
 	var end carrier
+	var held *heldTunnel
 	began := time.Now()
 	if c.hold == nil {
 		cfg.Mark = c.mark
 		end, err = tunnel.Dial(cfg)
 	} else {
-		end, err = tunnel.DialTUN(cfg, tunnel.TUNConfig{Name: c.hold.iface, Mark: route.MarkUnderlay})
+		held, err = c.hold.dial(cfg)
+		end = held
 	}
 	if err != nil {
 		return nil, 0, err
@@ -296,13 +326,10 @@ func (c *Consumer) raise(
 		return nil, 0, fmt.Errorf("no WireGuard handshake with %s within %s: %w", cfg.Endpoint, handshakeTimeout, err)
 	}
 	shake = time.Since(began)
-	if c.hold != nil {
-		c.hold.carried.Store(true)
-		link := route.Link{Addrs: cfg.Addrs, DNS: cfg.DNS, MTU: cfg.MTU}
-		if err := c.hold.Up(ctx, link); err != nil {
+	if held != nil {
+		if err := c.hold.carry(ctx, held); err != nil {
 			return nil, 0, err
 		}
-		end = &heldTunnel{end, c.hold, link}
 	}
 	return end, shake, nil
 }

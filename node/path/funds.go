@@ -11,7 +11,9 @@ import (
 	"byway/node/account"
 	"byway/node/vault"
 	"byway/node/wire"
+	"byway/payments"
 	"byway/payments/chainview"
+	"byway/payments/payer"
 	"byway/registry"
 )
 
@@ -98,6 +100,10 @@ func (c *Consumer) offline(channel contracts.Channel, promised contracts.Amount,
 	return &OfflineError{Can: can.SubFloor(spent), AsOf: known.AsOf, Cause: cause}
 }
 
+// Funds is what this consumer believes of its channels while the chain is down. It is shared with whoever moves the account's
+// money beside it.
+func (c *Consumer) Funds() *account.Funds { return c.known }
+
 // Wallet is the consumer's own. It is open as long as the consumer is; it must not be closed.
 func (c *Consumer) Wallet() (*vault.Wallet, error) {
 	w, err := vault.New(c.Account, vault.Config{
@@ -125,7 +131,28 @@ func (c *Consumer) Vault(ctx context.Context) (vault.Status, error) {
 // is made for a dead one. While the chain is down the error is an [*OfflineError], which says what the channel can pay as
 // far as this home knows; a session can be opened on that.
 func (c *Consumer) Fund(ctx context.Context, o registry.Offer, amount contracts.Amount) (chain.Result, error) {
-	return c.fund(ctx, o, amount, amount)
+	return c.fund(ctx, o, funding{amount: amount, aside: amount, most: contracts.MaxAmount()})
+}
+
+// FundWithin makes the vault able to pay amount, or as much of it as a deposit of at most the given sum allows, and sets
+// aside for the provider what a probe of it may cost: the rest stays the vault's. Before is told the deposit before it is
+// sent, which it is not where that fails. A vault that can't pay for a tick then is a [*payer.SpendCapError].
+func (c *Consumer) FundWithin(
+	ctx context.Context, o registry.Offer, amount, most contracts.Amount, before func(deposit contracts.Amount) error,
+) (chain.Result, error) {
+	worth, err := ProbeWorth(o)
+	if err != nil {
+		return chain.Result{}, err
+	}
+	return c.fund(ctx, o, funding{amount: amount, aside: amount.Min(worth), most: most, before: before})
+}
+
+// funding is how a vault is made able to pay.
+type funding struct {
+	amount contracts.Amount             // that it shall be able to pay
+	aside  contracts.Amount             // of it, for this provider alone
+	most   contracts.Amount             // that may be deposited
+	before func(contracts.Amount) error // a deposit is sent; may be nil
 }
 
 // FundProbe deposits as [Consumer.Fund] does, and sets aside for the provider what a probe of it may cost and no more:
@@ -135,14 +162,11 @@ func (c *Consumer) FundProbe(ctx context.Context, o registry.Offer, amount contr
 	if err != nil {
 		return chain.Result{}, err
 	}
-	if amount.Less(worth) {
-		worth = amount
-	}
-	return c.fund(ctx, o, amount, worth)
+	return c.fund(ctx, o, funding{amount: amount, aside: amount.Min(worth), most: contracts.MaxAmount()})
 }
 
-// fund makes the vault able to pay amount, of which aside is for this provider alone.
-func (c *Consumer) fund(ctx context.Context, o registry.Offer, amount, aside contracts.Amount) (chain.Result, error) {
+// fund makes the vault able to pay.
+func (c *Consumer) fund(ctx context.Context, o registry.Offer, f funding) (chain.Result, error) {
 	if _, err := c.reach(ctx, o); err != nil {
 		return chain.Result{}, err
 	}
@@ -163,7 +187,7 @@ func (c *Consumer) fund(ctx context.Context, o registry.Offer, amount, aside con
 	if spent.Less(state.Settled) {
 		spent = state.Settled
 	}
-	ceiling, err := spent.Add(amount)
+	ceiling, err := spent.Add(f.amount)
 	if err != nil {
 		return chain.Result{}, fmt.Errorf("fund %s: %w", channel, err)
 	}
@@ -175,25 +199,46 @@ func (c *Consumer) fund(ctx context.Context, o registry.Offer, amount, aside con
 		if err := c.CaughtUp(ctx); err != nil {
 			return chain.Result{}, err
 		}
-		return c.fund(ctx, o, amount, aside)
+		return c.fund(ctx, o, f)
 	}
 	if err := c.Home.AddPayee(channel.Payee); err != nil {
 		return chain.Result{}, err
 	}
 	deposit := missing.SubFloor(state.Free)
-	if aside.Less(amount) {
+	if f.most.Less(deposit) {
+		deposit = f.most
+		can := state.Ceiling.AddCap(state.Free).AddCap(deposit).SubFloor(spent)
+		tick, err := payments.Cost(o.PricePerGiB, o.Tick)
+		if err != nil {
+			return chain.Result{}, fmt.Errorf("cost of a tick: %w", err)
+		}
+		if can.Less(tick) {
+			return chain.Result{}, &payer.SpendCapError{Limit: can, Want: tick, Funds: true}
+		}
+		if ceiling = spent.AddCap(can); ceiling.Less(state.Ceiling) {
+			ceiling = state.Ceiling
+		}
+	}
+	if f.aside.Less(f.amount) {
 		if deposit.IsZero() {
 			return chain.Result{}, nil // The vault's free balance covers a probe.
 		}
-		if ceiling, err = spent.Add(aside); err != nil {
+		aside, err := spent.Add(f.aside)
+		if err != nil {
 			return chain.Result{}, fmt.Errorf("fund %s: %w", channel, err)
 		}
+		ceiling = ceiling.Min(aside)
 		if ceiling.Less(state.Ceiling) {
 			ceiling = state.Ceiling
 		}
 	}
 	if c.cold() && deposit.IsZero() {
 		return chain.Result{}, nil // The session key's signed reserve, in Hello, does it without the account.
+	}
+	if f.before != nil && !deposit.IsZero() {
+		if err := f.before(deposit); err != nil {
+			return chain.Result{}, err
+		}
 	}
 	// The session that this is for reads the channel again.
 	if err := c.known.Expect(channel.Vault, vault.TakesFree(ceiling.SubFloor(state.Ceiling))); err != nil {

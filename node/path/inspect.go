@@ -136,6 +136,7 @@ func (c *Consumer) try(ctx context.Context, offer registry.SignedOffer) (found p
 	}
 	trial := *c // on the same account, and a tunnel of its own into this process
 	trial.hold = nil
+	trial.cfg.Supervised = false // it ends at its cap
 	if worth.Less(trial.cfg.SpendCap) {
 		trial.cfg.SpendCap = worth
 	}

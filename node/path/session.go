@@ -14,6 +14,7 @@ import (
 	"byway/contracts"
 	"byway/node/wire"
 	"byway/payments"
+	"byway/payments/ledger"
 	"byway/payments/payer"
 	"byway/registry"
 	"byway/registry/choose"
@@ -42,6 +43,19 @@ type Session struct {
 	receipt Receipt
 	err     error
 	rtt     time.Duration // the least that was seen through the tunnel; zero: none was
+	stands  Standing
+
+	changed chan struct{} // Standing has changed
+	woken   chan struct{} // to try paying again
+	doubts  chan error    // that the stream still works
+}
+
+// Standing is how a session stands that is supervised.
+type Standing struct {
+	// Doubted: the provider has been silent for a while, or can't be reached again. The session may yet go on.
+	Doubted bool
+	// Capped is why nothing more is promised, as long as that is so. What was paid for still passes.
+	Capped *payer.SpendCapError
 }
 
 // ErrProviderGone says that the provider went away in the middle of a session.
@@ -51,8 +65,51 @@ func newSession(c *Consumer, offer registry.SignedOffer, payer *payer.Payer, o *
 	return &Session{
 		consumer: c, offer: offer, payer: payer, opening: *o, began: began, setup: time.Since(began), rtt: o.shake,
 		closing: make(chan struct{}), done: make(chan struct{}),
+		changed: make(chan struct{}, 1), woken: make(chan struct{}, 1), doubts: make(chan error, 1),
 	}
 }
+
+// Standing returns how the session stands, which changes with [Config.Supervised] alone.
+func (s *Session) Standing() Standing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stands
+}
+
+// Changed wakes when the session's standing has changed. Changes that nobody waited for become one.
+func (s *Session) Changed() <-chan struct{} { return s.changed }
+
+// PayAgain has a session that is capped try again, since there may be more to pay with now.
+func (s *Session) PayAgain() { wake(s.woken) }
+
+// Doubt has the session take its stream for broken, for a reason, and take itself up on another one: this machine was
+// asleep, or its network has changed.
+func (s *Session) Doubt(reason error) {
+	select {
+	case s.doubts <- reason:
+	default:
+	}
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Session) stand(change func(*Standing)) {
+	s.mu.Lock()
+	was := s.stands
+	change(&s.stands)
+	now := s.stands
+	s.mu.Unlock()
+	if was != now {
+		wake(s.changed)
+	}
+}
+
+func (s *Session) doubted(is bool) { s.stand(func(st *Standing) { st.Doubted = is }) }
 
 // Tunnel is the way through the provider for one program; nil where the whole machine goes through it.
 func (s *Session) Tunnel() *tunnel.Client {
@@ -136,12 +193,18 @@ var errTunnelEnded = errors.New("the tunnel's interface was removed by another p
 
 // pay sends a promise whenever one is due. It returns nil when Close was called, and otherwise what ended the session.
 func (s *Session) pay(ctx context.Context) error {
-	quiet := time.NewTimer(wire.Silence)
+	silence := wire.Silence
+	if s.consumer.cfg.Supervised {
+		silence = suspicion
+	}
+	quiet := time.NewTimer(silence)
 	defer quiet.Stop()
+	var cappedAt time.Time // when the funds were asked last, while they don't suffice
 	var rest rest
 	defer rest.follow(false, 0)
 	for {
 		rest.follow(s.resting(), s.tunnel.Counters().Tx)
+		again := false // what stood in the way of paying may be gone
 		select {
 		case <-s.tunnel.Notify():
 		case <-rest.beat:
@@ -158,12 +221,27 @@ func (s *Session) pay(ctx context.Context) error {
 			} else if err := s.handle(in.Frame); err != nil {
 				return err
 			}
-			quiet.Reset(wire.Silence)
+			s.doubted(false)
+			quiet.Reset(silence)
 		case <-quiet.C:
+			if silence < wire.Silence && !s.Standing().Doubted {
+				s.doubted(true)
+				quiet.Reset(wire.Silence - silence)
+				continue
+			}
 			if err := s.resume(ctx, fmt.Errorf("no word for %s", wire.Silence)); err != nil {
 				return err
 			}
-			quiet.Reset(wire.Silence)
+			s.doubted(false)
+			quiet.Reset(silence)
+		case reason := <-s.doubts:
+			if err := s.resume(ctx, reason); err != nil {
+				return err
+			}
+			s.doubted(false)
+			quiet.Reset(silence)
+		case <-s.woken:
+			cappedAt, again = time.Time{}, true
 		case <-s.tunnel.Ended():
 			return errTunnelEnded
 		case <-s.closing:
@@ -173,6 +251,9 @@ func (s *Session) pay(ctx context.Context) error {
 			s.consumer.market.Observe(choose.Observation{Provider: s.offer.Offer.Provider, At: time.Now(), Lied: true})
 			return &OffenceError{err, s.consumer.cfg.OneWayUDP}
 		}
+		if time.Since(cappedAt) < fundsBeat {
+			continue
+		}
 		promise, due, err := s.payer.Due(ctx, s.usage(), s.short())
 		if due {
 			// A stream that breaks here is seen, and taken up again, by its reader.
@@ -180,8 +261,29 @@ func (s *Session) pay(ctx context.Context) error {
 				s.stream.Reset()
 			}
 		}
+		var capped *payer.SpendCapError
+		if errors.As(err, &capped) && s.consumer.cfg.Supervised {
+			if capped.Funds {
+				cappedAt = time.Now()
+				if again { // what the payer knows of the chain may be a moment old
+					cappedAt = cappedAt.Add(fundsSoon - fundsBeat)
+				}
+			}
+			s.stand(func(st *Standing) {
+				if st.Capped == nil || st.Capped.Funds != capped.Funds {
+					st.Capped = capped
+				}
+			})
+			continue
+		}
+		if errors.Is(err, ledger.ErrStore) && s.consumer.Ledger.Held() != nil {
+			continue // nothing is promised until it can be written down; the provider waits, as far as it does
+		}
 		if err != nil {
 			return err
+		}
+		if due || again {
+			s.stand(func(st *Standing) { st.Capped = nil })
 		}
 	}
 }
@@ -267,7 +369,13 @@ func (s *Session) resume(ctx context.Context, cause error) error {
 	if err := s.consumer.IPFS.Host().Network().ClosePeer(s.offer.Offer.Host.Peer); err != nil {
 		s.consumer.Log.Debug("connection not closed", "error", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, resumePatience)
+	patience := resumePatience
+	if s.consumer.cfg.Supervised {
+		patience = supervisedPatience
+		doubt := time.AfterFunc(doubtAfter, func() { s.doubted(true) })
+		defer doubt.Stop()
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	go func() { // ends with this call
 		select {
@@ -279,7 +387,7 @@ func (s *Session) resume(ctx context.Context, cause error) error {
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = 100*time.Millisecond, 2*time.Second
 	stream, err := backoff.Retry(ctx, func() (wire.Stream, error) { return s.redial(ctx) },
-		backoff.WithBackOff(retry), backoff.WithMaxElapsedTime(resumePatience))
+		backoff.WithBackOff(retry), backoff.WithMaxElapsedTime(patience))
 	if err != nil {
 		return fmt.Errorf("%w: %w, and then: %w", ErrProviderGone, cause, err)
 	}
@@ -293,6 +401,21 @@ func (s *Session) resume(ctx context.Context, cause error) error {
 
 // resumePatience bounds how long a consumer tries to reach a provider whose stream broke.
 const resumePatience = 10 * time.Second
+
+// The patience of a session that is supervised.
+const (
+	// suspicion is the silence after which a provider, which says something each [wire.Heartbeat], may be gone.
+	suspicion = 3 * time.Second
+	// doubtAfter is how long a broken stream may take to come back before its provider may be gone.
+	doubtAfter = 2 * time.Second
+	// supervisedPatience is a little less than a provider's own for a stream that broke. Whoever supervises has long
+	// turned to another provider by then, where there is one.
+	supervisedPatience = 28 * time.Second
+	// fundsBeat is how often a session whose funds are used up looks whether there are more.
+	fundsBeat = 5 * time.Second
+	// fundsSoon is how soon it looks again when there should be.
+	fundsSoon = 1200 * time.Millisecond
+)
 
 func (s *Session) redial(ctx context.Context) (wire.Stream, error) {
 	stream, err := s.consumer.dial(ctx, s.offer.Offer)
@@ -327,10 +450,17 @@ func (s *Session) settle(ctx context.Context, cause error) error {
 	if errors.Is(cause, ErrProviderGone) || errors.As(cause, &protocol) {
 		s.stream.Reset()
 		wire.Drain(s.frames)
-		return nil
+		how := ledger.EndLost
+		if protocol != nil {
+			how = ledger.EndProtocol
+		}
+		return s.payer.Abandon(context.WithoutCancel(ctx), how)
 	}
 	defer func() { wire.Drain(s.frames) }()
 	var closed *wire.ClosedError
+	if errors.As(cause, &closed) {
+		s.payer.EndsBy(closed.Code.Ending())
+	}
 	if !errors.As(cause, &closed) {
 		if err := s.stream.Send(&wire.Close{}); err != nil {
 			s.stream.Reset()

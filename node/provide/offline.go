@@ -9,12 +9,13 @@ import (
 
 	"byway/contracts/chain"
 	"byway/node/account"
+	"byway/node/home"
 	"byway/node/offer"
 	"byway/payments/payer"
 	"byway/registry/directory"
 )
 
-// A provider that has sold before starts while the chain is down: it serves the channels that it knows on what it read
+// A provider that has sold before starts while the chain is down, or its account is locked: it serves the channels that it knows on what it read
 // of them last (see package payments), under the offer that it published last, and puts the offer into the registry
 // once the chain answers. One that has to publish another offer first waits for the chain.
 
@@ -26,8 +27,8 @@ const (
 	soldPatience = 5 * time.Second
 )
 
-// Unpublished says why it is not known whether the offer that is sold is the registered one: the chain can't be read.
-// Nil where it is.
+// Unpublished says why it is not known whether the offer that is sold is the registered one: the chain can't be read, or the
+// account is locked. Nil where it is.
 func (p *Provider) Unpublished() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -63,17 +64,19 @@ func (p *Provider) sellSaved(cause error) bool {
 // publishLater publishes once the chain answers, where the provider started without it.
 func (p *Provider) publishLater(ctx context.Context) error {
 	for p.Unpublished() != nil {
-		account.Pause(ctx, publishRetry)
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return ctx.Err()
+		case <-p.unlocked:
+		case <-time.After(publishRetry):
 		}
 		receipt, err := p.publish(ctx)
 		switch {
 		case err == nil:
-			p.Log.Warn("the chain answers: the offer is published", "gas", receipt.GasUsed)
+			p.Log.Warn("the offer is published", "gas", receipt.GasUsed)
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case !chain.IsOutage(err):
+		case !chain.IsOutage(err) && !errors.Is(err, home.ErrLocked):
 			p.Log.Warn("the offer could not be published; trying again", "error", err)
 		}
 	}
@@ -109,10 +112,10 @@ func (p *Provider) publishOrSell(ctx context.Context) (directory.Receipt, error)
 		reading = limited
 	}
 	receipt, err := p.publish(reading)
-	down := chain.IsOutage(err) || errors.Is(err, context.DeadlineExceeded) && reading != ctx
+	down := chain.IsOutage(err) || errors.Is(err, context.DeadlineExceeded) && reading != ctx || errors.Is(err, home.ErrLocked)
 	if err == nil || !down || ctx.Err() != nil || !p.sellSaved(err) {
 		return receipt, err
 	}
-	p.Log.Warn("the chain can't be read: selling the offer that was published last, to channels that are known", "error", err)
+	p.Log.Warn("nothing can be published now: selling the offer that was published last", "error", err)
 	return directory.Receipt{Provider: p.Key.Address(), Already: true}, nil
 }

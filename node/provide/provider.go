@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -68,8 +69,13 @@ type Config struct {
 	// Trust.
 	Budget contracts.Amount
 	Claims claim.Policy
+	// ToVault claims into the vault of this session key of the account's own, to be spent from there; Vault alone lets
+	// [Provider.Claim] do so.
+	Vault   common.Address
+	ToVault bool
 	// Places are shared by sessions, beyond the offer's word on how many there may be.
 	Places serve.Places
+	Wishes
 	// Trouble says why the exit is to forward nothing at the moment, beside what it finds itself; empty: nothing is against
 	// it. Nil: nothing ever is.
 	Trouble func() string
@@ -89,6 +95,9 @@ func (cfg Config) Plan(n home.Network, provider common.Address) (Plan, error) {
 	if len(cfg.Endpoints) > wire.MaxEndpoints {
 		return Plan{}, fmt.Errorf("%d endpoints are named, consumers are told %d at most: leave out some", len(cfg.Endpoints),
 			wire.MaxEndpoints)
+	}
+	if err := cfg.checkListen(n); err != nil {
+		return Plan{}, err
 	}
 	sells, err := cfg.sold(n, provider)
 	if err != nil {
@@ -129,11 +138,17 @@ type Provider struct {
 	started time.Time
 	ready   chan struct{} // closed once Run serves
 
+	unlocked chan struct{} // holds one token: the account's key was opened
+
 	server *serve.Server
+
+	wish     atomic.Pointer[string] // see Closed
+	reopened chan struct{}          // told when no wish is against serving any more
 
 	mu          sync.Mutex
 	offer       registry.SignedOffer // the one that is sold now
 	unpublished error                // see Unpublished
+	heard       heard                // see Reach
 }
 
 // Open starts a provider's exit. It serves nobody yet: [Provider.Run] does. Where the chain is down, and the home
@@ -142,6 +157,7 @@ func Open(ctx context.Context, account *account.Account, plan Plan) (_ *Provider
 	cfg := plan.cfg
 	p := &Provider{
 		Account: account, cfg: cfg, sells: plan.sells, terms: plan.terms, started: time.Now(), ready: make(chan struct{}),
+		unlocked: make(chan struct{}, 1), reopened: make(chan struct{}, 1),
 	}
 	defer func() {
 		if err != nil {
@@ -185,6 +201,7 @@ func Open(ctx context.Context, account *account.Account, plan Plan) (_ *Provider
 	p.claimer, err = claim.New(claim.Config{
 		Ledger: p.Ledger, Chain: p.View, Sender: onlineSender{p.Account}, Deployment: p.Network.Deployment, Policy: p.claims,
 		Gas: p.Chain, Events: p.claimEvents, Withdrawn: p.payee.VaultChanged, Log: p.Log,
+		Vault: cfg.Vault, ToVault: cfg.ToVault, Hold: p.held,
 	})
 	if err != nil {
 		return nil, err
@@ -200,6 +217,7 @@ func Open(ctx context.Context, account *account.Account, plan Plan) (_ *Provider
 	p.server = serve.New(serve.Config{
 		Domain: p.Domain, Payee: p.payee, Private: p.Network.Private, Key: p.Key, Exit: p.exit, Host: p.IPFS, Self: p.IPFS.Host().ID(),
 		Offer: p.Offer, Places: plan.places, Rate: p.terms.rate, Endpoints: endpoints, Trouble: p.exitTrouble,
+		Closed: p.Closed, Held: p.heldWords,
 		Time: func(ctx context.Context) (now, next time.Time) {
 			t := p.HearTime(ctx)
 			return t.Now, t.Next
@@ -272,15 +290,18 @@ func (p *Provider) Run(ctx context.Context) error {
 			return errors.Join(err, p.Close())
 		}
 	}
+	p.lookAtWishes(ctx, time.Now())
 	group, ctx := errgroup.WithContext(ctx)
 	p.IPFS.Host().SetStreamHandler(wire.SessionProtocol, func(s network.Stream) { p.server.Session(ctx, s) })
 	p.IPFS.Host().SetStreamHandler(wire.ReleaseProtocol, func(s network.Stream) { p.server.Release(ctx, s) })
 	group.Go(func() error { return p.renewOffer(ctx) })
 	group.Go(func() error { return p.publishLater(ctx) })
 	group.Go(func() error { return p.followAddrs(ctx) })
-	group.Go(func() error { return p.claimer.Run(ctx) })
-	group.Go(func() error { return p.payee.Run(ctx) })
-	group.Go(func() error { return p.Ledger.Failure(ctx) })
+	group.Go(func() error { return p.followWishes(ctx) })
+	group.Go(func() error { return p.followReach(ctx) })
+	group.Go(func() error { return p.steady(ctx, p.claimer.Run) })
+	group.Go(func() error { return p.steady(ctx, p.payee.Run) })
+	group.Go(func() error { return p.followLedger(ctx) })
 	close(p.ready)
 	err := group.Wait()
 
@@ -308,9 +329,10 @@ func (p *Provider) renewOffer(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-p.reopened:
 		case <-time.After(min(max(due.Sub(p.Times().Next), time.Minute), renewLook)):
 		}
-		if p.Times().Next.Before(due) {
+		if p.Times().Next.Before(due) || p.Closed() != "" { // what sells nothing is not renewed
 			continue
 		}
 		if p.cfg.Offer != nil {
@@ -325,9 +347,29 @@ func (p *Provider) renewOffer(ctx context.Context) error {
 	}
 }
 
-// Claim turns every promise into tokens now.
-func (p *Provider) Claim(ctx context.Context) (Proceeds, error) {
-	c, err := p.claimer.Claim(ctx)
+// held says why no transaction can be signed now; nil: one can.
+func (p *Provider) held() error {
+	if key, ok := p.Key.(interface{ Locked() bool }); ok && key.Locked() {
+		return home.ErrLocked
+	}
+	return nil
+}
+
+// Unlocked says that the account's key is open now: what waited for it goes on.
+func (p *Provider) Unlocked() {
+	p.claimer.Wake()
+	select {
+	case p.unlocked <- struct{}{}:
+	default:
+	}
+}
+
+// Drain has the provider take no new sessions, or take them again. Those that it serves go on.
+func (p *Provider) Drain(drains bool) { p.server.Drain(drains) }
+
+// Claim turns every promise into tokens now: into the account's own vault, or to the account.
+func (p *Provider) Claim(ctx context.Context, toVault bool) (Proceeds, error) {
+	c, err := p.claimer.Claim(ctx, toVault)
 	return Proceeds{c.Total, c.Channels, c.GasUsed, token.Wei{Int: c.Fee}, c.TxHash}, err
 }
 

@@ -17,24 +17,29 @@ import (
 	"byway/tunnel"
 )
 
-// Status is byway.status/1 of a provider.
+// Status tells what a provider does and has earned.
 type Status struct {
-	Schema   string                `json:"schema"`
-	Role     string                `json:"role"`
-	Provider string                `json:"provider"`
-	Offer    string                `json:"offer"`
-	Price    contracts.Amount      `json:"price_per_gib"`
-	Token    token.Token           `json:"token"`
-	Since    time.Time             `json:"since"`
-	Hosts    []string              `json:"hosts"`
-	Exit     tunnel.Mode           `json:"exit"`                   // how it forwards, which "auto" chose at the start
-	Trouble  string                `json:"exit_trouble,omitempty"` // why it forwards nothing at the moment
-	Use      tunnel.ExitUse        `json:"use"`                    // what all sessions have of what they share
-	Sessions []serve.SessionStatus `json:"sessions"`
-	Peers    PeersUse              `json:"peers"`
-	Earnings account.Earnings      `json:"earnings"`
-	Chain    []account.ChainStatus `json:"chain"`
-	Claims   string                `json:"claims"` // by which rule they are made, for people
+	Provider  common.Address        `json:"provider"`
+	Offer     string                `json:"offer"`
+	Country   string                `json:"country,omitempty"`
+	Price     contracts.Amount      `json:"price_per_gib"`
+	PerGB     contracts.Amount      `json:"price_per_gb"`
+	Since     time.Time             `json:"since"`
+	Hosts     []string              `json:"hosts"`
+	Endpoints []string              `json:"endpoints"` // of WireGuard; 0.0.0.0 stands for where consumers reached the host
+	Reach     Reach                 `json:"reachable"`
+	Exit      tunnel.Mode           `json:"exit"`                   // how it forwards, which "auto" chose at the start
+	Trouble   string                `json:"exit_trouble,omitempty"` // why it forwards nothing at the moment
+	Use       tunnel.ExitUse        `json:"use"`                    // what all sessions have of what they share
+	Sessions  []serve.SessionStatus `json:"sessions"`
+	Peers     PeersUse              `json:"peers"`
+	Refused   map[string]uint64     `json:"refused"`  // how many were turned away since the start, by reason
+	Refusals  uint64                `json:"refusals"` // sessions that were refused since the start
+	Figures                         // what the ledger's days come to
+	Closed    string                `json:"closed,omitempty"` // which of the operator's wishes is against serving at the moment
+	Held      string                `json:"held,omitempty"`   // why nothing can be written down at the moment, and what to do about it
+	Earnings  account.Earnings      `json:"earnings"`
+	Claims    string                `json:"claims"` // by which rule they are made, for people
 	// ClaimsLack names what that rule was not told.
 	ClaimsLack claim.Lacks    `json:"claims_lack,omitempty"`
 	Left       []account.Left `json:"left"` // what is owed and is not claimed by it
@@ -42,7 +47,7 @@ type Status struct {
 	Strangers Strangers `json:"strangers"`
 	// Unbonding says how much of earlier stakes comes back, and when; null where the chain can't be read.
 	Unbonding *directory.Unbonding `json:"unbonding"`
-	// Unpublished is why the chain can't be read, where the offer is the one that was published before the start.
+	// Unpublished is why nothing can be published, where the offer is the one that was published before the start.
 	Unpublished string `json:"unpublished,omitempty"`
 }
 
@@ -85,22 +90,42 @@ func (p *Provider) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	figures, err := p.Figures(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	reach := p.Reach()
+	perGB, err := token.PerGB(p.sells.PricePerGiB)
+	if err != nil {
+		return Status{}, err
+	}
 	rule, lacks := p.claimRule(p.claims)
 	peers, sessions, unbonding := p.PeersUse(), p.Sessions(), p.unbonding(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	status := Status{
-		Schema: "byway.status/1", Role: "provider", Provider: p.Key.Address().Hex(), Offer: p.offer.CID.String(),
-		Price: p.sells.PricePerGiB, Token: p.Token, Since: p.started, Hosts: p.IPFS.Addrs(), Exit: p.exit.Mode(),
-		Sessions: sessions,
-		Peers:    peers, Earnings: earnings, Trouble: p.exitTrouble(), Use: p.exit.Use(),
-		Chain:  p.ChainStatus(),
-		Claims: rule, ClaimsLack: lacks, Left: p.left(), Unbonding: unbonding, Strangers: p.strangers(),
+		Provider: p.Key.Address(), Offer: p.offer.CID.String(), Country: p.offer.Offer.Country, Price: p.sells.PricePerGiB, PerGB: perGB,
+		Since: p.started, Hosts: p.IPFS.Addrs(), Endpoints: p.endpoints(), Reach: reach, Exit: p.exit.Mode(),
+		Sessions: sessions, Peers: peers, Refused: peers.refusals(), Refusals: p.server.Counts().Refused,
+		Figures: figures, Closed: p.Closed(), Held: p.Held(), Earnings: earnings,
+		Trouble: p.exitTrouble(), Use: p.exit.Use(), Claims: rule, ClaimsLack: lacks, Left: p.left(), Unbonding: unbonding,
+		Strangers: p.strangers(),
 	}
 	if p.unpublished != nil {
 		status.Unpublished = text.Line(p.unpublished.Error())
 	}
 	return status, nil
+}
+
+// refusals adds up by reason who was turned away.
+func (u PeersUse) refusals() map[string]uint64 {
+	counts := map[string]uint64{}
+	for _, of := range []map[string]uint64{u.Refused, u.Hellos.Refused, u.Releases.Refused} {
+		for reason, n := range of {
+			counts[reason] += n
+		}
+	}
+	return counts
 }
 
 func (p *Provider) strangers() Strangers {

@@ -11,6 +11,7 @@ import (
 	"byway/contracts"
 	"byway/node/wire"
 	"byway/payments"
+	"byway/payments/ledger"
 	"byway/payments/pace"
 	"byway/payments/payee"
 	"byway/tunnel"
@@ -31,15 +32,21 @@ func (s *Server) admit(ctx context.Context, knock *hello, h *wire.Hello) (*sessi
 	}
 	if err := s.welcome(knock, h, one, opened); err != nil {
 		close(one.ended) // it never runs, and a Resume may wait for it
-		return nil, errors.Join(err, s.end(ctx, one, payments.Usage{}))
+		return nil, errors.Join(err, s.end(ctx, one, payments.Usage{}, ledger.EndLost))
 	}
 	return one, nil
 }
 
-// end records the end of a session that the ledger knows. Where that fails its id stays taken: it would be served anew.
-func (s *Server) end(ctx context.Context, one *session, u payments.Usage) error {
+// end records the end of a session that the ledger knows. Where that fails its id stays taken, or it would be served anew:
+// see [Server.Recover].
+func (s *Server) end(ctx context.Context, one *session, u payments.Usage, how ledger.Ending) error {
 	s.vacate(one)
-	if err := s.cfg.Payee.Close(ctx, one.id, u); err != nil {
+	if err := s.cfg.Payee.End(ctx, one.id, u, how); err != nil {
+		if errors.Is(err, ledger.ErrStore) {
+			s.mu.Lock()
+			s.unended = append(s.unended, unended{one, u, how})
+			s.mu.Unlock()
+		}
 		return err
 	}
 	s.forget(one)
@@ -55,6 +62,15 @@ func (s *Server) open(ctx context.Context, knock *hello, one *session, h *wire.H
 	}
 	if s.cfg.Trouble() != "" {
 		return none, refused(wire.RefusedBusy, "the exit forwards nothing at the moment: try again later")
+	}
+	if s.draining.Load() {
+		return none, refused(wire.RefusedBusy, "the provider takes no new sessions: choose another one")
+	}
+	if why := s.held(); why != "" {
+		return none, refused(wire.RefusedBusy, "the provider serves no newcomer at the moment: "+why+": try again later")
+	}
+	if why := s.closed(); why != "" {
+		return none, refused(wire.RefusedBusy, "the provider serves nobody at the moment: "+why+": choose another provider")
 	}
 	offer := s.cfg.Offer()
 	if asked, err := cid.Cast(h.Offer); err != nil || !asked.Equals(offer.CID) {
@@ -105,6 +121,22 @@ func (s *Server) open(ctx context.Context, knock *hello, one *session, h *wire.H
 		return none, s.setAside(ctx, place, h, reserve, err)
 	}
 	return opened, nil
+}
+
+// closed says why nobody is to be served at the moment; empty when nothing is against it.
+func (s *Server) closed() string {
+	if s.cfg.Closed == nil {
+		return ""
+	}
+	return s.cfg.Closed()
+}
+
+// held says why nothing can be written down at the moment; empty when it can.
+func (s *Server) held() string {
+	if s.cfg.Held == nil {
+		return ""
+	}
+	return s.cfg.Held()
 }
 
 // helloSkew is how far the time in a Hello may be from what the provider takes for the chain's: two honest endpoints

@@ -10,14 +10,18 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
 
 	"byway/contracts"
+	"byway/ipfs/fence"
 	"byway/node/wire"
 	"byway/payments"
+	"byway/payments/ledger"
 	"byway/payments/payee"
 	"byway/registry"
 	"byway/tunnel"
@@ -50,6 +54,12 @@ type Config struct {
 	Endpoints []wire.Endpoint
 	// Trouble says why the exit forwards nothing at the moment; empty when it does.
 	Trouble func() string
+	// Closed says why nobody is to be served at the moment, in words for strangers: newcomers are told to go elsewhere, and
+	// sessions are ended in order. Empty when nothing is against it. Nil: nothing ever is.
+	Closed func() string
+	// Held says why nothing can be written down at the moment, in words for strangers: newcomers are told to come again, and
+	// sessions wait, paid as far as they are, until it can. Empty when it can. Nil: it always can.
+	Held func() string
 	// Time is the chain's: the newest block's with what went by since, and what a block that comes now may say.
 	Time func(context.Context) (now, next time.Time)
 	// Secure is called, once a session, when its payer has promised SecureAbove, in base units, beyond what is set aside:
@@ -63,12 +73,16 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// Drain has the server refuse new sessions, or take them again. Those that are open go on.
+func (s *Server) Drain(drains bool) { s.draining.Store(drains) }
+
 // Server serves the sessions of one provider. Safe for concurrent use.
 type Server struct {
 	cfg              Config
 	log              *slog.Logger
 	hellos, releases *hellos // streams that have not paid
 	doubts           *doubts
+	draining         atomic.Bool
 
 	mu sync.Mutex
 	// sessions has each session from the first look at its Hello until its end is in the ledger: an id that is here, or
@@ -76,6 +90,8 @@ type Server struct {
 	sessions map[payments.SessionID]*session
 	places   // who has one, who waits, who rests
 	stopping bool
+	counts   Counts
+	unended  []unended // ends that could not be written down
 	serving  sync.WaitGroup
 }
 
@@ -158,15 +174,18 @@ func (s *Server) hear(ctx context.Context, stream network.Stream, knock *hello) 
 		}
 		if err != nil {
 			s.log.Debug("session refused", "error", err)
+			s.countRefusal()
 			knock.listen() // who does not take the answer is as good as silent
 			over.Refuse(err)
 			return
 		}
 		knock.leave()
+		s.sawFrom(stream.Conn().RemoteMultiaddr())
 		opened.run(ctx, over)
 	case *wire.Resume:
 		known := s.find(f.Session)
 		if known == nil || known.remote != stream.Conn().RemotePeer() {
+			s.countRefusal()
 			over.Refuse(refused(wire.RefusedSession, "no such session"))
 			return
 		}
@@ -213,6 +232,57 @@ func (s *Server) served() (list []*session) {
 type Use struct {
 	Sessions, Resting, SessionsMost int
 	Hellos, Releases                HelloUse
+}
+
+// unended is the end of a session that the ledger does not have yet.
+type unended struct {
+	one *session
+	u   payments.Usage
+	how ledger.Ending
+}
+
+// Recover writes down the ends that the ledger refused, once it takes writes again. Until then their ids stay taken.
+func (s *Server) Recover(ctx context.Context) {
+	s.mu.Lock()
+	list := s.unended
+	s.unended = nil
+	s.mu.Unlock()
+	for _, u := range list {
+		if err := s.end(ctx, u.one, u.u, u.how); err != nil {
+			s.log.Warn("session's end not recorded, still", "session", u.one.id, "error", err)
+		}
+	}
+}
+
+// Counts are of what has come so far.
+type Counts struct {
+	Refused uint64 // Hellos and Resumes that were refused
+	// Outside is when a session was opened last from a public address, not through a relay; zero: never.
+	Outside time.Time
+}
+
+// Counts returns them.
+func (s *Server) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts
+}
+
+// countRefusal counts one that is told to its consumer.
+func (s *Server) countRefusal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Refused++
+}
+
+// sawFrom takes note of where a session came from.
+func (s *Server) sawFrom(remote multiaddr.Multiaddr) {
+	if fence.CheckDial(remote, false) != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Outside = time.Now()
 }
 
 // Use says what of the server's room is taken.

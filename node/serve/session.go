@@ -56,6 +56,7 @@ type session struct {
 
 	stream    wire.Stream
 	frames    <-chan wire.Arrival
+	unsaved   *wire.Pay // the latest promise, where it could not be written down
 	vain      int       // Pays that brought nothing since the latest tick
 	secured   bool      // the consumer's reserve has been seen to
 	heldAt    time.Time // when the gate shut; zero while it is open
@@ -144,7 +145,10 @@ func ending(cause error) (wire.CloseCode, string) {
 	reason := text.Cut(cause.Error(), wire.MaxReason)
 	var unfunded *payments.UnfundedError
 	var newcomer *payee.NewcomerError
+	var closed closedError
 	switch {
+	case errors.As(cause, &closed):
+		return wire.ClosedStopping, reason
 	case errors.Is(cause, errConsumerCloses):
 		return wire.ClosedDone, "closed"
 	case errors.Is(cause, context.Canceled):
@@ -213,12 +217,12 @@ func (s *session) serve(ctx context.Context) error {
 				return err
 			}
 		case <-s.inner.Notify():
-			if err := s.watch(); err != nil {
+			if err := s.watch(ctx); err != nil {
 				return err
 			}
 		case <-tick.C:
 			s.vain = 0
-			if err := s.watch(); err != nil {
+			if err := s.watch(ctx); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -247,10 +251,19 @@ func (s *session) handle(ctx context.Context, f wire.Frame) error {
 
 // accept takes a promise: verified, recorded and synced first, then the gate opens. Last says that none will follow it.
 func (s *session) accept(ctx context.Context, f *wire.Pay, last bool) error {
+	if !last && s.server.held() != "" {
+		s.unsaved = f // the gate opens no further until it is written down
+		return nil
+	}
 	credit, err := s.server.cfg.Payee.Accept(ctx, s.id, f.Promise.On(s.terms.Channel), last)
+	if errors.Is(err, ledger.ErrStore) && !last {
+		s.unsaved = f
+		return nil
+	}
 	if err != nil {
 		return err
 	}
+	s.unsaved = nil
 	if credit.Promised == s.credit.Promised && credit.Paid == s.credit.Paid {
 		s.vain++
 	}
@@ -272,7 +285,10 @@ func (s *session) unhold() {
 }
 
 // watch looks at the meter: it tells the consumer what it counted, and ends a session that has been held too long.
-func (s *session) watch() error {
+func (s *session) watch(ctx context.Context) error {
+	if why := s.server.closed(); why != "" {
+		return closedError(why)
+	}
 	switch trouble := s.server.cfg.Trouble() != ""; {
 	case !trouble:
 		s.troubleAt = time.Time{}
@@ -280,6 +296,9 @@ func (s *session) watch() error {
 		s.troubleAt = time.Now()
 	case time.Since(s.troubleAt) > TroubleGrace:
 		return errExitClosed
+	}
+	if err := s.save(ctx); err != nil {
+		return err
 	}
 	s.server.beat(s)
 	s.unhold()
@@ -295,6 +314,27 @@ func (s *session) watch() error {
 		s.report(false)
 	}
 	return nil
+}
+
+// save takes the promise that could not be written down when it came. While nothing can be, nobody is held to pay.
+func (s *session) save(ctx context.Context) error {
+	if s.server.held() != "" {
+		if !s.heldAt.IsZero() {
+			s.heldAt = time.Now()
+		}
+		return nil
+	}
+	if s.unsaved == nil {
+		return nil
+	}
+	return s.accept(ctx, s.unsaved, false)
+}
+
+// closedError ends a session in order because its provider is to serve nobody.
+type closedError string
+
+func (e closedError) Error() string {
+	return "the provider serves nobody at the moment: " + string(e) + ": connect to another provider"
 }
 
 // TroubleGrace is how long a session waits for an exit that forwards nothing.
@@ -336,7 +376,11 @@ func (s *session) finish(ctx context.Context, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wire.FinalPatience+wire.FrameTimeout)
 	defer cancel()
 	last := s.settle(ctx, cause)
-	if err := s.server.end(ctx, s, s.usage()); err != nil {
+	how := last.Code.Ending()
+	if errors.Is(cause, errGone) {
+		how = ledger.EndLost
+	}
+	if err := s.server.end(ctx, s, s.usage(), how); err != nil {
 		s.server.log.Error("session's end not recorded", "session", s.id, "error", err)
 		last = closeFor(err)
 	}

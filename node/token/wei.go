@@ -6,7 +6,7 @@ import (
 )
 
 // Wei is an amount of the chain's own coin. JSON carries it as a decimal string, like every amount, and what is not known
-// as null.
+// as null. A difference may be below zero.
 type Wei struct{ *big.Int }
 
 // MarshalJSON writes a decimal string.
@@ -23,12 +23,12 @@ func (w *Wei) UnmarshalJSON(b []byte) error {
 		w.Int = nil
 		return nil
 	}
-	const most = 80 // digits of 2^256, and the quotes
+	const most = 81 // digits of 2^256, a sign, and the quotes
 	if len(b) < 3 || len(b) > most || b[0] != '"' || b[len(b)-1] != '"' {
 		return errors.New("wei is no decimal string")
 	}
 	v, ok := new(big.Int).SetString(string(b[1:len(b)-1]), 10)
-	if !ok || v.Sign() < 0 {
+	if !ok {
 		return errors.New("wei is no decimal string")
 	}
 	w.Int = v

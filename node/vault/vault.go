@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/big"
 	"slices"
 	"time"
@@ -209,14 +208,12 @@ func (w *Wallet) knownPayees(ctx context.Context) ([]common.Address, error) {
 		return nil, err
 	}
 	if w.Ledger != nil {
-		sessions, err := w.Ledger.Sessions(ctx, math.MaxInt)
+		accounts, err := w.Ledger.AccountsOfVault(ctx, w.Domain, w.ChannelTo(common.Address{}).Vault)
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range sessions {
-			if !s.Received && s.Terms.Channel == w.ChannelTo(s.Terms.Channel.Payee) {
-				known = append(known, s.Terms.Channel.Payee)
-			}
+		for _, a := range accounts {
+			known = append(known, a.Channel.Payee)
 		}
 	}
 	return inOrder(known), nil

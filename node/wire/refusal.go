@@ -6,6 +6,7 @@ import (
 
 	"byway/contracts"
 	"byway/contracts/text"
+	"byway/payments/ledger"
 )
 
 // RefusalCode says why a provider refused a session, for programs; the reason beside it is for people.
@@ -89,6 +90,20 @@ const (
 	ClosedStopping                  // the provider stops
 	ClosedProtocol                  // the consumer broke the protocol
 )
+
+// Ending is how the ledger writes that end down.
+func (c CloseCode) Ending() ledger.Ending {
+	if int(c) >= len(endings) {
+		return ledger.EndProtocol // no code of the protocol's
+	}
+	return endings[c]
+}
+
+var endings = [...]ledger.Ending{
+	ClosedDone: ledger.EndDone, ClosedUnpaid: ledger.EndUnpaid, ClosedUnfunded: ledger.EndUnfunded,
+	ClosedGaveWay: ledger.EndGaveWay, ClosedExit: ledger.EndExit, ClosedStopping: ledger.EndStopping,
+	ClosedProtocol: ledger.EndProtocol,
+}
 
 // ClosedError is a provider's end of an open session.
 type ClosedError struct {

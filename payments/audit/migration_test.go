@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"byway/contracts"
 	"byway/payments"
@@ -61,8 +62,6 @@ func checkOfSchema4(t *testing.T, path string) {
 		Promised: amount("879076123237611"), Unsettled: amount("97656250000000"), Claiming: amount("537241995334626"),
 		Settled: amount("244177877902985"), GasSpent: big.NewInt(12345), Claims: 1,
 	}
-	ended := amount("293006002902985")
-
 	l := ledgerAt(t, path)
 	v := must(Verify(t.Context(), path, nil))(t)
 	if len(v.Problems) > 0 {
@@ -75,16 +74,17 @@ func checkOfSchema4(t *testing.T, path string) {
 	if e := must(l.Earnings(t.Context(), ledger.Claimant{Domain: testDomain, Token: testToken, Payee: testPayee}))(t); fmt.Sprint(e) != fmt.Sprint(earned) {
 		t.Fatalf("earnings are %+v, want %+v", e, earned)
 	}
-	days := must(l.Days(t.Context(), 10))(t)
+	days := must(l.Days(t.Context(), 0, time.Time{}, time.Time{}))(t)
 	if len(days) != 2 {
 		t.Fatalf("days: %+v", days)
 	}
 	for _, d := range days {
-		rx, tx, claimed := uint64(5_243_880), uint64(1800), contracts.Amount{}
+		rx, tx, claimed := uint64(7_343_880), uint64(1800), contracts.Amount{}
 		if d.Received {
-			rx, tx, claimed = tx, rx, earned.Settled
+			rx, tx, claimed = tx, uint64(5_243_880), earned.Settled
 		}
-		if d.Sessions != 2 || d.Promises != 6 || d.Amount != ended || d.Rx != rx || d.Tx != tx || d.Claimed != claimed {
+		// What was open then, prepaid or used up was promised by the channel's last change.
+		if d.Sessions != 2 || d.Promises != 10 || d.Amount != earned.Promised || d.Carried != d.Amount || d.Rx != rx || d.Tx != tx || d.Claimed != claimed {
 			t.Fatalf("day: %+v", d)
 		}
 	}
@@ -114,6 +114,7 @@ func TestLedgerOfSchema4KeepsEveryUnit(t *testing.T) {
 	db := must(sql.Open("sqlite", "file:"+path))(t)
 	defer db.Close()
 	tables := columnsOf(t, db)
+	delete(tables, "day") // booked anew: checkOfSchema4 looks at them
 	before := rowsOf(t, db, tables)
 	checkOfSchema4(t, path)
 	after := rowsOf(t, db, tables)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"slices"
@@ -48,6 +49,12 @@ type Config struct {
 	Payee, Token common.Address
 	Policy       Policy
 	Gas          GasPricer
+	// Vault is the session key of the payee's own vault; zero: it has none. With ToVault claims are paid into it, to be spent
+	// from there.
+	Vault   common.Address
+	ToVault bool
+	// Hold says why no transaction can be made now; nil: one can. Claims then wait for [Claimer.Wake] or the next round.
+	Hold func() error
 	// Events makes what follows the Channels contract with [Topics], so that an exit is seen within a block and a
 	// reorganisation at all. It is called by [Claimer.Run], again while the chain can't be asked, and what it makes belongs
 	// to this claimer. Nil: channels are read once an interval.
@@ -139,6 +146,7 @@ func (c *Claimer) Wake() {
 }
 
 func (c *Claimer) loop(ctx context.Context) error {
+	said := ""
 	for {
 		done, err := c.Round(ctx)
 		switch {
@@ -147,10 +155,16 @@ func (c *Claimer) loop(ctx context.Context) error {
 		case errors.Is(err, ledger.ErrStore):
 			return err
 		case err != nil:
-			c.log.Warn("claims wait", "error", err)
+			if err.Error() != said {
+				c.log.Warn("claims wait", "error", err)
+			}
 		case done.Transactions > 0:
 			c.log.Info("claimed", "amount", done.Total.String(), "channels", done.Channels, "fee_wei", done.Fee.String(),
 				"tx", done.TxHash)
+		}
+		said = ""
+		if err != nil {
+			said = err.Error()
 		}
 		select {
 		case <-ctx.Done():
@@ -161,13 +175,27 @@ func (c *Claimer) loop(ctx context.Context) error {
 	}
 }
 
-// Claim claims everything that can be paid, now.
-func (c *Claimer) Claim(ctx context.Context) (Proceeds, error) {
-	return c.round(ctx, func(_ context.Context, list []debt) ([]debt, error) { return list, nil })
+// Claim claims everything that can be paid, now: into the payee's own vault, or to the payee.
+func (c *Claimer) Claim(ctx context.Context, toVault bool) (Proceeds, error) {
+	into := common.Address{}
+	if toVault {
+		into = c.cfg.Vault
+	}
+	return c.round(ctx, into, func(_ context.Context, list []debt) ([]debt, error) { return list, nil })
 }
 
 // Round claims by the policy, as Run does once an interval.
-func (c *Claimer) Round(ctx context.Context) (Proceeds, error) { return c.round(ctx, c.work) }
+func (c *Claimer) Round(ctx context.Context) (Proceeds, error) {
+	return c.round(ctx, c.cfg.into(), c.work)
+}
+
+// into is where automatic claims go: a session key's vault, or with a zero one the payee.
+func (c Config) into() common.Address {
+	if c.ToVault {
+		return c.Vault
+	}
+	return common.Address{}
+}
 
 // Earnings returns the payee's numbers.
 func (c *Claimer) Earnings(ctx context.Context) (ledger.Earnings, error) {
@@ -181,17 +209,22 @@ type debt struct {
 	value   contracts.Amount // what a claim brings now
 }
 
-func (c *Claimer) round(ctx context.Context, choose func(context.Context, []debt) ([]debt, error)) (Proceeds, error) {
+func (c *Claimer) round(ctx context.Context, into common.Address, choose func(context.Context, []debt) ([]debt, error)) (Proceeds, error) {
 	c.turn.Lock()
 	defer c.turn.Unlock()
 	sum := Proceeds{Fee: new(big.Int)}
+	if c.cfg.Hold != nil {
+		if err := c.cfg.Hold(); err != nil {
+			return sum, fmt.Errorf("claim: %w", err)
+		}
+	}
 	// What was recorded goes first: it may be mined already, and its promises are not to be sent twice.
 	left, err := c.cfg.Ledger.ClaimsOnTheirWay(ctx, c.claimant)
 	if err != nil {
 		return sum, err
 	}
 	for _, record := range left {
-		if err := c.send(ctx, record, &sum); err != nil {
+		if err := c.send(ctx, record, into, &sum); err != nil {
 			return sum, err
 		}
 	}
@@ -226,7 +259,7 @@ func (c *Claimer) round(ctx context.Context, choose func(context.Context, []debt
 		}); err != nil {
 			return sum, err
 		}
-		if err := c.send(ctx, record, &sum); err != nil {
+		if err := c.send(ctx, record, into, &sum); err != nil {
 			return sum, err
 		}
 	}

@@ -18,17 +18,35 @@ import (
 
 var transferTopic = crypto.Keccak256Hash([]byte("Transfer(address,address,uint256)"))
 
+// sendRows sends a claim whose proceeds go to the vault of a session key, or with a zero one to the account.
+func (c *Claimer) sendRows(ctx context.Context, intent string, rows []byte, into common.Address) (chain.Result, error) {
+	var data []byte
+	var err error
+	if into == (common.Address{}) {
+		data, err = c.contract.TryPackClaim(c.claimant.Token, c.claimant.Payee, rows)
+	} else {
+		data, err = c.contract.TryPackClaimToVault(c.claimant.Token, into, rows)
+	}
+	if err != nil {
+		return chain.Result{}, fmt.Errorf("encode claim: %w", err)
+	}
+	return c.cfg.Sender.Send(ctx, chain.Intent{ID: intent, To: &c.claimant.Domain.Contract, Data: data})
+}
+
 // send sends a recorded claim, again where that was begun before, and books what it did.
-func (c *Claimer) send(ctx context.Context, record ledger.Claim, sum *Proceeds) error {
+func (c *Claimer) send(ctx context.Context, record ledger.Claim, into common.Address, sum *Proceeds) error {
 	rows := make([]byte, 0, len(record.Rows)*payments.RowSize)
 	for _, r := range record.Rows {
 		rows = append(rows, r.Row[:]...)
 	}
-	data, err := c.contract.TryPackClaim(c.claimant.Token, c.claimant.Payee, rows)
-	if err != nil {
-		return fmt.Errorf("encode claim: %w", err)
+	result, err := c.sendRows(ctx, record.Intent, rows, into)
+	if errors.Is(err, chain.ErrOtherIntent) { // it was sent before, and went elsewhere
+		other := c.cfg.Vault
+		if into == other {
+			other = common.Address{}
+		}
+		result, err = c.sendRows(ctx, record.Intent, rows, other)
 	}
-	result, err := c.cfg.Sender.Send(ctx, chain.Intent{ID: record.Intent, To: &c.claimant.Domain.Contract, Data: data})
 	if err != nil {
 		var reverted *chain.RevertError
 		if errors.As(err, &reverted) {
@@ -84,6 +102,17 @@ func (c *Claimer) settlement(ctx context.Context, record ledger.Claim, r chain.R
 				return s, fmt.Errorf("transfer event: %w", err)
 			}
 		case log.Address == c.claimant.Domain.Contract:
+			if credit, err := c.contract.UnpackDepositedEvent(log); err == nil && credit.Token == c.claimant.Token &&
+				credit.Payer == c.claimant.Payee {
+				credited, err := contracts.AmountFromBig(credit.Amount)
+				if err == nil {
+					s.Paid, err = s.Paid.Add(credited)
+				}
+				if err != nil {
+					return s, fmt.Errorf("deposited event: %w", err)
+				}
+				continue
+			}
 			event, err := c.contract.UnpackClaimedEvent(log)
 			if err != nil || event.Token != c.claimant.Token || event.Payee != c.claimant.Payee {
 				continue // another event of the contract's

@@ -36,7 +36,8 @@ const (
 	Payee Side = 2
 )
 
-// Account is a channel as one side's ledger has it, in base units: Total = Other + Credit + the amounts of its sessions.
+// Account is a channel as one side's ledger has it, in base units: Total = Other + Credit + the amounts of its sessions,
+// also of those that have no row any more.
 type Account struct {
 	ID      int64 // of the row
 	Side    Side
@@ -255,8 +256,8 @@ var (
 	updateAccount = channelTable.update("id = ?5", "total = ?1", "other = ?2", "sig = ?3", "changed_at = ?4",
 		"owed_since = CASE WHEN ?1 > settled THEN COALESCE(owed_since, ?4) END", "credit = ?6", "base = ?7", "counted = ?8",
 		"granted = ?9", "lost = ?10", "win = ?11", "forgiven_at = ?12")
-	updateShare = sessionTable.update("id = ?5", "amount = ?1", "promises = promises + 1", "rx = ?2", "tx = ?3",
-		"peer_rx = ?4")
+	updateShare = sessionTable.update("id = ?5", "amount = ?1", "promises = promises + 1", "rx = max(rx, ?2)",
+		"tx = max(tx, ?3)", "peer_rx = ?4")
 	updateSettled = channelTable.update("id = ?4", "settled = ?1", "settled_block = ?2", "settled_hash = ?5",
 		"settled_time = ?6", "settled_at = ?3",
 		fmt.Sprintf("recheck_at = ?3 + CASE WHEN settled = ?1 AND settled_at > 0 AND recheck_at > settled_at THEN"+
@@ -272,16 +273,44 @@ type Share struct {
 	Usage   payments.Usage
 }
 
-// StorePromise makes a session's share and the account what a promise has made of them: see [Tx.StoreAccount].
+// StorePromise makes a session's share and the account what a promise has made of them: see [Tx.StoreAccount]. What the
+// session carried since its last promise is booked on the same day.
 func (tx *Tx) StorePromise(a Account, s Share) error {
-	if err := tx.StoreAccount(a); err != nil {
+	var was booked
+	var rx, sent int64
+	if err := was.read(tx.row("SELECT c.id, c.role, c.token, c.total, c.other, s.rx, s.tx FROM session s"+
+		" JOIN channel c ON c.id = s.channel WHERE s.id = ? AND c.id = ?", s.Session, a.ID), &rx, &sent); err != nil {
+		return fmt.Errorf("session %d of channel %d: %w", s.Session, a.ID, err)
+	}
+	rise := was.rise(a)
+	rise.promises = 1
+	rise.rx, rise.tx = more(rx, s.Usage.Rx), more(sent, s.Usage.Tx)
+	if err := tx.book(was, rise); err != nil {
+		return err
+	}
+	if err := tx.storeAccount(a); err != nil {
 		return err
 	}
 	return tx.exec(updateShare, blob(s.Amount), count(s.Usage.Rx), count(s.Usage.Tx), count(s.Usage.PeerRx), s.Session)
 }
 
-// StoreAccount makes Total with Sig, Other, Credit and the payee's books the account's latest.
+// more is by how much a session's counter has risen.
+func more(stored int64, now uint64) uint64 { return uint64(max(0, count(now)-stored)) }
+
+// StoreAccount makes Total with Sig, Other, Credit and the payee's books the account's latest. What the total rises by is
+// booked on the present day.
 func (tx *Tx) StoreAccount(a Account) error {
+	var was booked
+	if err := was.read(tx.row("SELECT id, role, token, total, other FROM channel WHERE id = ?", a.ID)); err != nil {
+		return fmt.Errorf("channel %d: %w", a.ID, err)
+	}
+	if err := tx.book(was, was.rise(a)); err != nil {
+		return err
+	}
+	return tx.storeAccount(a)
+}
+
+func (tx *Tx) storeAccount(a Account) error {
 	sig := a.Sig[:]
 	if a.Total.IsZero() {
 		sig = []byte{}

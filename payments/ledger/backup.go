@@ -158,7 +158,7 @@ func view(ctx context.Context, path string) (*Ledger, error) {
 			close(closed)
 			db.SetMaxOpenConns(4)
 			return &Ledger{
-				path: path, read: db, view: true, quit: closed, done: closed, failure: make(chan error, 1),
+				path: path, read: db, view: true, quit: closed, done: closed,
 			}, nil
 		}
 		if err = errors.Join(err, db.Close()); err != nil || raised {

@@ -6,12 +6,15 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
 	"sync"
 
 	"modernc.org/sqlite"
+
+	"byway/contracts"
 )
 
 // Every row of the ledger ends in a checksum over all its columns. Signatures protect the totals from whoever can
@@ -21,6 +24,9 @@ import (
 
 // rowSumFunc is the SQL function's name: byway_row_sum(table, column, …) returns 16 bytes.
 const rowSumFunc = "byway_row_sum"
+
+// addFunc is another function of SQL: byway_add(amount, amount) is an amount, and fails beyond 96 bits.
+const addFunc = "byway_add"
 
 // rowTable is a table as its rows' checksums see it.
 type rowTable struct {
@@ -38,7 +44,7 @@ var (
 	}, "channel %v"}
 	sessionTable = rowTable{"session", []string{"id"}, []string{
 		"role", "session", "channel", "offer", "price", "tick", "win", "amount", "promises", "rx", "tx", "peer_rx",
-		"opened_at", "closed_at",
+		"opened_at", "closed_at", "ending",
 	}, "session %v"}
 	claimTable = rowTable{"claim", []string{"id"}, []string{
 		"intent", "chain_id", "contract", "token", "payee", "state", "tx", "block", "paid", "gas", "fee", "reason",
@@ -46,8 +52,10 @@ var (
 	}, "claim %v"}
 	claimRowTable = rowTable{"claim_row", []string{"claim", "channel"}, []string{"cumulative", "before", "row"},
 		"claim %v, channel %v"}
-	dayTable = rowTable{"day", []string{"day", "role", "token"}, []string{"sessions", "promises", "rx", "tx", "amount"},
-		"day %v, role %v, token %x"}
+	dayTable     = rowTable{"day", []string{"day", "role", "token"}, tallyColumns, "day %v, role %v, token %x"}
+	bookTable    = rowTable{"book", []string{"channel", "day"}, tallyColumns, "books of channel %v, day %v"}
+	pastTable    = rowTable{"past", []string{"channel"}, tallyColumns, "past of channel %v"}
+	entryTable   = rowTable{"entry", []string{"id"}, []string{"claim", "day", "undone", "paid", "fee"}, "entry %v of a claim"}
 	releaseTable = rowTable{"release", []string{"channel"}, []string{"ceiling", "epoch", "valid_until"},
 		"release of channel %v"}
 	reserveTable = rowTable{"reserve", []string{"channel"}, []string{"ceiling", "epoch", "valid_until", "sig"},
@@ -59,15 +67,38 @@ var (
 
 	rowTables = []rowTable{
 		channelTable, sessionTable, claimTable, claimRowTable, dayTable, releaseTable, reserveTable, readingTable,
-		lossTable,
+		lossTable, bookTable, pastTable, entryTable,
 	}
+	tallyColumns = []string{"sessions", "promises", "rx", "tx", "amount", "carried"}
 )
 
-// registerRowSum gives the function to every connection that is opened from then on.
+// registerRowSum gives the functions to every connection that is opened from then on.
 var registerRowSum = sync.OnceValue(func() error {
-	return sqlite.RegisterDeterministicScalarFunction(rowSumFunc, -1,
-		func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) { return rowSum(args) })
+	return errors.Join(
+		sqlite.RegisterDeterministicScalarFunction(rowSumFunc, -1,
+			func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) { return rowSum(args) }),
+		sqlite.RegisterDeterministicScalarFunction(addFunc, 2,
+			func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) { return addAmounts(args) }),
+	)
 })
+
+func addAmounts(args []driver.Value) ([]byte, error) {
+	var sum contracts.Amount
+	for _, v := range args {
+		b, ok := v.([]byte)
+		if !ok {
+			return nil, fmt.Errorf("%s takes no %T", addFunc, v)
+		}
+		one, err := contracts.AmountFromBytes(b)
+		if err == nil {
+			sum, err = sum.Add(one)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return blob(sum), nil
+}
 
 // rowSum hashes values with their types and lengths, so that no two rows have the same input.
 func rowSum(values []driver.Value) ([]byte, error) {

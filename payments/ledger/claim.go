@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -122,10 +123,25 @@ func (tx *Tx) StoreClaim(p Claimant, c Claim) (int64, error) {
 	return id, tx.seal(claimTable, claimTable.byKey(), id)
 }
 
-// SettleClaim records what a claim, named by its row, has done once it was mined.
+// SettleClaim records what a claim, named by its row, has done once it was mined, and books it on the present day. One that
+// is settled already is booked again only where that says something else.
 func (tx *Tx) SettleClaim(claim int64, s Settlement) error {
 	for account, total := range s.Settled {
 		if err := tx.StoreSettled(account, Reading{Settled: total, Block: s.Block}); err != nil {
+			return err
+		}
+	}
+	var was claimState
+	var paid []byte
+	var fee string
+	if err := tx.row("SELECT state, paid, fee FROM claim WHERE id = ?", claim).Scan(&was, &paid, &fee); err != nil {
+		return fmt.Errorf("claim %d: %w", claim, err)
+	}
+	if was != claimSettled || !bytes.Equal(paid, blob(s.Paid)) || fee != s.Fee.String() {
+		if err := tx.undoClaims("id = ?", claim); err != nil {
+			return err
+		}
+		if err := tx.bookClaim(claim, s.Paid, s.Fee.String()); err != nil {
 			return err
 		}
 	}
@@ -139,6 +155,9 @@ func (tx *Tx) SettleClaim(claim int64, s Settlement) error {
 
 // FailClaim records that a claim was reverted by that transaction, and why: its promises are unsettled again.
 func (tx *Tx) FailClaim(claim int64, hash common.Hash, reason string) error {
+	if err := tx.undoClaims("id = ?", claim); err != nil {
+		return err
+	}
 	if err := tx.exec("UPDATE claim SET state = ?, tx = ?, reason = ?, done_at = ? WHERE id = ?",
 		claimFailed, hash[:], reason, nowMillis(), claim); err != nil {
 		return err
@@ -147,10 +166,14 @@ func (tx *Tx) FailClaim(claim int64, hash common.Hash, reason string) error {
 }
 
 // ReopenClaims puts claims that were mined in that block or later on their way again, after a reorganisation: their
-// intents, sent once more, are the same transactions wherever they are now.
+// intents, sent once more, are the same transactions wherever they are now. The days that they were booked on stay: what
+// was undone is booked on the present one.
 func (tx *Tx) ReopenClaims(p Claimant, from uint64) error {
 	const again = "block >= ? AND chain_id = ? AND contract = ? AND token = ? AND payee = ?"
 	where := append([]any{count(from)}, p.args()...)
+	if err := tx.undoClaims(again, where...); err != nil {
+		return err
+	}
 	if err := tx.exec("UPDATE claim SET state = ? WHERE state = ? AND "+again,
 		append([]any{claimSending, claimSettled}, where...)...); err != nil {
 		return err

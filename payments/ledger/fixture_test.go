@@ -69,26 +69,49 @@ func opensSession(ctx context.Context, l *Ledger, a Account, terms payments.Term
 	return row, err
 }
 
+// merges merges what has ended by then, as [Ledger.Forget] does.
+func merges(t testing.TB, l *Ledger, then time.Time, keep time.Duration) int {
+	t.Helper()
+	l.SetClock(func() (time.Time, time.Time) { return then, time.Time{} })
+	return must(l.Forget(t.Context(), keep))(t)
+}
+
 // filled is a ledger with a row in every table: two channels on each side that have promised 50, 30 on a session that
 // has ended and 20 on one that has not, and the payee's are served up to 60; a claim of the payee's that was settled in
-// block 7, and one that failed; and a loss.
+// block 7, and one that failed; and a loss. What had ended before is merged: one session of the payer's first channel, of 7.
 func filled(t *testing.T) *Ledger {
 	t.Helper()
 	l := opened(t, filepath.Join(t.TempDir(), "ledger.db"), "")
+	long := time.Now().Add(-3 * DefaultKeep)
+	l.SetClock(func() (time.Time, time.Time) { return long, time.Time{} })
+	a := must(l.OpenAccount(t.Context(), Payer, testDomain, testChannel(0)))(t)
+	row := must(opensSession(t.Context(), l, a, testTerms(a.Channel)))(t)
+	a.Total, a.Sig = tokens(7), [64]byte{7}
+	if err := l.Do(t.Context(), func(tx *Tx) error {
+		return errors.Join(tx.StorePromise(a, Share{Session: row, Amount: tokens(7)}), tx.EndSession(row, payments.Usage{Rx: 9},
+			EndDone))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if n := merges(t, l, time.Now().Add(2*DefaultKeep), DefaultKeep); n != 1 {
+		t.Fatalf("%d sessions were merged", n)
+	}
+	l.SetClock(func() (time.Time, time.Time) { return time.Now(), time.Now() })
 	var payee []Account
 	for _, side := range []Side{Payer, Payee} {
 		for n := range int64(2) {
 			a := must(l.OpenAccount(t.Context(), side, testDomain, testChannel(n)))(t)
 			ended := must(opensSession(t.Context(), l, a, testTerms(a.Channel)))(t)
 			open := must(opensSession(t.Context(), l, a, testTerms(a.Channel)))(t)
-			a.Total, a.Sig = tokens(50), [64]byte{50, byte(n)}
+			before := a.Total
+			a.Total, a.Sig = tokens(50).AddCap(before), [64]byte{50, byte(n)}
 			if side == Payee {
 				a.Counted, a.Granted, a.Window = tokens(48), tokens(60), 1<<20
 			}
 			if err := l.Do(t.Context(), func(tx *Tx) error {
 				return errors.Join(
 					tx.StorePromise(a, Share{Session: ended, Amount: tokens(30)}),
-					tx.EndSession(ended, payments.Usage{Rx: 4, Tx: 50, PeerRx: 40}),
+					tx.EndSession(ended, payments.Usage{Rx: 4, Tx: 50, PeerRx: 40}, EndDone),
 					tx.StorePromise(a, Share{Session: open, Amount: tokens(20), Usage: payments.Usage{Rx: 3}}),
 				)
 			}); err != nil {

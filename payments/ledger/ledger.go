@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -50,22 +51,29 @@ type Ledger struct {
 	once  sync.Once
 	err   error // of Close
 
-	failure chan error // holds the first write that the disk refused
+	clock atomic.Pointer[Clock] // see SetClock; nil: the machine's
+
+	held hold // see Held
 
 	shared sync.Map // see Shared
 }
 
 // writeOp is one caller's write. It may run twice, when another write of its batch failed.
 type writeOp struct {
-	run  func(*Tx) error
-	done chan error
+	run   func(*Tx) error
+	done  chan error
+	wrote bool // its commit has changed the file; set before done
 }
 
 // Tx is the transaction that is being written, with the statements that the one writer has prepared. It is valid within
 // the function that [Ledger.Do] gives it to, and for one goroutine.
 type Tx struct {
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
+	conn    *sql.Conn
+	stmts   map[string]*sql.Stmt
+	clock   *atomic.Pointer[Clock]
+	lastDay int64            // that anything was booked on
+	pending map[dayKey]tally // booked and not written, see bookDays
+	wrote   bool             // this transaction has changed a row
 }
 
 // Shared returns what the users of an open ledger have in common under a key: what the first of them made. A key has a type
@@ -102,7 +110,6 @@ func open(path, vfs string) (_ *Ledger, err error) {
 	l := &Ledger{
 		path: path, lock: lock,
 		queue: make(chan *writeOp, maxBatch), quit: make(chan struct{}), done: make(chan struct{}),
-		failure: make(chan error, 1),
 	}
 	defer func() {
 		if err != nil {
@@ -123,6 +130,9 @@ func open(path, vfs string) (_ *Ledger, err error) {
 	if err := migrate(ctx, conn); err != nil {
 		return nil, err
 	}
+	if _, err := conn.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil { // see Forget
+		return nil, err
+	}
 	// SQLite syncs what it writes; that the file has a name is for the folder to remember.
 	if err := disk.SyncFolder(filepath.Dir(path)); err != nil {
 		return nil, err
@@ -131,7 +141,11 @@ func open(path, vfs string) (_ *Ledger, err error) {
 	if err != nil {
 		return nil, err
 	}
-	go l.writeLoop(&Tx{conn: conn, stmts: map[string]*sql.Stmt{}})
+	tx := &Tx{conn: conn, stmts: map[string]*sql.Stmt{}, clock: &l.clock, pending: map[dayKey]tally{}}
+	if err := conn.QueryRowContext(ctx, lastDay).Scan(&tx.lastDay); err != nil {
+		return nil, err
+	}
+	go l.writeLoop(tx)
 	return l, nil
 }
 
@@ -154,8 +168,14 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 		return fmt.Errorf("schema %d is newer than this program's %d: use the newer program", version, len(migrations))
 	}
 	for ; version < len(migrations); version++ {
-		step := fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA user_version = %d; COMMIT", migrations[version], version+1)
-		if _, err := conn.ExecContext(ctx, step); err != nil {
+		_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE; "+migrations[version])
+		if fill := fills[version+1]; err == nil && fill != nil {
+			err = fill(ctx, conn)
+		}
+		if err == nil {
+			_, err = conn.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d; COMMIT", version+1))
+		}
+		if err != nil {
 			_, rollback := conn.ExecContext(ctx, "ROLLBACK")
 			return errors.Join(fmt.Errorf("schema step %d: %w", version+1, err), rollback)
 		}
@@ -197,7 +217,7 @@ func (l *Ledger) Do(ctx context.Context, run func(*Tx) error) error {
 	if l.view {
 		return fmt.Errorf("%w: %w", ErrStore, ErrViewOnly)
 	}
-	op := &writeOp{run, make(chan error, 1)}
+	op := &writeOp{run: run, done: make(chan error, 1)}
 	select {
 	case <-l.quit:
 		return fmt.Errorf("%w: it is closed", ErrStore)
@@ -216,27 +236,102 @@ func (l *Ledger) Do(ctx context.Context, run func(*Tx) error) error {
 		}
 	}
 	if err == nil {
+		if op.wrote {
+			l.held.set(nil)
+		}
 		return nil
 	}
 	advice := disk.Advise(err)
 	named := fmt.Errorf("%w: %s: %w", ErrStore, l.path, advice)
 	if !errors.Is(err, advice) { // it has got something to say
-		select {
-		case l.failure <- named:
-		default:
-		}
+		l.held.set(named)
 	}
 	return named
 }
 
-// Failure waits until the disk refuses a write, and returns what was refused and what to do about it: who serves on
-// credit must stop then. The end of ctx ends the wait too. It is for one caller.
+// hold is why nothing can be stored, and tells who waits of its changes. The zero value holds nothing.
+type hold struct {
+	mu      sync.Mutex
+	err     error
+	changed chan struct{} // closed at the next change; nil while nobody waits
+}
+
+func (h *hold) set(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if (h.err == nil) == (err == nil) {
+		return
+	}
+	h.err = err
+	if h.changed != nil {
+		close(h.changed)
+		h.changed = nil
+	}
+}
+
+// look returns what is held against the ledger, and what is closed when that changes.
+func (h *hold) look() (changed <-chan struct{}, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.changed == nil {
+		h.changed = make(chan struct{})
+	}
+	return h.changed, h.err
+}
+
+// Held is what the disk refused last, with what to do about it, an [ErrStore]: nil where it has refused nothing since the
+// last write that it took. Who serves on credit stops then, until [Ledger.Mended].
+func (l *Ledger) Held() error {
+	_, err := l.held.look()
+	return err
+}
+
+// Failure waits until the disk refuses a write, and returns what [Ledger.Held] says then. The end of ctx ends the wait too.
 func (l *Ledger) Failure(ctx context.Context) error {
-	select {
-	case err := <-l.failure:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	for {
+		changed, err := l.held.look()
+		if err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// The wait between two tries whether a disk takes writes again.
+const (
+	firstMend = time.Second
+	lastMend  = 15 * time.Second
+)
+
+// Mended waits until the disk takes writes again after it refused one, and tries that itself. It returns at once where
+// nothing is held, with an error where ctx ends or the ledger is closed.
+func (l *Ledger) Mended(ctx context.Context) error {
+	for wait := firstMend; ; wait = min(2*wait, lastMend) {
+		changed, held := l.held.look()
+		if held == nil {
+			return nil
+		}
+		try := time.NewTimer(wait)
+		select {
+		case <-changed:
+		case <-l.quit:
+			try.Stop()
+			return fmt.Errorf("%w: it is closed", ErrStore)
+		case <-ctx.Done():
+			try.Stop()
+			return ctx.Err()
+		case <-try.C:
+			// It writes a page and changes nothing. What it fails with is what was held before, or is said by it now.
+			_ = l.Do(ctx, func(tx *Tx) error {
+				tx.wrote = true
+				return tx.exec(fmt.Sprintf("PRAGMA user_version = %d", len(migrations)))
+			})
+		}
+		try.Stop()
 	}
 }
 
@@ -296,19 +391,28 @@ func (tx *Tx) commit(ops ...*writeOp) error {
 	if err := tx.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
+	clear(tx.pending)
+	tx.wrote = false
 	err := func() error {
 		for _, op := range ops {
 			if err := op.run(tx); err != nil {
 				return err
 			}
 		}
+		if err := tx.bookDays(); err != nil {
+			return err
+		}
 		return tx.exec("COMMIT")
 	}()
 	if err != nil {
 		// SQLite may have rolled back by itself already; then this one fails, and says nothing new.
 		_ = tx.exec("ROLLBACK")
+		return err
 	}
-	return err
+	for _, op := range ops {
+		op.wrote = tx.wrote
+	}
+	return nil
 }
 
 func (tx *Tx) stmt(query string) (*sql.Stmt, error) {
@@ -325,10 +429,20 @@ func (tx *Tx) stmt(query string) (*sql.Stmt, error) {
 
 func (tx *Tx) exec(query string, args ...any) error {
 	s, err := tx.stmt(query)
-	if err == nil {
-		_, err = s.Exec(args...)
+	if err != nil {
+		return err
 	}
-	return err
+	r, err := s.Exec(args...)
+	if err != nil {
+		return err
+	}
+	switch query[0] {
+	case 'I', 'U', 'D': // INSERT, UPDATE, DELETE: of others SQLite tells the number of the one before
+		if n, err := r.RowsAffected(); err == nil && n > 0 {
+			tx.wrote = true
+		}
+	}
+	return nil
 }
 
 // row reads within the transaction.
@@ -355,6 +469,7 @@ func (tx *Tx) insert(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	tx.wrote = true
 	return r.LastInsertId()
 }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -169,7 +170,7 @@ func TestSessionIDIsUsedOnce(t *testing.T) {
 	refused(payments.ErrSessionExists)
 	must(opensSession(t.Context(), l, mine, terms))(t)                       // the other side's is another session
 	for _, u := range []payments.Usage{{Rx: 1, Tx: 2, PeerRx: 3}, {Rx: 7}} { // ended twice, it has ended once
-		if err := l.Do(t.Context(), func(tx *Tx) error { return tx.EndSession(row, u) }); err != nil {
+		if err := l.Do(t.Context(), func(tx *Tx) error { return tx.EndSession(row, u, EndDone) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -201,7 +202,7 @@ func TestSessionOfNothingLeavesNoRow(t *testing.T) {
 		row := must(opensSession(t.Context(), l, a, terms))(t)
 		a.Total, a.Sig, a.Credit = tokens(5), [64]byte{5}, tokens(5).SubFloor(test.amount)
 		if err := l.Do(t.Context(), func(tx *Tx) error {
-			return errors.Join(tx.StorePromise(a, Share{Session: row, Amount: test.amount}), tx.EndSession(row, test.usage))
+			return errors.Join(tx.StorePromise(a, Share{Session: row, Amount: test.amount}), tx.EndSession(row, test.usage, EndDone))
 		}); err != nil {
 			t.Fatal(name, err)
 		}
@@ -213,7 +214,8 @@ func TestSessionOfNothingLeavesNoRow(t *testing.T) {
 		if test.want != nil {
 			want = 0
 		}
-		if days := must(l.Days(t.Context(), 10))(t); len(days) != want || want == 1 && days[0].Sessions != 1 {
+		days := must(l.Days(t.Context(), 0, time.Time{}, time.Time{}))(t)
+		if len(days) != 1 || days[0].Sessions != want || days[0].Amount != tokens(5) { // what was promised stays promised
 			t.Errorf("%s: %+v", name, days)
 		}
 		if v := must(Verify(t.Context(), l.path, Checks{}))(t); len(v.Problems) > 0 {
@@ -327,19 +329,19 @@ func TestDaysAddUpWhatEnded(t *testing.T) {
 	t.Parallel()
 	l := filled(t)
 	sums := func() (d Day) {
-		for _, day := range must(l.Days(t.Context(), 10))(t) { // twice as many around midnight
+		for _, day := range must(l.Days(t.Context(), 0, time.Time{}, time.Time{}))(t) { // twice as many around midnight
 			if day.Received {
 				d.Sessions, d.Promises, d.Rx, d.Tx = d.Sessions+day.Sessions, d.Promises+day.Promises, d.Rx+day.Rx, d.Tx+day.Tx
 				d.Amount, d.Claimed = must(d.Amount.Add(day.Amount))(t), must(d.Claimed.Add(day.Claimed))(t)
 				d.Claims += day.Claims
 			}
-			if time.Since(day.Date) > 49*time.Hour {
+			if time.Since(day.Date) > 49*time.Hour && day.Received {
 				t.Fatalf("a day of %s", day.Date)
 			}
 		}
 		return d
 	}
-	want := Day{Sessions: 2, Promises: 2, Rx: 8, Tx: 100, Amount: tokens(60), Claims: 1, Claimed: tokens(30)}
+	want := Day{Sessions: 2, Promises: 4, Rx: 14, Tx: 100, Amount: tokens(100), Claims: 1, Claimed: tokens(30)}
 	if got := sums(); got != want {
 		t.Fatalf("%+v, want %+v", got, want)
 	}
@@ -411,5 +413,71 @@ func TestChangeOfSchemaMakesNoWrongChecksumRight(t *testing.T) {
 	db.Close()
 	if err := Restore(t.Context(), damaged, filepath.Join(t.TempDir(), "ledger.db"), Checks{}); err == nil {
 		t.Fatal("a damaged backup was restored")
+	}
+}
+
+// A disk that is full holds the ledger until it has room: whoever waits is told of both, and what was refused is in no day.
+func TestLedgerIsHeldWhileTheDiskIsFull(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := faultdisk.New(t, dir)
+	l := opened(t, filepath.Join(dir, "ledger.db"), faultdisk.VFS)
+	a := must(l.OpenAccount(t.Context(), Payer, testDomain, testChannel(1)))(t)
+	row := must(opensSession(t.Context(), l, a, testTerms(a.Channel)))(t)
+	promise := func(n int64) error {
+		a.Total, a.Sig[0] = tokens(n), 1
+		return l.Do(t.Context(), func(tx *Tx) error { return tx.StorePromise(a, Share{Session: row, Amount: a.Total}) })
+	}
+	if err := promise(1); err != nil || l.Held() != nil {
+		t.Fatal(err, l.Held())
+	}
+	if err := l.Mended(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range []faultdisk.Fault{faultdisk.FailFull, faultdisk.FailReadOnly, faultdisk.FailBefore, faultdisk.FailAfter} {
+		told := make(chan error, 2)
+		for range 2 {
+			go func() { told <- l.Failure(t.Context()) }()
+		}
+		d.SetFail(func(int) faultdisk.Fault { return fault })
+		before := a.Total
+		if err := promise(1000); !errors.Is(err, ErrStore) {
+			t.Fatalf("fault %d: %v", fault, err)
+		}
+		for range 2 {
+			if err := <-told; !errors.Is(err, ErrStore) || !strings.Contains(err.Error(), "disk") {
+				t.Fatalf("fault %d: told was %v", fault, err)
+			}
+		}
+		// What writes nothing succeeds, and shows nothing.
+		if err := l.Do(t.Context(), func(tx *Tx) error { return tx.EndSession(-1, payments.Usage{}, EndDone) }); err != nil || l.Held() == nil {
+			t.Fatalf("fault %d: %v, held %v after a write of nothing", fault, err, l.Held())
+		}
+		waiting, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond) // it tries once, in vain
+		if err := l.Mended(waiting); !errors.Is(err, context.DeadlineExceeded) || l.Held() == nil {
+			t.Fatalf("fault %d: mended with %v while the disk fails, held %v", fault, err, l.Held())
+		}
+		cancel()
+		d.SetFail(nil)
+		if err := l.Mended(t.Context()); err != nil || l.Held() != nil {
+			t.Fatalf("fault %d: %v, held %v", fault, err, l.Held())
+		}
+		if err := promise(before.Big().Int64() + 1); err != nil {
+			t.Fatalf("fault %d: after it %v", fault, err)
+		}
+		if v := must(Verify(t.Context(), l.path, Checks{}))(t); len(v.Problems) > 0 || v.Given != a.Total {
+			t.Fatalf("fault %d: %v, given are %s of %s", fault, v.Problems, v.Given, a.Total)
+		}
+	}
+	d.SetFail(func(int) faultdisk.Fault { return faultdisk.FailFull })
+	if err := promise(2000); err == nil {
+		t.Fatal("a full disk took a promise")
+	}
+	waits := make(chan error, 1)
+	go func() { waits <- l.Mended(context.Background()) }()
+	d.SetFail(nil)
+	l.Close()
+	if err := <-waits; err != nil && !errors.Is(err, ErrStore) {
+		t.Fatalf("closed while it waited: %v", err)
 	}
 }

@@ -1,5 +1,10 @@
 package ledger
 
+import (
+	"context"
+	"database/sql"
+)
+
 // migrations build the ledger's schema, one step each; PRAGMA user_version counts the steps done. A step that has
 // been released is never changed.
 //
@@ -8,7 +13,8 @@ package ledger
 //
 // Every row ends in a checksum (checksum.go).
 //
-// Always, in both roles: channel.total = channel.other + channel.credit + the sum of its sessions' amounts.
+// Always, in both roles: channel.total = channel.other + channel.credit + past.amount + the sum of its sessions' amounts
+// = the sum of its book's amounts; and what a day says is what the books of that day add up to.
 var migrations = []string{
 	`
 CREATE TABLE channel (
@@ -169,4 +175,53 @@ CREATE TABLE loss (
 ) STRICT;
 CREATE INDEX loss_at ON loss (at);
 `,
+	// What is promised is booked on the day of its arrival. carryOver fills the tables.
+	`
+ALTER TABLE session ADD COLUMN ending INTEGER NOT NULL DEFAULT 0;       -- how it ended: see Ending
+UPDATE session SET sum = byway_row_sum('session', id, role, session, channel, offer, price, tick, win, amount,
+  promises, rx, tx, peer_rx, opened_at, closed_at, ending)
+  WHERE sum = byway_row_sum('session', id, role, session, channel, offer, price, tick, win, amount, promises, rx, tx,
+  peer_rx, opened_at, closed_at);
+CREATE INDEX session_closed ON session (closed_at) WHERE closed_at IS NOT NULL;
+ALTER TABLE day ADD COLUMN carried BLOB NOT NULL DEFAULT x'000000000000000000000000' CHECK (length(carried) = 12);
+CREATE TABLE book (
+  channel  INTEGER NOT NULL REFERENCES channel (id),
+  day      INTEGER NOT NULL,                             -- as in day; 0: all earlier ones together
+  sessions INTEGER NOT NULL,                             -- that ended
+  promises INTEGER NOT NULL,
+  rx       INTEGER NOT NULL,
+  tx       INTEGER NOT NULL,
+  amount   BLOB NOT NULL CHECK (length(amount) = 12),    -- by how much the channel's total rose
+  carried  BLOB NOT NULL CHECK (length(carried) = 12),   -- the part of it that was promised before
+  sum      BLOB NOT NULL,
+  PRIMARY KEY (channel, day)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX book_day ON book (day);
+CREATE TABLE past (
+  channel  INTEGER PRIMARY KEY REFERENCES channel (id),  -- what its sessions came to that have no row any more
+  sessions INTEGER NOT NULL,
+  promises INTEGER NOT NULL,
+  rx       INTEGER NOT NULL,
+  tx       INTEGER NOT NULL,
+  amount   BLOB NOT NULL CHECK (length(amount) = 12),
+  carried  BLOB NOT NULL CHECK (length(carried) = 12),   -- zero
+  sum      BLOB NOT NULL
+) STRICT;
+CREATE TABLE entry (
+  id     INTEGER PRIMARY KEY,
+  claim  INTEGER NOT NULL REFERENCES claim (id),
+  day    INTEGER NOT NULL,                               -- on which it was seen mined, or undone
+  undone INTEGER NOT NULL CHECK (undone IN (0, 1)),
+  paid   BLOB NOT NULL CHECK (length(paid) = 12),
+  fee    TEXT NOT NULL,                                  -- wei, decimal
+  sum    BLOB NOT NULL DEFAULT x''
+) STRICT;
+CREATE INDEX entry_claim ON entry (claim);
+INSERT INTO entry (claim, day, undone, paid, fee)
+  SELECT id, max(1, done_at / 86400000), 0, paid, fee FROM claim WHERE state = 2 ORDER BY id;
+UPDATE entry SET sum = byway_row_sum('entry', id, claim, day, undone, paid, fee);
+`,
 }
+
+// fills are what SQL can't do of a step, in its transaction.
+var fills = map[int]func(context.Context, *sql.Conn) error{6: carryOver}

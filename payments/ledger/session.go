@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"byway/contracts"
@@ -24,6 +25,37 @@ type Session struct {
 	Opened   time.Time
 	Closed   time.Time // zero while it is open
 	Received bool      // whether this side is the payee
+	Ending   Ending
+}
+
+// Ending says how a session ended.
+type Ending int
+
+// The endings, as the file has them: they are added to and never changed.
+const (
+	EndUnknown  Ending = iota // of an open session, and of one that an older program has ended
+	EndDone                   // as its consumer asked
+	EndUnpaid                 // promises did not come
+	EndUnfunded               // the channel could not pay any more
+	EndGaveWay                // others took its place
+	EndExit                   // the exit forwarded nothing
+	EndStopping               // the provider stopped
+	EndProtocol               // the other side broke the protocol
+	EndCrash                  // this node did not live to see it
+	EndLost                   // the other side did not come back
+)
+
+// endings are their names, in the same order.
+var endings = []string{
+	"unknown", "done", "unpaid", "unfunded", "gave_way", "exit_closed", "provider_stopped", "protocol", "crash", "lost",
+}
+
+// String is the ending's name, for programs.
+func (e Ending) String() string {
+	if e < 0 || int(e) >= len(endings) {
+		return endings[EndUnknown]
+	}
+	return endings[e]
 }
 
 // OpenSession makes the row of a session on that account and returns it. The error is [payments.ErrSessionClosed] or
@@ -68,11 +100,15 @@ func (l *Ledger) Session(ctx context.Context, id payments.SessionID, received bo
 	return s, nil
 }
 
-// Sessions returns the latest sessions of either side, newest first.
-func (l *Ledger) Sessions(ctx context.Context, limit int) ([]Session, error) {
+// Sessions returns the latest sessions of either side whose rows are below that id, or the latest of all where it is zero,
+// newest first. The id of the last one leads to those before it.
+func (l *Ledger) Sessions(ctx context.Context, limit int, before int64) ([]Session, error) {
+	if before <= 0 {
+		before = math.MaxInt64
+	}
 	var list []Session
 	if err := l.sessions(ctx, func(s Session) error { list = append(list, s); return nil },
-		"1 = 1 ORDER BY s.id DESC LIMIT ?", limit); err != nil {
+		"s.id < ? ORDER BY s.id DESC LIMIT ?", before, limit); err != nil {
 		return nil, fmt.Errorf("read sessions of the ledger: %w", err)
 	}
 	return list, nil
@@ -81,7 +117,7 @@ func (l *Ledger) Sessions(ctx context.Context, limit int) ([]Session, error) {
 // sessions calls each with the sessions that a condition selects, until that fails.
 func (l *Ledger) sessions(ctx context.Context, each func(Session) error, where string, args ...any) error {
 	rows, err := l.read.QueryContext(ctx, "SELECT s.id, s.channel, s.role, s.session, s.offer, s.price, s.tick, s.win,"+
-		" s.amount, s.promises, s.rx, s.tx, s.peer_rx, s.opened_at, s.closed_at, c.token, c.payer, c.signer, c.payee"+
+		" s.amount, s.promises, s.rx, s.tx, s.peer_rx, s.opened_at, s.closed_at, s.ending, c.token, c.payer, c.signer, c.payee"+
 		" FROM session s JOIN channel c ON c.id = s.channel WHERE "+where, args...)
 	if err != nil {
 		return err
@@ -94,7 +130,7 @@ func (l *Ledger) sessions(ctx context.Context, each func(Session) error, where s
 		var tick, window, rx, tx, peerRx, opened int64
 		var closed sql.NullInt64
 		if err := rows.Scan(&s.ID, &s.Account, &side, &id, &s.Terms.Offer, &price, &tick, &window, &amount, &s.Promises,
-			&rx, &tx, &peerRx, &opened, &closed, &token, &payer, &signer, &payee); err != nil {
+			&rx, &tx, &peerRx, &opened, &closed, &s.Ending, &token, &payer, &signer, &payee); err != nil {
 			return err
 		}
 		s.Received = side == Payee
@@ -137,7 +173,7 @@ func (l *Ledger) EndSessions(ctx context.Context) (int, error) {
 	return len(open), l.Do(ctx, func(tx *Tx) error {
 		torn := map[int64]bool{}
 		for _, s := range open {
-			if err := tx.closeSession(s.ID); err != nil {
+			if err := tx.closeSession(s.ID, tally{}, EndCrash); err != nil {
 				return err
 			}
 			if s.Received && !torn[s.Account] {
@@ -185,16 +221,18 @@ func (tx *Tx) forgive(s Session, now time.Time) error {
 }
 
 var (
-	updateUsage  = sessionTable.update("id = ?4", "rx = ?1", "tx = ?2", "peer_rx = ?3")
-	updateClosed = sessionTable.update("id = ?2", "closed_at = ?1")
+	updateUsage  = sessionTable.update("id = ?4", "rx = max(rx, ?1)", "tx = max(tx, ?2)", "peer_rx = max(peer_rx, ?3)")
+	updateClosed = sessionTable.update("id = ?2", "closed_at = ?1", "ending = ?3")
 )
 
-// EndSession records a session's final counters and adds it to its day. A session that has ended stays as it is. One of a
-// payee that carried nothing leaves no row: to open it cost nothing.
-func (tx *Tx) EndSession(session int64, u payments.Usage) error {
+// EndSession records a session's final counters and how it ended, and books that on the present day. A session that has
+// ended stays as it is. One of a payee that carried nothing leaves no row: to open it cost nothing.
+func (tx *Tx) EndSession(session int64, u payments.Usage, how Ending) error {
 	var side Side
 	var amount []byte
-	err := tx.row("SELECT role, amount FROM session WHERE id = ? AND closed_at IS NULL", session).Scan(&side, &amount)
+	var rx, sent int64
+	err := tx.row("SELECT role, amount, rx, tx FROM session WHERE id = ? AND closed_at IS NULL", session).
+		Scan(&side, &amount, &rx, &sent)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -205,32 +243,148 @@ func (tx *Tx) EndSession(session int64, u payments.Usage) error {
 	if err != nil {
 		return err
 	}
-	if side == Payee && u == (payments.Usage{}) && billed.IsZero() {
+	if side == Payee && u == (payments.Usage{}) && billed.IsZero() && rx == 0 && sent == 0 {
 		return tx.exec("DELETE FROM session WHERE id = ?", session)
 	}
 	if err := tx.exec(updateUsage, count(u.Rx), count(u.Tx), count(u.PeerRx), session); err != nil {
 		return err
 	}
-	return tx.closeSession(session)
+	return tx.closeSession(session, tally{rx: more(rx, u.Rx), tx: more(sent, u.Tx)}, how)
 }
 
-func (tx *Tx) closeSession(session int64) error {
-	now := nowMillis()
-	var side Side
-	var token, amount []byte
-	var d Day
-	if err := tx.row("SELECT s.role, c.token, s.promises, s.rx, s.tx, s.amount FROM session s"+
-		" JOIN channel c ON c.id = s.channel WHERE s.id = ?", session).
-		Scan(&side, &token, &d.Promises, &d.Rx, &d.Tx, &amount); err != nil {
+// closeSession marks a session as ended, and books that with what it carried since its last promise.
+func (tx *Tx) closeSession(session int64, t tally, how Ending) error {
+	var b booked
+	if err := b.read(tx.row("SELECT c.id, c.role, c.token, c.total, c.other FROM session s"+
+		" JOIN channel c ON c.id = s.channel WHERE s.id = ?", session)); err != nil {
 		return err
 	}
-	var err error
-	if d.Amount, err = contracts.AmountFromBytes(amount); err != nil {
+	t.sessions = 1
+	if err := tx.book(b, t); err != nil {
 		return err
 	}
-	d.Sessions = 1
-	if err := tx.addToDay(now, side, token, d); err != nil {
+	return tx.exec(updateClosed, nowMillis(), session, how)
+}
+
+// How long the rows stay that name a payer and a time.
+const (
+	// DefaultKeep is after which time they are merged.
+	DefaultKeep = 30 * 24 * time.Hour
+	// LeastKeep is the least that may be asked for: an id that could be said again must be known for longer than a Hello is
+	// of now, also by a clock that is off.
+	LeastKeep = 24 * time.Hour
+)
+
+// The most rows that one transaction of [Ledger.Forget] merges: promises wait for it.
+const forgetBatch = 128
+
+// Forget merges what names a payer and a time, in small transactions, and returns how many sessions it has merged:
+// sessions that ended longer ago than keep into their channels, and what was booked on days longer ago into one row of
+// each channel. Money stays exact to the unit, and so do the days of each side. A payee's session stays until what its
+// channel has promised is settled, but no longer than twice keep: a claim needs the channel, and no session. What is
+// merged is overwritten in the file.
+func (l *Ledger) Forget(ctx context.Context, keep time.Duration) (sessions int, err error) {
+	if keep < LeastKeep {
+		return 0, fmt.Errorf("forget sessions: %s is less than %s", keep, LeastKeep)
+	}
+	for done := false; !done; {
+		n, m := 0, 0
+		if err := l.Do(ctx, func(tx *Tx) (err error) {
+			if n, err = tx.mergeSessions(keep); err == nil {
+				m, err = tx.mergeBooks(keep)
+			}
+			return err
+		}); err != nil {
+			return sessions, err
+		}
+		sessions += n
+		done = n < forgetBatch && m < forgetBatch
+	}
+	return sessions, nil
+}
+
+// horizon is the moment from which on rows are kept, on a day's edge, by the day that is booked on.
+func (tx *Tx) horizon(keep time.Duration) (millis int64, err error) {
+	day, err := tx.today()
+	return day*dayMillis - keep.Milliseconds(), err
+}
+
+func (tx *Tx) mergeSessions(keep time.Duration) (n int, err error) {
+	before, err := tx.horizon(keep)
+	if err != nil {
+		return 0, err
+	}
+	sums, ids := map[int64]tally{}, []int64{}
+	if err := tx.tallies(func(id, channel int64, t tally) error {
+		t.sessions = 1
+		sum := sums[channel]
+		err := sum.add(t)
+		sums[channel], ids = sum, append(ids, id)
+		return err
+	}, "SELECT s.id, s.channel, 1, s.promises, s.rx, s.tx, s.amount, x'000000000000000000000000' FROM session s"+
+		" JOIN channel c ON c.id = s.channel WHERE s.closed_at < ?1 AND (s.role = 1 OR c.owed_since IS NULL"+
+		" OR s.closed_at < ?1 - ?2) LIMIT ?3", before, keep.Milliseconds(), forgetBatch); err != nil {
+		return 0, err
+	}
+	for channel, t := range sums {
+		if err := tx.exec(addToPast, t.args(channel)...); err != nil {
+			return 0, err
+		}
+	}
+	for _, id := range ids {
+		if err := tx.exec("DELETE FROM session WHERE id = ?", id); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
+}
+
+func (tx *Tx) mergeBooks(keep time.Duration) (n int, err error) {
+	before, err := tx.horizon(keep)
+	if err != nil {
+		return 0, err
+	}
+	type row struct {
+		channel, day int64
+		t            tally
+	}
+	var list []row
+	if err := tx.tallies(func(channel, day int64, t tally) error { list = append(list, row{channel, day, t}); return nil },
+		"SELECT channel, day, "+tallyList+" FROM book WHERE day > ? AND day < ? ORDER BY day LIMIT ?", earlier, before/dayMillis,
+		forgetBatch); err != nil {
+		return 0, err
+	}
+	for _, r := range list {
+		if err := tx.exec(addToBook, r.t.args(r.channel, earlier)...); err != nil {
+			return 0, err
+		}
+		if err := tx.exec("DELETE FROM book WHERE channel = ? AND day = ?", r.channel, r.day); err != nil {
+			return 0, err
+		}
+	}
+	return len(list), nil
+}
+
+// tallies reads within the transaction, and calls each with what a query selects: two keys and the columns of a tally.
+func (tx *Tx) tallies(each func(first, second int64, t tally) error, query string, args ...any) error {
+	s, err := tx.stmt(query)
+	if err != nil {
 		return err
 	}
-	return tx.exec(updateClosed, now, session)
+	rows, err := s.Query(args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var first, second int64
+		var t tally
+		if err := t.scan(rows.Scan, &first, &second); err != nil {
+			return err
+		}
+		if err := each(first, second, t); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }

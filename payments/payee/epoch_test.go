@@ -290,11 +290,11 @@ func TestAdversaryClaimAndReserveOfOneChannel(t *testing.T) {
 			claimer := n.claimer(t, theirs, n.payee, claim.Policy{})
 			switch order {
 			case "claim first":
-				must(claimer.Claim(t.Context()))(t)
+				must(claimer.Claim(t.Context(), false))(t)
 				must(posts.PostReserves(t.Context(), "", c.Payee, []payments.Reserve{reserve}))(t)
 			case "reserve first":
 				must(posts.PostReserves(t.Context(), "", c.Payee, []payments.Reserve{reserve}))(t)
-				must(claimer.Claim(t.Context()))(t)
+				must(claimer.Claim(t.Context(), false))(t)
 			default: // the channel that is nearly spent is claimed, the exposed one is secured
 				done := must(claimer.Round(t.Context()))(t)
 				if done.Channels != 1 || done.Total != other.Cumulative {
@@ -303,7 +303,7 @@ func TestAdversaryClaimAndReserveOfOneChannel(t *testing.T) {
 				if s := must(n.view.State(t.Context(), c))(t); s.Ceiling != sum || s.Epoch != 1 || !s.Settled.IsZero() {
 					t.Fatalf("not secured: %+v", s)
 				}
-				must(claimer.Claim(t.Context()))(t)
+				must(claimer.Claim(t.Context(), false))(t)
 			}
 			s := must(n.view.State(t.Context(), c))(t)
 			if s.Settled != last.Cumulative || s.Ceiling != sum || !s.Free.IsZero() || s.Epoch != 1 {
@@ -341,12 +341,12 @@ func TestClaimThatWasOvertakenIsBookedAsNothing(t *testing.T) {
 	must(f.Deposit(t.Context(), "", key.Address(), testPrice))(t)
 	last := n.serve(t, mine, theirs, key, 5*mib, nil)
 	claimer := n.claimer(t, theirs, overtaken{n.payee, n.payer}, claim.Policy{})
-	done := must(claimer.Claim(t.Context()))(t)
+	done := must(claimer.Claim(t.Context(), false))(t)
 	if !done.Total.IsZero() || done.Channels != 0 || done.Transactions != 1 {
 		t.Fatalf("claimed: %+v", done)
 	}
 	wantAmount(t, "payee's balance", must(f.Balance(t.Context(), n.payee.Address()))(t), last.Cumulative)
-	if again := must(n.claimer(t, theirs, n.payee, claim.Policy{}).Claim(t.Context()))(t); again.Transactions != 0 {
+	if again := must(n.claimer(t, theirs, n.payee, claim.Policy{}).Claim(t.Context(), false))(t); again.Transactions != 0 {
 		t.Fatalf("claimed again: %+v", again)
 	}
 	wantAmount(t, "settled", must(claimer.Earnings(t.Context()))(t).Settled, last.Cumulative)

@@ -206,7 +206,7 @@ func TestAdversaryOutageWithManyChannelsIsClaimedInFull(t *testing.T) {
 		wantAmount(t, "an exit's, with the first transaction", s.Settled, l.promised)
 	}
 	sender.left = -1
-	must(claim().Claim(t.Context()))(t)
+	must(claim().Claim(t.Context(), false))(t)
 	var settled contracts.Amount
 	for i, l := range o.lines {
 		s := must(n.view.State(t.Context(), l.channel))(t)

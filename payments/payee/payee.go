@@ -333,8 +333,14 @@ func (p *Payee) Standing(id payments.SessionID) (promised contracts.Amount, wind
 	return promised, window
 }
 
-// Close records a session's final counters, as this side sees them. Closing again changes nothing.
+// Close records a session's final counters, as this side sees them, and that it ended as its consumer asked. Closing again
+// changes nothing.
 func (p *Payee) Close(ctx context.Context, id payments.SessionID, u payments.Usage) error {
+	return p.End(ctx, id, u, ledger.EndDone)
+}
+
+// End is Close for a session that ended in any way.
+func (p *Payee) End(ctx context.Context, id payments.SessionID, u payments.Usage, how ledger.Ending) error {
 	s, err := p.find(ctx, id)
 	if errors.Is(err, payments.ErrSessionClosed) {
 		return nil
@@ -357,7 +363,7 @@ func (p *Payee) Close(ctx context.Context, id payments.SessionID, u payments.Usa
 	}
 	at := time.Now()
 	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error {
-		if err := tx.EndSession(s.row, u); err != nil {
+		if err := tx.EndSession(s.row, u, how); err != nil {
 			return err
 		}
 		if err := tx.StoreAccount(a); err != nil {

@@ -32,8 +32,19 @@ type Config struct {
 	// with what other payees hold of the same vault left to them. It is asked when the payer is made, and again
 	// when the funds seem to end. Nil: only the cap holds.
 	Funds func(context.Context, contracts.Channel) (chainview.State, error)
+	// Purse bounds what several sessions promise together; nil: there is none.
+	Purse Purse
 	// Now is the clock that paces promises. Nil: this machine's.
 	Now func() time.Time
+}
+
+// Purse is a budget that several payers draw on. It is asked before a promise is signed, so that what all of them have
+// promised together is never more than it gave. Safe for concurrent use; it must not wait.
+type Purse interface {
+	// Take grants as much of a sum as is left, and counts it as spent. With whole set it grants all or nothing.
+	Take(sum contracts.Amount, whole bool) contracts.Amount
+	// Put gives back what was granted and not promised.
+	Put(sum contracts.Amount)
 }
 
 // Payer is the consumer's side of one session's payments. Sessions of one channel share its lifetime total through the
@@ -54,6 +65,7 @@ type Payer struct {
 	lastAt   time.Time        // when it was signed
 	restored contracts.Amount // of the channel's total, not known to this ledger
 	closed   bool
+	ending   ledger.Ending
 }
 
 // New records the session and reads the channel's lifetime total from the ledger. The id is used once:
@@ -71,7 +83,7 @@ func New(ctx context.Context, cfg Config) (*Payer, error) {
 		return nil, fmt.Errorf("terms: a tick of %d bytes would be prepaid, %d is the most that is: choose another offer",
 			terms.Tick, uint64(pace.MaxTick))
 	}
-	p := &Payer{cfg: cfg, now: cfg.Now}
+	p := &Payer{cfg: cfg, now: cfg.Now, ending: ledger.EndDone}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -174,12 +186,34 @@ func (p *Payer) Final(ctx context.Context, u payments.Usage) (payments.Promise, 
 		return payments.Promise{}, false, err
 	}
 	if !p.closed {
-		if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.EndSession(p.row, p.usage) }); err != nil {
+		if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.EndSession(p.row, p.usage, p.ending) }); err != nil {
 			return payments.Promise{}, false, err
 		}
 		p.closed = true
 	}
 	return promise, ok, err
+}
+
+// EndsBy says how the session ends, for the row that [Payer.Final] leaves of it. Unsaid it was as this side asked.
+func (p *Payer) EndsBy(how ledger.Ending) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ending = how
+}
+
+// Abandon closes the session with what was promised for it so far: nobody is there to take more. Called again, or after
+// [Payer.Final], it changes nothing.
+func (p *Payer) Abandon(ctx context.Context, how ledger.Ending) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	if err := p.cfg.Ledger.Do(ctx, func(tx *ledger.Tx) error { return tx.EndSession(p.row, p.usage, how) }); err != nil {
+		return err
+	}
+	p.closed = true
+	return nil
 }
 
 // Last returns the session's latest promise, for sending it again; the zero promise where there is none.
@@ -275,25 +309,26 @@ func (p *Payer) raiseLocked(ctx context.Context, r raise) error {
 		}
 		lost, total = contracts.Amount{}, a.Total // the same promise, signed for this session's share
 	}
-	granted := total
-	switch {
-	case p.cfg.Funds == nil, total == a.Total:
-		p.book.commit(p.ch, total)
-	default:
-		if granted = p.book.grant(p.ch, total, true); granted.Less(total) {
-			if err := p.book.refresh(ctx, p.cfg.Funds, time.Now().Add(-fundsAge)); err != nil {
-				return err
-			}
-			granted = p.book.grant(p.ch, total, r.whole)
-		}
+	allowed := p.take(total.SubFloor(from), r.whole)
+	most := from.AddCap(allowed)
+	granted, err := p.fundedLocked(ctx, most, r.whole)
+	if err != nil {
+		p.put(allowed)
+		return err
 	}
+	p.put(most.SubFloor(granted))
 	if granted.Less(total) {
 		can := granted.SubFloor(from)
+		funds := granted.Less(most)
+		if !funds && more.IsZero() && used.IsZero() && !r.whole {
+			return nil // the purse does not prepay, and nothing is owed yet
+		}
 		more = more.Min(can)
 		ahead = ahead.Min(can.SubFloor(more))
 		if r.whole || used.IsZero() && more.IsZero() && ahead.IsZero() {
+			p.put(can)
 			limit := p.share.AddCap(a.Credit).AddCap(can)
-			return &SpendCapError{Limit: limit, Spent: p.share, Want: r.share.AddCap(r.ahead), Funds: true}
+			return &SpendCapError{Limit: limit, Spent: p.share, Want: r.share.AddCap(r.ahead), Funds: funds}
 		}
 	}
 	share := p.share.AddCap(used.AddCap(more))
@@ -308,7 +343,7 @@ func (p *Payer) raiseLocked(ctx context.Context, r raise) error {
 		if err := tx.StorePromise(a, ledger.Share{Session: p.row, Amount: share, Usage: p.usage}); err != nil || !r.final {
 			return err
 		}
-		return tx.EndSession(p.row, p.usage)
+		return tx.EndSession(p.row, p.usage, p.ending)
 	}); err != nil {
 		return err
 	}
@@ -317,6 +352,36 @@ func (p *Payer) raiseLocked(ctx context.Context, r raise) error {
 	p.restored = p.restored.AddCap(lost)
 	p.promises++
 	return nil
+}
+
+// fundedLocked returns how much of a total the channel can pay, and commits it.
+func (p *Payer) fundedLocked(ctx context.Context, total contracts.Amount, whole bool) (contracts.Amount, error) {
+	if p.cfg.Funds == nil || total == p.ch.account.Total {
+		p.book.commit(p.ch, total)
+		return total, nil
+	}
+	granted := p.book.grant(p.ch, total, true)
+	if granted.Less(total) {
+		if err := p.book.refresh(ctx, p.cfg.Funds, time.Now().Add(-fundsAge)); err != nil {
+			return granted, err
+		}
+		granted = p.book.grant(p.ch, total, whole)
+	}
+	return granted, nil
+}
+
+// take draws on the purse; without one the sum itself is granted.
+func (p *Payer) take(sum contracts.Amount, whole bool) contracts.Amount {
+	if p.cfg.Purse == nil || sum.IsZero() {
+		return sum
+	}
+	return p.cfg.Purse.Take(sum, whole).Min(sum)
+}
+
+func (p *Payer) put(sum contracts.Amount) {
+	if p.cfg.Purse != nil && !sum.IsZero() {
+		p.cfg.Purse.Put(sum)
+	}
 }
 
 func (p *Payer) signLocked(total, share contracts.Amount) (payments.Promise, error) {

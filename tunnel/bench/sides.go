@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -178,12 +179,21 @@ func openWhole(engine wireguard.Implementation, a ask) (side, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := tunnel.DialTUN(cfg, tunnel.TUNConfig{Name: "bwbench"})
+	dev, err := tunnel.OpenTUN("bwbench", cmp.Or(cfg.MTU, wireguard.DefaultMTU))
 	if err != nil {
 		return nil, err
 	}
-	p := plain{end: func() { c.Close() }}
-	if err := joinInterface(c.Name(), cfg.Addrs[0].String(), internetNet); err != nil {
+	c, err := tunnel.DialTUN(cfg, tunnel.TUNConfig{TUN: dev})
+	if err != nil {
+		dev.Close()
+		return nil, err
+	}
+	p := plain{end: func() { c.Close(); dev.Close() }}
+	err = c.Attach()
+	if err == nil {
+		err = joinInterface(dev.Name(), cfg.Addrs[0].String(), internetNet)
+	}
+	if err != nil {
 		p.close()
 		return nil, err
 	}

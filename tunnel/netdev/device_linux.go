@@ -7,6 +7,7 @@ import (
 	"time"
 
 	tailscale "github.com/tailscale/wireguard-go/tun"
+	"golang.org/x/sys/unix"
 	"golang.zx2c4.com/wireguard/tun"
 )
 
@@ -42,9 +43,27 @@ func (d *Device) Inject(pkt []byte) bool {
 	default:
 		return false
 	}
-	// Whoever waits for the kernel is woken. A device that was closed has no reader.
-	_ = d.File().SetReadDeadline(time.Unix(1, 0))
+	d.Wake()
 	return true
+}
+
+// Wake has a Read that waits for the kernel, or else the next one, return without a packet. A device that was closed has
+// no reader.
+func (d *Device) Wake() { _ = d.File().SetReadDeadline(time.Unix(1, 0)) }
+
+// Gone reports whether the interface is no more: the device was closed, or another program has removed the interface.
+func (d *Device) Gone() bool {
+	conn, err := d.File().SyscallConn()
+	if err != nil {
+		return true
+	}
+	request, err := unix.NewIfreq("")
+	if err != nil {
+		return true
+	}
+	var asked error
+	err = conn.Control(func(fd uintptr) { asked = unix.IoctlIfreq(int(fd), unix.TUNGETIFF, request) })
+	return err != nil || errors.Is(asked, unix.EBADFD)
 }
 
 // takeInjected fills bufs with what was injected.
@@ -65,7 +84,7 @@ func (d *Device) takeInjected(bufs [][]byte, sizes []int, offset int) int {
 
 // Create makes an interface. A name may end in %d, which the kernel replaces by a number. It goes when it is closed, or
 // with the process.
-func Create(name string, mtu int) (tun.Device, error) {
+func Create(name string, mtu int) (*Device, error) {
 	dev, err := tailscale.CreateTUN(name, mtu)
 	if err != nil {
 		return nil, err
@@ -88,7 +107,7 @@ func Create(name string, mtu int) (tun.Device, error) {
 // Events implements tun.Device.
 func (d *Device) Events() <-chan tun.Event { return d.events }
 
-// Read implements tun.Device.
+// Read implements tun.Device. It may return no packet, and no error.
 func (d *Device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -99,10 +118,7 @@ func (d *Device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 			if err := d.File().SetReadDeadline(time.Time{}); err != nil {
 				return 0, err
 			}
-			if n := d.takeInjected(bufs, sizes, offset); n > 0 {
-				return n, nil
-			}
-			continue
+			return d.takeInjected(bufs, sizes, offset), nil
 		}
 		if errors.Is(err, tailscale.ErrTooManySegments) {
 			err = tun.ErrTooManySegments

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -33,7 +34,9 @@ func prefixes(list ...string) []netip.Prefix {
 type firewall struct {
 	cfg    Config
 	groups groups
-	link   *Link // nil: no session
+	link   *Link         // nil: no session
+	hole   *Hole         // for a captive portal; nil: there is none
+	left   time.Duration // until it closes
 	in     *kernelTable
 
 	conn  *nftables.Conn
@@ -41,7 +44,11 @@ type firewall struct {
 }
 
 func (r *Routes) firewall(link *Link) *firewall {
-	return &firewall{cfg: r.cfg, groups: r.groups, link: link, in: r.table}
+	f := &firewall{cfg: r.cfg, groups: r.groups, link: link, in: r.table}
+	if left := r.holeLeft(); left > 0 {
+		f.hole, f.left = r.state.Hole, left
+	}
+	return f
 }
 
 // match is a part of a rule.
@@ -81,8 +88,8 @@ func (f *firewall) load() error {
 	f.addresses()
 	if f.cfg.OnlyPrograms {
 		f.closePrograms()
-	} else {
-		f.closeMachine()
+	} else if err := f.closeMachine(); err != nil {
+		return err
 	}
 	if err := f.conn.Flush(); err != nil {
 		return fmt.Errorf("load kill switch: %w", err)
@@ -163,6 +170,10 @@ func (f *firewall) marks() {
 		return
 	}
 	sides := f.base("programs", nftables.ChainTypeRoute, nftables.ChainHookOutput, nftables.ChainPriorityMangle, true)
+	if f.groups.portal != 0 {
+		f.add(sides, unmarked(), inGroup(f.groups.portal), oif("lo", expr.CmpOpNeq), mark(markPortal))
+		f.add(sides, equal32(expr.MetaKeyMARK, markPortal), accept)
+	}
 	if f.groups.outside != 0 {
 		// The names of these programs too are resolved through the tunnel: they are asked of an address within it.
 		for _, proto := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
@@ -180,6 +191,8 @@ func (f *firewall) marks() {
 func (f *firewall) addresses() {
 	nat := f.base("source", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource, true)
 	f.add(nat, equal32(expr.MetaKeyMARK, markOutside), oif(f.cfg.Interface, expr.CmpOpNeq), match{&expr.Masq{}})
+	f.add(nat, equal32(expr.MetaKeyMARK, markPortal), oif(f.cfg.Interface, expr.CmpOpNeq), match{&expr.Masq{}})
+	f.portalNames()
 	if f.link == nil {
 		return
 	}
@@ -200,11 +213,14 @@ func (f *firewall) addresses() {
 }
 
 // closeMachine lets out what may leave, and nothing else.
-func (f *firewall) closeMachine() {
+func (f *firewall) closeMachine() error {
 	allowed := f.chain("allowed")
 	f.add(allowed, oif("lo", expr.CmpOpEq), accept)
 	f.add(allowed, oif(f.cfg.Interface, expr.CmpOpEq), accept)
 	f.add(allowed, equal32(expr.MetaKeyMARK, MarkUnderlay), accept)
+	if err := f.portal(allowed); err != nil {
+		return err
+	}
 	for _, proto := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
 		for _, p := range dnsPorts {
 			f.add(allowed, l4(proto), port(dstPort, p), back)
@@ -247,6 +263,7 @@ func (f *firewall) closeMachine() {
 	last := f.base("leave", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, prio(200), false)
 	f.add(last, answered, accept)
 	f.add(last, jump("allowed"))
+	return nil
 }
 
 // resolvers makes a chain that refuses to ask for names what is reached past the tunnel otherwise: the exit is not to be

@@ -17,13 +17,16 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
 
 // groups holds the ids by which the firewall knows control groups; zero: there is none.
-type groups struct{ outside, inside uint64 }
+type groups struct{ outside, inside, portal uint64 }
 
 // cgroupRoot finds where cgroup v2 is mounted, alone or beside the older one.
 func cgroupRoot() (string, error) {
@@ -40,40 +43,43 @@ func cgroupRoot() (string, error) {
 	return "", ErrNoCgroups
 }
 
-// makeGroups makes the control group that this mode has a use for.
-func makeGroups(only bool, log *slog.Logger) (groups, error) {
+// makeGroups makes the control groups that this mode has a use for.
+func makeGroups(only bool, log *slog.Logger) (g groups, err error) {
 	root, err := cgroupRoot()
 	if err != nil {
 		return groups{}, err
 	}
-	side := Outside
 	if only {
-		side = Inside
+		g.inside, err = makeGroup(root, Inside, markInside, log)
+		return g, err
 	}
+	if g.outside, err = makeGroup(root, Outside, markOutside, log); err != nil {
+		return groups{}, err
+	}
+	if g.portal, err = makeGroup(root, Portal, markPortal, log); err != nil {
+		return groups{}, err
+	}
+	return g, nil
+}
+
+// makeGroup makes a control group whose programs' sockets are marked. It returns the group's id.
+func makeGroup(root string, side Side, mark uint32, log *slog.Logger) (uint64, error) {
 	path := filepath.Join(root, side.Group())
 	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return groups{}, fmt.Errorf("make control group: %w", err)
+		return 0, fmt.Errorf("make control group: %w", err)
 	}
 	var stat unix.Stat_t
 	if err := unix.Stat(path, &stat); err != nil {
-		return groups{}, fmt.Errorf("make control group: %w", err)
+		return 0, fmt.Errorf("make control group: %w", err)
 	}
-	mark := uint32(markOutside)
-	if only {
-		mark = markInside
-	}
-	err = attach(path, unix.BPF_PROG_TYPE_CGROUP_SOCK, unix.BPF_CGROUP_INET_SOCK_CREATE, markSockets(mark))
-	if err == nil && only {
+	err := attach(path, unix.BPF_PROG_TYPE_CGROUP_SOCK, unix.BPF_CGROUP_INET_SOCK_CREATE, markSockets(mark))
+	if err == nil && side == Inside {
 		err = attach(path, unix.BPF_PROG_TYPE_CGROUP_SKB, unix.BPF_CGROUP_INET_EGRESS, dropNames())
 	}
 	if err != nil {
 		log.Info("this kernel marks no sockets of a control group: the firewall alone tells programs apart", "error", err)
 	}
-	// A control group's id is the inode of its folder.
-	if only {
-		return groups{inside: stat.Ino}, nil
-	}
-	return groups{outside: stat.Ino}, nil
+	return stat.Ino, nil // a control group's id is the inode of its folder
 }
 
 // removeGroups removes the control groups that have become empty. Others stay for the programs in them, and so do those
@@ -87,7 +93,7 @@ func removeGroups() error {
 	if err != nil {
 		return err
 	}
-	for _, side := range []Side{Outside, Inside} {
+	for _, side := range []Side{Outside, Inside, Portal} {
 		err := unix.Rmdir(filepath.Join(root, side.Group()))
 		switch {
 		case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.EBUSY), errors.Is(err, unix.EROFS), errors.Is(err, fs.ErrPermission):
@@ -274,4 +280,180 @@ func resolver(servers []netip.Addr) *net.Resolver {
 		d := net.Dialer{Control: Control}
 		return d.DialContext(ctx, network, address)
 	}}
+}
+
+// A captive portal lets nobody out before a page of its own was answered, and no tunnel either. The hole that lets it be
+// reached is for programs of one control group and for IPv4, closes by itself, and is open in each layer that the kernel
+// closes by itself: a set of the firewall whose element runs out, and policies that expire. Whoever kills the daemon does
+// not keep it open. A packet of these programs that does not fit through it goes nowhere, into the tunnel neither.
+
+// portalSet holds markPortal while the hole is open.
+const portalSet = "portal"
+
+// maxServers bounds the resolvers that portal programs may ask.
+const maxServers = 3
+
+// OpenPortal opens the hole for a captive portal, for so long; one that is open closes at the new time. Portal programs,
+// see [Join], reach the local network's resolvers by DNS, ports 80 and 443 of TCP anywhere, and every port of TCP at
+// private addresses. With Config.OnlyPrograms it fails: others reach a portal as they are.
+func (r *Routes) OpenPortal(ctx context.Context, d time.Duration) (Hole, error) {
+	if d <= 0 || d > PortalMost {
+		return Hole{}, fmt.Errorf("open a hole for a captive portal for %v: it is open for %v at most", d, PortalMost)
+	}
+	if r.cfg.OnlyPrograms {
+		return Hole{}, fmt.Errorf("open a hole for a captive portal: the machine is not shut, only single programs are: %w",
+			errors.ErrUnsupported)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.lock == nil:
+		return Hole{}, fmt.Errorf("open a hole for a captive portal: %w", net.ErrClosed)
+	case r.groups.portal == 0:
+		return Hole{}, fmt.Errorf("open a hole for a captive portal: %w", ErrNoCgroups)
+	case ctx.Err() != nil:
+		return Hole{}, fmt.Errorf("open a hole for a captive portal: %w", ctx.Err())
+	}
+	servers, err := r.localServers()
+	if err != nil {
+		return Hole{}, err
+	}
+	if err := r.closePortalLocked(); err != nil {
+		return Hole{}, err
+	}
+	// On disk first: whoever asks knows of every hole that there may be.
+	now := time.Now()
+	r.state.Hole, r.closes = &Hole{Until: now.Add(d).Round(0), Servers: servers}, now.Add(d)
+	err = r.state.write(r.cfg.StateDir)
+	if err == nil {
+		err = errors.Join(r.route(), r.firewall(r.link).load())
+	}
+	if err != nil {
+		return Hole{}, errors.Join(fmt.Errorf("open a hole for a captive portal: %w", err), r.closePortalLocked())
+	}
+	r.cfg.Log.Warn("programs that answer a captive portal go past the tunnel", "until", r.state.Hole.Until)
+	return *r.state.Hole, nil
+}
+
+// ClosePortal closes the hole for a captive portal at once. It does nothing where none is open.
+func (r *Routes) ClosePortal() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lock == nil {
+		return nil
+	}
+	return r.closePortalLocked()
+}
+
+// closePortalLocked closes the hole, in the kernel first.
+func (r *Routes) closePortalLocked() error {
+	if r.state.Hole == nil {
+		return nil
+	}
+	r.closes = time.Time{}
+	if err := errors.Join(r.firewall(r.link).load(), r.route()); err != nil {
+		return fmt.Errorf("close the hole for a captive portal: %w", err)
+	}
+	r.state.Hole = nil
+	return r.state.write(r.cfg.StateDir)
+}
+
+// holeLeft is how long the hole is still open, by the clock that says the least: who sets one back does not keep it open.
+func (r *Routes) holeLeft() time.Duration {
+	if r.state == nil || r.state.Hole == nil || r.closes.IsZero() {
+		return 0
+	}
+	return max(0, min(time.Until(r.closes), r.state.Hole.Until.Sub(time.Now().Round(0))))
+}
+
+// localServers are the resolvers of the network that the machine is in now.
+func (r *Routes) localServers() (list []netip.Addr, err error) {
+	all := r.servers
+	switch dns := r.state.DNS; {
+	case dns == nil:
+		all, err = systemServers()
+	case dns.Method == dnsFile && dns.Target == "":
+		all = nameservers(dns.Content)
+	default:
+		path := resolvedConf
+		if dns.Method == dnsFile {
+			if path = dns.Target; !filepath.IsAbs(path) {
+				path = filepath.Join(filepath.Dir(resolvConf), path)
+			}
+		}
+		var b []byte
+		if b, err = readSmall(path); err == nil && len(nameservers(b)) > 0 {
+			all = nameservers(b)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the local network's resolvers: %w", err)
+	}
+	for _, a := range all {
+		if a.Is4() && len(list) < maxServers && (r.link == nil || a != r.link.DNS) {
+			list = append(list, a)
+		}
+	}
+	return list, nil
+}
+
+// portal lets what a captive portal needs pass a chain, while the kernel has the mark in the set.
+func (f *firewall) portal(allowed *nftables.Chain) error {
+	set := &nftables.Set{Table: f.table, Name: portalSet, KeyType: nftables.TypeMark, HasTimeout: true}
+	if err := f.conn.AddSet(set, nil); err != nil {
+		return fmt.Errorf("load kill switch: %w", err)
+	}
+	f.conn.FlushSet(set)
+	if f.hole == nil {
+		return nil
+	}
+	element := nftables.SetElement{Key: native(markPortal), Timeout: max(f.left, time.Millisecond)}
+	if err := f.conn.SetAddElements(set, []nftables.SetElement{element}); err != nil {
+		return fmt.Errorf("load kill switch: %w", err)
+	}
+	c := f.chain("portal")
+	for _, server := range f.hole.Servers {
+		for _, proto := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
+			f.add(c, daddr(netip.PrefixFrom(server, server.BitLen())), l4(proto), port(dstPort, 53), accept)
+		}
+	}
+	for _, p := range dnsPorts {
+		f.add(c, l4(unix.IPPROTO_TCP), port(dstPort, p), back)
+	}
+	v4 := family(netip.IPv4Unspecified())
+	for _, p := range []uint16{80, 443} {
+		f.add(c, v4, l4(unix.IPPROTO_TCP), port(dstPort, p), accept)
+	}
+	for _, p := range privatePrefixes {
+		f.add(c, daddr(p), l4(unix.IPPROTO_TCP), accept)
+	}
+	f.add(allowed, match{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+		&expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID},
+	}, jump(c.Name))
+	return nil
+}
+
+// privatePrefixes are where a portal's page is, where it is not on the internet.
+var privatePrefixes = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10")
+
+// portalNames has the local network's resolver asked what portal programs ask any other, as the tunnel's.
+func (f *firewall) portalNames() {
+	if f.hole == nil || len(f.hole.Servers) == 0 {
+		return
+	}
+	dnat := f.base("portal-names", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest, true)
+	for _, server := range f.hole.Servers {
+		f.add(dnat, equal32(expr.MetaKeyMARK, markPortal), daddr(netip.PrefixFrom(server, server.BitLen())), accept)
+	}
+	server := f.hole.Servers[0]
+	for _, proto := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
+		f.add(dnat, equal32(expr.MetaKeyMARK, markPortal), oif("lo", expr.CmpOpNeq), family(server), l4(proto), port(dstPort, 53), match{
+			&expr.Immediate{Register: 1, Data: server.AsSlice()},
+			&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(nfproto(server)), RegAddrMin: 1, RegAddrMax: 1},
+		})
+	}
 }

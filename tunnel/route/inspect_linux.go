@@ -41,7 +41,7 @@ func Inspect(stateDir string) (*Shut, error) {
 		}
 		return nil, nil
 	}
-	shut := &Shut{Since: s.Since, Lockdown: s.Lockdown}
+	shut := &Shut{Since: s.Since, Lockdown: s.Lockdown, Hole: s.hole()}
 	switch {
 	case lost && ownedByDaemon(), s.held(stateDir):
 		shut.Held = true

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/google/nftables"
 	netfilter "github.com/mdlayher/netlink"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -330,13 +332,33 @@ func (p policy) policies(family int) []*netlink.XfrmPolicy {
 		for _, to := range p.cfg.throughTunnel(family) {
 			once(to, ipsecInside, block)
 		}
-		return list // the rest is the user's to reach as before
+		return append(list, p.portal(family)...) // the rest is the user's to reach as before
 	}
 	for _, to := range halves(family) {
 		add(to, ipsecRest, block)
 	}
+	return append(list, p.portal(family)...)
+}
+
+// portal are the policies of a family that let portal programs pass, and expire. Their indexes are none of the others',
+// which stay.
+func (p policy) portal(family int) []*netlink.XfrmPolicy {
+	if p.hole == 0 || family != unix.AF_INET {
+		return nil
+	}
+	var list []*netlink.XfrmPolicy
+	for i, to := range halves(family) {
+		list = append(list, &netlink.XfrmPolicy{
+			Src: ipNet(defaults[family]), Dst: ipNet(to), Dir: netlink.XFRM_DIR_OUT, Priority: ipsecOwn, Action: netlink.XFRM_POLICY_ALLOW,
+			Index: ipsecIndex + (firstPortal+i)<<3 + int(netlink.XFRM_DIR_OUT),
+			Mark:  &netlink.XfrmMark{Value: markPortal, Mask: ^uint32(0)},
+		})
+	}
 	return list
 }
+
+// firstPortal is the place of the first policy for a captive portal. The others are some fifty, and one for each prefix.
+const firstPortal = 2048
 
 func oursOfIPsec(x *netlink.XfrmPolicy) bool { return x.Index&^0xffff == ipsecIndex }
 
@@ -389,6 +411,8 @@ func (p policy) repairIPsec(family int) (missing int, err error) {
 		old := have[key]
 		delete(have, key)
 		switch {
+		case old == nil && x.Mark != nil && x.Mark.Value == markPortal:
+			err = addExpiring(x, p.hole)
 		case old == nil:
 			missing++
 			err = netlink.XfrmPolicyAdd(x)
@@ -405,6 +429,29 @@ func (p policy) repairIPsec(family int) (missing int, err error) {
 		}
 	}
 	return missing, nil
+}
+
+// addExpiring adds a policy of IPv4 that the kernel removes by itself, which the library can't ask for.
+func addExpiring(x *netlink.XfrmPolicy, after time.Duration) error {
+	const inf = nl.XFRM_INF
+	m := &nl.XfrmUserpolicyInfo{
+		Priority: uint32(x.Priority), Index: uint32(x.Index), Dir: uint8(x.Dir), Action: uint8(x.Action),
+		Lft: nl.XfrmLifetimeCfg{
+			SoftByteLimit: inf, HardByteLimit: inf, SoftPacketLimit: inf, HardPacketLimit: inf,
+			HardAddExpiresSeconds: uint64(max(1, (after+time.Second-1)/time.Second)),
+		},
+	}
+	m.Sel.Family = unix.AF_INET
+	m.Sel.Daddr.FromIP(x.Dst.IP)
+	m.Sel.Saddr.FromIP(x.Src.IP)
+	to, _ := x.Dst.Mask.Size()
+	from, _ := x.Src.Mask.Size()
+	m.Sel.PrefixlenD, m.Sel.PrefixlenS = uint8(to), uint8(from)
+	request := nl.NewNetlinkRequest(nl.XFRM_MSG_NEWPOLICY, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
+	request.AddData(m)
+	request.AddData(nl.NewRtAttr(nl.XFRMA_MARK, append(native(x.Mark.Value), native(x.Mark.Mask)...)))
+	_, err := request.Execute(unix.NETLINK_XFRM, 0)
+	return err
 }
 
 func removeIPsec(x *netlink.XfrmPolicy) error {

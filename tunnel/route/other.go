@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"syscall"
+	"time"
 )
 
 var errOther = fmt.Errorf("taking a whole machine through a tunnel is possible on Linux alone: %w", errors.ErrUnsupported)
@@ -20,6 +21,15 @@ func Lock(context.Context, Config) (*Routes, error) { return nil, errOther }
 
 // Up fails on this system.
 func (*Routes) Up(context.Context, Link) error { return errOther }
+
+// Swap fails on this system.
+func (*Routes) Swap(context.Context, Link, func() error) error { return errOther }
+
+// OpenPortal fails on this system.
+func (*Routes) OpenPortal(context.Context, time.Duration) (Hole, error) { return Hole{}, errOther }
+
+// ClosePortal does nothing on this system.
+func (*Routes) ClosePortal() error { return nil }
 
 // Down does nothing on this system.
 func (*Routes) Down(Link) error { return nil }

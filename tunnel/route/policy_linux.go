@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -94,6 +95,8 @@ type policy struct {
 	index int // of the link's interface
 	// ipsec: packets that the rules can't stop are stopped by policies (layers_linux.go).
 	ipsec bool
+	// hole is how long one for a captive portal is still open; 0: there is none.
+	hole time.Duration
 }
 
 // up leaves out a link whose interface is not there.
@@ -161,6 +164,9 @@ func (p policy) rules(family int) []*netlink.Rule {
 	outside := func(r *netlink.Rule) { r.Mark = markOutside }
 	names(func(r *netlink.Rule) { tunnel(r); outside(r) })
 	names(func(r *netlink.Rule) { refuse(r); outside(r) })
+	if p.hole == 0 || family != unix.AF_INET {
+		add(func(r *netlink.Rule) { refuse(r); r.Mark = markPortal })
+	}
 	add(func(r *netlink.Rule) { r.Mark, r.Mask, r.Goto = markBase, &mask, ruleGuard })
 	if p.link != nil && familyOf(p.link.DNS) == family {
 		add(func(r *netlink.Rule) { tunnel(r); r.Dst = ipNet(netip.PrefixFrom(p.link.DNS, p.link.DNS.BitLen())) })

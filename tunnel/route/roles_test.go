@@ -104,7 +104,9 @@ func TestMain(m *testing.M) {
 type consumer struct {
 	routes  *route.Routes
 	private wireguard.PrivateKey
+	tun     *tunnel.TUN
 	client  *tunnel.TUNClient
+	former  *tunnel.TUNClient // that was dialled before it
 
 	refusals *refusals
 	bare     *os.File // an interface that nobody reads, in place of a session's
@@ -156,9 +158,15 @@ func (c *consumer) handle(r request) (answer, error) {
 	case "dial":
 		var err error
 		w := r.Welcome
+		if c.tun == nil || c.tun.Gone() {
+			if c.tun, err = tunnel.OpenTUN(route.DefaultInterface, 1420); err != nil {
+				return answer{}, err
+			}
+		}
+		c.former = c.client
 		c.client, err = tunnel.DialTUN(tunnel.ClientConfig{
 			Private: c.private, Peer: wireguard.Key(w.Key), Endpoint: w.Endpoint, Addrs: []netip.Addr{w.V4, w.V6}, DNS: w.DNS,
-		}, tunnel.TUNConfig{Name: route.DefaultInterface, Mark: route.MarkUnderlay})
+		}, tunnel.TUNConfig{TUN: c.tun, Mark: route.MarkUnderlay})
 		if err != nil {
 			return answer{}, err
 		}
@@ -171,14 +179,30 @@ func (c *consumer) handle(r request) (answer, error) {
 		return answer{}, plainTunnel(dev, c.private, fmt.Sprintf("fwmark=%d\n", route.MarkUnderlay), wireguard.Key(r.Welcome.Key),
 			fmt.Sprintf("endpoint=%v\npersistent_keepalive_interval=1\n", r.Welcome.Endpoint))
 	case "up":
-		return answer{}, c.routes.Up(ctx, route.Link{Addrs: c.client.Addrs(), DNS: c.client.DNS(), MTU: c.client.MTU()})
-	case "hangup": // what a session's end does
+		c.tun.Hold()
+		link := route.Link{Addrs: c.client.Addrs(), DNS: c.client.DNS(), MTU: c.client.MTU()}
+		return answer{}, c.routes.Swap(ctx, link, c.client.Attach)
+	case "up badly": // the new session can't be given the interface
+		c.tun.Hold()
+		link := route.Link{Addrs: c.client.Addrs(), DNS: c.client.DNS(), MTU: c.client.MTU()}
+		err := c.routes.Swap(ctx, link, func() error { return errNothingTried })
+		back := c.former.Attach()
+		c.client, c.former = c.former, c.client
+		return answer{}, errors.Join(err, back)
+	case "end former":
+		return answer{}, c.former.Close()
+	case "end session": // the interface stays
 		return answer{}, c.client.Close()
+	case "hangup": // what the end of the last session does
+		return answer{}, errors.Join(c.client.Close(), c.tun.Close())
 	case "bare":
 		var err error
 		c.bare, err = bareTUN(route.DefaultInterface)
 		return answer{}, err
 	case "bare up":
+		if c.client != nil { // with addresses that the test chooses
+			return answer{}, c.routes.Swap(ctx, bareLink, c.client.Attach)
+		}
 		return answer{}, c.routes.Up(ctx, bareLink)
 	case "bare down":
 		return answer{}, errors.Join(c.routes.Down(bareLink), c.bare.Close())
@@ -212,6 +236,11 @@ func (c *consumer) handle(r request) (answer, error) {
 			return answer{}, fmt.Errorf("recover under lockdown: %w", err)
 		}
 		return answer{}, nil
+	case "open portal":
+		hole, err := c.routes.OpenPortal(ctx, time.Duration(r.Limit)*time.Second)
+		return answer{Text: fmt.Sprint(hole.Servers)}, err
+	case "close portal":
+		return answer{}, c.routes.ClosePortal()
 	case "join":
 		return answer{}, route.Join(route.Side(r.Limit), os.Getpid())
 	case "resolve":

@@ -45,6 +45,7 @@ const (
 
 	markOutside = markBase | 2 // programs that are to go past the tunnel; never their DNS
 	markInside  = markBase | 3 // programs that alone go through it, with Config.OnlyPrograms
+	markPortal  = markBase | 4 // programs that answer a captive portal, while there is a hole for them
 	markAnswer  = 0x62780001   // what comes out of the tunnel as an answer; none of the others, which go past it
 	markBase    = 0x62770000
 	markMask    = 0xffff0000
@@ -129,12 +130,31 @@ const (
 	Outside Side = iota
 	// Inside programs go through a tunnel that is there for them alone (Config.OnlyPrograms).
 	Inside
+	// Portal programs reach a captive portal while a hole is open for them (Routes.OpenPortal), and nothing else ever.
+	Portal
 )
+
+// How long a hole for a captive portal stays open, and the longest that it can be asked to.
+const (
+	PortalTime = 5 * time.Minute
+	PortalMost = 15 * time.Minute
+)
+
+// Hole is what is open for a captive portal.
+type Hole struct {
+	// Until is when it closes, whether or not a daemon runs then.
+	Until time.Time `json:"until"`
+	// Servers are the local network's resolvers, which portal programs may ask.
+	Servers []netip.Addr `json:"servers,omitempty"`
+}
 
 // Group is the name of the control group whose programs are on this side.
 func (s Side) Group() string {
-	if s == Inside {
+	switch s {
+	case Inside:
 		return "byway-inside"
+	case Portal:
+		return "byway-portal"
 	}
 	return "byway-outside"
 }
@@ -183,6 +203,8 @@ type Shut struct {
 	PID int
 	// Lockdown: it was to stay shut after the session too (Config.Lockdown).
 	Lockdown bool
+	// Hole is one for a captive portal that is open now; nil: there is none.
+	Hole *Hole
 	// Trouble names the fault in what keeps it shut; empty when all of it stands.
 	Trouble string
 }

@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,7 +33,8 @@ type Routes struct {
 	made   int   // the index of its interface
 	index  int   // the same; 0: it is not there
 	table  *kernelTable
-	ipsec  bool // the kernel knows policies
+	ipsec  bool      // the kernel knows policies
+	closes time.Time // the state's hole, by this process's clock
 	wrong  map[string]string
 	events map[string]event
 
@@ -157,7 +160,7 @@ func (r *Routes) close(ctx context.Context) (err error) {
 }
 
 func (r *Routes) policy() policy {
-	return policy{cfg: r.cfg, link: r.link, index: r.index, ipsec: r.ipsec}.up()
+	return policy{cfg: r.cfg, link: r.link, index: r.index, ipsec: r.ipsec, hole: r.holeLeft()}.up()
 }
 
 // route makes policies, routes and rules what they are to be now.
@@ -184,9 +187,18 @@ func (r *Routes) route() error {
 	return nil
 }
 
-// Up sends the machine's traffic through the interface of a session: addresses, routes, DNS. After another session was
-// opened on an interface of the same name, it is called again. On failure the machine stays locked.
-func (r *Routes) Up(ctx context.Context, link Link) error {
+// Up sends the machine's traffic through the interface of a session: addresses, routes, DNS. On failure the machine stays
+// locked.
+func (r *Routes) Up(ctx context.Context, link Link) error { return r.Swap(ctx, link, nil) }
+
+// Swap is Up where another session is up, or was, on the same interface. Where carry is not nil, it hands the interface's
+// packets over to the new session. It is called once the interface has the new session's addresses and no others, and
+// must not call Routes. Whoever holds the packets back from before Swap until then loses none, and has none leave with the
+// addresses of one session through the other.
+//
+// Connections of the old session's addresses are ended, so that programs find out at once. On failure the machine is
+// shut, but to a session that was up before: its addresses, routes and DNS are put back.
+func (r *Routes) Swap(ctx context.Context, link Link, carry func() error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.lock == nil {
@@ -195,11 +207,25 @@ func (r *Routes) Up(ctx context.Context, link Link) error {
 	if !link.DNS.IsValid() || len(link.Addrs) == 0 {
 		return errors.New("bring routes up: inner addresses and a DNS address are required")
 	}
+	before := r.link
+	err := r.bring(ctx, link, carry)
+	if err == nil || before == nil {
+		return err
+	}
+	if back := r.bring(context.WithoutCancel(ctx), *before, nil); back != nil {
+		err = errors.Join(err, fmt.Errorf("put the session back that was up before: %w", back))
+	}
+	return err
+}
+
+// bring makes the machine's network what a session needs.
+func (r *Routes) bring(ctx context.Context, link Link, carry func() error) error {
 	// Nothing is sent to a provider but what has been paid for: the stack's own chatter stays off before the link is up.
-	index, err := prepareLink(r.cfg, link)
+	dev, err := prepareLink(r.cfg, link, r.link)
 	if err != nil {
 		return err
 	}
+	index := dev.Attrs().Index
 	if !r.cfg.OnlyPrograms && (r.state.DNS == nil || !r.state.DNS.isApplied()) {
 		if r.state.DNS, err = planDNS(ctx, r.cfg.Interface); err != nil {
 			return err
@@ -219,6 +245,28 @@ func (r *Routes) Up(ctx context.Context, link Link) error {
 	if err := r.route(); err != nil {
 		return err
 	}
+	former, err := keepAddrs(dev, link.Addrs)
+	if err != nil {
+		return err
+	}
+	// A file is quickly written. Another program may take its time, which packets are not to wait for.
+	quick := r.state.DNS != nil && r.state.DNS.Method == dnsFile
+	if quick {
+		if err := r.state.DNS.apply(ctx); err != nil {
+			return err
+		}
+	}
+	if carry != nil {
+		if err := carry(); err != nil {
+			return err
+		}
+	}
+	if err := setMTU(dev, link.MTU); err != nil {
+		return err
+	}
+	if err := endConnections(former); err != nil {
+		r.cfg.Log.Info("connections of the former session end by themselves, when they find that nobody answers", "error", err)
+	}
 	if r.state.DNS == nil {
 		return nil
 	}
@@ -226,19 +274,23 @@ func (r *Routes) Up(ctx context.Context, link Link) error {
 		r.kept = true
 		r.keeping.Go(r.keepDNS)
 	}
+	if quick {
+		return nil
+	}
 	return r.state.DNS.apply(ctx)
 }
 
-// Down says that a session has ended, before its interface goes: nothing is let out through an interface of that name, and
-// its absence is nobody's fault. It does nothing where another session is up by then.
+// Down says that no session is up: nothing is let out through the interface, and its absence is nobody's fault. What
+// programs send is refused. It does nothing where another session is up by then.
 func (r *Routes) Down(link Link) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.lock == nil || r.link == nil || !slices.Equal(r.link.Addrs, link.Addrs) {
 		return nil
 	}
+	made := r.made
 	r.link, r.made, r.index = nil, 0, 0
-	if err := errors.Join(r.route(), r.firewall(nil).load()); err != nil {
+	if err := errors.Join(r.route(), r.firewall(nil).load(), clearLink(made)); err != nil {
 		return fmt.Errorf("take routes down: %w", err)
 	}
 	return nil
@@ -320,7 +372,7 @@ func (r *Routes) end(reason string) error {
 	r.keeping.Wait()
 	var err error
 	if reason != "" {
-		r.link, r.made, r.index = nil, 0, 0
+		r.link, r.made, r.index, r.state.Hole = nil, 0, 0, nil
 		r.state.end(reason)
 		// Nothing of the session that was is let pass any more.
 		err = errors.Join(r.state.write(r.cfg.StateDir), r.route(), r.firewall(nil).load())
@@ -445,18 +497,21 @@ func writeSysctl(path, value string) error {
 	return nil
 }
 
-// prepareLink gives the interface its addresses and takes it up. It returns its index.
-func prepareLink(c Config, link Link) (int, error) {
+// prepareLink gives the interface a session's addresses beside those that it has, and takes it up. Its MTU is the session's,
+// or that of the session that it still has where that is smaller; nil: it has none.
+func prepareLink(c Config, link Link, before *Link) (netlink.Link, error) {
 	name := c.Interface
 	dev, err := netlink.LinkByName(name)
 	if err != nil {
-		return 0, fmt.Errorf("interface %s: %w", name, err)
+		return nil, fmt.Errorf("interface %s: %w", name, err)
 	}
 	// Under 1280 bytes, the interface has no IPv6, and none of its settings.
-	if link.MTU != 0 {
-		if err := netlink.LinkSetMTU(dev, link.MTU); err != nil {
-			return 0, fmt.Errorf("set MTU %d of interface %s: %w", link.MTU, name, err)
-		}
+	mtu := link.MTU
+	if before != nil && before.MTU != 0 {
+		mtu = min(mtu, before.MTU)
+	}
+	if err := setMTU(dev, mtu); err != nil {
+		return nil, err
 	}
 	// The kernel would send multicast reports and router solicitations, which are paid for and which nobody answers.
 	// Not every kernel has every setting.
@@ -468,18 +523,18 @@ func prepareLink(c Config, link Link) (int, error) {
 	// What goes into the tunnel is for no policy to refuse, or to look at (layers_linux.go).
 	path := filepath.Join("/proc/sys/net/ipv4/conf", name, "disable_xfrm")
 	if err := os.WriteFile(path, []byte("1"), 0o644); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("set interface %s: %w", name, err)
+		return nil, fmt.Errorf("set interface %s: %w", name, err)
 	}
 	if c.OnlyPrograms {
 		// Names are asked of a resolver on loopback, and led into the tunnel from there. The firewall lets nothing come
 		// in for loopback this way.
 		path := filepath.Join("/proc/sys/net/ipv4/conf", name, "route_localnet")
 		if err := os.WriteFile(path, []byte("1"), 0o644); err != nil {
-			return 0, fmt.Errorf("set interface %s: %w", name, err)
+			return nil, fmt.Errorf("set interface %s: %w", name, err)
 		}
 	}
 	if err := netlink.LinkSetMulticastOff(dev); err != nil {
-		return 0, fmt.Errorf("set interface %s: %w", name, err)
+		return nil, fmt.Errorf("set interface %s: %w", name, err)
 	}
 	for _, a := range link.Addrs {
 		if !hasFamily(familyOf(a)) {
@@ -490,11 +545,112 @@ func prepareLink(c Config, link Link) (int, error) {
 			addr.Flags = unix.IFA_F_NODAD | unix.IFA_F_NOPREFIXROUTE
 		}
 		if err := netlink.AddrReplace(dev, addr); err != nil {
-			return 0, fmt.Errorf("set address of interface %s: %w", name, err)
+			return nil, fmt.Errorf("set address of interface %s: %w", name, err)
 		}
 	}
 	if err := netlink.LinkSetUp(dev); err != nil {
-		return 0, fmt.Errorf("take interface %s up: %w", name, err)
+		return nil, fmt.Errorf("take interface %s up: %w", name, err)
 	}
-	return dev.Attrs().Index, nil
+	return dev, nil
+}
+
+// setMTU sets an interface's MTU; 0 leaves it.
+func setMTU(dev netlink.Link, mtu int) error {
+	if mtu == 0 {
+		return nil
+	}
+	if err := netlink.LinkSetMTU(dev, mtu); err != nil {
+		return fmt.Errorf("set MTU %d of interface %s: %w", mtu, dev.Attrs().Name, err)
+	}
+	return nil
+}
+
+// keepAddrs removes all addresses of an interface but some, and returns those that it has removed.
+func keepAddrs(dev netlink.Link, keep []netip.Addr) (removed []netip.Addr, err error) {
+	list, err := netlink.AddrList(dev, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("list addresses of interface %s: %w", dev.Attrs().Name, err)
+	}
+	for i := range list {
+		addr, ok := netip.AddrFromSlice(list[i].IP)
+		if addr = addr.Unmap(); !ok || slices.Contains(keep, addr) {
+			continue
+		}
+		err := netlink.AddrDel(dev, &list[i])
+		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			return removed, fmt.Errorf("remove address from interface %s: %w", dev.Attrs().Name, err)
+		}
+		removed = append(removed, addr)
+	}
+	return removed, nil
+}
+
+// clearLink takes its addresses from an interface that a session has had. One that is gone has none.
+func clearLink(index int) error {
+	dev, err := netlink.LinkByIndex(index)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("interface %d: %w", index, err)
+	}
+	if dev.Type() != "tuntap" {
+		return nil
+	}
+	_, err = keepAddrs(dev, nil)
+	return err
+}
+
+// endConnections ends this machine's connections from addresses that it no longer has: nobody answers them any more, and
+// their programs would wait for minutes to find out.
+func endConnections(from []netip.Addr) error {
+	if len(from) == 0 {
+		return nil
+	}
+	var errs error
+	for _, family := range families {
+		if !hasFamily(family) { // sockets of IPv6 carry IPv4, too
+			continue
+		}
+		for proto, list := range map[byte]func(uint8) ([]*netlink.Socket, error){
+			unix.IPPROTO_TCP: netlink.SocketDiagTCP, unix.IPPROTO_UDP: netlink.SocketDiagUDP,
+		} {
+			sockets, err := list(uint8(family))
+			if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+				errs = errors.Join(errs, fmt.Errorf("list connections: %w", err))
+				continue
+			}
+			for _, s := range sockets {
+				addr, ok := netip.AddrFromSlice(s.ID.Source)
+				if !ok || !slices.Contains(from, addr.Unmap()) {
+					continue
+				}
+				if err := destroy(proto, s); err != nil && !errors.Is(err, unix.ENOENT) {
+					return errors.Join(errs, fmt.Errorf("end connection: %w", err))
+				}
+			}
+		}
+	}
+	return errs
+}
+
+// destroy ends a socket of this machine's, as it was listed (sock_diag(7), SOCK_DESTROY).
+func destroy(proto byte, s *netlink.Socket) error {
+	b := []byte{s.Family, proto, 0, 0}
+	b = binary.NativeEndian.AppendUint32(b, ^uint32(0)) // in any state
+	b = binary.BigEndian.AppendUint16(b, s.ID.SourcePort)
+	b = binary.BigEndian.AppendUint16(b, s.ID.DestinationPort)
+	for _, addr := range []net.IP{s.ID.Source, s.ID.Destination} {
+		if s.Family == unix.AF_INET {
+			addr = append(slices.Clone(addr.To4()), make(net.IP, 12)...)
+		}
+		b = append(b, addr...)
+	}
+	for _, n := range []uint32{s.ID.Interface, s.ID.Cookie[0], s.ID.Cookie[1]} {
+		b = binary.NativeEndian.AppendUint32(b, n)
+	}
+	request := nl.NewNetlinkRequest(nl.SOCK_DESTROY, unix.NLM_F_ACK)
+	request.AddRawData(b)
+	_, err := request.Execute(unix.NETLINK_INET_DIAG, 0)
+	return err
 }

@@ -42,6 +42,16 @@ type state struct {
 	// Sysctls holds former values by path.
 	Sysctls map[string]string `json:"sysctls,omitempty"`
 	DNS     *dnsState         `json:"dns,omitempty"`
+	// Hole is the latest that was opened for a captive portal, and may have closed since.
+	Hole *Hole `json:"hole,omitempty"`
+}
+
+// hole is one that is open now.
+func (s *state) hole() *Hole {
+	if s.Hole == nil || !time.Now().Round(0).Before(s.Hole.Until) {
+		return nil
+	}
+	return s.Hole
 }
 
 // ending is how a session ended that has left the machine shut.

@@ -111,6 +111,11 @@ func (r *Routes) keep() {
 		return
 	}
 	now := r.repair()
+	if r.state.Hole != nil && r.holeLeft() == 0 {
+		if err := r.closePortalLocked(); err != nil {
+			now["the hole for a captive portal"] = err.Error()
+		}
+	}
 	if err := r.keepState(); err != nil {
 		now["what is to be restored"] = fmt.Sprintf("what is to be restored can't be written down: %v", err)
 	}
@@ -248,7 +253,7 @@ func (r *Routes) repairLink(wrong map[string]string) error {
 	default:
 		return nil
 	}
-	_, err = prepareLink(r.cfg, *r.link)
+	_, err = prepareLink(r.cfg, *r.link, nil)
 	return err
 }
 
@@ -283,6 +288,10 @@ func (r *Routes) Trouble() string {
 		default:
 			list = append(list, fmt.Sprintf("%s %d times, and put back", what, e.times))
 		}
+	}
+	if r.holeLeft() > 0 {
+		list = append(list, fmt.Sprintf("programs in %s reach a captive portal past the tunnel until %s",
+			Portal.Group(), r.state.Hole.Until.Local().Format("15:04:05")))
 	}
 	slices.Sort(list)
 	return strings.Join(list, "; ")

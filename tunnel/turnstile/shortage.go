@@ -19,9 +19,6 @@ const waitersMost = 16384
 // queriesAll bounds the queries of DNS that are being asked, for all sessions.
 const queriesAll = 1024
 
-// filesMost is for systems that do not say how many descriptors a process may have.
-const filesMost = 1024
-
 // Process is shared by all its exits: three eighths of its descriptors, less some for the ledger, the chain
 // and the program's files. The other five are libp2p's, which keeps to them by itself (ipfs.bounds): both together never
 // take what the rest of the process needs. An eighth of an exit's, and 1,024 at most, is for queries, of which each may
@@ -34,12 +31,7 @@ type Process struct {
 
 // ThisProcess reads the limit of descriptors once. The Go runtime has raised the soft limit to the hard one by then.
 var ThisProcess = sync.OnceValue(func() *Process {
-	files := uint64(filesMost)
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil {
-		files = uint64(limit.Cur)
-	}
-	return NewProcess(int(min(files, 1<<30)))
+	return NewProcess(int(min(filesLimit(), 1<<30)))
 })
 
 func NewProcess(files int) *Process {

@@ -4,7 +4,7 @@ package wireguard
 
 import "errors"
 
-func newTailscale(cfg engineConfig) (engine, error) {
+func newTailscale(cfg Config) (Engine, error) {
 	cfg.Device.Close()
 	return nil, errors.New("wireguard engine tailscale: Linux only, use upstream")
 }

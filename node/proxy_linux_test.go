@@ -1,8 +1,7 @@
-package cli
+package node
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -16,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/urfave/cli/v2"
 )
 
 // straight carries a proxy's flows without a tunnel.
@@ -44,11 +41,7 @@ func TestAdversaryTheProxyOfAHomeServesItsOwnerRootAndSudosUserAlone(t *testing.
 		t.Fatal(err)
 	}
 	t.Setenv("SUDO_UID", fmt.Sprint(sudo))
-	flags := flag.NewFlagSet("", flag.ContinueOnError)
-	flags.String("home", home, "")
-	flags.String("proxy", "127.0.0.1:0", "")
-	flags.String("proxy-auth", "", "")
-	l, err := env{Streams{Err: io.Discard}}.listenProxy(cli.NewContext(nil, flags, nil))
+	l, err := listenProxy(home, "127.0.0.1:0", "")
 	if err != nil {
 		t.Fatal(err)
 	}
