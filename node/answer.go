@@ -268,7 +268,7 @@ func (n answers) Rotate(_ context.Context, r spec.RotateRequestObject) (spec.Rot
 		return nil, errOff
 	}
 	begun, err := n.Start("rotate", r.Params.IdempotencyKey, r.Params, func(ctx context.Context, _ func(string)) (any, error) {
-		if err := b.supervisor.Rotate(ctx); err != nil {
+		if err := b.supervisor().Rotate(ctx); err != nil {
 			return nil, err
 		}
 		return b.report()
@@ -283,7 +283,7 @@ func (n answers) Spend(_ context.Context, r spec.SpendRequestObject) (spec.Spend
 		return nil, errOff
 	}
 	begun, err := n.Start("spend", r.Params.IdempotencyKey, r.Body, func(context.Context, func(string)) (any, error) {
-		if err := b.supervisor.Spend(r.Body.Amount); err != nil {
+		if err := b.supervisor().Spend(r.Body.Amount); err != nil {
 			return nil, err
 		}
 		return n.connectionStatus()

@@ -28,12 +28,13 @@ import (
 // buying is the connection that a node keeps, with the proxy that programs reach it by. The proxy's port stays the same
 // while sessions, and at a change of roles the supervisor itself, are replaced beneath it.
 type buying struct {
-	want       connection.Want
-	consumer   *path.Consumer
-	supervisor *connection.Supervisor
-	hold       *path.Hold // of the machine; nil: there is a proxy
+	want  connection.Want
+	again bool       // it was wanted before this daemon, or before a change of what is beneath it
+	hold  *path.Hold // of the machine; nil: there is a proxy
 
-	mu     sync.Mutex
+	mu     sync.Mutex // guards what follows
+	payer  *path.Consumer
+	leader *connection.Supervisor
 	portal time.Time // until when the hole for a captive portal is open
 
 	listener *proxyListener // nil: the whole machine goes through the connection
@@ -44,8 +45,22 @@ type buying struct {
 	ended    chan struct{}
 }
 
+// supervisor leads the connection now.
+func (b *buying) supervisor() *connection.Supervisor {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.leader
+}
+
+// consumer is whom it leads.
+func (b *buying) consumer() *path.Consumer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.payer
+}
+
 // unlocked says that the account's key is open now.
-func (b *buying) unlocked() { b.supervisor.Retry() }
+func (b *buying) unlocked() { b.supervisor().Retry() }
 
 // pause opens the hole for a captive portal for so long, and closes it where that is nothing.
 func (b *buying) pause(ctx context.Context, d time.Duration) error {
@@ -146,7 +161,7 @@ func (n *Node) Connect(ctx context.Context, want connection.Want, step func(stri
 		}
 	}
 	b := n.bought()
-	if b != nil && b.supervisor.Snapshot().Wanted {
+	if b != nil && b.supervisor().Snapshot().Wanted {
 		if !same(b.want, want) {
 			if b.want.Machine != nil || want.Machine != nil {
 				return spec.ConnectReport{}, &StandingError{}
@@ -159,16 +174,16 @@ func (n *Node) Connect(ctx context.Context, want connection.Want, step func(stri
 	}
 	if b == nil {
 		var err error
-		if b, err = n.openBuying(ctx, want, step); err != nil {
+		if b, err = n.openBuying(ctx, want, false, step); err != nil {
 			return spec.ConnectReport{}, err
 		}
 	}
-	err := b.supervisor.Connect(ctx, want)
+	err := b.supervisor().Connect(ctx, want)
 	if errors.Is(err, connection.ErrWanted) {
-		err = b.supervisor.Await(ctx)
+		err = b.supervisor().Await(ctx)
 	}
 	if err != nil {
-		if status := b.supervisor.Snapshot(); !status.Wanted {
+		if status := b.supervisor().Snapshot(); !status.Wanted {
 			_, offErr := n.off(context.WithoutCancel(ctx))
 			err = errors.Join(err, offErr)
 		} else if ctx.Err() != nil || !waits(status.Reason) { // the user took it back, or nothing will come of it
@@ -183,7 +198,7 @@ func (n *Node) Connect(ctx context.Context, want connection.Want, step func(stri
 // report tells of a connection that is up.
 func (b *buying) report() (report spec.ConnectReport, err error) {
 	report = spec.ConnectReport{Schema: "byway.connect/1", Event: spec.ConnectReportEventConnected, Proxy: b.address()}
-	report.Session, err = recast[*spec.Receipt](b.supervisor.Snapshot().Session)
+	report.Session, err = recast[*spec.Receipt](b.supervisor().Snapshot().Session)
 	return report, err
 }
 
@@ -215,8 +230,8 @@ func (b *buying) address() string {
 
 // openBuying takes the proxy's port or the machine, opens the account where none is open, and the supervisor, which takes up
 // what is wanted on disk.
-func (n *Node) openBuying(ctx context.Context, want connection.Want, step func(string)) (_ *buying, err error) {
-	b := &buying{want: want, dialer: &relayDialer{}, rates: &rates{}, ended: make(chan struct{})}
+func (n *Node) openBuying(ctx context.Context, want connection.Want, again bool, step func(string)) (_ *buying, err error) {
+	b := &buying{want: want, again: again, dialer: &relayDialer{}, rates: &rates{}, ended: make(chan struct{})}
 	if want.Machine == nil {
 		if b.listener, err = listenProxy(n.cfg.Home.Dir(), want.Proxy, want.ProxyAuth); err != nil {
 			return nil, err
@@ -256,7 +271,7 @@ func (b *buying) measure(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			s := b.supervisor.Snapshot()
+			s := b.supervisor().Snapshot()
 			b.rates.look(s.Total.Rx+s.Session.Rx, s.Total.Tx+s.Session.Tx, now)
 		}
 	}
@@ -278,7 +293,11 @@ func (n *Node) lead(ctx context.Context, b *buying, step func(string)) (err erro
 			return err
 		}
 		defer func() {
-			if err != nil {
+			switch {
+			case err == nil:
+			case b.again: // nobody has taken the wish back: the machine stays shut until it is met
+				err = errors.Join(err, hold.Abandon("the connection that is wanted can't be taken up yet"))
+			default:
 				err = errors.Join(err, hold.End("connecting failed"))
 			}
 		}()
@@ -297,10 +316,11 @@ func (n *Node) lead(ctx context.Context, b *buying, step func(string)) (err erro
 	if trouble := a.ClockTrouble(ctx); trouble != "" {
 		step("note: " + trouble)
 	}
-	if b.consumer, err = path.Open(ctx, a, path.Config{Session: n.keys.Session()}); err != nil {
+	consumer, err := path.Open(ctx, a, path.Config{Session: n.keys.Session()})
+	if err != nil {
 		return err
 	}
-	b.supervisor, err = connection.Supervise(ctx, b.consumer, connection.Config{
+	supervisor, err := connection.Supervise(ctx, consumer, connection.Config{
 		Machine:     func(context.Context, connection.Machine) (*path.Hold, error) { return hold, nil },
 		WarmMachine: true,
 		Spent:       a.Ledger.SpentSince,
@@ -315,10 +335,13 @@ func (n *Node) lead(ctx context.Context, b *buying, step func(string)) (err erro
 		Log: n.log,
 	})
 	if err != nil {
-		return errors.Join(err, b.consumer.Close())
+		return errors.Join(err, consumer.Close())
 	}
+	b.mu.Lock()
+	b.payer, b.leader = consumer, supervisor
+	b.mu.Unlock()
 	if b.want.Machine == nil {
-		b.dialer.use(b.supervisor.Dialer())
+		b.dialer.use(supervisor.Dialer())
 	}
 	return nil
 }
@@ -327,7 +350,7 @@ func (n *Node) lead(ctx context.Context, b *buying, step func(string)) (err erro
 func (b *buying) unlead() error {
 	ctx, cancel := context.WithTimeout(context.Background(), settlePatience)
 	defer cancel()
-	return errors.Join(b.supervisor.Close(ctx), b.consumer.Close())
+	return errors.Join(b.supervisor().Close(ctx), b.consumer().Close())
 }
 
 // settlePatience bounds the end of a connection's sessions.
@@ -351,6 +374,12 @@ func (n *Node) resumeBuying(b *buying) error {
 		return nil
 	}
 	if err := n.lead(n.life, b, func(string) {}); err != nil {
+		n.mu.Lock()
+		n.buying = nil
+		n.mu.Unlock()
+		b.end()
+		<-b.ended
+		go n.takeUpLine() // ends with the connection's return, or the node
 		return fmt.Errorf("the connection that was interrupted: %w", err)
 	}
 	return nil
@@ -380,7 +409,7 @@ func (n *Node) restoreBuying() error {
 	for said := ""; n.life.Err() == nil; account.Pause(n.life, takeUpRetry) {
 		_, done := n.await(n.life, theLine)
 		if want, wanted, err = connection.Wanted(n.cfg.Home); err == nil && wanted && n.bought() == nil {
-			_, err = n.openBuying(n.life, want, func(string) {})
+			_, err = n.openBuying(n.life, want, true, func(string) {})
 		}
 		done()
 		if err == nil {
@@ -419,11 +448,11 @@ func (n *Node) off(ctx context.Context) (spec.ConnectReport, error) {
 		return report, err
 	}
 	report.Proxy = b.address()
-	total, err := b.supervisor.Off(ctx)
+	total, err := b.supervisor().Off(ctx)
 	if errors.Is(err, connection.ErrUnwanted) {
 		err = nil
 	}
-	if err != nil && b.supervisor.Snapshot().Wanted { // it goes on: nothing was ended
+	if err != nil && b.supervisor().Snapshot().Wanted { // it goes on: nothing was ended
 		return report, err
 	}
 	if total.Sessions > 0 {
@@ -514,7 +543,7 @@ func (n *Node) connectionStatus() (*spec.Connection, error) {
 			Reason: &spec.Reason{Code: string(connection.Restarted), Text: "it is being taken up again"},
 		}, nil
 	}
-	s := b.supervisor.Snapshot()
+	s := b.supervisor().Snapshot()
 	if !s.Wanted {
 		return nil, nil
 	}

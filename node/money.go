@@ -54,7 +54,7 @@ func (n *Node) wallet(ctx context.Context, signs bool) (_ *vault.Wallet, work co
 // funds is what the home believes of its channels while the chain is down: the connection's view where there is one.
 func (n *Node) funds(a *account.Account) (*account.Funds, error) {
 	if b := n.bought(); b != nil {
-		return b.consumer.Funds(), nil
+		return b.consumer().Funds(), nil
 	}
 	return account.ReadFunds(n.cfg.Home, n.cfg.Network)
 }
@@ -298,7 +298,7 @@ func (n answers) CloseChannel(_ context.Context, r spec.CloseChannelRequestObjec
 // asker is a consumer that opens no session: the connection's where there is one.
 func (n *Node) asker(ctx context.Context, a *account.Account) (*path.Consumer, func(), error) {
 	if b := n.bought(); b != nil {
-		return b.consumer, func() {}, nil
+		return b.consumer(), func() {}, nil
 	}
 	c, err := path.Open(ctx, a, path.Config{Session: n.keys.Session(), SpendCap: contracts.NewAmount(1)})
 	if err != nil {

@@ -259,6 +259,9 @@ func (n *Node) Sell(ctx context.Context, wish Wish, step func(string)) (director
 	receipt, err := n.sell(ctx, wish, sold, plan, step)
 	if err != nil {
 		err = errors.Join(err, n.writeSale(before))
+		if before != nil { // what was sold before goes on
+			go n.takeUpSale() // ends with the provider's return, or the node
+		}
 	}
 	return receipt, err
 }
