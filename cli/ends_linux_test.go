@@ -190,7 +190,7 @@ func inOrder(t *testing.T, flags []string, consumer, provider string) (billed st
 			t.Fatal(err)
 		}
 		if n, err := ledger.EndSessions(t.Context()); n > 0 || err != nil {
-			t.Errorf("%s was left with %d open sessions, %v", filepath.Base(home), n, err)
+			t.Errorf("%s was left with %d open sessions, %v", home, n, err)
 		}
 		if err := ledger.Close(); err != nil {
 			t.Fatal(err)

@@ -103,9 +103,9 @@ func (p *terminal) close(t *testing.T) {
 // waitFor polls until what was promised holds.
 func waitFor(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("after a minute it does not hold that %s", what)
+			t.Fatalf("after three minutes it does not hold that %s", what)
 		}
 	}
 }

@@ -197,9 +197,10 @@ func (n answers) Provide(ctx context.Context, r spec.ProvideRequestObject) (spec
 	}
 	begun, err := n.Start("provide", r.Params.IdempotencyKey, r.Body,
 		func(ctx context.Context, step func(string)) (any, error) {
+			defer n.busy()()
 			published, err := n.Sell(ctx, wish, step)
 			if err != nil {
-				time.AfterFunc(partingTime, n.settle)
+				n.settleAfter(err)
 				return nil, err
 			}
 			return n.providerReport(published)
@@ -239,9 +240,10 @@ func (n answers) Connect(_ context.Context, r spec.ConnectRequestObject) (spec.C
 		return nil, err
 	}
 	begun, err := n.Start("connect", r.Params.IdempotencyKey, r.Body, func(ctx context.Context, step func(string)) (any, error) {
+		defer n.busy()()
 		report, err := n.Node.Connect(ctx, want, step)
 		if err != nil {
-			time.AfterFunc(partingTime, n.settle)
+			n.settleAfter(err)
 		}
 		return report, err
 	})
@@ -260,6 +262,16 @@ func (n answers) Disconnect(ctx context.Context, _ spec.DisconnectRequestObject)
 
 // partingTime is how long a node that is not needed any more stays to be asked how it went.
 const partingTime = time.Second
+
+// settleAfter ends a node that is not needed any more after a failure. One that was asked for what needs the password is
+// given time to be told it.
+func (n *Node) settleAfter(err error) {
+	wait := partingTime
+	if errors.Is(err, home.ErrLocked) {
+		wait = idlePatience
+	}
+	time.AfterFunc(wait, n.settle)
+}
 
 // Rotate implements [spec.StrictServerInterface].
 func (n answers) Rotate(_ context.Context, r spec.RotateRequestObject) (spec.RotateResponseObject, error) {

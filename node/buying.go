@@ -402,12 +402,13 @@ func (n *Node) closeBuying() error {
 
 // restoreBuying takes up the connection that was wanted when the node ended last.
 func (n *Node) restoreBuying() error {
-	want, wanted, err := connection.Wanted(n.cfg.Home)
+	_, wanted, err := connection.Wanted(n.cfg.Home)
 	if err != nil || !wanted {
 		return err
 	}
 	for said := ""; n.life.Err() == nil; account.Pause(n.life, takeUpRetry) {
 		_, done := n.await(n.life, theLine)
+		var want connection.Want
 		if want, wanted, err = connection.Wanted(n.cfg.Home); err == nil && wanted && n.bought() == nil {
 			_, err = n.openBuying(n.life, want, true, func(string) {})
 		}

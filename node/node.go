@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -73,6 +74,7 @@ type Node struct {
 	events     *api.Events
 	operations *api.Operations
 
+	works  atomic.Int64  // that may come to a wish
 	turn   sync.Mutex    // one change at a time
 	opened chan struct{} // holds one token: the account was unlocked
 
@@ -614,8 +616,9 @@ func (n *Node) sellAgain(wish Wish) error {
 	return err
 }
 
-// idlePatience is how long a node that a command has started waits to be told what for.
-const idlePatience = time.Minute
+// idlePatience is how long a node that a command has started waits to be told what for, and for the password: a person may
+// have to look for it.
+const idlePatience = 10 * time.Minute
 
 // tick ends a node that a command has started, and that nothing is wanted of any more.
 func (n *Node) tick() {
@@ -626,10 +629,22 @@ func (n *Node) tick() {
 	n.settle()
 }
 
+// settleLook is between the two looks of a node that is about to end.
+const settleLook = 100 * time.Millisecond
+
+// busy keeps a node from ending as not needed until done.
+func (n *Node) busy() (done func()) {
+	n.works.Add(1)
+	return func() { n.works.Add(-1) }
+}
+
 // settle ends a node that a command has started where nothing is wanted of it. The answer that is on its way is sent.
 func (n *Node) settle() {
-	if !n.cfg.OnDemand || n.sold() != nil || n.bought() != nil {
-		return
+	for range 2 { // a request may have come a moment ago, and not be busy yet
+		if !n.cfg.OnDemand || n.sold() != nil || n.bought() != nil || n.works.Load() > 0 {
+			return
+		}
+		account.Pause(n.life, settleLook)
 	}
 	wish, err := n.wantedSale()
 	_, wanted, wantedErr := connection.Wanted(n.cfg.Home)

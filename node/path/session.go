@@ -445,7 +445,7 @@ func (s *Session) redial(ctx context.Context) (wire.Stream, error) {
 }
 
 // settle ends the session with the provider: final counters in, exact rest out. cause is why pay ended.
-func (s *Session) settle(ctx context.Context, cause error) error {
+func (s *Session) settle(ctx context.Context, cause error) (err error) {
 	var protocol *wire.ProtocolError
 	if errors.Is(cause, ErrProviderGone) || errors.As(cause, &protocol) {
 		s.stream.Reset()
@@ -457,6 +457,8 @@ func (s *Session) settle(ctx context.Context, cause error) error {
 		return s.payer.Abandon(context.WithoutCancel(ctx), how)
 	}
 	defer func() { wire.Drain(s.frames) }()
+	// The provider may go away in the middle of the end too; after the final promise this changes nothing.
+	defer func() { err = errors.Join(err, s.payer.Abandon(context.WithoutCancel(ctx), ledger.EndLost)) }()
 	var closed *wire.ClosedError
 	if errors.As(cause, &closed) {
 		s.payer.EndsBy(closed.Code.Ending())
@@ -490,7 +492,7 @@ func (s *Session) settle(ctx context.Context, cause error) error {
 	sent = errors.Join(sent, s.stream.CloseWrite()) // where it hears no more, it has said why
 	// The provider confirms when the end is on its disk. A Close that says less may have crossed ours, or says why not.
 	var told *wire.Close
-	err := s.await(func(f wire.Frame) bool {
+	err = s.await(func(f wire.Frame) bool {
 		if end, ok := f.(*wire.Close); ok {
 			told = end
 		}

@@ -236,17 +236,29 @@ func (l *Ledger) Do(ctx context.Context, run func(*Tx) error) error {
 		}
 	}
 	if err == nil {
-		if op.wrote {
-			l.held.set(nil)
-		}
 		return nil
 	}
-	advice := disk.Advise(err)
-	named := fmt.Errorf("%w: %s: %w", ErrStore, l.path, advice)
-	if !errors.Is(err, advice) { // it has got something to say
-		l.held.set(named)
-	}
+	named, _ := l.named(err)
 	return named
+}
+
+// named is a failed write for whoever asked for it, and whether the disk is why.
+func (l *Ledger) named(err error) (named error, refused bool) {
+	advice := disk.Advise(err)
+	return fmt.Errorf("%w: %s: %w", ErrStore, l.path, advice), !errors.Is(err, advice) // it has got something to say
+}
+
+// answer tells who asked for a write how it went. What the disk said of it is noted before: by the one writer, so that a write
+// which went well earlier ends no hold that began later.
+func (l *Ledger) answer(op *writeOp, err error) {
+	if err == nil && op.wrote {
+		l.held.set(nil)
+	} else if err != nil {
+		if named, refused := l.named(err); refused {
+			l.held.set(named)
+		}
+	}
+	op.done <- err
 }
 
 // hold is why nothing can be stored, and tells who waits of its changes. The zero value holds nothing.
@@ -375,13 +387,13 @@ func (l *Ledger) writeLoop(tx *Tx) {
 		}
 		if err := tx.commit(batch...); err == nil || len(batch) == 1 {
 			for _, op := range batch {
-				op.done <- err
+				l.answer(op, err)
 			}
 			continue
 		}
 		// One of them is at fault, or the disk is. Each gets a transaction, and an answer, of its own.
 		for _, op := range batch {
-			op.done <- tx.commit(op)
+			l.answer(op, tx.commit(op))
 		}
 	}
 }

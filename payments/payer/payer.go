@@ -97,16 +97,17 @@ func New(ctx context.Context, cfg Config) (*Payer, error) {
 	if p.book, p.ch, err = openBook(ctx, cfg.Ledger, account); err != nil {
 		return nil, err
 	}
+	if cfg.Funds != nil {
+		if err := p.book.refresh(ctx, cfg.Funds, time.Time{}); err != nil {
+			return nil, err
+		}
+	}
+	// Last: whoever gets no payer ends no session.
 	if err := cfg.Ledger.Do(ctx, func(tx *ledger.Tx) (err error) {
 		p.row, err = tx.OpenSession(account, terms)
 		return err
 	}); err != nil {
 		return nil, err
-	}
-	if cfg.Funds != nil {
-		if err := p.book.refresh(ctx, cfg.Funds, time.Time{}); err != nil {
-			return nil, err
-		}
 	}
 	return p, nil
 }
