@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -282,29 +281,17 @@ func (e env) channelClose(c *cli.Context) error {
 	if to != (common.Address{}) {
 		want.To = &to
 	}
-	var result json.RawMessage
-	err = e.unlocked(c, d, func() error {
+	result, err := e.asked(c, d, func() (*spec.Operation, error) {
 		r, err := d.CloseChannelWithResponse(c.Context, provider, nil, want)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return follow(c.Context, d, r.JSON202, func(string) {}, &result)
+		return r.JSON202, nil
 	})
 	if err != nil {
 		return closeError(err, provider)
 	}
-	if want.Unsigned {
-		var list spec.Unsigned
-		if err := json.Unmarshal(result, &list); err != nil {
-			return fmt.Errorf("answer: %w", err)
-		}
-		return e.printUnsigned(list, *status.Owner)
-	}
-	var report spec.ChannelReport
-	if err := json.Unmarshal(result, &report); err != nil {
-		return fmt.Errorf("answer: %w", err)
-	}
-	return e.channelAfter(c, report)
+	return showAnswer(e, c, *status.Owner, result, func(r spec.ChannelReport) error { return e.channelAfter(c, r) })
 }
 
 // channelCloseAlone closes a channel where no daemon runs.

@@ -113,23 +113,33 @@ func act[T any](e env, c *cli.Context, ask func(*daemon, token.Token) (*spec.Ope
 	if err != nil {
 		return err
 	}
-	var result json.RawMessage
+	result, err := e.asked(c, d, func() (*spec.Operation, error) { return ask(d, status.Token) })
+	if err != nil {
+		return err
+	}
+	return showAnswer(e, c, *status.Owner, result, show)
+}
+
+// asked has a daemon do what begins an operation, and returns its result.
+func (e env) asked(c *cli.Context, d *daemon, begin func() (*spec.Operation, error)) (result json.RawMessage, err error) {
 	err = e.unlocked(c, d, func() error {
-		begun, err := ask(d, status.Token)
+		begun, err := begin()
 		if err != nil {
 			return err
 		}
 		return follow(c.Context, d, begun, func(text string) { e.waiting(c, safe(text)) }, &result)
 	})
-	if err != nil {
-		return err
-	}
+	return result, err
+}
+
+// showAnswer shows a result or, with --unsigned, what the owner is to sign.
+func showAnswer[T any](e env, c *cli.Context, owner common.Address, result json.RawMessage, show func(T) error) error {
 	if c.Bool("unsigned") {
 		var list spec.Unsigned
 		if err := json.Unmarshal(result, &list); err != nil {
 			return fmt.Errorf("answer: %w", err)
 		}
-		return e.printUnsigned(list, *status.Owner)
+		return e.printUnsigned(list, owner)
 	}
 	var out T
 	if err := json.Unmarshal(result, &out); err != nil {

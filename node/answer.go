@@ -183,7 +183,7 @@ func (n answers) Lock(context.Context, spec.LockRequestObject) (spec.LockRespons
 
 // ChangePassword implements [spec.StrictServerInterface].
 func (n answers) ChangePassword(_ context.Context, r spec.ChangePasswordRequestObject) (spec.ChangePasswordResponseObject, error) {
-	if err := n.cfg.Home.ChangePassword(r.Body.Old, r.Body.New, n.cfg.Strength); err != nil {
+	if err := n.cfg.Home.ChangePassword(r.Body.Old, r.Body.New, home.Standard); err != nil {
 		return nil, err
 	}
 	return spec.ChangePassword204Response{}, nil

@@ -45,8 +45,6 @@ type Config struct {
 	Home    home.Home
 	Network home.Network
 	Version string // as status tells it
-	// Strength of a changed password's keystore.
-	Strength home.Strength
 	// OnDemand ends the node when nothing is wanted of it any more: a command has started it, not its user.
 	OnDemand bool
 	// Sale reads what a provider is wanted to sell. What it leaves out is the config file's or a default.
@@ -91,11 +89,9 @@ type Node struct {
 // selling is a provider that runs.
 type selling struct {
 	*provide.Provider
-	wish      Wish
-	published directory.Receipt
-	cancel    context.CancelFunc
-	done      chan struct{} // closed once it has ended
-	err       error         // why, after that
+	cancel context.CancelFunc
+	done   chan struct{} // closed once it has ended
+	err    error         // why, after that
 }
 
 // over reports whether the provider has ended by itself.
@@ -258,7 +254,7 @@ func (n *Node) Sell(ctx context.Context, wish Wish, step func(string)) (director
 	if err := n.writeSale(&wish); err != nil {
 		return directory.Receipt{}, err
 	}
-	receipt, err := n.sell(ctx, wish, sold, plan, step)
+	receipt, err := n.sell(ctx, sold, plan, step)
 	if err != nil {
 		err = errors.Join(err, n.writeSale(before))
 		if before != nil { // what was sold before goes on
@@ -275,7 +271,7 @@ func (n *Node) sellsBefore() bool {
 }
 
 // sell opens account and provider.
-func (n *Node) sell(ctx context.Context, wish Wish, sold Sale, plan provide.Plan, step func(string),
+func (n *Node) sell(ctx context.Context, sold Sale, plan provide.Plan, step func(string),
 ) (receipt directory.Receipt, err error) {
 	want := n.pauseBuying()
 	if _, err := n.stopSelling(); err != nil {
@@ -303,7 +299,7 @@ func (n *Node) sell(ctx context.Context, wish Wish, sold Sale, plan provide.Plan
 		return receipt, errors.Join(err, p.Close())
 	}
 	running, cancel := context.WithCancel(n.life)
-	s := &selling{Provider: p, wish: wish, published: receipt, cancel: cancel, done: make(chan struct{})}
+	s := &selling{Provider: p, cancel: cancel, done: make(chan struct{})}
 	go func() { // ends with running
 		defer close(s.done)
 		if s.err = p.Run(running); s.err != nil {
@@ -612,7 +608,7 @@ func (n *Node) sellAgain(wish Wish) error {
 	if err != nil {
 		return err
 	}
-	_, err = n.sell(ctx, wish, sold, plan, func(string) {})
+	_, err = n.sell(ctx, sold, plan, func(string) {})
 	return err
 }
 
